@@ -1,0 +1,199 @@
+"""YAML layers to one frozen, validated :class:`~truelift.settings.Settings`.
+
+Layers, later ones winning: ``conf/base.yaml``, ``conf/<env>.yaml``,
+``conf/datasets/<dataset>.yaml`` (or a path to a YAML file of your own), then ``--set
+key=value`` from the command line. ``{dataset}``, ``{env}`` and ``{scale}`` in path-like values
+are filled in last; ``scale`` is empty for all users and ``-sample-0.05`` for a sample, so
+that a try-out never writes over the full lake.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from truelift.errors import ConfigError
+from truelift.settings import Settings
+from truelift.typed import from_plain, to_plain
+
+ENVIRONMENTS = ("local", "staging", "prod")
+
+
+def conf_directory() -> Path:
+    """The folder of YAML layers: ``TRUELIFT_CONF``, the checkout's, or the wheel's own."""
+    if chosen := os.environ.get("TRUELIFT_CONF"):
+        return Path(chosen)
+    checkout = Path(__file__).resolve().parents[2] / "conf"
+    return checkout if (checkout / "base.yaml").is_file() else Path(__file__).parent / "conf"
+
+
+def load_settings(
+    env: str = "local",
+    dataset: str | None = None,
+    overrides: Sequence[str] = (),
+    lake: str | None = None,
+) -> Settings:
+    """Resolve the configuration of a run.
+
+    Parameters
+    ----------
+    env : str
+        ``local``, ``staging`` or ``prod``.
+    dataset : str, optional
+        A name under ``conf/datasets`` or the path of a YAML file.
+    overrides : sequence of str
+        ``key.subkey=value`` items; values are read as YAML.
+    lake : str, optional
+        URI of the lake, in place of the configured one.
+
+    Raises
+    ------
+    ConfigError
+        For a missing layer, an unknown key (the nearest known one is named) or a bad value.
+    """
+    if env not in ENVIRONMENTS:
+        raise ConfigError(f"--env: found {env!r}, expected one of {', '.join(ENVIRONMENTS)}.")
+    base = _layer("base.yaml")
+    name = dataset or str(base.get("dataset", "complete_journey"))
+    merged: dict[str, Any] = {}
+    for layer in (base, _layer(f"{env}.yaml"), _dataset_layer(name)):
+        merged = _merge(merged, layer)
+    merged = _merge(merged, {"env": env, "dataset": Path(name).stem})
+    for item in overrides:
+        merged = _merge(merged, _override(item))
+    if lake:
+        merged["lake"] = lake
+    return _fill(from_plain(Settings, merged))
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """The resolved settings as flat ``section.key -> value``, as they are logged."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    walk("", to_plain(settings))
+    return flat
+
+
+def _read_resource(relative: str) -> str | None:
+    path = conf_directory() / relative
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    # Inside a wheel that Spark put on the path as a zip there are no files to open.
+    try:
+        from importlib.resources import files
+
+        resource = files("truelift").joinpath("conf", *relative.split("/"))
+        return resource.read_text(encoding="utf-8") if resource.is_file() else None
+    except (FileNotFoundError, NotADirectoryError, ModuleNotFoundError):
+        return None
+
+
+def _layer(relative: str) -> dict[str, Any]:
+    text = _read_resource(relative)
+    if text is None:
+        raise ConfigError(f"Configuration layer {relative} not found in {conf_directory()}.")
+    return _parse(text, relative)
+
+
+def _dataset_layer(name: str) -> dict[str, Any]:
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigError(f"--dataset: there is no file {name}.")
+        return _parse(Path(name).read_text(encoding="utf-8"), name)
+    text = _read_resource(f"datasets/{name}.yaml")
+    if text is None:
+        folder = conf_directory() / "datasets"
+        known = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
+        raise ConfigError(
+            f"--dataset: unknown data set {name!r}. Known: {', '.join(known) or 'none'}; "
+            "or give the path of a YAML file."
+        )
+    return _parse(text, f"datasets/{name}.yaml")
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not readable as YAML: {error}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}: found {type(data).__name__}, expected a mapping of keys.")
+    return _dates_as_text(data)
+
+
+def _dates_as_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _dates_as_text(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(v) for v in value]
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return value.isoformat()
+    return value
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _override(item: str) -> dict[str, Any]:
+    key, sign, text = item.partition("=")
+    if not sign or not key.strip():
+        raise ConfigError(f"--set: found {item!r}, expected key=value, for example sample=0.05.")
+    try:
+        value = _dates_as_text(yaml.safe_load(text)) if text else ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {key}: the value {text!r} is not readable: {error}") from error
+    nested: Any = value
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return nested
+
+
+def _fill(settings: Settings) -> Settings:
+    scale = "" if settings.sample == 1 else f"-sample-{settings.sample:g}"
+    names = {"dataset": settings.dataset, "env": settings.env, "scale": scale}
+
+    def fill(text: str, key: str) -> str:
+        unknown = set(re.findall(r"{(\w+)}", text)) - set(names)
+        if unknown:
+            raise ConfigError(
+                f"{key}: unknown placeholder {sorted(unknown)}; known: {sorted(names)}."
+            )
+        return text.format(**names) if "{" in text else text
+
+    return replace(
+        settings,
+        lake=fill(settings.lake, "lake").rstrip("/"),
+        tracking=replace(
+            settings.tracking,
+            uri=fill(settings.tracking.uri, "tracking.uri"),
+            artifacts=fill(settings.tracking.artifacts, "tracking.artifacts")
+            if settings.tracking.artifacts
+            else None,
+            experiment=fill(settings.tracking.experiment, "tracking.experiment"),
+            model_name=fill(settings.tracking.model_name, "tracking.model_name"),
+        ),
+        report=replace(settings.report, path=fill(settings.report.path, "report.path")),
+    )

@@ -1,0 +1,286 @@
+"""The options of every room, as frozen dataclasses that validate themselves.
+
+Values come from the YAML layers (see :mod:`truelift.config`); the defaults here are those of
+``conf/base.yaml`` and are used when a room is called from Python without any file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from truelift.errors import ConfigError
+
+
+def _require(condition: bool, key: str, found: Any, expected: str) -> None:
+    if not condition:
+        raise ConfigError(f"{key}: found {found!r}, expected {expected}.")
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """Names of the source's columns for each field of an event (None = not in the source)."""
+
+    user: str = "user"
+    item: str = "item"
+    time: str = "time"
+    event_type: str | None = None
+    quantity: str | None = None
+    value: str | None = None
+    session: str | None = None
+    event_id: str | None = None
+    context: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceOptions:
+    """A stream beside the events: its files, and ``target name -> source column``."""
+
+    path: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """Where the raw rows lie and how to read them."""
+
+    format: str = "csv"
+    path: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    mapping: MappingOptions = field(default_factory=MappingOptions)
+    event_type_default: str = "event"
+    time_format: str = "iso"
+    time_zone: str = "UTC"
+    items: ReferenceOptions | None = None
+    users: ReferenceOptions | None = None
+    exposures: ReferenceOptions | None = None
+    responses: ReferenceOptions | None = None
+
+    def __post_init__(self) -> None:
+        formats = ("complete_journey", "csv", "jsonl", "parquet")
+        _require(self.format in formats, "source.format", self.format, f"one of {formats}")
+        _require(len(self.delimiter) == 1, "source.delimiter", self.delimiter, "one character")
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """Thresholds of the row rules; None switches a rule off."""
+
+    min_time: str | None = "1990-01-01"
+    max_time: str | None = None
+    max_quantity: float | None = None
+    max_value: float | None = None
+    allow_negative_quantity: bool = False
+    max_quarantine_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.max_quarantine_share <= 1,
+            "clean.max_quarantine_share",
+            self.max_quarantine_share,
+            "a share in (0, 1]",
+        )
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """A session ends when the gap to the next event is greater than ``timeout_seconds``."""
+
+    timeout_seconds: int = 1800
+    respect_source_session: bool = False
+
+    def __post_init__(self) -> None:
+        _require(
+            self.timeout_seconds > 0,
+            "sessions.timeout_seconds",
+            self.timeout_seconds,
+            "a positive number of seconds",
+        )
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """The item level of sequences and profiles, and the category used for shares."""
+
+    item_level: str = "item_id"
+    min_item_count: int = 5
+    max_sequence_events: int | None = None
+    top_categories: int = 8
+    category_column: str = "category"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.min_item_count >= 1, "features.min_item_count", self.min_item_count, "at least 1"
+        )
+        _require(
+            0 <= self.top_categories <= 100,
+            "features.top_categories",
+            self.top_categories,
+            "0 to 100",
+        )
+
+
+@dataclass(frozen=True)
+class PanelOptions:
+    """Units and windows of the unit-treatment-outcome panel; times in days."""
+
+    outcomes: tuple[str, ...] = ("spend", "visits")
+    lookback_days: int = 56
+    min_history_days: int = 28
+    require_complete_window: bool = True
+
+    def __post_init__(self) -> None:
+        known = ("spend", "visits")
+        for outcome in self.outcomes:
+            _require(outcome in known, "panel.outcomes", outcome, f"names out of {known}")
+        _require(len(self.outcomes) > 0, "panel.outcomes", self.outcomes, "at least one outcome")
+        _require(
+            self.lookback_days > 0, "panel.lookback_days", self.lookback_days, "a positive number"
+        )
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """The sequence model, its training, and the processes that share the work."""
+
+    model: str = "gru"
+    processes: int = 2
+    launcher: str = "local"
+    epochs: int = 6
+    batch_size: int = 32
+    max_length: int = 100
+    units: int = 64
+    layers: int = 1
+    dropout: float = 0.2
+    learning_rate: float = 0.003
+    warmup_steps: int = 50
+    patience: int = 2
+    validation_days: int = 28
+    test_days: int = 28
+    top_k: int = 10
+    shuffle_buffer: int = 4096
+    threads_per_process: int = 1
+    timeout_seconds: int = 3600
+
+    def __post_init__(self) -> None:
+        _require(self.processes >= 1, "sequence.processes", self.processes, "at least 1")
+        _require(
+            self.launcher in ("local", "spark"),
+            "sequence.launcher",
+            self.launcher,
+            "'local' or 'spark'",
+        )
+        _require(0 <= self.dropout < 1, "sequence.dropout", self.dropout, "a share in [0, 1)")
+        for name in ("epochs", "batch_size", "max_length", "units", "layers", "top_k"):
+            _require(getattr(self, name) >= 1, f"sequence.{name}", getattr(self, name), "at least 1")
+
+
+@dataclass(frozen=True)
+class EffectOptions:
+    """What to estimate on a panel, and how."""
+
+    treatment: str = "treated"
+    outcomes: tuple[str, ...] = ("y_spend", "y_visits")
+    covariates: tuple[str, ...] = ()
+    cluster: str = "user_key"
+    unit: str = "unit_id"
+    folds: int = 5
+    clip: float = 0.01
+    ridge: float = 1e-6
+    confidence: float = 0.95
+    min_clusters_per_arm: int = 20
+    max_newton_steps: int = 8
+    tolerance: float = 1e-8
+    start_rows: int = 20000
+
+    def __post_init__(self) -> None:
+        _require(self.folds >= 2, "effects.folds", self.folds, "at least 2")
+        _require(0 <= self.clip < 0.5, "effects.clip", self.clip, "a probability in [0, 0.5)")
+        _require(
+            0.5 < self.confidence < 1, "effects.confidence", self.confidence, "a level in (0.5, 1)"
+        )
+        _require(len(self.outcomes) > 0, "effects.outcomes", self.outcomes, "at least one outcome")
+
+
+@dataclass(frozen=True)
+class RecommendOptions:
+    """How many items a user gets, and whether items already seen may come again."""
+
+    per_user: int = 10
+    seen_items: str = "keep"
+
+    def __post_init__(self) -> None:
+        _require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")
+        _require(
+            self.seen_items in ("keep", "drop"),
+            "recommend.seen_items",
+            self.seen_items,
+            "'keep' or 'drop'",
+        )
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """Where MLflow keeps its runs, and under which names."""
+
+    uri: str = "sqlite:///.truelift/mlflow.db"
+    artifacts: str | None = None
+    experiment: str = "truelift"
+    model_name: str = "truelift-sequence"
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """The directory that receives the HTML report and the Data Docs."""
+
+    path: str = ".truelift/report"
+
+
+@dataclass(frozen=True)
+class SparkOptions:
+    """The embedded session; an existing session (a cluster, Databricks) is used as it is."""
+
+    master: str | None = "local[*]"
+    driver_memory: str = "3g"
+    shuffle_partitions: int = 8
+    conf: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The resolved configuration of one run; ``lake`` is the URI of the data set's lake."""
+
+    dataset: str = "complete_journey"
+    env: str = "local"
+    lake: str = ".truelift/lake"
+    seed: int = 7
+    sample: float = 1.0
+    buckets: int = 40
+    source: SourceOptions = field(default_factory=SourceOptions)
+    clean: CleanOptions = field(default_factory=CleanOptions)
+    sessions: SessionOptions = field(default_factory=SessionOptions)
+    features: FeatureOptions = field(default_factory=FeatureOptions)
+    panel: PanelOptions = field(default_factory=PanelOptions)
+    sequence: SequenceOptions = field(default_factory=SequenceOptions)
+    effects: EffectOptions = field(default_factory=EffectOptions)
+    recommend: RecommendOptions = field(default_factory=RecommendOptions)
+    tracking: TrackingOptions = field(default_factory=TrackingOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
+    spark: SparkOptions = field(default_factory=SparkOptions)
+
+    def __post_init__(self) -> None:
+        _require(0 < self.sample <= 1, "sample", self.sample, "a share of users in (0, 1]")
+        _require(self.buckets >= 1, "buckets", self.buckets, "at least 1")
+        _require(
+            self.buckets >= self.effects.folds,
+            "buckets",
+            self.buckets,
+            f"at least effects.folds ({self.effects.folds}), for folds are made of buckets",
+        )
+
+    def section(self, name: str) -> Any:
+        """The value under one top-level key; used for fingerprints."""
+        if name not in {f.name for f in fields(self)}:
+            raise ConfigError(f"There is no settings section {name!r}.")
+        return getattr(self, name)

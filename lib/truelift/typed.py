@@ -1,0 +1,130 @@
+"""Plain nested dictionaries to typed frozen dataclasses, and back.
+
+Used twice: for configuration (YAML to :class:`~truelift.settings.Settings`) and for the
+results that steps leave behind (JSON to result dataclasses).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, TypeVar
+
+from truelift.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def to_plain(value: Any) -> Any:
+    """Dataclasses, tuples and mappings as JSON-able dictionaries and lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): to_plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(v) for v in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        return value.item()
+    return value
+
+
+def from_plain(cls: type[T], data: Any, where: str = "") -> T:
+    """Build ``cls`` from ``data``, checking every key and type.
+
+    Parameters
+    ----------
+    cls : type
+        A frozen dataclass whose fields are scalars, tuples, dictionaries or dataclasses.
+    data : dict
+        Nested plain values; a missing key takes the field's default.
+    where : str
+        Dotted path of ``data``, for messages.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key (naming the nearest known one) or a value of the wrong type.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where or 'configuration'}: found {data!r}, expected a mapping of keys.")
+    hints = typing.get_type_hints(cls)
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in known:
+            raise ConfigError(unknown_key(f"{where}.{key}" if where else str(key), known))
+    values = {
+        key: _convert(hints[key], value, f"{where}.{key}" if where else key)
+        for key, value in data.items()
+    }
+    missing = [
+        name
+        for name, f in known.items()
+        if name not in values
+        and f.default is dataclasses.MISSING
+        and f.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise ConfigError(f"{where or cls.__name__}: missing {', '.join(missing)}.")
+    return cls(**values)
+
+
+def unknown_key(path: str, known: Any) -> str:
+    """The message for a key that does not exist, with the nearest that does."""
+    prefix, _, name = path.rpartition(".")
+    near = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.4)
+    full = f"{prefix}.{near[0]}" if near and prefix else (near[0] if near else "")
+    hint = f" Did you mean {full!r}?" if near else f" Known here: {', '.join(sorted(known))}."
+    return f"Unknown configuration key {path!r}.{hint}"
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        options = [a for a in typing.get_args(hint) if a is not type(None)]
+        if value is None:
+            return None
+        return _convert(options[0], value, where)
+    if dataclasses.is_dataclass(hint):
+        return from_plain(typing.cast(type, hint), value, where)
+    if origin is tuple:
+        return _convert_tuple(typing.get_args(hint), value, where)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: found {value!r}, expected a mapping.")
+        item = typing.get_args(hint)[1]
+        return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
+    return _convert_scalar(hint, value, where)
+
+
+def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{where}: found {value!r}, expected a list.")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if len(args) != len(value):
+        raise ConfigError(f"{where}: found {len(value)} values, expected {len(args)}.")
+    return tuple(
+        _convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True))
+    )
+
+
+def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        # YAML 1.1 reads 1e-8 (no dot) as text; people write it all the same.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, bool) and hint is not bool:
+        raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
+    if not isinstance(value, hint):
+        raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
+    return value
