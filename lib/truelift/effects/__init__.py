@@ -1,0 +1,1 @@
+"""Nuisances, scores and inference of treatment effects, with overlap beside them."""

@@ -1,0 +1,1 @@
+"""Sequences, profiles, item features and the unit-treatment-outcome panel."""

@@ -1,0 +1,1 @@
+"""Raw rows to clean events and sessions: sources, cleaning, quality, sessions."""

@@ -1,0 +1,1 @@
+"""From a trained sequence model to ranked items a user."""

@@ -1,0 +1,1 @@
+"""Plots and the HTML report, made from the result objects of the other rooms."""

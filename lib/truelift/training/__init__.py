@@ -1,0 +1,1 @@
+"""Feed, loop and launchers of the sequence model, and its evaluation."""

@@ -1,0 +1,122 @@
+"""What training leaves behind: one record an epoch, and ranking metrics on the test window."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of training.
+
+    Parameters
+    ----------
+    epoch : int
+        Counted from 1.
+    train_loss, validation_loss : float
+        Mean cross-entropy a predicted event, in nats.
+    validation_ndcg : float
+        Full-ranking NDCG on the validation window.
+    seconds : float
+        Wall time of the epoch.
+    sequences_per_second : float
+        Training sequences a second, all processes together.
+    input_wait_share : float
+        Share of the time that training waited for input, in [0, 1].
+    """
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_ndcg: float
+    seconds: float
+    sequences_per_second: float
+    input_wait_share: float
+
+
+@dataclass(frozen=True)
+class RankingMetrics:
+    """Full-ranking quality of one model on the test window.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model or baseline.
+    hit_rate, ndcg : float
+        Means over users of HitRate@k and NDCG@k.
+    users : int
+        Users evaluated.
+    k : int
+        Length of the ranked list.
+    ndcg_ci_lower, ndcg_ci_upper : float
+        95% interval of the mean NDCG over users.
+    """
+
+    model: str
+    hit_rate: float
+    ndcg: float
+    users: int
+    k: int
+    ndcg_ci_lower: float
+    ndcg_ci_upper: float
+
+    def __repr__(self) -> str:
+        return (
+            f"RankingMetrics({self.model}: NDCG@{self.k} {self.ndcg:.4f} "
+            f"[{self.ndcg_ci_lower:.4f}, {self.ndcg_ci_upper:.4f}], "
+            f"HitRate@{self.k} {self.hit_rate:.4f}, {self.users:,} users)"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained sequence model beside its baselines.
+
+    Parameters
+    ----------
+    epochs : tuple of EpochRecord
+    test : tuple of RankingMetrics
+        The trained model first, then the baselines.
+    processes : int
+        Horovod processes that trained together.
+    parameters : int
+        Trainable parameters of the model.
+    train_sequences : int
+        Sequences in the training part.
+    split : dict of str to str
+        ISO times ``validation_start`` and ``test_start`` of the global temporal split.
+    model_uri, model_version : str or None
+        Where MLflow keeps the model, and its registered version.
+    """
+
+    epochs: tuple[EpochRecord, ...]
+    test: tuple[RankingMetrics, ...]
+    processes: int
+    parameters: int
+    train_sequences: int
+    split: dict[str, str]
+    model_uri: str | None
+    model_version: str | None
+
+    def __repr__(self) -> str:
+        ranked = "; ".join(f"{m.model} NDCG@{m.k} {m.ndcg:.4f}" for m in self.test)
+        return (
+            f"TrainingResult({len(self.epochs)} epochs on {self.train_sequences:,} sequences, "
+            f"{self.processes} processes, {self.parameters:,} parameters; {ranked})"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The ranking metrics on the test window, one row a model."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(m) for m in self.test])
+
+    def epochs_to_pandas(self) -> pd.DataFrame:
+        """The training history, one row an epoch."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(e) for e in self.epochs])
