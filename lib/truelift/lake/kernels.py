@@ -1,0 +1,352 @@
+"""Spark's edge of the kernels: bucket by bucket, through files or through Spark's rows.
+
+A kernel is a pure function on Arrow data of one bucket. Two kinds:
+
+* a row kernel ``kernel(bucket, tables) -> pa.Table`` sees the whole bucket of one or more
+  tables and returns output rows;
+* a sum kernel ``kernel(bucket, batches) -> dict of arrays`` streams a bucket and returns a
+  state that adds up (keys that begin with ``max_`` combine by maximum).
+
+Both run in one of two ways with the same result: *direct*, where a Spark task opens the
+plan's units with Arrow, and *rows*, where Spark reads the table (deletion vectors, storage
+that Arrow cannot open) and hands its rows over through ``mapInArrow``.
+
+The sum's order is fixed by bucket number alone, so it does not depend on tasks or cores.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.errors import TableError
+from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+State = dict[str, np.ndarray]
+RowKernel = Callable[[int, dict[str, pa.Table]], pa.Table]
+SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
+_BucketUnits = dict[str, list[ScanUnit]]
+
+_log = logging.getLogger("truelift.lake")
+_TARGET_TASK_BYTES = 128 * 2**20
+_COMBINE_ABOVE = 128
+
+
+def map_buckets(
+    spark: SparkSession, kernel: RowKernel, plans: Mapping[str, ScanPlan], schema: StructType
+) -> DataFrame:
+    """Run a row kernel over every bucket that any of the tables has.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    kernel : callable
+        ``kernel(bucket, tables) -> pa.Table``; ``tables`` has the keys of ``plans``; the rows
+        of a table come in no particular order.
+    plans : mapping of str to ScanPlan
+        Tables partitioned by bucket.
+    schema : StructType
+        Columns of the output; the kernel's are cast to it.
+
+    Returns
+    -------
+    DataFrame
+        Lazy; nothing runs before it is written.
+    """
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    arrow = to_arrow_schema(schema)
+    return _run(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, schema)
+
+
+def sum_buckets(
+    spark: SparkSession,
+    kernel: SumKernel,
+    plans: Mapping[str, ScanPlan],
+    buckets: int,
+    batch_rows: int = 65536,
+) -> State:
+    """Run a sum kernel over every bucket of one table and add the states up.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    kernel : callable
+        ``kernel(bucket, batches) -> dict of ndarray`` or None for "nothing to add"; keys and
+        shapes must be the same in every bucket.
+    plans : mapping of one name to its ScanPlan
+        A table partitioned by bucket.
+    buckets : int
+        Number of buckets of the lake; above 128 the states are added up in Spark first.
+    batch_rows : int
+        Most rows a batch that the kernel sees.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Empty if no bucket gave a state. The driver holds at most ``max(128, sqrt(buckets))``
+        states at once, whatever the number of rows.
+    """
+    if len(plans) != 1:
+        raise TableError(f"A sum kernel reads one table, found {sorted(plans)}.")
+    run = partial(_state_of_bucket, kernel=kernel, batch_rows=batch_rows)
+    frame = _run(spark, run, plans, "bucket int, state binary")
+    if buckets > _COMBINE_ABOVE:
+        frame = _combine_in_chunks(frame, buckets)
+    states = sorted((row.bucket, row.state) for row in frame.collect())
+    return add_states(unpack_state(state) for _, state in states)
+
+
+def add_states(states: Iterable[State]) -> State:
+    """Sum states in the order given; ``max_*`` keys combine by maximum."""
+    total: State = {}
+    for state in states:
+        if not total:
+            total = {k: np.array(v) for k, v in state.items()}
+            continue
+        if total.keys() != state.keys():
+            raise TableError(
+                f"Kernel states differ in keys: {sorted(total)} and {sorted(state)}."
+            )
+        for key, value in state.items():
+            if key.startswith("max_"):
+                np.maximum(total[key], value, out=total[key])
+            else:
+                total[key] = total[key] + value
+    return total
+
+
+def pack_state(state: State) -> bytes:
+    """A state as bytes, without pickle."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **state)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpack_state(data: bytes) -> State:
+    """The state that :func:`pack_state` wrote."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+# ---------------------------------------------------------------- one bucket's work
+
+
+def _rows_of_bucket(
+    bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
+    kernel: RowKernel, schema: pa.Schema,
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    tables = {
+        name: pa.Table.from_batches(list(batches), schema=schemas[name])
+        for name, batches in sources.items()
+    }
+    result = kernel(bucket, tables)
+    yield from result.select(schema.names).cast(schema).to_batches(max_chunksize=65536)
+
+
+def _state_of_bucket(
+    bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
+    kernel: SumKernel, batch_rows: int,
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    (batches,) = sources.values()
+    state = kernel(bucket, _at_most(batches, batch_rows))
+    if state is not None:
+        yield _state_batch(bucket, state)
+
+
+def _state_batch(bucket: int, state: State) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "bucket": pa.array([bucket], pa.int32()),
+            "state": pa.array([pack_state(state)], pa.binary()),
+        }
+    )
+
+
+def _at_most(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+
+# ---------------------------------------------------------------- the two ways in
+
+
+def _run(
+    spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
+) -> DataFrame:
+    indirect = [p for p in plans.values() if not p.direct]
+    for plan in indirect:
+        _log.warning("%s is read through Spark's rows: %s", plan.table, plan.reason)
+    if indirect:
+        return _through_rows(spark, work, plans, schema)
+    return _through_files(spark, work, plans, schema)
+
+
+def _through_files(
+    spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
+) -> DataFrame:
+    tasks = _assign(plans, _parallelism(spark))
+    run = partial(_files_task, tasks=tasks, plans=_without_units(plans), work=work)
+    # One row, one partition, one task: the row's number is the task's number.
+    return spark.range(0, len(tasks), 1, max(len(tasks), 1)).mapInArrow(run, schema)
+
+
+def _parallelism(spark: SparkSession) -> int:
+    try:
+        return int(spark.sparkContext.defaultParallelism)
+    except Exception:  # Spark Connect has no context: fall back on the session's setting
+        return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
+
+
+def _assign(plans: Mapping[str, ScanPlan], cores: int) -> list[list[tuple[int, _BucketUnits]]]:
+    """Buckets to tasks: the largest first, each to the lightest task, whole buckets only."""
+    units: dict[int, _BucketUnits] = {}
+    for name, plan in plans.items():
+        for bucket, members in plan.by_bucket().items():
+            units.setdefault(bucket, {})[name] = members
+    size = {
+        b: sum(u.size for members in named.values() for u in members) for b, named in units.items()
+    }
+    count = min(len(units), max(cores, math.ceil(sum(size.values()) / _TARGET_TASK_BYTES)))
+    tasks: list[list[tuple[int, _BucketUnits]]] = [[] for _ in range(count)]
+    loads = [0] * count
+    for bucket in sorted(units, key=lambda b: (-size[b], b)):
+        lightest = loads.index(min(loads))
+        loads[lightest] += max(size[bucket], 1)
+        tasks[lightest].append((bucket, units[bucket]))
+    return [sorted(task, key=lambda item: item[0]) for task in tasks]
+
+
+def _without_units(plans: Mapping[str, ScanPlan]) -> dict[str, ScanPlan]:
+    from dataclasses import replace
+
+    return {name: replace(plan, units=()) for name, plan in plans.items()}
+
+
+def _files_task(
+    batches: Iterator[pa.RecordBatch],
+    tasks: list[list[tuple[int, _BucketUnits]]],
+    plans: dict[str, ScanPlan],
+    work: Any,
+) -> Iterator[pa.RecordBatch]:
+    schemas = {name: plan.schema for name, plan in plans.items()}
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            for bucket, named in tasks[number]:
+                sources = {
+                    name: _stream(plan, named.get(name, [])) for name, plan in plans.items()
+                }
+                yield from work(bucket, sources, schemas)
+
+
+def _stream(plan: ScanPlan, units: list[ScanUnit]) -> Iterator[pa.RecordBatch]:
+    for unit in units:
+        yield from read_batches(plan, unit)
+
+
+def _through_rows(
+    spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
+) -> DataFrame:
+    from functools import reduce
+
+    packed = []
+    for name, plan in plans.items():
+        source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
+        columns = list(dict.fromkeys([*plan.columns, "bucket"]))
+        pack = partial(_pack, name=name, schema=plan.schema)
+        packed.append(
+            source.select(*columns).mapInArrow(pack, "bucket int, name string, rows binary")
+        )
+    union = reduce(lambda a, b: a.unionByName(b), packed)
+    schemas = {name: plan.schema for name, plan in plans.items()}
+    run = partial(_rows_task, schemas=schemas, work=work)
+    return union.repartition("bucket").sortWithinPartitions("bucket").mapInArrow(run, schema)
+
+
+def _pack(
+    batches: Iterator[pa.RecordBatch], name: str, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        table = pa.Table.from_batches([batch])
+        for bucket in pc.unique(table["bucket"]).to_pylist():
+            mine = table.filter(pc.equal(table["bucket"], bucket)).select(schema.names)
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, schema) as writer:
+                writer.write_table(mine.cast(schema))
+            yield pa.record_batch(
+                {
+                    "bucket": pa.array([bucket], pa.int32()),
+                    "name": pa.array([name], pa.string()),
+                    "rows": pa.array([sink.getvalue().to_pybytes()], pa.binary()),
+                }
+            )
+
+
+def _rows_task(
+    batches: Iterator[pa.RecordBatch], schemas: dict[str, pa.Schema], work: Any
+) -> Iterator[pa.RecordBatch]:
+    current: int | None = None
+    held: dict[str, list[bytes]] = {}
+    for batch in batches:
+        for row in batch.to_pylist():
+            if current is not None and row["bucket"] != current:
+                yield from work(current, _unpack(held, schemas), schemas)
+                held = {}
+            current = row["bucket"]
+            held.setdefault(row["name"], []).append(row["rows"])
+    if current is not None:
+        yield from work(current, _unpack(held, schemas), schemas)
+
+
+def _unpack(
+    held: dict[str, list[bytes]], schemas: dict[str, pa.Schema]
+) -> dict[str, Iterator[pa.RecordBatch]]:
+    def stream(chunks: list[bytes]) -> Iterator[pa.RecordBatch]:
+        for chunk in chunks:
+            yield from pa.ipc.open_stream(chunk)
+
+    return {name: stream(held.get(name, [])) for name in schemas}
+
+
+# ---------------------------------------------------------------- many buckets
+
+
+def _combine_in_chunks(frame: DataFrame, buckets: int) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    size = math.ceil(math.sqrt(buckets))
+    chunk = F.floor(F.col("bucket") / size)
+    return (
+        frame.repartition(size, chunk)
+        .sortWithinPartitions("bucket")
+        .mapInArrow(partial(_combine_task, size=size), "bucket int, state binary")
+    )
+
+
+def _combine_task(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    current: int | None = None
+    total: State = {}
+    for batch in batches:
+        for row in batch.to_pylist():
+            chunk = row["bucket"] // size
+            if current is not None and chunk != current:
+                yield _state_batch(current, total)
+                total = {}
+            current = chunk
+            state = unpack_state(row["state"])
+            total = add_states([total, state]) if total else state
+    if current is not None:
+        yield _state_batch(current, total)

@@ -1,0 +1,119 @@
+"""The lake of one data set: tables by name, read at pinned versions, written once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from truelift.errors import MachineError
+from truelift.lake import kernels
+from truelift.lake.log import current_version
+from truelift.lake.scan import ScanPlan, make_plan
+from truelift.lake.session import start_session
+from truelift.lake.tables import table_spec
+from truelift.lake.writes import Commit, append_batch, replace_table
+from truelift.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+class Lake:
+    """Tables under one URI. The Spark session starts with the first call that needs it."""
+
+    def __init__(self, settings: Settings, spark: SparkSession | None = None):
+        self.root = lake_root(settings.lake)
+        self._settings = settings
+        self._spark = spark
+
+    @staticmethod
+    def open(settings: Settings, spark: SparkSession | None = None) -> Lake:
+        """The lake that the settings name.
+
+        Raises
+        ------
+        MachineError
+            If the lake is a local path that cannot be written to.
+        """
+        lake = Lake(settings, spark)
+        if urlsplit(lake.root).scheme in ("", "file"):
+            _check_writable(Path(urlsplit(lake.root).path))
+        return lake
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session, started if there is none."""
+        if self._spark is None:
+            self._spark = start_session(self._settings.spark)
+        return self._spark
+
+    @property
+    def session_started(self) -> bool:
+        """Whether a session was needed so far."""
+        return self._spark is not None
+
+    def uri(self, name: str) -> str:
+        """Where a table lies: ``silver.events`` under ``<root>/silver/events``."""
+        return f"{self.root}/{table_spec(name).name.replace('.', '/')}"
+
+    def version(self, name: str) -> int | None:
+        """Newest version, or None if the table does not exist."""
+        return current_version(self.uri(name))
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has a version."""
+        return self.version(name) is not None
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """The table as a DataFrame, pinned to a version (the newest by default)."""
+        plan = make_plan(name, self.uri(name), version=version)
+        reader = self.spark.read.format("delta").option("versionAsOf", plan.version)
+        return reader.load(plan.uri)
+
+    def plan(
+        self, name: str, columns: Sequence[str] | None = None, version: int | None = None
+    ) -> ScanPlan:
+        """A scan plan of the table at a version (the newest by default)."""
+        return make_plan(name, self.uri(name), columns, version)
+
+    def replace(self, name: str, df: DataFrame, fingerprint: str) -> Commit:
+        """Make the table hold exactly these rows; see :func:`~.writes.replace_table`."""
+        return replace_table(df, self.uri(name), table_spec(name), fingerprint)
+
+    def append(self, name: str, df: DataFrame, batch_id: str) -> Commit:
+        """Add a batch once; see :func:`~.writes.append_batch`."""
+        return append_batch(df, self.uri(name), table_spec(name), batch_id)
+
+    def map_buckets(
+        self, kernel: kernels.RowKernel, plans: Mapping[str, ScanPlan], schema: StructType
+    ) -> DataFrame:
+        """Run a row kernel over every bucket; see :func:`~.kernels.map_buckets`."""
+        return kernels.map_buckets(self.spark, kernel, plans, schema)
+
+    def sum_buckets(
+        self, kernel: kernels.SumKernel, plans: Mapping[str, ScanPlan], batch_rows: int = 65536
+    ) -> kernels.State:
+        """Run a sum kernel over every bucket; see :func:`~.kernels.sum_buckets`."""
+        return kernels.sum_buckets(self.spark, kernel, plans, self._settings.buckets, batch_rows)
+
+
+def lake_root(uri: str) -> str:
+    """A lake's URI without a trailing slash; a local path is made absolute."""
+    return uri.rstrip("/") if urlsplit(uri).scheme else str(Path(uri).expanduser().resolve())
+
+
+def _check_writable(path: Path) -> None:
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise MachineError(f"The lake {path} cannot be made: {nearest} is a file, not a folder.")
+    if not os.access(nearest, os.W_OK):
+        raise MachineError(
+            f"The lake {path} cannot be written: no write permission in {nearest}. "
+            "Give another place with --lake."
+        )

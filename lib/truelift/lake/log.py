@@ -1,0 +1,133 @@
+"""What a Delta table's log says, read without Spark.
+
+Versions, commits and the files of one version come from the ``deltalake`` package; so the
+pipeline can see that nothing changed before any JVM starts, and Horovod ranks can open a
+pinned version by themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+# Reader features that change which rows or columns a data file holds: Spark has to read those.
+_PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
+
+
+@dataclass(frozen=True)
+class LoggedCommit:
+    """One commit: its version, what it wrote, and the fingerprint that truelift left in it."""
+
+    version: int
+    operation: str
+    rows: int
+    fingerprint: str | None
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One live file of a table version."""
+
+    uri: str
+    size: int
+    rows: int | None
+    partition: dict[str, str | None]
+
+
+def storage_uri(uri: str) -> str:
+    """The URI as Arrow and deltalake spell it (``s3a`` is Hadoop's name for ``s3``)."""
+    return "s3" + uri[3:] if uri.startswith("s3a://") else uri
+
+
+def open_table(uri: str, version: int | None = None) -> Any:
+    """The table as a ``deltalake.DeltaTable``, or None where there is no table."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    try:
+        return DeltaTable(storage_uri(uri), version=version)
+    except TableNotFoundError:
+        return None
+
+
+def current_version(uri: str) -> int | None:
+    """Newest version of the table, or None where there is no table."""
+    table = open_table(uri)
+    return None if table is None else int(table.version())
+
+
+def recent_commits(uri: str, limit: int = 50) -> list[LoggedCommit]:
+    """The newest commits first, at most ``limit``."""
+    table = open_table(uri)
+    return [] if table is None else [_commit(entry) for entry in table.history(limit)]
+
+
+def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
+    metrics = entry.get("operationMetrics") or {}
+    try:
+        fingerprint = json.loads(entry.get("userMetadata") or "{}").get("fingerprint")
+    except (ValueError, AttributeError):
+        fingerprint = None
+    return LoggedCommit(
+        version=int(entry["version"]),
+        operation=str(entry.get("operation")),
+        rows=int(metrics.get("numOutputRows", 0) or 0),
+        fingerprint=fingerprint,
+    )
+
+
+def reads_directly(table: Any) -> tuple[bool, str]:
+    """Whether data files hold the table's rows as they are, and if not, why."""
+    features = set(table.protocol().reader_features or ())
+    odd = sorted(features - _PLAIN_READER_FEATURES)
+    if odd:
+        return False, f"the table uses {', '.join(odd)}"
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+        return False, "the table uses column mapping"
+    return True, ""
+
+
+def live_files(table: Any, uri: str) -> list[DataFile]:
+    """Files of the opened version, sorted by name."""
+    actions = pa.table(table.get_add_actions(flatten=True)).to_pydict()
+    keys = [name for name in actions if name.startswith("partition.")]
+    files = []
+    for i, path in enumerate(actions["path"]):
+        rows = actions.get("num_records", [None] * (i + 1))[i]
+        partition = {k.removeprefix("partition."): actions[k][i] for k in keys}
+        files.append(
+            DataFile(
+                uri=_join(uri, unquote(path)),
+                size=int(actions["size_bytes"][i]),
+                rows=None if rows is None else int(rows),
+                partition={k: None if v is None else str(v) for k, v in partition.items()},
+            )
+        )
+    return sorted(files, key=lambda f: f.uri)
+
+
+def arrow_schema(table: Any) -> pa.Schema:
+    """The table's columns as Arrow types; instants are UTC microseconds."""
+    return pa.schema(table.schema().to_arrow())
+
+
+def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
+    """Arrow's file system for a URI or a local path, and the path inside it."""
+    uri = storage_uri(uri)
+    if urlsplit(uri).scheme in ("", "file"):
+        path = urlsplit(uri).path if uri.startswith("file:") else uri
+        return pafs.LocalFileSystem(), unquote(path) if uri.startswith("file:") else path
+    return pafs.FileSystem.from_uri(uri)
+
+
+def _join(uri: str, path: str) -> str:
+    if urlsplit(path).scheme or path.startswith("/"):
+        return path
+    return f"{uri.rstrip('/')}/{PurePosixPath(path)}"

@@ -1,0 +1,223 @@
+"""Scan plans: a table at one version, cut into units that Arrow can read on its own.
+
+A plan is made on the driver from the Delta log alone. It travels as JSON, so the same plan
+feeds Spark tasks and Horovod ranks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from truelift.errors import TableError
+from truelift.lake.log import (
+    DataFile,
+    arrow_schema,
+    filesystem_of,
+    live_files,
+    open_table,
+    reads_directly,
+)
+
+# Below this size a file is one unit; a larger one is cut into its row groups, which needs its
+# footer. So planning a table of many ordinary files opens none of them.
+SPLIT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ScanUnit:
+    """One piece of work: a file (``row_group`` None) or one of its row groups."""
+
+    uri: str
+    row_group: int | None
+    rows: int
+    size: int
+    partition: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """A table pinned to a version, the columns asked for, and its units.
+
+    ``direct`` is False where data files cannot be read as they are (``reason`` says why):
+    kernels then run on Spark's own rows.
+    """
+
+    table: str
+    uri: str
+    version: int
+    columns: tuple[str, ...]
+    units: tuple[ScanUnit, ...]
+    partition_columns: tuple[str, ...] = ()
+    schema_hex: str = ""
+    direct: bool = True
+    reason: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the version; counted by the log, so it costs nothing."""
+        return sum(unit.rows for unit in self.units)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of ``columns``, partition columns included."""
+        return pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(self.schema_hex)))
+
+    def by_bucket(self) -> dict[int, list[ScanUnit]]:
+        """Units of each bucket; the table has to be partitioned by ``bucket``."""
+        if "bucket" not in self.partition_columns:
+            raise TableError(
+                f"{self.table} is not partitioned by bucket (partition columns: "
+                f"{list(self.partition_columns)}), so it cannot be read bucket by bucket."
+            )
+        groups: dict[int, list[ScanUnit]] = {}
+        for unit in self.units:
+            groups.setdefault(int(unit.partition["bucket"] or 0), []).append(unit)
+        return dict(sorted(groups.items()))
+
+    def select(self, columns: Sequence[str]) -> ScanPlan:
+        """The same plan for fewer columns."""
+        schema = pa.schema([_field(self.schema, c, self.table) for c in columns])
+        return replace(self, columns=tuple(columns), schema_hex=schema_hex(schema))
+
+    def to_json(self) -> str:
+        """The plan as text; see :meth:`from_json`."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> ScanPlan:
+        """A plan from :meth:`to_json`'s text."""
+        data = json.loads(text)
+        units = tuple(ScanUnit(**unit) for unit in data.pop("units"))
+        data["columns"] = tuple(data["columns"])
+        data["partition_columns"] = tuple(data["partition_columns"])
+        return ScanPlan(units=units, **data)
+
+
+def schema_hex(schema: pa.Schema) -> str:
+    """An Arrow schema as text that survives JSON."""
+    return schema.remove_metadata().serialize().to_pybytes().hex()
+
+
+def _field(schema: pa.Schema, name: str, table: str) -> pa.Field:
+    index = schema.get_field_index(name)
+    if index < 0:
+        raise TableError(f"{table} has no column {name!r}; its columns are {schema.names}.")
+    return schema.field(index)
+
+
+def make_plan(
+    name: str, uri: str, columns: Sequence[str] | None = None, version: int | None = None
+) -> ScanPlan:
+    """Plan the scan of a Delta table.
+
+    Parameters
+    ----------
+    name : str
+        The table's name, for messages.
+    uri : str
+        Where it lies.
+    columns : sequence of str, optional
+        Columns to read; all of them by default.
+    version : int, optional
+        Delta version; the newest by default.
+
+    Raises
+    ------
+    TableError
+        If there is no such table, version or column.
+    """
+    table = open_table(uri, version)
+    if table is None:
+        raise TableError(f"There is no table {name} at {uri}. Run the job that writes it first.")
+    full = arrow_schema(table)
+    wanted = tuple(columns) if columns is not None else tuple(full.names)
+    schema = pa.schema([_field(full, c, name) for c in wanted])
+    direct, reason = reads_directly(table)
+    try:
+        units = tuple(_units(live_files(table, uri))) if direct else ()
+    except (OSError, pa.ArrowInvalid) as error:
+        direct, reason, units = False, f"Arrow cannot open its files ({error})", ()
+    return ScanPlan(
+        table=name,
+        uri=uri,
+        version=int(table.version()),
+        columns=wanted,
+        units=units,
+        partition_columns=tuple(table.metadata().partition_columns),
+        schema_hex=schema_hex(schema),
+        direct=direct,
+        reason=reason,
+    )
+
+
+def _units(files: Sequence[DataFile]) -> Iterator[ScanUnit]:
+    open_footers = [f for f in files if f.rows is None or f.size > SPLIT_BYTES]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        footers = dict(zip((f.uri for f in open_footers), pool.map(_footer, open_footers)))
+    for file in files:
+        groups = footers.get(file.uri)
+        if groups is None:
+            yield ScanUnit(file.uri, None, file.rows or 0, file.size, file.partition)
+            continue
+        for index, (rows, size) in enumerate(groups):
+            yield ScanUnit(file.uri, index, rows, size, file.partition)
+
+
+def _footer(file: DataFile) -> list[tuple[int, int]]:
+    filesystem, path = filesystem_of(file.uri)
+    metadata = pq.read_metadata(path, filesystem=filesystem)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    return [(g.num_rows, g.total_byte_size) for g in groups]
+
+
+def read_batches(
+    plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = None, batch_rows: int = 65536
+) -> Iterator[pa.RecordBatch]:
+    """Stream one unit's rows, at most ``batch_rows`` at a time.
+
+    Columns that an older file lacks come as nulls; partition columns come from the plan.
+    """
+    schema = plan.schema if columns is None else plan.select(columns).schema
+    filesystem, path = filesystem_of(unit.uri)
+    with filesystem.open_input_file(path) as stream:
+        file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        stored = [n for n in schema.names if n in file.schema_arrow.names]
+        groups = None if unit.row_group is None else [unit.row_group]
+        for batch in file.iter_batches(batch_rows, row_groups=groups, columns=stored):
+            yield _conform(batch, schema, unit)
+
+
+def read_unit(
+    plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """One unit's rows as a table; see :func:`read_batches`."""
+    schema = plan.schema if columns is None else plan.select(columns).schema
+    return pa.Table.from_batches(list(read_batches(plan, unit, columns)), schema=schema)
+
+
+def _conform(batch: pa.RecordBatch, schema: pa.Schema, unit: ScanUnit) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        index = batch.schema.get_field_index(field.name)
+        if index >= 0:
+            arrays.append(_cast(batch.column(index), field.type))
+        elif field.name in unit.partition:
+            value = pa.scalar(unit.partition[field.name], pa.string()).cast(field.type)
+            arrays.append(pa.repeat(value, batch.num_rows))
+        else:
+            arrays.append(pa.nulls(batch.num_rows, field.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cast(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if array.type == wanted:
+        return array
+    if pa.types.is_timestamp(array.type) and pa.types.is_timestamp(wanted) and not array.type.tz:
+        return array.cast(pa.timestamp("us")).cast(pa.int64()).cast(wanted)
+    return array.cast(wanted)

@@ -1,0 +1,128 @@
+"""The Spark session: embedded where there is none, the platform's own where there is one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from truelift.errors import MachineError
+from truelift.settings import SparkOptions
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_VERSION = "4.3.0"
+_LOGGING = Path(__file__).with_name("log4j2.properties")
+
+
+def jars_directory() -> Path:
+    """Where set-up has put the Delta jars: ``TRUELIFT_JARS`` or the user's cache."""
+    if chosen := os.environ.get("TRUELIFT_JARS"):
+        return Path(chosen)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "truelift" / "jars" / f"delta-{DELTA_VERSION}"
+
+
+def delta_jars() -> list[str]:
+    """The jars that Spark needs for Delta, sorted; empty if set-up has not resolved them."""
+    return sorted(str(p) for p in jars_directory().glob("*.jar"))
+
+
+def check_java() -> str:
+    """Version of the Java that Spark will start.
+
+    Raises
+    ------
+    MachineError
+        If there is no Java, or one older than 17.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        where = f"JAVA_HOME is {home}, which has no bin/java" if home else "no java on the PATH"
+        raise MachineError(
+            f"Spark needs Java 17 or newer: {where}. Install it with "
+            "'apt-get install openjdk-17-jre-headless' or set JAVA_HOME."
+        )
+    out = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    found = re.search(r'version "(\d+)(?:\.(\d+))?', out.stderr + out.stdout)
+    if not found:
+        raise MachineError(f"{java} -version answered {out.stderr.strip()!r}, expected a version.")
+    major = int(found[2]) if found[1] == "1" and found[2] else int(found[1])
+    if major < 17:
+        raise MachineError(f"Spark needs Java 17 or newer; {java} is Java {major}.")
+    return str(major)
+
+
+def start_session(options: SparkOptions, name: str = "truelift") -> SparkSession:
+    """The active session, or a new one with Delta switched on.
+
+    A session that exists (a notebook) is used as it is. Under ``spark-submit`` the master,
+    memory and jars are those of the command; embedded, they come from ``options``.
+
+    Raises
+    ------
+    MachineError
+        If Java or the Delta jars are missing.
+    """
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
+    builder = SparkSession.builder.appName(name)
+    for key, value in {**_common(options), **options.conf}.items():
+        builder = builder.config(key, value)
+    if not submitted:
+        check_java()
+        for key, value in _embedded(options).items():
+            if key not in options.conf:
+                builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    if hasattr(session, "sparkContext") and not submitted:
+        session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _common(options: SparkOptions) -> dict[str, str]:
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(options.shuffle_partitions),
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+        "spark.ui.showConsoleProgress": "false",
+    }
+
+
+def _embedded(options: SparkOptions) -> dict[str, str]:
+    jars = delta_jars()
+    if not jars:
+        raise MachineError(
+            f"The Delta jars are not in {jars_directory()}. Run 'make setup' once (it resolves "
+            "them), or set TRUELIFT_JARS to the folder that holds them."
+        )
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    conf = {
+        "spark.jars": ",".join(jars),
+        "spark.driver.memory": options.driver_memory,
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+        # The defaults of both are made for large clusters and cost seconds on small tables.
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+    }
+    if options.master:
+        conf["spark.master"] = options.master
+        if options.master.startswith("local"):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+            conf["spark.driver.host"] = "127.0.0.1"
+    return conf

@@ -1,0 +1,146 @@
+"""Names, columns and partitioning of every table of the lake, in one place.
+
+Columns are written as Spark DDL. An *open* table has more columns than are listed: bronze
+tables carry the source's own (text), the panel its covariates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truelift.errors import TableError
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+_BRONZE = "source_file string, source_row bigint, batch_id string"
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """What a table must look like."""
+
+    name: str
+    columns: str
+    partition_by: tuple[str, ...] = ()
+    is_open: bool = False
+
+    def schema(self) -> StructType:
+        """The listed columns as a Spark schema."""
+        from pyspark.sql.types import StructType
+
+        return StructType.fromDDL(self.columns)
+
+    def check(self, found: StructType) -> None:
+        """Refuse a frame whose columns or types are not the table's.
+
+        Raises
+        ------
+        TableError
+            Naming every missing, surplus or differently typed column.
+        """
+        wanted = {f.name: f.dataType.simpleString() for f in self.schema()}
+        have = {f.name: f.dataType.simpleString() for f in found}
+        faults = [f"{c} is missing" for c in wanted if c not in have]
+        faults += [
+            f"{c} is {have[c]}, expected {t}" for c, t in wanted.items() if c in have and have[c] != t
+        ]
+        if not self.is_open:
+            faults += [f"{c} is not a column of it" for c in have if c not in wanted]
+        if faults:
+            raise TableError(f"These rows do not fit {self.name}: {'; '.join(faults)}.")
+
+
+_SPECS = (
+    TableSpec("bronze.events", _BRONZE, is_open=True),
+    TableSpec("bronze.items", _BRONZE, is_open=True),
+    TableSpec("bronze.users", _BRONZE, is_open=True),
+    TableSpec("bronze.exposures", _BRONZE, is_open=True),
+    TableSpec("bronze.responses", _BRONZE, is_open=True),
+    TableSpec(
+        "silver.events",
+        "event_id string, user_key string, event_time timestamp, event_type string, "
+        "item_id string, quantity double, value double, source_session string, "
+        "context map<string,string>, labels array<string>, source_file string, "
+        "source_row bigint, bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "silver.quarantine",
+        "raw map<string,string>, reasons array<string>, user_key string, source_file string, "
+        "source_row bigint, batch_id string",
+    ),
+    TableSpec(
+        "silver.sessions",
+        "session_id string, user_key string, start timestamp, end timestamp, events int, "
+        "items int, quantity double, value double, event_types map<string,int>, "
+        "is_open boolean, source_sessions int, labels array<string>, bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "gold.items",
+        "item_key string, item_index int, name string, category string, events bigint, "
+        "users bigint",
+    ),
+    TableSpec(
+        "gold.users",
+        "user_key string, first_time timestamp, last_time timestamp, events bigint, "
+        "sessions bigint, value double, distinct_items bigint, attributes map<string,string>, "
+        "bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "gold.sequences",
+        "user_key string, item_index array<int>, event_time array<bigint>, "
+        "session_number array<int>, bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "gold.exposures",
+        "user_key string, campaign string, campaign_type string, start timestamp, "
+        "end timestamp, bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "gold.panel",
+        "unit_id string, user_key string, campaign string, treated int, bucket int",
+        ("bucket",),
+        is_open=True,
+    ),
+    TableSpec(
+        "gold.scores",
+        "unit_id string, user_key string, outcome string, treated int, propensity double, "
+        "mu0 double, mu1 double, psi_ate double, psi_att double, fold int, bucket int",
+        ("bucket",),
+    ),
+    TableSpec(
+        "gold.effects",
+        "estimand string, outcome string, estimate double, standard_error double, "
+        "ci_lower double, ci_upper double, p_value double, n bigint, clusters bigint, "
+        "confidence double, method string",
+    ),
+    TableSpec(
+        "gold.recommendations",
+        "user_key string, rank int, item_key string, score double, reason string, bucket int",
+        ("bucket",),
+    ),
+)
+
+TABLES = {spec.name: spec for spec in _SPECS}
+
+
+def table_spec(name: str) -> TableSpec:
+    """The spec of a table.
+
+    Raises
+    ------
+    TableError
+        If no table has that name.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise TableError(
+            f"The lake has no table {name!r}; it has {', '.join(sorted(TABLES))}."
+        ) from None
