@@ -1,0 +1,8 @@
+"""train_sequence, for spark-submit: `spark-submit jobs/train_sequence.py --help`."""
+
+import sys
+
+from truelift.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train_sequence", *sys.argv[1:]]))

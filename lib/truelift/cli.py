@@ -1,0 +1,115 @@
+"""``truelift JOB``: the command line of every job and of the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from truelift import __version__
+from truelift.config import ENVIRONMENTS, load_settings
+from truelift.errors import TrueliftError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 when all went well, 2 for the user's mistake, 1 for a failure.
+    """
+    from truelift.lake.session import delta_jars
+
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if args.job == "jars":
+        print(",".join(delta_jars()))
+        return 0
+    try:
+        settings = load_settings(args.env, args.dataset, args.set or (), args.lake)
+        _run(args, settings)
+    except TrueliftError as error:
+        print(f"truelift: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("truelift: interrupted; the tables are as the last finished commit left them.",
+              file=sys.stderr)  # fmt: skip
+        return 1
+    except Exception:
+        traceback.print_exc()
+        print(
+            "truelift: the job failed in a way that truelift did not foresee (see above). Tables "
+            "hold their last finished commit; running again resumes.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped-def]
+    from truelift.console import closing_table, heading, step_line
+    from truelift.pipeline import run_pipeline, run_step
+
+    print(heading(settings), flush=True)
+    if args.job == "run_pipeline":
+        outcomes = run_pipeline(
+            settings,
+            start=args.start,
+            only=args.only,
+            announce=lambda outcome: print(step_line(outcome), flush=True),
+        )
+        print(closing_table(outcomes, settings), flush=True)
+        return
+    print(step_line(run_step(args.job, settings)), flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from truelift.pipeline import STEPS
+
+    parser = argparse.ArgumentParser(
+        prog="truelift",
+        description="From raw behaviour logs to effects with honest uncertainty.",
+    )
+    parser.add_argument("--version", action="version", version=f"truelift {__version__}")
+    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+    for name, summary in [(s.name, s.summary) for s in STEPS]:
+        _job_options(_job_parser(jobs, name, summary))
+    pipeline = _job_parser(jobs, "run_pipeline", "all jobs in order, resumable")
+    _job_options(pipeline)
+    pipeline.add_argument(
+        "--from", dest="start", metavar="STEP", help="run again from this step on"
+    )
+    pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
+    jobs.add_parser("jars", help="the Delta jars, for spark-submit --jars")
+    return parser
+
+
+def _job_parser(jobs, name: str, summary: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+    example = f"truelift {name} --dataset complete_journey --set sample=0.05"
+    submit = f"spark-submit jobs/{name}.py --env prod --lake s3a://bucket/lake"
+    parser: argparse.ArgumentParser = jobs.add_parser(
+        name,
+        help=summary,
+        description=f"{name}: {summary}.",
+        epilog=f"examples:\n  {example}\n  {submit}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def _job_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--env", default=os.environ.get("TRUELIFT_ENV", "local"), help=f"{', '.join(ENVIRONMENTS)}"
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="a data set of conf/, or a YAML file")
+    parser.add_argument(
+        "--set", action="append", metavar="KEY=VALUE", help="override one setting; repeatable"
+    )
+    parser.add_argument("--lake", metavar="URI", help="where the tables lie")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

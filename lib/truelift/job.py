@@ -1,0 +1,137 @@
+"""What a job gets: settings, pinned inputs, the lake, progress and its MLflow run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from truelift.errors import TableError
+from truelift.lake import Commit, Lake, ScanPlan
+from truelift.progress import Progress
+from truelift.settings import Settings
+from truelift.steps import StepRecord, StepReport, StepStore
+from truelift.tracking import JobRun
+from truelift.typed import to_plain
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Job", "StepReport"]
+
+T = TypeVar("T")
+
+
+class Job:
+    """One execution of one step.
+
+    Inputs are pinned before the job starts: whatever others write meanwhile, it reads one
+    version of each table. Writes carry the step's fingerprint, so a second execution with the
+    same inputs and settings writes nothing.
+
+    Attributes
+    ----------
+    settings : Settings
+    lake : Lake
+    inputs : dict of str to int
+        Delta version of every table read; optional tables that do not exist are absent.
+    outputs : dict of str to int
+        Delta version of every table written so far.
+    fingerprint : str
+        Hash of step, code, settings and inputs.
+    run : JobRun
+        The MLflow run.
+    workdir : Path
+        Scratch directory, removed at the end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        lake: Lake,
+        inputs: Mapping[str, int],
+        fingerprint: str,
+        run: JobRun,
+        workdir: Path,
+        progress: Progress | None = None,
+        store: StepStore | None = None,
+    ):
+        self.name = name
+        self.settings = settings
+        self.lake = lake
+        self.inputs = dict(inputs)
+        self.outputs: dict[str, int] = {}
+        self.fingerprint = fingerprint
+        self.run = run
+        self.workdir = workdir
+        self.progress = progress or Progress(name, enabled=False)
+        self.results: dict[str, Any] = {}
+        self._store = store or StepStore(lake.root)
+
+    def has(self, name: str) -> bool:
+        """Whether an optional input exists."""
+        return name in self.inputs
+
+    def read(self, name: str) -> DataFrame:
+        """A pinned input as a DataFrame."""
+        return self.lake.read(name, self._pinned(name))
+
+    def plan(self, name: str, columns: Sequence[str] | None = None) -> ScanPlan:
+        """A pinned input as a scan plan."""
+        return self.lake.plan(name, columns, self._pinned(name))
+
+    def replace(self, name: str, df: DataFrame) -> Commit:
+        """Make a table hold exactly these rows, under the step's fingerprint."""
+        commit = self.lake.replace(name, df, self.fingerprint)
+        self.outputs[name] = commit.version
+        return commit
+
+    def append(self, name: str, df: DataFrame, batch_id: str) -> Commit:
+        """Add a batch once."""
+        commit = self.lake.append(name, df, batch_id)
+        self.outputs[name] = max(commit.version, self.lake.version(name) or 0)
+        return commit
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Numbers for the job's MLflow run."""
+        self.run.log_metrics(metrics, step)
+
+    def log_figure(self, name: str, figure: Any) -> None:
+        """A figure for the job's MLflow run."""
+        self.run.log_figure(name, figure)
+
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """A file for the job's MLflow run."""
+        self.run.log_artifact(path, folder)
+
+    def save_result(self, result: Any) -> None:
+        """Keep a result dataclass in the step's record and in the run, for the report."""
+        name = type(result).__name__
+        self.results[name] = to_plain(result)
+        self.run.log_dict(f"results/{name}.json", self.results[name])
+
+    def record(self, step: str) -> StepRecord | None:
+        """What a step left behind when it last finished."""
+        return self._store.read(step)
+
+    def load_result(self, cls: type[T]) -> T | None:
+        """The newest result of a class that any step saved, or None."""
+        from truelift.pipeline import STEPS
+
+        for step in STEPS:
+            record = self.record(step.name)
+            found = record.result(cls) if record else None
+            if found is not None:
+                return found
+        return None
+
+    def _pinned(self, name: str) -> int:
+        if name in self.inputs:
+            return self.inputs[name]
+        if name in self.outputs:
+            return self.outputs[name]
+        raise TableError(
+            f"The job {self.name} does not read {name}; it reads "
+            f"{', '.join(sorted(self.inputs)) or 'no tables'}."
+        )

@@ -1,0 +1,373 @@
+"""The steps in their order, and the runner that skips what has not changed."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from truelift import errors
+from truelift.errors import ConfigError, TableError, TrueliftError
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.progress import Progress, spark_progress
+from truelift.settings import Settings
+from truelift.steps import (
+    StepRecord,
+    StepReport,
+    StepStore,
+    code_version,
+    fingerprint_of,
+    settings_sections,
+)
+from truelift.tracking import job_run
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job of the pipeline.
+
+    ``reads`` names tables; a trailing ``?`` marks one that a data set may lack. ``after``
+    names steps whose results (not tables) go in. ``external`` names a function of the
+    settings that fingerprints inputs outside the lake, such as raw files.
+    """
+
+    name: str
+    function: str
+    summary: str
+    reads: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    external: str | None = None
+    needs_spark: bool = True
+
+    def run(self, job: Job) -> StepReport:
+        """Call the job's function."""
+        return _resolve(self.function)(job)
+
+
+STEPS: tuple[Step, ...] = (
+    Step(
+        "ingest",
+        "truelift.logs.ingest:ingest",
+        "raw files to bronze, as text, each batch once",
+        sections=("source", "sample"),
+        external="truelift.logs.ingest:source_fingerprint",
+    ),
+    Step(
+        "clean",
+        "truelift.logs.clean:clean",
+        "bronze to silver and quarantine, every row accounted for",
+        reads=("bronze.events",),
+        sections=("source", "clean", "buckets", "report"),
+    ),
+    Step(
+        "sessionize",
+        "truelift.logs.sessionize:sessionize",
+        "events to sessions with stable ids, bucket by bucket",
+        reads=("silver.events",),
+        sections=("sessions",),
+    ),
+    Step(
+        "build_features",
+        "truelift.features.build:build_features",
+        "items, users, sequences, exposures and the panel",
+        reads=(
+            "silver.events",
+            "silver.sessions",
+            "bronze.items?",
+            "bronze.users?",
+            "bronze.exposures?",
+            "bronze.responses?",
+        ),
+        sections=("source", "features", "panel", "buckets"),
+    ),
+    Step(
+        "train_sequence",
+        "truelift.training.job:train_sequence",
+        "the sequence model, trained by Horovod processes from a scan plan",
+        reads=("gold.sequences", "gold.items"),
+        sections=("sequence", "seed", "tracking"),
+    ),
+    Step(
+        "estimate_effects",
+        "truelift.effects.job:estimate_effects",
+        "cross-fitted doubly robust effects with clustered intervals",
+        reads=("gold.panel?",),
+        sections=("effects", "seed"),
+    ),
+    Step(
+        "recommend",
+        "truelift.recommend.job:recommend",
+        "the next items of every user",
+        reads=("gold.sequences", "gold.items"),
+        sections=("recommend", "tracking"),
+        after=("train_sequence",),
+    ),
+    Step(
+        "report",
+        "truelift.report.job:report",
+        "one HTML page with plots and the pedigree of every number",
+        sections=("report", "dataset"),
+        after=(
+            "ingest",
+            "clean",
+            "sessionize",
+            "build_features",
+            "train_sequence",
+            "estimate_effects",
+            "recommend",
+        ),
+        needs_spark=False,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """How one step of a pipeline run went."""
+
+    record: StepRecord
+    skipped: bool
+
+
+def step_named(name: str) -> Step:
+    """The step of that name.
+
+    Raises
+    ------
+    ConfigError
+        Naming the steps there are.
+    """
+    for step in STEPS:
+        if step.name == name:
+            return step
+    raise ConfigError(f"There is no step {name!r}; the steps are {', '.join(s.name for s in STEPS)}.")
+
+
+def run_pipeline(
+    settings: Settings,
+    lake: Lake | None = None,
+    start: str | None = None,
+    only: str | None = None,
+    announce: Callable[[StepOutcome], None] = lambda outcome: None,
+) -> list[StepOutcome]:
+    """Run the steps in order, skipping those whose inputs and settings did not change.
+
+    Parameters
+    ----------
+    settings : Settings
+    lake : Lake, optional
+        One that is open already (notebooks, tests).
+    start : str, optional
+        Run from this step on, whether it changed or not.
+    only : str, optional
+        Run this step alone, whether it changed or not.
+    announce : callable
+        Called with each outcome as it comes.
+
+    Returns
+    -------
+    list of StepOutcome
+    """
+    if start and only:
+        raise ConfigError("--from and --only cannot be given together.")
+    names = [step.name for step in STEPS]
+    forced = {only} if only else set()
+    if start:
+        forced = set(names[names.index(step_named(start).name) :])
+    chosen = [step_named(only)] if only else list(STEPS)
+    lake = lake or Lake.open(settings)
+    parent = _PipelineRun(settings)
+    outcomes = []
+    try:
+        for step in chosen:
+            outcome = _run_or_skip(step, settings, lake, step.name in forced, parent)
+            outcomes.append(outcome)
+            announce(outcome)
+    except BaseException:
+        parent.finish("FAILED")
+        raise
+    parent.finish("FINISHED", outcomes)
+    return outcomes
+
+
+def run_step(name: str, settings: Settings, lake: Lake | None = None) -> StepOutcome:
+    """Run one job by itself, in an MLflow run of its own."""
+    lake = lake or Lake.open(settings)
+    return _run_or_skip(step_named(name), settings, lake, True, None)
+
+
+class _PipelineRun:
+    """The parent run, opened only when a step really runs."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._context: Any = None
+        self._run: Any = None
+
+    @property
+    def run_id(self) -> str:
+        if self._run is None:
+            tags = {"truelift.code_version": code_version()}
+            self._context = job_run(self._settings, "pipeline", tags)
+            self._run = self._context.__enter__()
+        return str(self._run.run_id)
+
+    def finish(self, status: str, outcomes: list[StepOutcome] | None = None) -> None:
+        if self._run is None:
+            return
+        for outcome in outcomes or ():
+            record = outcome.record
+            figures = {
+                f"{record.step}.{k}": v
+                for k, v in record.headline.items()
+                if isinstance(v, (int, float))
+            }
+            self._run.log_metrics({f"{record.step}.seconds": record.seconds, **figures})
+        if status == "FAILED":
+            error = RuntimeError("a step failed")
+            try:
+                self._context.__exit__(RuntimeError, error, None)
+            except RuntimeError:
+                pass
+            return
+        self._context.__exit__(None, None, None)
+
+
+def _run_or_skip(
+    step: Step, settings: Settings, lake: Lake, force: bool, parent: _PipelineRun | None
+) -> StepOutcome:
+    store = StepStore(lake.root)
+    inputs = _pin(step, lake)
+    fingerprint = _fingerprint(step, settings, inputs, store)
+    last = store.read(step.name)
+    if not force and last and last.fingerprint == fingerprint and _intact(last, lake, settings):
+        return StepOutcome(last, skipped=True)
+    record = _execute(step, settings, lake, inputs, fingerprint, store, parent)
+    store.write(record)
+    return StepOutcome(record, skipped=False)
+
+
+def _execute(
+    step: Step,
+    settings: Settings,
+    lake: Lake,
+    inputs: dict[str, int],
+    fingerprint: str,
+    store: StepStore,
+    parent: _PipelineRun | None,
+) -> StepRecord:
+    began = time.monotonic()
+    progress = Progress(step.name)
+    workdir = Path(tempfile.mkdtemp(prefix=f"truelift-{step.name}-"))
+    tags = {"truelift.fingerprint": fingerprint, "truelift.code_version": code_version()}
+    try:
+        with job_run(settings, step.name, tags, parent.run_id if parent else None) as run:
+            for name, version in inputs.items():
+                run.log_table(name, lake.uri(name), version, "input")
+            job = Job(
+                step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store
+            )
+            if step.needs_spark:
+                with spark_progress(lake.spark, progress):
+                    report = step.run(job)
+            else:
+                report = step.run(job)
+            for name, version in job.outputs.items():
+                run.log_table(name, lake.uri(name), version, "output")
+            seconds = time.monotonic() - began
+            numbers = {k: v for k, v in report.headline.items() if isinstance(v, (int, float))}
+            run.log_metrics(
+                {
+                    "rows_in": report.rows_in,
+                    "rows_out": report.rows_out,
+                    "seconds": seconds,
+                    **numbers,
+                }
+            )
+    except TrueliftError:
+        raise
+    except Exception as error:
+        raise (worker_error(error) or error) from error
+    finally:
+        progress.close()
+        shutil.rmtree(workdir, ignore_errors=True)
+    return StepRecord(
+        step=step.name,
+        fingerprint=fingerprint,
+        inputs=inputs,
+        outputs=job.outputs,
+        rows_in=report.rows_in,
+        rows_out=report.rows_out,
+        seconds=round(seconds, 3),
+        headline=dict(report.headline),
+        results=job.results,
+        run_id=run.run_id,
+        code_version=code_version(),
+        finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def worker_error(error: Exception) -> TrueliftError | None:
+    """The truelift error that a Spark worker raised, dug out of Spark's own message."""
+    found = re.findall(r"^truelift\.errors\.(\w+): (.*)$", str(error), flags=re.MULTILINE)
+    if not found:
+        return None
+    cls = getattr(errors, found[-1][0], TrueliftError)
+    return cls(found[-1][1])
+
+
+def _pin(step: Step, lake: Lake) -> dict[str, int]:
+    inputs = {}
+    for read in step.reads:
+        name = read.rstrip("?")
+        version = lake.version(name)
+        if version is not None:
+            inputs[name] = version
+        elif not read.endswith("?"):
+            writer = next((s.name for s in STEPS if name in _WRITES.get(s.name, ())), None)
+            hint = f" Run '{writer}' first, or the whole pipeline." if writer else ""
+            raise TableError(f"{step.name} reads {name}, which {lake.root} does not have.{hint}")
+    return inputs
+
+
+_WRITES = {
+    "ingest": ("bronze.events",),
+    "clean": ("silver.events", "silver.quarantine"),
+    "sessionize": ("silver.sessions",),
+    "build_features": ("gold.sequences", "gold.items", "gold.users", "gold.panel"),
+}
+
+
+def _fingerprint(step: Step, settings: Settings, inputs: dict[str, int], store: StepStore) -> str:
+    before = {name: store.read(name) for name in step.after}
+    return fingerprint_of(
+        step=step.name,
+        code=code_version(),
+        settings=settings_sections(settings, step.sections),
+        inputs=inputs,
+        after={k: v.fingerprint if v else None for k, v in before.items()},
+        external=_resolve(step.external)(settings) if step.external else None,
+    )
+
+
+def _intact(record: StepRecord, lake: Lake, settings: Settings) -> bool:
+    if any(lake.version(name) != version for name, version in record.outputs.items()):
+        return False
+    if record.step == "report":
+        return (Path(settings.report.path) / "index.html").is_file()
+    return True
+
+
+def _resolve(path: str) -> Callable[..., Any]:
+    module, _, name = path.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -1,0 +1,122 @@
+"""What a finished step leaves behind, kept in the lake beside the tables.
+
+A record says which inputs and settings a step ran with and what came out. It is how a later
+run knows that nothing changed, and where the report finds every result and its pedigree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from truelift import __version__
+from truelift.errors import ConfigError
+from truelift.lake.log import filesystem_of
+from truelift.settings import Settings
+from truelift.typed import from_plain, to_plain
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a job returns: rows in and out, and the few figures worth a line."""
+
+    rows_in: int
+    rows_out: int
+    headline: dict[str, float | str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A finished step: fingerprint, pinned inputs, outputs, counts, results."""
+
+    step: str
+    fingerprint: str
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    rows_in: int
+    rows_out: int
+    seconds: float
+    headline: dict[str, Any]
+    results: dict[str, Any]
+    run_id: str
+    code_version: str
+    finished: str
+
+    def result(self, cls: type[T]) -> T | None:
+        """The result object of a class, if this step saved one."""
+        data = self.results.get(cls.__name__)
+        return None if data is None else from_plain(cls, data, cls.__name__)
+
+
+class StepStore:
+    """Reads and writes the records of one lake."""
+
+    def __init__(self, root: str):
+        self._filesystem, path = filesystem_of(root)
+        self._folder = f"{path.rstrip('/')}/_truelift/steps"
+
+    def read(self, step: str) -> StepRecord | None:
+        """The record of a step, or None if it never finished (or the record is unreadable)."""
+        path = f"{self._folder}/{step}.json"
+        if self._filesystem.get_file_info(path).type == pafs.FileType.NotFound:
+            return None
+        with self._filesystem.open_input_stream(path) as stream:
+            try:
+                return from_plain(StepRecord, json.loads(stream.read()))
+            except (ValueError, ConfigError):
+                return None
+
+    def write(self, record: StepRecord) -> None:
+        """Keep a record; readers see the old one or the new one."""
+        path = f"{self._folder}/{record.step}.json"
+        data = json.dumps(to_plain(record), indent=1).encode()
+        self._filesystem.create_dir(self._folder, recursive=True)
+        if isinstance(self._filesystem, pafs.LocalFileSystem):
+            part = Path(f"{path}.{os.getpid()}.part")
+            part.write_bytes(data)
+            part.replace(path)
+            return
+        with self._filesystem.open_output_stream(path) as stream:
+            stream.write(pa.py_buffer(data))
+
+
+def fingerprint_of(**parts: Any) -> str:
+    """A short stable hash of plain values."""
+    text = json.dumps(to_plain(parts), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def settings_sections(settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
+    """The sections of the settings that a step depends on."""
+    return {name: to_plain(settings.section(name)) for name in names}
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """Version and a hash of the package's own source, so that changed code runs again."""
+    digest = hashlib.sha256()
+    for name, data in sorted(_sources(files("truelift"))):
+        digest.update(name.encode())
+        digest.update(data)
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def _sources(folder: Any, prefix: str = "") -> list[tuple[str, bytes]]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.is_dir() and entry.name != "__pycache__":
+            found += _sources(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            found.append((prefix + entry.name, entry.read_bytes()))
+    return found

@@ -1,0 +1,183 @@
+"""MLflow: one run a job, under the pipeline's run, with the pedigree of every number."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from truelift.config import describe
+from truelift.errors import MachineError
+from truelift.settings import Settings
+from truelift.typed import to_plain
+
+CHALLENGER = "challenger"
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model version in the registry."""
+
+    name: str
+    version: str
+    uri: str
+
+
+class JobRun:
+    """The MLflow run of one job: what it logs goes through here."""
+
+    def __init__(self, mlflow: Any, run_id: str, settings: Settings):
+        self._mlflow = mlflow
+        self._settings = settings
+        self.run_id = run_id
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Numbers of this run; names are flat, with dots between the parts."""
+        clean = {k: float(v) for k, v in metrics.items()}
+        self._mlflow.log_metrics(clean, step=step)
+
+    def log_figure(self, name: str, figure: Any) -> None:
+        """A matplotlib figure under ``figures/``."""
+        self._mlflow.log_figure(figure, f"figures/{name}")
+
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """A file as it is."""
+        self._mlflow.log_artifact(str(path), folder)
+
+    def log_dict(self, name: str, value: Mapping[str, Any]) -> None:
+        """A dictionary as JSON or YAML, by the name's ending."""
+        self._mlflow.log_dict(to_plain(dict(value)), name)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Tags of this run."""
+        self._mlflow.set_tags(dict(tags))
+
+    def log_table(self, name: str, uri: str, version: int, context: str) -> None:
+        """A Delta table at a version, as a data set of the run (``context``: input, output)."""
+        from mlflow.data.delta_dataset_source import DeltaDatasetSource
+        from mlflow.data.meta_dataset import MetaDataset
+
+        source = DeltaDatasetSource(path=uri, delta_table_version=version)
+        self._mlflow.log_input(
+            MetaDataset(source, name=name, digest=f"v{version}"),
+            context=context,
+            tags={"delta_version": str(version)},
+        )
+
+    def register_pyfunc(
+        self,
+        python_model: Any,
+        artifacts: Mapping[str, str],
+        signature: Any,
+        input_example: Any,
+        requirements: list[str],
+        tags: Mapping[str, str] | None = None,
+    ) -> RegisteredModel:
+        """Log a pyfunc model, register it under the configured name, alias it `challenger`."""
+        name = self._settings.tracking.model_name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            info = self._mlflow.pyfunc.log_model(
+                name="model",
+                python_model=python_model,
+                artifacts=dict(artifacts),
+                signature=signature,
+                input_example=input_example,
+                pip_requirements=requirements,
+                registered_model_name=name,
+            )
+        version = str(info.registered_model_version)
+        client = self._mlflow.MlflowClient()
+        client.set_registered_model_alias(name, CHALLENGER, version)
+        for key, value in (tags or {}).items():
+            client.set_model_version_tag(name, version, key, value)
+        return RegisteredModel(name, version, f"models:/{name}/{version}")
+
+
+def local_store(uri: str) -> Path | None:
+    """The sqlite file behind a tracking URI, or None for a server."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def ui_command(settings: Settings) -> str:
+    """The command that opens the MLflow UI on these runs."""
+    store = local_store(settings.tracking.uri)
+    if store is None:
+        return f"MLflow UI: {settings.tracking.uri}"
+    shown = store if store.is_absolute() else Path(os.path.relpath(store.resolve()))
+    return f"mlflow ui --backend-store-uri sqlite:///{shown} --port 5000"
+
+
+@contextmanager
+def job_run(
+    settings: Settings,
+    job: str,
+    tags: Mapping[str, str],
+    parent: str | None = None,
+) -> Iterator[JobRun]:
+    """Start the run of one job.
+
+    Parameters
+    ----------
+    settings : Settings
+        The resolved configuration; logged whole as parameters and as ``resolved.yaml``.
+    job : str
+        The run's name.
+    tags : mapping
+        Fingerprint, code version and the like.
+    parent : str, optional
+        Run id of the pipeline.
+    """
+    mlflow = connect(settings)
+    with mlflow.start_run(run_name=job, parent_run_id=parent, nested=parent is not None) as run:
+        mlflow.set_tags({"truelift.job": job, "truelift.dataset": settings.dataset, **tags})
+        flat = {k: str(v)[:500] for k, v in describe(settings).items()}
+        keys = sorted(flat)
+        for start in range(0, len(keys), 90):
+            mlflow.log_params({k: flat[k] for k in keys[start : start + 90]})
+        mlflow.log_text(yaml.safe_dump(to_plain(settings), sort_keys=False), "resolved.yaml")
+        yield JobRun(mlflow, run.info.run_id, settings)
+
+
+def connect(settings: Settings) -> Any:
+    """MLflow pointed at the configured store and experiment.
+
+    Raises
+    ------
+    MachineError
+        If the store cannot be opened.
+    """
+    for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow
+
+    uri = settings.tracking.uri
+    store = local_store(uri)
+    try:
+        if store is not None:
+            store.resolve().parent.mkdir(parents=True, exist_ok=True)
+            uri = f"sqlite:///{store.resolve()}"
+        mlflow.set_tracking_uri(uri)
+        name = settings.tracking.experiment
+        if mlflow.get_experiment_by_name(name) is None:
+            artifacts = settings.tracking.artifacts
+            place = Path(artifacts).resolve().as_uri() if _is_local(artifacts) else artifacts
+            mlflow.create_experiment(name, artifact_location=place)
+        mlflow.set_experiment(name)
+    except (OSError, mlflow.exceptions.MlflowException) as error:
+        raise MachineError(f"tracking.uri {uri}: MLflow cannot use it: {error}") from error
+    return mlflow
+
+
+def _is_local(artifacts: str | None) -> bool:
+    return artifacts is not None and "://" not in artifacts
