@@ -246,7 +246,7 @@ def _run_or_skip(
     step: Step, settings: Settings, lake: Lake, force: bool, parent: _PipelineRun | None
 ) -> StepOutcome:
     store = StepStore(lake.root)
-    inputs = _pin(step, lake)
+    inputs = pin_inputs(step, lake)
     fingerprint = _fingerprint(step, settings, inputs, store)
     last = store.read(step.name)
     if not force and last and last.fingerprint == fingerprint and _intact(last, lake, settings):
@@ -325,7 +325,14 @@ def worker_error(error: Exception) -> TrueliftError | None:
     return cls(found[-1][1])
 
 
-def _pin(step: Step, lake: Lake) -> dict[str, int]:
+def pin_inputs(step: Step, lake: Lake) -> dict[str, int]:
+    """Versions of the tables that a step reads, as they are now.
+
+    Raises
+    ------
+    TableError
+        For a required table that does not exist, naming the job that writes it.
+    """
     inputs = {}
     for read in step.reads:
         name = read.rstrip("?")

@@ -73,7 +73,7 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
 def unknown_key(path: str, known: Any) -> str:
     """The message for a key that does not exist, with the nearest that does."""
     prefix, _, name = path.rpartition(".")
-    near = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.55)
     full = f"{prefix}.{near[0]}" if near and prefix else (near[0] if near else "")
     hint = f" Did you mean {full!r}?" if near else f" Known here: {', '.join(sorted(known))}."
     return f"Unknown configuration key {path!r}.{hint}"

@@ -1,0 +1,57 @@
+"""Fixtures for every test: settings in a temporary place, and a run that only remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from truelift.config import load_settings
+from truelift.settings import Settings
+
+
+class RecordingRun:
+    """Stands where an MLflow run would, for tests of jobs that are not about MLflow."""
+
+    def __init__(self) -> None:
+        self.run_id = "recorded"
+        self.metrics: dict[str, float] = {}
+        self.dicts: dict[str, Any] = {}
+        self.figures: list[str] = []
+        self.artifacts: list[str] = []
+        self.tags: dict[str, str] = {}
+
+    def log_metrics(self, metrics, step=None):
+        self.metrics.update({k: float(v) for k, v in metrics.items()})
+
+    def log_figure(self, name, figure):
+        self.figures.append(name)
+
+    def log_artifact(self, path, folder=None):
+        assert Path(path).exists()
+        self.artifacts.append(str(path))
+
+    def log_dict(self, name, value):
+        self.dicts[name] = value
+
+    def log_tags(self, tags):
+        self.tags.update(tags)
+
+
+@pytest.fixture
+def make_settings(tmp_path):
+    """Settings of a data set with lake, report and tracking under ``tmp_path``.
+
+    ``make_settings(*overrides, dataset=...)`` takes the same ``key=value`` items as ``--set``.
+    """
+
+    def make(*overrides: str, dataset: str = "complete_journey", env: str = "local") -> Settings:
+        places = (
+            f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
+            f"tracking.artifacts={tmp_path}/artifacts",
+            f"report.path={tmp_path}/report",
+        )
+        return load_settings(env, dataset, (*places, *overrides), f"{tmp_path}/lake")
+
+    return make

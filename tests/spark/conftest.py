@@ -1,0 +1,55 @@
+"""One Spark session for all tests of this folder, and jobs without MLflow."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import RecordingRun
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.lake.session import start_session
+from truelift.pipeline import pin_inputs, step_named
+from truelift.settings import SparkOptions
+from truelift.steps import StepStore
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The shared embedded session, as the jobs start it."""
+    options = SparkOptions(master="local[2]", driver_memory="2g", shuffle_partitions=4)
+    session = start_session(options, "truelift-tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark, make_settings):
+    """An empty lake under ``tmp_path`` on the shared session."""
+    return Lake.open(make_settings(), spark)
+
+
+@pytest.fixture
+def make_job(tmp_path, spark):
+    """``make_job("clean", settings)``: a Job with pinned inputs and a run that only remembers.
+
+    ``job.save_result`` keeps results in ``job.results``; call ``step_named(name).run(job)`` or
+    the job's function on it.
+    """
+
+    def make(name: str, settings, lake: Lake | None = None, fingerprint: str | None = None) -> Job:
+        lake = lake or Lake.open(settings, spark)
+        inputs = pin_inputs(step_named(name), lake)
+        workdir = tmp_path / f"work-{name}"
+        workdir.mkdir(exist_ok=True)
+        return Job(
+            name=name,
+            settings=settings,
+            lake=lake,
+            inputs=inputs,
+            fingerprint=fingerprint or f"test-{name}-{sorted(inputs.items())}",
+            run=RecordingRun(),
+            workdir=workdir,
+            store=StepStore(lake.root),
+        )
+
+    return make
