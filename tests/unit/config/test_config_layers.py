@@ -1,0 +1,98 @@
+"""YAML layers, overrides and the errors of a mistaken configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from truelift.config import describe, load_settings
+from truelift.errors import ConfigError
+from truelift.settings import Settings
+from truelift.typed import from_plain, to_plain
+
+
+def test_overrides_win_over_the_data_set_over_the_environment_over_base(tmp_path):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("sessions: {timeout_seconds: 600}\nbuckets: 20\n")
+    settings = load_settings(dataset=str(mine), overrides=["buckets=10"])
+    assert (settings.dataset, settings.sessions.timeout_seconds, settings.buckets) == (
+        "mine",
+        600,
+        10,
+    )
+    assert settings.spark.master == "local[*]"  # from local.yaml
+    assert settings.effects.folds == 5  # from base.yaml
+
+
+def test_a_sample_gets_a_lake_and_a_report_of_its_own():
+    full, sample = load_settings(), load_settings(overrides=["sample=0.05"])
+    assert full.lake != sample.lake
+    assert sample.lake.endswith("-sample-0.05")
+    assert full.report.path != sample.report.path
+
+
+def test_the_lake_of_the_command_line_is_taken_as_it_is():
+    assert load_settings(lake="s3a://bucket/lake/").lake == "s3a://bucket/lake"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sesions.timeout_seconds=3", "Did you mean 'sessions'?"),
+        ("sessions.timeout_second=3", "Did you mean 'sessions.timeout_seconds'?"),
+        ("source.mapping.usr=a", "Did you mean 'source.mapping.user'?"),
+        ("seed=seven", "seed: found 'seven', expected int"),
+        ("effects.folds=true", "effects.folds: found True, expected int"),
+        ("sample=0", "sample: found 0.0, expected a share of users in (0, 1]"),
+        ("sessions=5", "sessions: found 5, expected a mapping of keys"),
+        ("panel.outcomes=spend", "panel.outcomes: found 'spend', expected a list"),
+        ("panel.outcomes=[money]", "panel.outcomes: found 'money'"),
+        ("recommend.seen_items=maybe", "expected 'keep' or 'drop'"),
+        ("buckets=3", "at least effects.folds (5)"),
+        ("novalue", "expected key=value"),
+        ("lake='{nowhere}'", "unknown placeholder"),
+    ],
+)
+def test_a_mistaken_setting_is_named_with_what_was_expected(override, message):
+    with pytest.raises(ConfigError) as error:
+        load_settings(overrides=[override])
+    assert message in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_an_unknown_data_set_or_environment_lists_the_known():
+    with pytest.raises(ConfigError, match="complete_journey"):
+        load_settings(dataset="nope")
+    with pytest.raises(ConfigError, match="local, staging, prod"):
+        load_settings(env="production")
+    with pytest.raises(ConfigError, match=r"there is no file nope\.yaml"):
+        load_settings(dataset="nope.yaml")
+
+
+def test_an_unreadable_yaml_file_is_named(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("source: [unclosed\n")
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_settings(dataset=str(bad))
+
+
+@pytest.mark.parametrize("env", ["local", "staging", "prod"])
+def test_every_environment_resolves(env):
+    assert load_settings(env).env == env
+
+
+def test_settings_survive_the_way_through_plain_values():
+    settings = load_settings(overrides=["source.mapping.context=[store_id]"])
+    assert from_plain(Settings, to_plain(settings)) == settings
+
+
+def test_settings_cannot_be_changed_after_they_are_resolved():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_settings().seed = 3  # type: ignore[misc]
+
+
+def test_the_logged_configuration_has_one_flat_key_a_value():
+    flat = describe(load_settings(overrides=["sessions.timeout_seconds=60"]))
+    assert flat["sessions.timeout_seconds"] == 60
+    assert all(not isinstance(v, dict) or not v for v in flat.values())
