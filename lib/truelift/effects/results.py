@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -132,7 +132,11 @@ class EffectsResult:
     table_version : int
         Its pinned Delta version.
     verdict : str
-        What overlap and balance allow one to say, in a sentence.
+        ``'supported ...'`` or ``'not supported by the data: ...'``, with the reasons.
+    covariates : int
+        Covariates that the nuisance models use.
+    dropped : dict of str to str
+        Covariates that were left out, and why.
     """
 
     estimates: tuple[Estimate, ...]
@@ -145,6 +149,8 @@ class EffectsResult:
     table: str
     table_version: int
     verdict: str
+    covariates: int = 0
+    dropped: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {e!r}" for e in self.estimates)

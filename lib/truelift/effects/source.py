@@ -1,0 +1,78 @@
+"""Where the passes read: a table in a lake, or tables in memory (simulations and tests)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+State = dict[str, np.ndarray]
+SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
+RowKernel = Callable[[int, dict[str, pa.Table]], pa.Table]
+
+
+class PanelSource(Protocol):
+    """What an estimation needs of a panel: counts, sums and a few rows."""
+
+    @property
+    def name(self) -> str:
+        """The table, for messages."""
+
+    @property
+    def version(self) -> int:
+        """The pinned version."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns and types."""
+
+    def bucket_rows(self) -> dict[int, int]:
+        """Rows of each bucket."""
+
+    def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
+        """Add up the kernel's states over all buckets, in the buckets' order."""
+
+    def take(self, kernel: RowKernel, columns: Sequence[str], buckets: Sequence[int]) -> pa.Table:
+        """Run a row kernel over some buckets and bring its few rows here."""
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryPanel:
+    """A panel whose buckets are Arrow tables in memory.
+
+    Parameters
+    ----------
+    buckets : mapping of int to pyarrow.Table
+    """
+
+    buckets: Mapping[int, pa.Table]
+    name: str = "panel"
+    version: int = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns and types."""
+        return next(iter(self.buckets.values())).schema
+
+    def bucket_rows(self) -> dict[int, int]:
+        """Rows of each bucket."""
+        return {b: t.num_rows for b, t in self.buckets.items()}
+
+    def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
+        """Add up the kernel's states; see :func:`truelift.lake.kernels.add_states`."""
+        from truelift.lake.kernels import add_states
+
+        states = (
+            kernel(b, iter(self.buckets[b].select(list(columns)).to_batches(batch_rows)))
+            for b in sorted(self.buckets)
+        )
+        return add_states(s for s in states if s is not None)
+
+    def take(self, kernel: RowKernel, columns: Sequence[str], buckets: Sequence[int]) -> pa.Table:
+        """Rows of the kernel, bucket after bucket."""
+        chosen = [b for b in sorted(self.buckets) if b in set(buckets)]
+        tables = [kernel(b, {"panel": self.buckets[b].select(list(columns))}) for b in chosen]
+        return pa.concat_tables(tables)
