@@ -1,0 +1,1 @@
+"""Keras 3 sequence models and the form in which they travel; no input or output here."""

@@ -1,0 +1,108 @@
+"""A trained model as plain values: name, options, weights and vocabulary.
+
+Weights are NumPy arrays by name, not a pickled object, so that a package made with one version
+of Keras opens in another, and so that it can travel to a Spark worker as bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from truelift.errors import DataError
+from truelift.models import registry
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """Everything needed to score.
+
+    Parameters
+    ----------
+    model : str
+        Name in the registry.
+    options : dict
+        The model's options.
+    max_length : int
+        Sessions that the model looks back.
+    step : str
+        ``'session'`` or ``'event'``: what one step of the sequence is.
+    item_keys : tuple of str
+        ``item_keys[i]`` is the key of item index ``i + 1``.
+    weights : dict of str to numpy.ndarray
+    """
+
+    model: str
+    options: dict[str, Any]
+    max_length: int
+    step: str
+    item_keys: tuple[str, ...]
+    weights: Mapping[str, np.ndarray]
+
+    def build(self) -> Any:
+        """The Keras model with these weights."""
+        built = registry.entry(self.model).build(self.options)
+        assign_weights(built, self.weights)
+        return built
+
+    def to_bytes(self) -> bytes:
+        """A NumPy archive that holds the weights and, as JSON, the rest."""
+        header = {
+            "model": self.model,
+            "options": self.options,
+            "max_length": self.max_length,
+            "step": self.step,
+            "item_keys": list(self.item_keys),
+        }
+        buffer = io.BytesIO()
+        text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
+        np.savez_compressed(
+            buffer, header=text, **{f"weight:{k}": v for k, v in self.weights.items()}
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ModelPackage:
+        """The inverse of :meth:`to_bytes`; nothing in ``data`` is executed."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            header = json.loads(archive["header"].tobytes().decode())
+            weights = {
+                name.removeprefix("weight:"): archive[name]
+                for name in archive.files
+                if name != "header"
+            }
+        header["item_keys"] = tuple(header["item_keys"])
+        return cls(weights=weights, **header)
+
+
+def named_weights(model: Any) -> dict[str, np.ndarray]:
+    """The trainable weights by path."""
+    return {v.path: np.asarray(v) for v in model.trainable_variables}
+
+
+def assign_weights(model: Any, weights: Mapping[str, np.ndarray]) -> None:
+    """Put weights back, each by its name.
+
+    Raises
+    ------
+    DataError
+        If a weight is missing, left over or of another shape: nothing is skipped silently.
+    """
+    own = {v.path: v for v in model.trainable_variables}
+    if own.keys() != weights.keys():
+        raise DataError(
+            f"Model weights: missing {sorted(own.keys() - weights.keys())}, unexpected "
+            f"{sorted(weights.keys() - own.keys())}; was the model saved with other options?"
+        )
+    for name, variable in own.items():
+        if tuple(variable.shape) != weights[name].shape:
+            raise DataError(
+                f"Model weights: {name} has shape {weights[name].shape}, expected "
+                f"{tuple(variable.shape)}."
+            )
+        variable.assign(weights[name])

@@ -1,0 +1,87 @@
+"""Horovod's part of a training step, written for Keras 3.
+
+Horovod's own Keras wrappers call ``Variable.ref()``, which Keras 3 no longer has, so the
+collectives are called here. They stay outside XLA.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import horovod.tensorflow as hvd
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a cosine down to 2% of the peak."""
+
+    def __init__(self, peak: float, warmup_steps: int, total_steps: int) -> None:
+        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate at a step."""
+        step = tf.cast(step, tf.float32)
+        warm = tf.minimum((step + 1.0) / max(self.warmup_steps, 1), 1.0)
+        span = max(self.total_steps - self.warmup_steps, 1)
+        done = tf.clip_by_value((step - self.warmup_steps) / span, 0.0, 1.0)
+        return self.peak * warm * (0.02 + 0.98 * 0.5 * (1.0 + tf.cos(math.pi * done)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "total_steps": self.total_steps,
+        }
+
+
+def mean_gradients(gradients: Sequence[Any], weight: Any) -> tuple[list[Any], Any]:
+    """Gradients of the mean over all ranks' targets, from each rank's gradient of the sum.
+
+    The targets are counted in the same collective, so a rank with few or no targets in its
+    batch weighs as much as it has: the step equals one on the joined batch.
+
+    Returns
+    -------
+    gradients, weight
+        The mean gradients and the number of targets of all ranks.
+    """
+    # A gradient of a gathered embedding is sparse; summed sparse it grows with every rank.
+    dense = [tf.convert_to_tensor(g) for g in gradients]
+    *summed, total = hvd.grouped_allreduce([*dense, weight], op=hvd.Sum)
+    scale = 1.0 / tf.maximum(total, 1.0)
+    return [g * scale for g in summed], total
+
+
+def broadcast(variables: Sequence[Any]) -> None:
+    """Give all ranks the values of rank 0."""
+    hvd.broadcast_variables([v.value for v in variables], root_rank=0)
+
+
+def sum_over_ranks(values: np.ndarray, name: str) -> np.ndarray:
+    """Sum of a small array over the ranks."""
+    return hvd.allreduce(tf.constant(np.asarray(values)), op=hvd.Sum, name=name).numpy()
+
+
+def largest_over_ranks(value: int, name: str) -> int:
+    """Largest of the ranks' whole numbers."""
+    gathered = hvd.allgather(tf.constant([value], dtype=tf.int64), name=name)
+    return int(gathered.numpy().max())
+
+
+def weights_spread(variables: Sequence[Any]) -> float:
+    """Largest difference between ranks in checksums of the weights; 0 for equal weights.
+
+    Two sums a weight, one of them over signed positions, find any change that is not a
+    conspiracy, for a few bytes of traffic.
+    """
+    sums = []
+    for variable in variables:
+        values = np.asarray(variable, dtype=np.float64).ravel()
+        sums += [values.sum(), values @ np.cos(np.arange(len(values)))]
+    gathered = hvd.allgather(tf.constant([sums], dtype=tf.float64), name="weights_spread").numpy()
+    return float(np.abs(gathered - gathered[:1]).max())
