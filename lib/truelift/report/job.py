@@ -1,0 +1,170 @@
+"""The report job: collects what the steps left behind and writes one page."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from matplotlib.figure import Figure
+
+from truelift.effects.results import EffectsResult
+from truelift.errors import ConfigError, MachineError
+from truelift.features.results import FeaturesResult
+from truelift.logs.results import CleanResult, IngestResult, SessionsResult
+from truelift.recommend.results import RecommendResult
+from truelift.report import plots
+from truelift.report.content import ReportContent
+from truelift.report.page import finding, render_page
+from truelift.settings import Settings
+from truelift.steps import StepReport, code_version
+from truelift.training.results import TrainingResult
+from truelift.typed import to_plain
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+
+PAGE = "index.html"
+SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
+HIDDEN = "(hidden)"
+
+
+def report(job: Job) -> StepReport:
+    """Write ``index.html`` under ``settings.report.path`` and log it with its figures.
+
+    Parts whose step has not run are stated as missing; the page needs nothing from outside.
+
+    Raises
+    ------
+    ConfigError
+        If ``report.path`` is a URI; the page is a file for people to open.
+    MachineError
+        If the directory cannot be written.
+    """
+    folder = report_folder(job.settings)
+    content = collect(job, folder)
+    job.progress.update("drawing the page")
+    page = write_page(folder, render_page(content))
+    figures = logged_figures(content)
+    for name, draw in figures.items():
+        job.log_figure(f"{name}.png", draw())
+    job.log_artifact(page, "report")
+    return StepReport(
+        rows_in=len(content.pedigree),
+        rows_out=1,
+        headline={
+            "figures": len(figures),
+            "kilobytes": round(page.stat().st_size / 1024),
+            "finding": finding(content),
+        },
+    )
+
+
+def report_folder(settings: Settings) -> Path:
+    """The directory of the page.
+
+    Raises
+    ------
+    ConfigError
+        If it is given as a URI.
+    """
+    path = settings.report.path
+    if "://" in path:
+        raise ConfigError(
+            f"report.path: found {path!r}, expected a directory that this machine mounts. Write "
+            "the page to a mounted path (on Databricks /Volumes/...); MLflow keeps a copy too."
+        )
+    return Path(path)
+
+
+def collect(job: Job, folder: Path) -> ReportContent:
+    """Gather the results and records of all finished steps."""
+    from truelift.pipeline import STEPS
+
+    records = (job.record(step.name) for step in STEPS if step.name != job.name)
+    clean = job.load_result(CleanResult)
+    return ReportContent(
+        dataset=job.settings.dataset,
+        generated_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        configuration=yaml.safe_dump(without_secrets(to_plain(job.settings)), sort_keys=False),
+        ingest=job.load_result(IngestResult),
+        clean=clean,
+        sessions=job.load_result(SessionsResult),
+        features=job.load_result(FeaturesResult),
+        training=job.load_result(TrainingResult),
+        effects=job.load_result(EffectsResult),
+        recommend=job.load_result(RecommendResult),
+        pedigree=tuple(r for r in records if r is not None),
+        data_docs=relative_link(clean.data_docs if clean else None, folder),
+        version=code_version(),
+        sample=job.settings.sample,
+    )
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """The configuration as it may be shown: values of secret keys and URI logins are hidden."""
+    if isinstance(value, dict):
+        return {k: without_secrets(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(v, key) for v in value]
+    if isinstance(value, str) and value:
+        return HIDDEN if SECRET.search(key) else re.sub(r"(?<=://)[^/@]+@", f"{HIDDEN}@", value)
+    return value
+
+
+def relative_link(target: str | None, folder: Path) -> str | None:
+    """A link from the page to a local file; None where the file is not there."""
+    if target is None:
+        return None
+    path = Path(target.removeprefix("file://"))
+    if path.is_dir():
+        path = path / PAGE
+    if not path.is_file():
+        return None
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+
+
+def write_page(folder: Path, text: str) -> Path:
+    """Write the page so that a reader sees the old one or the new one.
+
+    Raises
+    ------
+    MachineError
+        If the directory cannot be written.
+    """
+    page = folder / PAGE
+    part = folder / f"{PAGE}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(page)
+    except OSError as error:
+        raise MachineError(
+            f"report.path {str(folder)!r} cannot be written ({error.strerror}). Choose another "
+            "with --set report.path=DIRECTORY."
+        ) from error
+    return page
+
+
+def logged_figures(content: ReportContent) -> dict[str, Callable[[], Figure]]:
+    """The plots of the page, by name, for the MLflow run."""
+    found: dict[str, Callable[[], Figure]] = {}
+    if content.ingest or content.clean:
+        found["rows_funnel"] = lambda: plots.rows_funnel(content.ingest, content.clean)
+    if (sessions := content.sessions) and sessions.per_day:
+        found["sessions_over_time"] = lambda: plots.sessions_over_time(sessions)
+    if training := content.training:
+        if training.epochs:
+            found["learning_curve"] = lambda: plots.learning_curve(training)
+        if training.test:
+            found["ranking_bars"] = lambda: plots.ranking_bars(training)
+    if (effects := content.effects) and effects.estimates:
+        found["effects_forest"] = lambda: plots.effects_forest(effects)
+        found["overlap_histogram"] = lambda: plots.overlap_histogram(effects)
+        if effects.overlap.balance:
+            found["love_plot"] = lambda: plots.love_plot(effects)
+    return found

@@ -1,0 +1,16 @@
+"""Plots as functions of result objects; each returns a matplotlib figure, without pyplot."""
+
+from truelift.report.plots.effects import effects_forest, love_plot, overlap_histogram
+from truelift.report.plots.rows import rows_funnel
+from truelift.report.plots.sessions import sessions_over_time
+from truelift.report.plots.training import learning_curve, ranking_bars
+
+__all__ = [
+    "effects_forest",
+    "learning_curve",
+    "love_plot",
+    "overlap_histogram",
+    "ranking_bars",
+    "rows_funnel",
+    "sessions_over_time",
+]

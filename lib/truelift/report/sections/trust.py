@@ -1,0 +1,106 @@
+"""Can the arms be compared? Overlap of the propensities and balance of the covariates."""
+
+from __future__ import annotations
+
+from truelift.effects.results import EffectsResult
+from truelift.report.content import ReportContent
+from truelift.report.markup import Html, definitions, element, missing, section, table
+from truelift.report.numbers import count, covariate_name, number, plural, share, significant
+from truelift.report.plots import love_plot, overlap_histogram
+from truelift.report.plots.effects import BALANCE_LIMIT, LOVE_ROWS
+from truelift.report.sections.answer import why_no_effects
+from truelift.report.svg import figure_block
+
+HEADING = "Can the two groups be compared?"
+
+
+def trust(content: ReportContent) -> Html:
+    """Overlap histogram, love plot, and the quality of the nuisance models."""
+    result = content.effects
+    if result is None:
+        return section("trust", HEADING, missing("Overlap and balance", why_no_effects(content)))
+    return section("trust", HEADING, _overlap(result), _balance(result), _nuisance(result))
+
+
+def _overlap(result: EffectsResult) -> list[Html]:
+    overlap = result.overlap
+    control = result.n - result.treated
+    figures = definitions(
+        (
+            ("Propensities clipped", share(overlap.clipped_share)),
+            (
+                "Effective treated units",
+                f"{count(overlap.effective_sample_size_treated)} of {count(result.treated)}",
+            ),
+            (
+                "Effective untreated units",
+                f"{count(overlap.effective_sample_size_control)} of {count(control)}",
+            ),
+        ),
+        class_="figures",
+    )
+    if not sum(overlap.treated_counts) + sum(overlap.control_counts):
+        return [missing("Propensity histogram", "No propensities were counted."), figures]
+    plot = figure_block(
+        lambda width: overlap_histogram(result, width),
+        "overlap",
+        "Estimated probability of being treated: treated units upwards, untreated downwards. "
+        "Where only one side has bars, there is nobody to compare with.",
+        f"Histogram of propensities of {plural(result.treated, 'treated unit')} and "
+        f"{plural(control, 'untreated unit')} over {len(overlap.treated_counts)} bins from "
+        f"{overlap.bin_edges[0]:g} to {overlap.bin_edges[-1]:g}.",
+    )
+    return [element("h3", "Overlap"), plot, figures]
+
+
+def _balance(result: EffectsResult) -> list[Html]:
+    balance = result.overlap.balance
+    heading = element("h3", "Balance")
+    if not balance:
+        return [heading, missing("Balance of covariates", "The panel has no covariates.")]
+    before, after = (
+        sum(abs(v) > BALANCE_LIMIT for v in values)
+        for values in ([b.smd_before for b in balance], [b.smd_after for b in balance])
+    )
+    reading = (
+        f"Before weighting, {count(before)} of {plural(len(balance), 'covariate')} differed "
+        f"between the arms by more than {BALANCE_LIMIT} standard deviations; after weighting by "
+        f"the inverse propensity, {count(after)}."
+    )
+    caption = "Each line joins a covariate's difference before and after weighting."
+    if len(balance) > LOVE_ROWS:
+        caption += (
+            f" The {LOVE_ROWS} that differed most before are drawn; all {count(len(balance))} "
+            "are in the table."
+        )
+    plot = figure_block(lambda width: love_plot(result, width), "love-plot", caption, reading)
+    rows = [
+        (covariate_name(b.covariate), number(b.smd_before, 3), number(b.smd_after, 3))
+        for b in sorted(balance, key=lambda b: -abs(b.smd_before))
+    ]
+    full = element(
+        "details",
+        element("summary", f"All {plural(len(balance), 'covariate')}"),
+        table(
+            "Standardised mean difference, treated minus untreated",
+            ("Covariate", "Before", "After"),
+            rows,
+            numeric=frozenset({1, 2}),
+        ),
+    )
+    return [heading, element("p", reading), plot, full]
+
+
+def _nuisance(result: EffectsResult) -> list[Html]:
+    if not result.nuisance:
+        return []
+    rows = [(k.replace("_", " "), significant(v)) for k, v in result.nuisance.items()]
+    return [
+        element("h3", "Quality of the helper models"),
+        table(
+            "Out-of-fold quality of the propensity and outcome models",
+            ("Measure", "Value"),
+            rows,
+            numeric=frozenset({1}),
+        ),
+    ]
