@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class CleanResult:
         Number of expectations checked.
     data_docs : str or None
         Path or URI of the Data Docs page, None where it was not written.
+    labels : dict of str to int
+        Rows of silver per label: unusual rows that were kept and marked.
     """
 
     bronze: int
@@ -74,6 +76,7 @@ class CleanResult:
     contract_passed: bool
     expectations: int
     data_docs: str | None
+    labels: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         contract = "passed" if self.contract_passed else "failed"

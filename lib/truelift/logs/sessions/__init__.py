@@ -1,0 +1,1 @@
+"""Sessions as pure array kernels: boundaries, identities, totals and agreement."""

@@ -1,0 +1,79 @@
+"""Session ids: a 128-bit mix of the user and the microsecond the session starts.
+
+An id depends on nothing else: not on the bucket, the order of the input or the events after
+the first, so that a session keeps its id when later events join it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+
+_HEX = np.frombuffer(
+    b"".join(f"{byte:02x}".encode() for byte in range(256)), dtype=np.uint8
+).reshape(256, 2)
+
+
+def text_hashes(values: pa.Array) -> np.ndarray:
+    """BLAKE2b of each text as two 64-bit words.
+
+    Parameters
+    ----------
+    values : pyarrow.Array of string, length n
+        Distinct texts (hashing is done one by one).
+
+    Returns
+    -------
+    ndarray of uint64, shape (n, 2)
+    """
+    digests = b"".join(
+        hashlib.blake2b(text.encode(), digest_size=16).digest() for text in values.to_pylist()
+    )
+    return np.frombuffer(digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def splitmix64(words: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014), elementwise on uint64."""
+    mixed = words + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def session_ids(
+    user_hashes: np.ndarray, starts: np.ndarray, source_hashes: np.ndarray | None = None
+) -> pa.Array:
+    """Ids of sessions as 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    user_hashes : ndarray of uint64, shape (sessions, 2)
+    starts : ndarray of int64, shape (sessions,)
+        Microseconds since the epoch.
+    source_hashes : ndarray of uint64, shape (sessions, 2), optional
+        Hashes of given session ids, where two sessions of a user may start together.
+
+    Returns
+    -------
+    pyarrow.Array of string, length sessions
+    """
+    moment = splitmix64(np.ascontiguousarray(starts, dtype=np.int64).view(np.uint64))
+    high = splitmix64(user_hashes[:, 0] ^ moment)
+    low = splitmix64(user_hashes[:, 1] + splitmix64(moment))
+    if source_hashes is not None:
+        high = splitmix64(high ^ source_hashes[:, 0])
+        low = splitmix64(low + source_hashes[:, 1])
+    return hexadecimal(np.stack([high, low], axis=1))
+
+
+def hexadecimal(words: np.ndarray) -> pa.Array:
+    """Rows of uint64 words as lower-case hexadecimal text, 16 digits a word."""
+    rows, width = words.shape
+    digits = _HEX[words.astype(">u8").view(np.uint8).reshape(-1)].reshape(-1)
+    offsets = np.arange(rows + 1, dtype=np.int64) * (16 * width)
+    text = pa.Array.from_buffers(
+        pa.large_string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+    )
+    return text.cast(pa.string())

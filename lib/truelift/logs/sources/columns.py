@@ -1,0 +1,98 @@
+"""Names and texts of raw columns, as bronze keeps them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+CORRUPT = "_corrupt"
+OTHER = "_other"
+SOURCE_FILE = "source_file"
+SOURCE_ROW = "source_row"
+BATCH_ID = "batch_id"
+_RESERVED = frozenset({CORRUPT, OTHER, SOURCE_FILE, SOURCE_ROW, BATCH_ID})
+
+
+def bronze_name(name: str) -> str:
+    """A source's column name as a table can hold it.
+
+    Characters that Delta refuses in names (and dots, which Spark reads as nesting) become
+    ``_``; a name that bronze uses itself gets a ``_`` behind it.
+    """
+    clean = re.sub(r"[\s,;{}()=.`]+", "_", name.replace("\ufeff", "").strip()) or "column"
+    return f"{clean}_" if clean.lower() in _RESERVED else clean
+
+
+def bronze_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of a file's columns in bronze; repeated ones (in any case) are numbered from 2."""
+    seen: set[str] = set()
+    result = []
+    for name in names:
+        base = candidate = bronze_name(name)
+        number = 2
+        while candidate.lower() in seen:
+            candidate, number = f"{base}_{number}", number + 1
+        seen.add(candidate.lower())
+        result.append(candidate)
+    return tuple(result)
+
+
+def as_text(array: pa.Array) -> pa.Array:
+    """Any Arrow array as text: numbers at full precision, instants as ISO 8601, nested as JSON."""
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        return as_text(array.dictionary_decode())
+    if pa.types.is_null(kind):
+        return pa.nulls(len(array), pa.string())
+    if pa.types.is_timestamp(kind):
+        return _instants(array)
+    if pa.types.is_nested(kind):
+        return pa.array([_json(value) for value in array.to_pylist()], pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return _bytes(array)
+    return array.cast(pa.string())
+
+
+def _instants(array: pa.Array) -> pa.Array:
+    """Microseconds are kept; a time zone is written as UTC with a Z."""
+    micros = array.cast(pa.timestamp("us", tz=array.type.tz), safe=False)
+    text = micros.cast(pa.timestamp("us")).cast(pa.string())
+    return pa.compute.binary_join_element_wise(text, "Z", "") if array.type.tz else text
+
+
+def _bytes(array: pa.Array) -> pa.Array:
+    try:
+        return array.cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        texts = [None if v is None else base64.b64encode(v).decode() for v in array.to_pylist()]
+        return pa.array(texts, pa.string())
+
+
+def _json(value: object) -> str | None:
+    if value is None:
+        return None
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def text_batch(
+    names: Sequence[str],
+    texts: Sequence[pa.Array],
+    source_file: str,
+    rows: pa.Array,
+    corrupt: pa.Array | None = None,
+) -> pa.RecordBatch:
+    """Text columns with the three that say where a row came from and what was wrong with it."""
+    count = len(rows)
+    return pa.record_batch(
+        [
+            *texts,
+            pa.nulls(count, pa.string()) if corrupt is None else corrupt,
+            pa.repeat(pa.scalar(source_file, pa.string()), count),
+            rows.cast(pa.int64()),
+        ],
+        names=[*names, CORRUPT, SOURCE_FILE, SOURCE_ROW],
+    )

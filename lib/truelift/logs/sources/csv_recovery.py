@@ -1,0 +1,78 @@
+"""Records out of delimited lines, recovering where a quote does not close."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# A quoted value of more lines than this is taken for a quote that was never closed.
+MOST_LINES = 1000
+
+csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record's values, or (``values`` None) the line that is none."""
+
+    values: list[str] | None
+    corrupt: str | None
+
+
+class _Unclosed(Exception):
+    """A quoted value went on for too long."""
+
+
+class _Lines:
+    """Lines with a memory of those that belong to the record at hand, to be read again."""
+
+    def __init__(self, lines: Iterator[str]):
+        self._lines = lines
+        self._again: deque[str] = deque()
+        self.taken: list[str] = []
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.taken) >= MOST_LINES:
+            raise _Unclosed
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.taken.append(line)
+        return line
+
+    def give_back_all_but_first(self) -> str:
+        first, *rest = self.taken
+        self._again.extendleft(reversed(rest))
+        self.taken = []
+        return first.rstrip("\r\n")
+
+
+def records(lines: Iterator[str], delimiter: str, width: int) -> Iterator[Record]:
+    """Split lines into records of ``width`` values.
+
+    A record that is not well formed gives up its first line as corrupt; reading goes on at
+    the line after it. Blank lines are no records.
+    """
+    source = _Lines(lines)
+    while True:
+        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        try:
+            for values in reader:
+                if not values:
+                    source.taken = []
+                elif len(values) == width:
+                    source.taken = []
+                    yield Record(values, None)
+                else:
+                    break
+            else:
+                return
+        except (_Unclosed, csv.Error):
+            pass
+        if not source.taken:
+            return
+        yield Record(None, source.give_back_all_but_first())

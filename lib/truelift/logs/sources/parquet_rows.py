@@ -1,0 +1,70 @@
+"""Parquet files: row groups are the units, large ones in ranges of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from truelift.errors import SourceError
+from truelift.lake.log import filesystem_of
+from truelift.logs.sources.columns import as_text, bronze_names, text_batch
+from truelift.logs.sources.files import RawFile
+from truelift.logs.sources.unit import Unit
+
+# A range is found by decoding what lies before it, so a row group is cut into few of them.
+_RANGE_ROWS = 200_000
+_MOST_RANGES = 8
+_BATCH = 20_000
+
+
+def header(file: RawFile, options: dict[str, str]) -> list[str]:
+    """Top-level column names of the file's schema."""
+    return list(_open(file.uri).schema_arrow.names)
+
+
+def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
+    """Units of a file from its footer."""
+    footer = _open(file.uri)
+    names = bronze_names(footer.schema_arrow.names)
+    result, offset = [], 0
+    for group in range(footer.metadata.num_row_groups):
+        rows = footer.metadata.row_group(group).num_rows
+        size = max(_RANGE_ROWS, math.ceil(rows / _MOST_RANGES))
+        for first in range(0, rows, size):
+            result.append(
+                Unit(
+                    "parquet", file.uri, source_file, batch_id, names,
+                    group, first, min(size, rows - first), offset, options,
+                )
+            )  # fmt: skip
+        offset += rows
+    return result
+
+
+def read(unit: Unit) -> Iterator[pa.RecordBatch]:
+    """Rows of one unit as text."""
+    at = 0
+    for batch in _open(unit.uri).iter_batches(_BATCH, row_groups=[unit.row_group or 0]):
+        first = max(unit.first_row - at, 0)
+        last = min(unit.first_row + unit.rows - at, batch.num_rows)
+        if first < last:
+            part = batch.slice(first, last - first)
+            start = unit.row_offset + at + first
+            rows = pa.array(range(start, start + part.num_rows), pa.int64())
+            yield text_batch(
+                unit.names, [as_text(c) for c in part.columns], unit.source_file, rows
+            )
+        at += batch.num_rows
+        if at >= unit.first_row + unit.rows:
+            return
+
+
+def _open(uri: str) -> pq.ParquetFile:
+    system, path = filesystem_of(uri)
+    try:
+        return pq.ParquetFile(path, filesystem=system)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"{uri} cannot be read as Parquet: {error}") from error
