@@ -69,12 +69,7 @@ def estimate_panel(
             "campaigns, windows and sample."
         )
     progress("drawing the start rows")
-    chosen = start_buckets(rows, options.start_rows)
-    drawn = source.take(
-        StartKernel(columns, chosen),
-        tuple(dict.fromkeys([*columns.numeric(), columns.unit])),
-        chosen.buckets,
-    )
+    drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
     start = make_start(drawn, columns, options.ridge)
     progress("pass 1: moments and a Newton step")
     state = source.sum(

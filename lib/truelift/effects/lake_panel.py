@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from truelift.effects.source import RowKernel, State, SumKernel
+from truelift.effects.source import State, SumKernel
+from truelift.effects.start import StartKernel
 from truelift.lake.scan import ScanPlan
 
 if TYPE_CHECKING:
@@ -58,16 +59,17 @@ class LakePanel:
         """Add up the kernel's states over all buckets, in the buckets' order."""
         return self.lake.sum_buckets(kernel, {"panel": self.plan.select(columns)}, batch_rows)
 
-    def take(self, kernel: RowKernel, columns: Sequence[str], buckets: Sequence[int]) -> pa.Table:
-        """Run a row kernel over some buckets and bring its few rows here."""
+    def start_rows(self, kernel: StartKernel) -> pa.Table:
+        """Run the kernel over its buckets and bring its few rows here."""
         from pyspark.sql.types import DoubleType, LongType, StructField, StructType
 
-        chosen = set(buckets)
-        plan = self.plan.select(columns)
+        plan = self.plan.select(
+            tuple(dict.fromkeys([*kernel.columns.numeric(), kernel.columns.unit]))
+        )
         if plan.direct:
+            chosen = set(kernel.start.buckets)
             units = [u for b, members in plan.by_bucket().items() if b in chosen for u in members]
             plan = replace(plan, units=tuple(units))
-        numbers = kernel.columns.numeric()  # type: ignore[attr-defined]
         fields = [StructField("order", LongType())]
-        fields += [StructField(name, DoubleType()) for name in numbers]
+        fields += [StructField(name, DoubleType()) for name in kernel.columns.numeric()]
         return self.lake.map_buckets(kernel, {"panel": plan}, StructType(fields)).toArrow()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    from truelift.effects.start import StartKernel
+
 State = dict[str, np.ndarray]
 SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
-RowKernel = Callable[[int, dict[str, pa.Table]], pa.Table]
 
 
 class PanelSource(Protocol):
@@ -35,8 +37,8 @@ class PanelSource(Protocol):
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states over all buckets, in the buckets' order."""
 
-    def take(self, kernel: RowKernel, columns: Sequence[str], buckets: Sequence[int]) -> pa.Table:
-        """Run a row kernel over some buckets and bring its few rows here."""
+    def start_rows(self, kernel: StartKernel) -> pa.Table:
+        """Run the kernel over its buckets and bring its few rows here."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +73,7 @@ class MemoryPanel:
         )
         return add_states(s for s in states if s is not None)
 
-    def take(self, kernel: RowKernel, columns: Sequence[str], buckets: Sequence[int]) -> pa.Table:
+    def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Rows of the kernel, bucket after bucket."""
-        chosen = [b for b in sorted(self.buckets) if b in set(buckets)]
-        tables = [kernel(b, {"panel": self.buckets[b].select(list(columns))}) for b in chosen]
-        return pa.concat_tables(tables)
+        chosen = sorted(kernel.start.buckets)
+        return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])

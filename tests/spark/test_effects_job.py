@@ -1,0 +1,139 @@
+"""The effect step on Delta: layouts, both ways in, the tables it writes, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from truelift.effects.estimate import estimate_panel
+from truelift.effects.job import estimate_effects, estimate_effects_from
+from truelift.effects.lake_panel import LakePanel
+from truelift.effects.results import EffectsResult
+from truelift.errors import DataError, TableError
+from truelift.lake import Lake
+from truelift.settings import EffectOptions
+from truelift.typed import from_plain
+
+OPTIONS = EffectOptions(start_rows=500)
+
+
+@pytest.fixture(scope="module")
+def panel() -> pa.Table:
+    return simulate_panel(seed=11, units=1500, clusters=150, buckets=6)
+
+
+@pytest.fixture
+def frame(spark, panel):
+    return spark.createDataFrame(panel.to_pandas())
+
+
+def numbers(result: EffectsResult) -> np.ndarray:
+    return np.array([(e.estimate, e.standard_error, e.p_value) for e in result.estimates])
+
+
+def write(frame, path, files_per_bucket: int) -> str:
+    from pyspark.sql import functions as F
+
+    salted = frame.repartition(files_per_bucket, F.rand(seed=files_per_bucket))
+    salted.write.format("delta").partitionBy("bucket").save(str(path))
+    return str(path)
+
+
+def test_three_layouts_and_memory_give_equal_estimates_and_errors(lake, frame, panel, tmp_path):
+    expected = numbers(estimate_panel(in_buckets(panel), OPTIONS).result)
+    for files in (1, 3, 8):
+        uri = write(frame, tmp_path / f"layout-{files}", files)
+        found = numbers(estimate_effects_from(lake, uri, OPTIONS))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-300)
+
+
+def test_files_and_spark_rows_give_equal_estimates_and_errors(lake, frame, tmp_path):
+    uri = write(frame, tmp_path / "panel", 2)
+    plan = LakePanel(lake, lake_plan(uri))
+    rows = LakePanel(lake, replace(plan.plan, direct=False, units=(), reason="a test asks for it"))
+    assert plan.bucket_rows() == rows.bucket_rows()
+    one = estimate_panel(plan, OPTIONS).result
+    two = estimate_panel(rows, OPTIONS).result
+    np.testing.assert_allclose(numbers(one), numbers(two), rtol=1e-12, atol=1e-300)
+    assert one.overlap.treated_counts == two.overlap.treated_counts
+
+
+def lake_plan(uri: str):
+    from truelift.lake.scan import make_plan
+
+    return make_plan("panel", uri)
+
+
+def test_the_step_writes_scores_and_effects_that_agree(lake, frame, panel, make_settings, make_job):
+    lake.replace("gold.panel", frame, "panel")
+    job = make_job("estimate_effects", make_settings("effects.start_rows=500"), lake)
+    report = estimate_effects(job)
+    assert (report.rows_in, report.rows_out) == (1500, 3000)
+    result = from_plain(EffectsResult, job.results["EffectsResult"])
+    assert result.table_version == job.inputs["gold.panel"]
+    effects = {(r.estimand, r.outcome): r for r in lake.read("gold.effects").collect()}
+    assert len(effects) == 6
+    scores = lake.read("gold.scores").groupBy("outcome").avg("psi_ate", "psi_att").collect()
+    for row in scores:
+        assert effects["ATE", row.outcome].estimate == pytest.approx(row["avg(psi_ate)"], rel=1e-10)
+        assert effects["ATT", row.outcome].estimate == pytest.approx(row["avg(psi_att)"], rel=1e-10)
+    folds = lake.read("gold.scores").selectExpr("fold = bucket % 5 AS same").distinct().collect()
+    assert [row.same for row in folds] == [True]
+    assert job.run.metrics["ate.y_spend"] == effects["ATE", "y_spend"].estimate
+    assert effects["ATE", "y_spend"].ci_lower < 1.5 < effects["ATE", "y_spend"].ci_upper
+
+
+def test_a_second_execution_writes_nothing(lake, frame, make_settings, make_job):
+    lake.replace("gold.panel", frame, "panel")
+    settings = make_settings("effects.start_rows=500")
+    for _ in range(2):
+        report = estimate_effects(make_job("estimate_effects", settings, lake, "same"))
+    assert lake.version("gold.scores") == 0
+    assert lake.version("gold.effects") == 0
+    assert report.rows_out == 3000
+
+
+def test_one_arm_only_leaves_the_tables_untouched(spark, lake, panel, make_settings, make_job):
+    table = with_column(panel, "treated", np.zeros(panel.num_rows, np.int32))
+    lake.replace("gold.panel", spark.createDataFrame(table.to_pandas()), "one arm")
+    job = make_job("estimate_effects", make_settings(), lake)
+    with pytest.raises(DataError, match="0 treated and 1,500 control"):
+        estimate_effects(job)
+    assert not lake.exists("gold.scores")
+    assert not lake.exists("gold.effects")
+
+
+def test_a_panel_without_rows_is_refused(lake, frame, make_settings, make_job):
+    lake.replace("gold.panel", frame.limit(0), "empty")
+    with pytest.raises(DataError, match=r"gold\.panel has no rows"):
+        estimate_effects(make_job("estimate_effects", make_settings(), lake))
+
+
+def test_without_a_panel_the_step_says_why_it_skipped(lake, make_settings, make_job):
+    report = estimate_effects(make_job("estimate_effects", make_settings(), lake))
+    assert (report.rows_in, report.rows_out) == (0, 0)
+    assert "there is no panel" in report.headline["skipped"]
+    assert not lake.exists("gold.effects")
+
+
+def test_a_table_that_is_not_in_buckets_is_refused(lake: Lake, frame, tmp_path):
+    frame.write.format("delta").save(str(tmp_path / "flat"))
+    with pytest.raises(TableError, match="not partitioned by bucket"):
+        estimate_effects_from(lake, str(tmp_path / "flat"), OPTIONS)
+
+
+def test_a_table_with_deleted_rows_is_estimated_without_them(spark, lake, panel, tmp_path):
+    uri = str(tmp_path / "deleted")
+    frame = spark.createDataFrame(panel.to_pandas())
+    writer = frame.write.format("delta").partitionBy("bucket")
+    writer.option("delta.enableDeletionVectors", "true").save(uri)
+    spark.sql(f"DELETE FROM delta.`{uri}` WHERE unit_id < 'u000100'")
+    assert not lake_plan(uri).direct
+    kept = panel.slice(100)
+    found = estimate_effects_from(lake, uri, OPTIONS)
+    expected = estimate_panel(in_buckets(kept), OPTIONS).result
+    np.testing.assert_allclose(numbers(found), numbers(expected), rtol=1e-12, atol=1e-300)

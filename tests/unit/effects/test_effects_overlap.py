@@ -1,0 +1,107 @@
+"""Overlap, balance, dropped columns and the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from tests.unit.effects.reference import arrays, logistic
+from truelift.effects.estimate import estimate_panel
+from truelift.effects.overlap import verdict
+from truelift.effects.results import CovariateBalance, OverlapSummary
+from truelift.settings import EffectOptions
+
+
+def overlap(clipped=0.0, treated=900.0, control=900.0, smd=0.01) -> OverlapSummary:
+    balance = (CovariateBalance("x_a", 0.4, 0.0), CovariateBalance("x_b", 0.4, smd))
+    return OverlapSummary((0.0, 1.0), (1000,), (1000,), clipped, treated, control, balance)
+
+
+@pytest.mark.parametrize(
+    ("summary", "converged", "says"),
+    [
+        (overlap(), True, "supported: the arms overlap"),
+        (overlap(smd=-0.15), True, "supported, with care: x_b still differs by 0.15"),
+        (overlap(smd=-0.3), True, "not supported by the data: x_b differs by 0.30"),
+        (overlap(clipped=0.08), True, "not supported by the data: 8.0% of the propensities"),
+        (overlap(treated=60.0), True, "not supported by the data: the weighted treated arm"),
+        (overlap(control=60.0), True, "not supported by the data: the weighted control arm"),
+        (overlap(), False, "not supported by the data: the propensity model did not converge"),
+    ],
+)
+def test_verdict_names_the_reason(summary, converged, says):
+    assert verdict(summary, 1000, 1000, converged).startswith(says)
+
+
+def test_verdict_gives_every_reason():
+    text = verdict(overlap(clipped=0.5, treated=5, smd=1.0), 1000, 1000, True)
+    assert text.count(";") == 2
+
+
+def test_separated_arms_are_not_supported():
+    table = simulate_panel(units=1500, clusters=300)
+    treated = (table["x_0"].to_numpy() > 3).astype(np.int32)
+    result = estimate_panel(
+        in_buckets(with_column(table, "treated", treated)), EffectOptions()
+    ).result
+    assert result.verdict.startswith("not supported by the data")
+    assert np.isfinite(result.estimates[0].estimate)
+
+
+def test_weights_balance_and_sizes_equal_their_definitions():
+    table = simulate_panel(seed=8, units=1200)
+    found = estimate_panel(
+        in_buckets(table), EffectOptions(ridge=0.0, tolerance=1e-24, clip=0.1)
+    ).result.overlap
+    z, _, d, fold, _ = arrays(table, "y_spend", 5)
+    raw = np.zeros(len(d))
+    for k in range(5):
+        raw[fold == k] = 1 / (1 + np.exp(-z[fold == k] @ logistic(z[fold != k], d[fold != k])))
+    e = np.clip(raw, 0.1, 0.9)
+    w = d / e + (1 - d) / (1 - e)
+    assert found.clipped_share == pytest.approx(np.mean(raw != e))
+    size = w[d == 1].sum() ** 2 / np.sum(w[d == 1] ** 2)
+    assert found.effective_sample_size_treated == pytest.approx(size, rel=1e-8)
+    x = table["x_2"].to_numpy()
+    sd = np.sqrt((x[d == 1].var() + x[d == 0].var()) / 2)
+    before = (x[d == 1].mean() - x[d == 0].mean()) / sd
+    means = [np.average(x[d == a], weights=w[d == a]) for a in (0, 1)]
+    row = next(b for b in found.balance if b.covariate == "x_2")
+    assert row.smd_before == pytest.approx(before, rel=1e-8)
+    assert row.smd_after == pytest.approx((means[1] - means[0]) / sd, rel=1e-7)
+    expected, _ = np.histogram(raw[d == 1], bins=found.bin_edges)
+    assert found.treated_counts == tuple(expected)
+    assert sum(found.control_counts) == np.sum(d == 0)
+
+
+def test_constant_and_collinear_columns_are_dropped_by_name_and_change_nothing():
+    table = simulate_panel(units=800)
+    plain = estimate_panel(in_buckets(table), EffectOptions()).result
+    x0, x1 = table["x_0"].to_numpy(), table["x_1"].to_numpy()
+    wide = with_column(with_column(table, "x_one", np.ones(800)), "x_sum", 3 * x0 - x1 + 7)
+    result = estimate_panel(in_buckets(wide), EffectOptions()).result
+    assert result.dropped == {
+        "x_one": "constant",
+        "x_sum": "a linear combination of the covariates before it",
+    }
+    assert result.covariates == 4
+    for one, two in zip(result.estimates, plain.estimates, strict=True):
+        assert one.estimate == pytest.approx(two.estimate, rel=1e-6)
+        assert one.standard_error == pytest.approx(two.standard_error, rel=1e-6)
+
+
+def test_a_flag_that_only_one_arm_has_does_not_break_the_fit():
+    table = simulate_panel(units=800)
+    flag = (np.arange(800) % 50 == 0) & (table["treated"].to_numpy() == 1)
+    result = estimate_panel(
+        in_buckets(with_column(table, "x_flag", flag.astype(float))), EffectOptions()
+    ).result
+    assert abs(result.estimates[0].estimate - 1.5) < 5 * result.estimates[0].standard_error
+
+
+def test_nuisance_quality_beats_the_constant_where_there_is_signal():
+    quality = estimate_panel(in_buckets(simulate_panel()), EffectOptions()).result.nuisance
+    assert quality["propensity_log_loss"] < quality["propensity_log_loss_constant"]
+    assert 0.2 < quality["r2_treated.y_spend"] < 1
+    assert 0.2 < quality["r2_control.y_spend"] < 1

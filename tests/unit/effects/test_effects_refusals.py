@@ -1,0 +1,120 @@
+"""Panels that cannot support an estimate: one clear message each, naming what was found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from truelift.effects.estimate import estimate_panel
+from truelift.errors import DataError, TableError
+from truelift.settings import EffectOptions
+
+
+def refusal(table: pa.Table, error: type[Exception] = DataError, **options) -> str:
+    with pytest.raises(error) as caught:
+        estimate_panel(in_buckets(table), EffectOptions(**options))
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return simulate_panel(units=400, clusters=100)
+
+
+@pytest.mark.parametrize(("arm", "found"), [(1, "400 treated and 0 control"), (0, "0 treated")])
+def test_one_arm_only_is_refused_with_both_counts(panel, arm, found):
+    message = refusal(with_column(panel, "treated", np.full(400, arm, np.int32)))
+    assert found in message
+    assert "needs both arms" in message
+
+
+def test_no_rows_is_refused(panel):
+    assert "panel has no rows" in refusal(panel.slice(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({"treatment": "mailed"}, "'mailed'"),
+        ({"outcomes": ("y_spend", "y_profit")}, "'y_profit'"),
+        ({"covariates": ("x_0", "x_9")}, "'x_9'"),
+        ({"cluster": "person"}, "'person'"),
+    ],
+)
+def test_missing_column_is_refused_with_the_columns_there_are(panel, options, missing):
+    message = refusal(panel, TableError, **options)
+    assert f"has no column {missing}" in message
+    assert "user_key" in message
+    assert "x_3" in message
+
+
+def test_a_table_without_covariates_is_refused(panel):
+    names = [n for n in panel.column_names if not n.startswith("x_")]
+    assert "no covariates" in refusal(panel.select(names), TableError)
+
+
+def test_text_covariate_is_refused_with_its_type(panel):
+    message = refusal(with_column(panel, "x_text", ["a"] * 400), TableError)
+    assert "'x_text': found type string" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, None])
+def test_values_that_are_not_finite_are_refused_with_column_and_count(panel, value):
+    values = panel["x_1"].to_pylist()
+    values[3] = values[250] = value
+    message = refusal(with_column(panel, "x_1", pa.array(values, pa.float64())))
+    assert "'x_1' in 2 rows" in message
+    assert "x_0" not in message
+
+
+def test_missing_outcome_is_refused_with_its_count(panel):
+    values = panel["y_visits"].to_pylist()
+    values[0] = None
+    assert "'y_visits' in 1 rows" in refusal(with_column(panel, "y_visits", values))
+
+
+def test_outcome_among_the_covariates_is_refused(panel):
+    message = refusal(panel, covariates=("x_0", "y_spend"))
+    assert "'y_spend' is both outcome and covariate" in message
+
+
+def test_treatment_among_the_covariates_is_refused(panel):
+    message = refusal(panel, covariates=("x_0", "treated"))
+    assert "'treated' is both treatment and covariate" in message
+
+
+def test_three_arms_are_refused_with_the_values_found(panel):
+    arms = (np.arange(400) % 3).astype(np.int32)
+    message = refusal(with_column(panel, "treated", arms))
+    assert "133 rows are neither 0 nor 1" in message
+    assert "0, 1, 2" in message
+
+
+def test_few_clusters_in_an_arm_are_refused_with_the_number_found():
+    table = simulate_panel(units=400, clusters=100)
+    treated = np.isin(table["user_key"].to_pylist(), [f"household-{i}" for i in range(12)])
+    message = refusal(with_column(table, "treated", treated.astype(np.int32)))
+    assert "the treated arm has 12 clusters" in message
+    assert "at least 20" in message
+
+
+def test_clusters_in_two_buckets_are_refused(panel):
+    buckets = (np.arange(400) % 10).astype(np.int32)
+    message = refusal(with_column(panel, "bucket", buckets))
+    assert "in more than one bucket" in message
+    assert "'user_key'" in message
+
+
+def test_one_cluster_in_two_buckets_is_found_when_clusters_are_few(panel):
+    buckets = panel["bucket"].to_numpy().copy()
+    mine = np.flatnonzero(np.array(panel["user_key"].to_pylist()) == "household-7")
+    assert len(mine) > 1
+    buckets[mine[0]] = (buckets[mine[0]] + 1) % 10
+    assert "at least 1 values of the cluster" in refusal(with_column(panel, "bucket", buckets))
+
+
+def test_all_rows_in_one_fold_are_refused(panel):
+    message = refusal(with_column(panel, "bucket", np.full(400, 5, np.int32)))
+    assert "1 of 5 cross-fitting folds" in message
