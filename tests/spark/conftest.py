@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import RecordingRun
@@ -16,6 +19,10 @@ from truelift.steps import StepStore
 @pytest.fixture(scope="session")
 def spark():
     """The shared embedded session, as the jobs start it."""
+    # Workers unpickle kernels that the tests define, so they look where pytest looks.
+    here = Path(__file__).parent
+    places = [here, here.parents[1], here.parents[1] / "lib"]
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, places))
     options = SparkOptions(master="local[2]", driver_memory="2g", shuffle_partitions=4)
     session = start_session(options, "truelift-tests")
     yield session

@@ -45,7 +45,10 @@ _COMBINE_ABOVE = 128
 
 
 def map_buckets(
-    spark: SparkSession, kernel: RowKernel, plans: Mapping[str, ScanPlan], schema: StructType
+    spark: SparkSession,
+    kernel: RowKernel,
+    plans: Mapping[str, ScanPlan],
+    schema: StructType | str,
 ) -> DataFrame:
     """Run a row kernel over every bucket that any of the tables has.
 
@@ -57,8 +60,8 @@ def map_buckets(
         of a table come in no particular order.
     plans : mapping of str to ScanPlan
         Tables partitioned by bucket.
-    schema : StructType
-        Columns of the output; the kernel's are cast to it.
+    schema : StructType or str
+        Columns of the output, also as DDL; the kernel's are cast to it.
 
     Returns
     -------
@@ -66,7 +69,9 @@ def map_buckets(
         Lazy; nothing runs before it is written.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
+    from pyspark.sql.types import StructType
 
+    schema = StructType.fromDDL(schema) if isinstance(schema, str) else schema
     arrow = to_arrow_schema(schema)
     return _run(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, schema)
 
@@ -117,9 +122,7 @@ def add_states(states: Iterable[State]) -> State:
             total = {k: np.array(v) for k, v in state.items()}
             continue
         if total.keys() != state.keys():
-            raise TableError(
-                f"Kernel states differ in keys: {sorted(total)} and {sorted(state)}."
-            )
+            raise TableError(f"Kernel states differ in keys: {sorted(total)} and {sorted(state)}.")
         for key, value in state.items():
             if key.startswith("max_"):
                 np.maximum(total[key], value, out=total[key])
@@ -246,9 +249,7 @@ def _files_task(
     for batch in batches:
         for number in batch.column(0).to_pylist():
             for bucket, named in tasks[number]:
-                sources = {
-                    name: _stream(plan, named.get(name, [])) for name, plan in plans.items()
-                }
+                sources = {name: _stream(plan, named.get(name, [])) for name, plan in plans.items()}
                 yield from work(bucket, sources, schemas)
 
 

@@ -89,7 +89,7 @@ class Lake:
         return append_batch(df, self.uri(name), table_spec(name), batch_id)
 
     def map_buckets(
-        self, kernel: kernels.RowKernel, plans: Mapping[str, ScanPlan], schema: StructType
+        self, kernel: kernels.RowKernel, plans: Mapping[str, ScanPlan], schema: StructType | str
     ) -> DataFrame:
         """Run a row kernel over every bucket; see :func:`~.kernels.map_buckets`."""
         return kernels.map_buckets(self.spark, kernel, plans, schema)

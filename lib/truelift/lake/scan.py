@@ -193,9 +193,7 @@ def read_batches(
             yield _conform(batch, schema, unit)
 
 
-def read_unit(
-    plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = None
-) -> pa.Table:
+def read_unit(plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = None) -> pa.Table:
     """One unit's rows as a table; see :func:`read_batches`."""
     schema = plan.schema if columns is None else plan.select(columns).schema
     return pa.Table.from_batches(list(read_batches(plan, unit, columns)), schema=schema)

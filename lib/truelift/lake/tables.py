@@ -44,7 +44,9 @@ class TableSpec:
         have = {f.name: f.dataType.simpleString() for f in found}
         faults = [f"{c} is missing" for c in wanted if c not in have]
         faults += [
-            f"{c} is {have[c]}, expected {t}" for c, t in wanted.items() if c in have and have[c] != t
+            f"{c} is {have[c]}, expected {t}"
+            for c, t in wanted.items()
+            if c in have and have[c] != t
         ]
         if not self.is_open:
             faults += [f"{c} is not a column of it" for c in have if c not in wanted]
@@ -99,7 +101,7 @@ _SPECS = (
     TableSpec(
         "gold.exposures",
         "user_key string, campaign string, campaign_type string, start timestamp, "
-        "end timestamp, bucket int",
+        "end timestamp, responses array<bigint>, bucket int",
         ("bucket",),
     ),
     TableSpec(
