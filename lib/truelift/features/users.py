@@ -1,0 +1,107 @@
+"""``gold.users``: profiles from events, attributes from the user stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truelift.features.covariates import AttributeLevels
+from truelift.features.items import spark_schema
+from truelift.features.profiles import PROFILE_SCHEMA, ProfileKernel
+from truelift.features.streams import mapped_columns, own_columns, required_columns
+from truelift.lake import ScanPlan
+from truelift.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from truelift.lake import Lake
+
+# An attribute with more levels than this is a name, a date or a number, not a group.
+MAX_LEVELS = 30
+
+
+def profile_rows(
+    lake: Lake,
+    events: ScanPlan,
+    sessions: ScanPlan,
+    users: DataFrame | None,
+    settings: Settings,
+) -> DataFrame:
+    """One row a user with events, attributes joined on (empty where the stream has none).
+
+    Parameters
+    ----------
+    events, sessions : ScanPlan
+        ``silver.events`` and ``silver.sessions``.
+    users : DataFrame, optional
+        ``bronze.users``.
+    settings : Settings
+    """
+    from pyspark.sql import functions as F
+
+    plans = {"events": events, "sessions": sessions}
+    profiles = lake.map_buckets(ProfileKernel(), plans, spark_schema(PROFILE_SCHEMA))
+    empty = F.create_map().cast("map<string,string>")
+    if users is None:
+        return profiles.withColumn("attributes", empty)
+    joined = profiles.join(attribute_maps(users, settings), "user_key", "left")
+    return joined.withColumn("attributes", F.coalesce("attributes", empty))
+
+
+def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
+    """``user_key, attributes`` from the user stream; blank values are left out.
+
+    The attributes are the mapped targets, or every column where only the user is mapped. Of
+    several rows of a user the last by (file, row) wins.
+    """
+    from pyspark.sql import functions as F
+
+    user = required_columns(settings, "users", users.columns, ("user",))["user"]
+    mapped = {k: v for k, v in mapped_columns(settings, "users").items() if k != "user"}
+    if not mapped:
+        mapped = {c: c for c in own_columns(users.columns) if c != user}
+    mapped = required_columns(settings, "users", users.columns, sorted(mapped)) if mapped else {}
+    pairs = [
+        F.struct(F.lit(name).alias("key"), F.trim(F.col(f"`{column}`")).alias("value"))
+        for name, column in sorted(mapped.items())
+    ]
+    filled = F.filter(
+        F.array(*pairs), lambda pair: pair["value"].isNotNull() & (pair["value"] != "")
+    )
+    attributes = F.map_from_entries(filled) if pairs else F.create_map().cast("map<string,string>")
+    return (
+        users.withColumn("user_key", F.trim(F.col(f"`{user}`")))
+        .where("user_key IS NOT NULL AND user_key != ''")
+        .groupBy("user_key")
+        .agg(F.max_by(F.struct(*users.columns), F.struct("source_file", "source_row")).alias("r"))
+        .select("user_key", "r.*")
+        .select("user_key", attributes.alias("attributes"))
+    )
+
+
+def attribute_levels(profiles: DataFrame) -> tuple[AttributeLevels, ...]:
+    """The attributes that can be groups, with the levels that get a column.
+
+    The most frequent level is the reference (of equally frequent ones the first by name).
+    Attributes with one level and nothing missing, or more than ``MAX_LEVELS`` levels, are left
+    out.
+    """
+    from pyspark.sql import functions as F
+
+    users = profiles.count()
+    pairs = profiles.select(F.explode("attributes").alias("name", "level"))
+    sizes = pairs.groupBy("name").agg(F.countDistinct("level").alias("levels")).collect()
+    grouped = [row["name"] for row in sizes if row["levels"] <= MAX_LEVELS]
+    if not grouped:
+        return ()
+    counts = pairs.where(F.col("name").isin(grouped)).groupBy("name", "level").count().collect()
+    levels: dict[str, list[tuple[int, str]]] = {}
+    for row in counts:
+        levels.setdefault(row["name"], []).append((-row["count"], row["level"]))
+    chosen = []
+    for name, found in sorted(levels.items()):
+        rest = tuple(sorted(level for _, level in sorted(found)[1:]))
+        has_missing = -sum(count for count, _ in found) < users
+        if rest or has_missing:
+            chosen.append(AttributeLevels(name, rest, has_missing))
+    return tuple(chosen)
