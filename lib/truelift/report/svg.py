@@ -83,7 +83,7 @@ def figure_block(
     drawings = [
         element(
             "div",
-            inline_svg(plot(width), f"{identifier}-{width}", description),
+            drawing(plot, width, f"{identifier}-{width}", description),
             class_=f"plot-{width}",
         )
         for width in widths
@@ -91,3 +91,10 @@ def figure_block(
     return element(
         "figure", *drawings, element("figcaption", caption), id=identifier, class_="plot-figure"
     )
+
+
+def drawing(
+    plot: Callable[[Width], Figure], width: Width, identifier: str, description: str
+) -> Html:
+    """Call a plot for one width and turn its figure into markup."""
+    return inline_svg(plot(width), identifier, description)

@@ -17,6 +17,7 @@ from truelift.features.results import FeaturesResult
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.report.content import ReportContent
+from truelift.report.markup import element
 from truelift.steps import StepRecord
 from truelift.training.results import EpochRecord, RankingMetrics, TrainingResult
 
@@ -250,8 +251,8 @@ def make_content(**changes) -> ReportContent:
     return ReportContent(**(parts | changes))
 
 
-@pytest.fixture
-def content() -> ReportContent:
+@pytest.fixture(scope="session")
+def whole() -> ReportContent:
     return make_content()
 
 
@@ -260,3 +261,29 @@ def empty_content() -> ReportContent:
     return ReportContent(
         dataset="clicks", generated_at="2030-01-02 03:04 UTC", configuration="dataset: clicks\n"
     )
+
+
+@pytest.fixture
+def content_with():
+    """A whole page's content, with some parts replaced: ``content_with(effects=None)``."""
+    return make_content
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave the plots out, for tests of words: seven plots take seconds, words take none."""
+
+    def placeholder(plot, width, identifier, description):
+        return element("svg", element("title", description, id=f"{identifier}-description"))
+
+    monkeypatch.setattr("truelift.report.svg.drawing", placeholder)
+
+
+@pytest.fixture
+def record_of():
+    return make_record
+
+
+@pytest.fixture
+def hostile() -> str:
+    return HOSTILE

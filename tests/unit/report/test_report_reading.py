@@ -1,0 +1,112 @@
+"""The words follow from the numbers, and never claim more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from truelift.effects.results import CovariateBalance, EffectsResult, Estimate
+from truelift.report.reading import caution, headline, readings, warnings
+
+
+def estimate(estimand, value, error, outcome="y_spend"):
+    return Estimate(
+        estimand, outcome, value, error, value - 1.96 * error, value + 1.96 * error, 0.04,
+        1000, 500, 0.95, "AIPW",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def sound(whole) -> EffectsResult:
+    """A result that gives no cause for a warning."""
+    overlap = replace(
+        whole.effects.overlap, clipped_share=0.0, effective_sample_size_treated=5_000.0,
+        balance=(CovariateBalance("x_recency", 0.4, 0.01),),
+    )  # fmt: skip
+    return replace(whole.effects, overlap=overlap)
+
+
+def with_estimates(result, *estimates):
+    return replace(result, estimates=estimates)
+
+
+def test_the_headline_is_the_att_of_the_first_outcome(sound):
+    result = with_estimates(sound, estimate("ATE", 1.0, 0.1), estimate("ATT", 5.0, 1.0))
+    assert "raised spend by 5.0" in headline(result)
+    assert "(95% interval 3.0 to 7.0) among users who received one" in headline(result)
+
+
+def test_a_harmful_effect_is_said_to_lower_with_its_bounds_in_order(sound):
+    text = headline(with_estimates(sound, estimate("ATT", -5.0, 1.0)))
+    assert "lowered spend by 5.0" in text
+    assert "3.0 to 7.0" in text
+
+
+def test_an_interval_around_zero_is_no_clear_effect(sound):
+    text = headline(with_estimates(sound, estimate("ATT", 5.0, 4.0)))
+    assert text.startswith("No clear effect of the campaigns on spend")
+    assert "raised" not in text
+
+
+def test_a_naive_difference_alone_is_not_called_an_effect(sound):
+    text = headline(with_estimates(sound, estimate("naive difference", 50.0, 1.0)))
+    assert "no adjusted effect was estimated" in text
+
+
+@pytest.mark.parametrize(
+    ("naive", "att", "words"),
+    [
+        (60.0, 15.0, "would have been higher anyway"),
+        (5.0, 15.0, "would have been lower anyway"),
+        (15.5, 15.0, "hardly moves this"),
+    ],
+)
+def test_the_selection_bias_is_the_naive_difference_minus_the_att(sound, naive, att, words):
+    result = with_estimates(
+        sound, estimate("naive difference", naive, 1.0), estimate("ATT", att, 1.0)
+    )
+    first = readings(result)[0].sentences[0]
+    assert words in first
+    if "anyway" in words:
+        assert f"{naive - att:+.1f}".replace("-", "−") in first
+
+
+def test_each_outcome_gets_its_own_reading_in_order(sound):
+    assert [r.outcome for r in readings(sound)] == ["spend", "visits"]
+    assert all(len(r.sentences) == 3 for r in readings(sound))
+
+
+def test_an_unknown_estimand_is_read_out_too(sound):
+    (reading,) = readings(with_estimates(sound, estimate("ATO", 2.0, 0.5)))
+    assert reading.sentences[0].startswith("ATO: +2.00")
+
+
+def test_a_sound_result_has_no_warnings(sound):
+    assert warnings(sound) == []
+    assert caution(sound) is None
+
+
+def test_clipping_is_a_warning(sound):
+    result = replace(sound, overlap=replace(sound.overlap, clipped_share=0.03))
+    assert len(warnings(result)) == 1 and warnings(result)[0].startswith("3.0% of the units")
+    assert caution(result) == "1 warning below weakens this finding."
+
+
+def test_a_small_effective_sample_is_a_warning_that_names_the_arm(sound):
+    result = replace(sound, overlap=replace(sound.overlap, effective_sample_size_control=100.0))
+    (text,) = warnings(result)
+    assert "56,012 untreated units" in text and "about 100" in text
+
+
+def test_covariates_that_still_differ_are_named_the_worst_first(sound):
+    balance = tuple(CovariateBalance(f"x_c{i}", 0.5, -0.11 - i / 100) for i in range(7))
+    result = replace(sound, overlap=replace(sound.overlap, balance=balance))
+    (text,) = warnings(result)
+    assert text.startswith("7 covariates still differ")
+    assert "c6, c5, c4, c3, c2 and 2 more" in text
+
+
+def test_few_users_are_a_warning(sound):
+    (text,) = warnings(replace(sound, clusters=40))
+    assert text.startswith("Only 40 users")
