@@ -28,7 +28,7 @@ def panel() -> pa.Table:
 
 @pytest.fixture
 def frame(spark, panel):
-    return spark.createDataFrame(panel.to_pandas())
+    return spark.createDataFrame(panel)
 
 
 def numbers(result: EffectsResult) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_a_second_execution_writes_nothing(lake, frame, make_settings, make_job)
 
 def test_one_arm_only_leaves_the_tables_untouched(spark, lake, panel, make_settings, make_job):
     table = with_column(panel, "treated", np.zeros(panel.num_rows, np.int32))
-    lake.replace("gold.panel", spark.createDataFrame(table.to_pandas()), "one arm")
+    lake.replace("gold.panel", spark.createDataFrame(table), "one arm")
     job = make_job("estimate_effects", make_settings(), lake)
     with pytest.raises(DataError, match="0 treated and 1,500 control"):
         estimate_effects(job)
@@ -128,7 +128,7 @@ def test_a_table_that_is_not_in_buckets_is_refused(lake: Lake, frame, tmp_path):
 
 def test_a_table_with_deleted_rows_is_estimated_without_them(spark, lake, panel, tmp_path):
     uri = str(tmp_path / "deleted")
-    frame = spark.createDataFrame(panel.to_pandas())
+    frame = spark.createDataFrame(panel)
     writer = frame.write.format("delta").partitionBy("bucket")
     writer.option("delta.enableDeletionVectors", "true").save(uri)
     spark.sql(f"DELETE FROM delta.`{uri}` WHERE unit_id < 'u000100'")
