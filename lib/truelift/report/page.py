@@ -15,6 +15,7 @@ from truelift.report.sections.ranking import ranking, recommendations
 from truelift.report.sections.trust import trust
 
 QUESTION = "Do the campaigns change what people do, and how sure are we?"
+QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
 
 CONTENTS = (
     ("answer", "Did it help?"),
@@ -80,7 +81,7 @@ def _header(content: ReportContent) -> Html:
     return element(
         "header",
         element("p", f"Data set: {content.dataset}", class_="eyebrow"),
-        element("h1", QUESTION),
+        element("h1", QUESTION if _has_effects(content) else QUESTION_WITHOUT_EFFECTS),
         element("p", finding(content), class_="finding"),
         _caution(content),
         _key_figures(content),
@@ -88,10 +89,12 @@ def _header(content: ReportContent) -> Html:
     )
 
 
+def _has_effects(content: ReportContent) -> bool:
+    return content.effects is not None and bool(content.effects.estimates)
+
+
 def _caution(content: ReportContent) -> Html | None:
-    if content.effects is None or not content.effects.estimates:
-        return None
-    text = caution(content.effects)
+    text = caution(content.effects) if content.effects and _has_effects(content) else None
     return element("p", element("a", text, href="#warnings"), class_="caution") if text else None
 
 

@@ -61,8 +61,16 @@ def _interval(e: Estimate) -> str:
     return f"{level(e.confidence)} interval {interval(e.ci_lower, e.ci_upper, places)}"
 
 
+def is_supported(result: EffectsResult) -> bool:
+    """Whether the effect step judged that the data can carry an effect."""
+    return result.verdict.startswith("supported")
+
+
 def headline(result: EffectsResult) -> str:
-    """The finding in a sentence: the ATT (or, without it, the ATE) of the first outcome."""
+    """The finding in a sentence: the ATT (or, without it, the ATE) of the first outcome.
+
+    Where overlap or balance do not support an effect, that is the finding.
+    """
     groups = by_outcome(result)
     if not groups:
         return "No effect was estimated."
@@ -72,6 +80,12 @@ def headline(result: EffectsResult) -> str:
     if e.estimand == "naive difference":
         return f"Treated units differ in {name} by {_shown(e)}; no adjusted effect was estimated."
     among = " among users who received one" if e.estimand == "ATT" else ""
+    if not is_supported(result):
+        return (
+            f"The data cannot tell the effect of the campaigns: users with and without them are "
+            f"too different to compare safely. The adjusted change in {name} per user and "
+            f"campaign{among}, {_shown(e)}, is not to be relied on."
+        )
     if not excludes_zero(e):
         return (
             f"No clear effect of the campaigns on {name}{among}: the estimated change per user "

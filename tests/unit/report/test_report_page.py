@@ -187,6 +187,23 @@ def test_rows_that_do_not_add_up_are_said_so(content_with):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_labelled_rows_and_dropped_covariates_are_not_left_out(content_with):
+    text = words(render_page(content_with()))
+    assert "Unusual rows that were kept and labelled: bulk (12) and night (4)." in text
+    assert "1 covariate left out of the models always one: constant" in text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_logs_without_campaigns_are_not_asked_about_campaigns(content_with):
+    with_effects, without = (
+        words(render_page(content_with(**change))) for change in ({}, {"effects": None})
+    )
+    assert "Do the campaigns change what people do" in with_effects
+    assert "What do people do, and what comes next?" in without
+    assert "Do the campaigns" not in without
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_broken_contract_is_said_so(content_with):
     clean = replace(content_with().clean, contract_passed=False)
     assert "The data contract on silver is broken" in words(

@@ -43,6 +43,16 @@ def test_a_harmful_effect_is_said_to_lower_with_its_bounds_in_order(sound):
     assert "3.0 to 7.0" in text
 
 
+def test_an_effect_that_the_data_do_not_support_is_not_the_headline(sound):
+    result = replace(
+        with_estimates(sound, estimate("ATT", 5.0, 1.0)),
+        verdict="not supported by the data: 9.0% of the propensities are clipped.",
+    )
+    text = headline(result)
+    assert text.startswith("The data cannot tell the effect of the campaigns")
+    assert "is not to be relied on" in text and "raised" not in text
+
+
 def test_an_interval_around_zero_is_no_clear_effect(sound):
     text = headline(with_estimates(sound, estimate("ATT", 5.0, 4.0)))
     assert text.startswith("No clear effect of the campaigns on spend")

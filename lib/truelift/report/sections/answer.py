@@ -17,7 +17,7 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import effects_forest
 from truelift.report.plots.effects import by_outcome
-from truelift.report.reading import ASSUMPTIONS, Reading, readings, warnings
+from truelift.report.reading import ASSUMPTIONS, Reading, is_supported, readings, warnings
 from truelift.report.svg import figure_block
 
 
@@ -46,7 +46,11 @@ def answer(content: ReportContent) -> Html:
             "Estimates with intervals. " + " ".join(_described(e) for e in _ordered(result)),
         ),
         *(_reading(reading) for reading in readings(result)),
-        note("verdict", "How far to trust it", element("p", result.verdict)),
+        note(
+            "verdict" if is_supported(result) else "warning",
+            "How far to trust it",
+            element("p", _sentence(result.verdict)),
+        ),
         _warnings(result),
         element("h3", "What is assumed"),
         bullets(fragment(element("strong", name), " ", text) for name, text in ASSUMPTIONS),
@@ -59,6 +63,10 @@ def answer(content: ReportContent) -> Html:
 
 def _reading(reading: Reading) -> Html:
     return fragment(element("h3", reading.outcome.capitalize()), bullets(reading.sentences))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _ordered(result: EffectsResult) -> list[Estimate]:

@@ -14,7 +14,7 @@ from truelift.report.markup import (
     section,
     table,
 )
-from truelift.report.numbers import count, day, plural, share
+from truelift.report.numbers import count, day, joined, plural, share
 from truelift.report.plots import rows_funnel, sessions_over_time
 from truelift.report.plots.rows import set_aside, stages
 from truelift.report.svg import figure_block
@@ -45,6 +45,7 @@ def rows(content: ReportContent) -> Html:
         missing("Cleaning", "The step clean has not run on this lake.")
         if clean is None
         else _contract(clean, content.data_docs),
+        None if clean is None else _labels(clean),
         _left_out(content),
     )
 
@@ -88,6 +89,14 @@ def _contract(clean: CleanResult, data_docs: str | None) -> Html:
         f" ({plural(clean.expectations, 'expectation')} checked by Great Expectations). ",
         link,
     )
+
+
+def _labels(clean: CleanResult) -> Html | None:
+    if not clean.labels:
+        return None
+    ranked = sorted(clean.labels.items(), key=lambda item: (-item[1], item[0]))
+    marked = [f"{name.replace('_', ' ')} ({count(rows)})" for name, rows in ranked]
+    return element("p", f"Unusual rows that were kept and labelled: {joined(marked)}.")
 
 
 def _left_out(content: ReportContent) -> Html | None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
-from truelift.report.markup import Html, definitions, element, missing, section, table
-from truelift.report.numbers import count, covariate_name, number, plural, share, significant
+from truelift.report.markup import Html, bullets, definitions, element, missing, section, table
+from truelift.report.numbers import (
+    count,
+    covariate_name,
+    number,
+    outcome_name,
+    plural,
+    share,
+    significant,
+)
 from truelift.report.plots import love_plot, overlap_histogram
 from truelift.report.plots.effects import BALANCE_LIMIT, LOVE_ROWS
 from truelift.report.sections.answer import why_no_effects
@@ -91,12 +99,35 @@ def _balance(result: EffectsResult) -> list[Html]:
     return [heading, element("p", reading), plot, full]
 
 
+NUISANCE_NAMES = {
+    "propensity_log_loss": "Propensity: log loss",
+    "propensity_log_loss_constant": "Propensity: log loss of the treated share alone",
+    "propensity_newton_steps": "Propensity: Newton steps",
+    "propensity_remaining": "Propensity: remaining Newton decrement",
+    "passes": "Passes over the data",
+}
+
+
+def nuisance_name(key: str) -> str:
+    """A measure of the nuisance models in words: ``r2_treated.y_spend`` names arm and outcome."""
+    if key.startswith("r2_"):
+        arm, _, outcome = key.removeprefix("r2_").partition(".")
+        return f"Outcome model of {outcome_name(outcome)}, {arm} units: R\N{SUPERSCRIPT TWO}"
+    return NUISANCE_NAMES.get(key, key.replace("_", " "))
+
+
 def _nuisance(result: EffectsResult) -> list[Html]:
     if not result.nuisance:
         return []
-    rows = [(k.replace("_", " "), significant(v)) for k, v in result.nuisance.items()]
-    return [
+    rows = [(nuisance_name(k), significant(v)) for k, v in result.nuisance.items()]
+    parts = [
         element("h3", "Quality of the helper models"),
+        element(
+            "p",
+            "The propensity model should beat the treated share alone (lower log loss), and the "
+            "outcome models should explain part of the outcome (R\N{SUPERSCRIPT TWO} above 0). "
+            "All are judged on users they were not fitted on.",
+        ),
         table(
             "Out-of-fold quality of the propensity and outcome models",
             ("Measure", "Value"),
@@ -104,3 +135,8 @@ def _nuisance(result: EffectsResult) -> list[Html]:
             numeric=frozenset({1}),
         ),
     ]
+    if result.dropped:
+        items = [f"{covariate_name(name)}: {why}" for name, why in result.dropped.items()]
+        summary = f"{plural(len(items), 'covariate')} left out of the models"
+        parts.append(element("details", element("summary", summary), bullets(items)))
+    return parts
