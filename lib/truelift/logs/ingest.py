@@ -68,7 +68,7 @@ class UnitReader:
         counts = [(_READ, pa.int64()), (_OUT, pa.int64())]
         object.__setattr__(self, "schema", pa.schema([*texts, *counted, *counts]))
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 for unit in self.units[number]:
@@ -97,7 +97,7 @@ class UnitReader:
         given = {name.lower(): i for i, name in enumerate(batch.schema.names)}
         count = batch.num_rows
         arrays = []
-        for name, kind in zip(self.schema.names, self.schema.types):
+        for name, kind in zip(self.schema.names, self.schema.types, strict=True):
             place = given.get(name.lower())
             if name == BATCH_ID:
                 arrays.append(pa.repeat(pa.scalar(unit.batch_id, pa.string()), count))

@@ -135,9 +135,7 @@ def _in_order_of_time(cuts: SortedEvents, user: np.ndarray, time: np.ndarray) ->
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]) if len(rank) else cuts.starts
     within = np.arange(len(cuts.order)) - np.repeat(starts, lengths)
     order = cuts.order[np.repeat(cuts.starts[rank], lengths) + within]
-    return SortedEvents(
-        order, starts.astype(np.int64), np.repeat(np.arange(len(rank)), lengths)
-    )
+    return SortedEvents(order, starts.astype(np.int64), np.repeat(np.arange(len(rank)), lengths))
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

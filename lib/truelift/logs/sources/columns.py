@@ -52,7 +52,11 @@ def as_text(array: pa.Array) -> pa.Array:
         return _instants(array)
     if pa.types.is_nested(kind):
         return pa.array([_json(value) for value in array.to_pylist()], pa.string())
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+    if (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    ):
         return _bytes(array)
     return array.cast(pa.string())
 

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -187,7 +188,7 @@ class _Raw(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def, override]
+    def readinto(self, buffer: Any) -> int:
         data = self._read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -70,7 +70,9 @@ def find_files(path: str, key: str) -> list[RawFile]:
     full = [f for f in found if f.size]
     if not full:
         names = ", ".join(posixpath.basename(f.path) for f in found[:3])
-        raise SourceError(f"{key}: {path!r} is empty ({names}: 0 bytes). Expected a file with rows.")
+        raise SourceError(
+            f"{key}: {path!r} is empty ({names}: 0 bytes). Expected a file with rows."
+        )
     files = [
         RawFile(
             uri=_uri(f.path, inner, root, scheme),

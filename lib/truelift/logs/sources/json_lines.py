@@ -60,7 +60,7 @@ def _batch(unit: Unit, lines: list[tuple[int, str]]) -> pa.RecordBatch:
         record = _flat(line)
         corrupt.append(line.rstrip("\r\n") if record is None else None)
         values = dict(record or {})
-        for column, name in zip(columns, planned):
+        for column, name in zip(columns[:-1], planned, strict=True):
             column.append(values.pop(name, None))
         columns[-1].append(json.dumps(values, sort_keys=True) if values else None)
     return text_batch(

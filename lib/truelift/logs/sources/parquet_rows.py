@@ -54,9 +54,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
             part = batch.slice(first, last - first)
             start = unit.row_offset + at + first
             rows = pa.array(range(start, start + part.num_rows), pa.int64())
-            yield text_batch(
-                unit.names, [as_text(c) for c in part.columns], unit.source_file, rows
-            )
+            yield text_batch(unit.names, [as_text(c) for c in part.columns], unit.source_file, rows)
         at += batch.num_rows
         if at >= unit.first_row + unit.rows:
             return

@@ -66,9 +66,9 @@ def plan_streams(source: SourceOptions) -> dict[str, list[Unit]]:
         raise SourceError(f"source.path: {source.path!r} has columns and no rows. Expected events.")
     for stream in STREAMS[1:]:
         reference: ReferenceOptions | None = getattr(source, stream)
-        if reference is not None and reference.path:
-            if units := _plan_files(source, stream, reference.path, None):
-                plans[stream] = units
+        path = reference.path if reference is not None else None
+        if path and (units := _plan_files(source, stream, path, None)):
+            plans[stream] = units
     return plans
 
 

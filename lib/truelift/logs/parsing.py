@@ -1,0 +1,119 @@
+"""Bronze text to the typed columns of an event; what cannot be read becomes null."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truelift.errors import ConfigError
+from truelift.logs.sources.columns import (
+    BATCH_ID,
+    CORRUPT,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    bronze_name,
+)
+from truelift.settings import SourceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column
+
+EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+# Java's pattern letters that can be read (others can only be written).
+_READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
+_LAST_MICROSECOND = 253_402_300_799_999_999  # the end of the year 9999
+
+
+def text_of(column: str | None) -> Column:
+    """A mapped source column without surrounding blanks; null where empty or not mapped."""
+    from pyspark.sql import functions as F
+
+    if column is None:
+        return F.lit(None).cast("string")
+    trimmed = F.trim(F.col(f"`{bronze_name(column)}`"))
+    return F.when(trimmed != "", trimmed)
+
+
+def number_of(text: Column) -> Column:
+    """Text to a finite double, else null."""
+    from pyspark.sql import functions as F
+
+    number = text.try_cast("double")
+    return F.when(F.abs(number) <= F.lit(1.7976931348623157e308), number)
+
+
+def instant_of(text: Column, source: SourceOptions) -> Column:
+    """Text to a UTC instant by the source's ``time_format`` and ``time_zone``, else null.
+
+    ``iso`` reads ISO 8601 dates and date-times, with a blank or a ``T`` between; text with an
+    offset of its own keeps it, other text is in ``time_zone``. An hour that daylight saving
+    skips is read as the hour after it, an hour that comes twice as the first. The result does
+    not depend on the session's time zone.
+    """
+    from pyspark.sql import functions as F
+
+    if source.time_format in EPOCHS:
+        number = text.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
+        inside = F.abs(number) <= F.lit(_LAST_MICROSECOND)
+        return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
+    zone = f" {source.time_zone}"
+    if source.time_format == "iso":
+        by_zone = F.concat(text, F.lit(zone)).try_cast("timestamp")
+        by_day = F.concat(text, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
+        # The guard keeps out '2024' and '12:30', which Spark would complete by itself.
+        is_date = text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)")
+        return F.when(is_date, F.coalesce(by_zone, by_day, text.try_cast("timestamp")))
+    if _letters(source.time_format) & set("VzOXxZ"):
+        return F.try_to_timestamp(text, F.lit(source.time_format))
+    return F.try_to_timestamp(F.concat(text, F.lit(zone)), F.lit(f"{source.time_format} VV"))
+
+
+def check_time_options(source: SourceOptions) -> None:
+    """Refuse a time format or zone that cannot work, before any row is read.
+
+    Raises
+    ------
+    ConfigError
+    """
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(source.time_zone)
+    except (KeyError, ValueError, OSError):
+        raise ConfigError(
+            f"source.time_zone: found {source.time_zone!r}, expected a zone such as 'UTC' or "
+            "'Europe/Berlin'."
+        ) from None
+    if source.time_format == "iso" or source.time_format in EPOCHS:
+        return
+    letters = _letters(source.time_format)
+    if not letters or letters - _READABLE:
+        raise ConfigError(
+            f"source.time_format: found {source.time_format!r}, expected 'iso', "
+            f"{', '.join(map(repr, EPOCHS))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
+            + (
+                f" (letters not readable: {', '.join(sorted(letters - _READABLE))})."
+                if letters
+                else "."
+            )
+        )
+
+
+def _letters(pattern: str) -> set[str]:
+    """Pattern letters outside quotes."""
+    return {c for part in pattern.split("'")[::2] for c in part if c.isalpha()}
+
+
+def content_id(columns: Sequence[str]) -> Column:
+    """A 64-bit id of a raw record's content, as 16 hexadecimal digits.
+
+    Every source column goes in with its name, in the order of names; where the row came from
+    does not. So the same record in two files has one id, and a column that other files bring
+    along (null here) changes nothing. It needs to be unique within a user only.
+    """
+    from pyspark.sql import functions as F
+
+    names = sorted(c for c in columns if c not in (CORRUPT, SOURCE_FILE, SOURCE_ROW, BATCH_ID))
+    named = [F.concat(F.lit(f"{name}="), F.col(f"`{name}`")) for name in names]
+    return F.lpad(F.lower(F.hex(F.xxhash64(*named))), 16, "0")
