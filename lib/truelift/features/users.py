@@ -43,9 +43,13 @@ def profile_rows(
     profiles = lake.map_buckets(ProfileKernel(), plans, spark_schema(PROFILE_SCHEMA))
     empty = F.create_map().cast("map<string,string>")
     if users is None:
-        return profiles.withColumn("attributes", empty)
+        return _in_order(profiles.withColumn("attributes", empty))
     joined = profiles.join(attribute_maps(users, settings), "user_key", "left")
-    return joined.withColumn("attributes", F.coalesce("attributes", empty))
+    return _in_order(joined.withColumn("attributes", F.coalesce("attributes", empty)))
+
+
+def _in_order(frame: DataFrame) -> DataFrame:
+    return frame.select(*PROFILE_SCHEMA.names[:-1], "attributes", "bucket")
 
 
 def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
