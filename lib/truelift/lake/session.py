@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,9 +86,25 @@ def start_session(options: SparkOptions, name: str = "truelift") -> SparkSession
             if key not in options.conf:
                 builder = builder.config(key, value)
     session = builder.getOrCreate()
+    if submitted:
+        _send_wheel(session)
     if hasattr(session, "sparkContext") and not submitted:
         session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _send_wheel(session: SparkSession) -> None:
+    """Put the wheel that this code came from on the executors' path.
+
+    ``spark-submit --py-files`` takes a wheel to the executors, where Python looks into files
+    that end in ``.zip`` only.
+    """
+    wheel = next((p for p in Path(__file__).parents if p.suffix == ".whl"), None)
+    if wheel is None or not hasattr(session, "sparkContext"):
+        return
+    zipped = Path(tempfile.mkdtemp(prefix="truelift-wheel-")) / f"{wheel.stem}.zip"
+    shutil.copy(wheel, zipped)
+    session.sparkContext.addPyFile(str(zipped))
 
 
 def _common(options: SparkOptions) -> dict[str, str]:
