@@ -301,7 +301,7 @@ def _example(reason: str, judged: DataFrame, settings: Settings) -> str:
         "unreadable_time": (source.mapping.time, f"source.time_format {source.time_format!r}"),
         "unreadable_quantity": (source.mapping.quantity, "a number"),
         "unreadable_value": (source.mapping.value, "a number"),
-        "corrupt_row": (None, "a record that fits the header"),
+        "corrupt_row": (None, "a record that fits the header, in source.encoding"),
     }.get(reason, (None, f"a row that passes the rule {reason} (see the settings under clean)"))
     found = row["raw"].get(bronze_name(column), "") if column else dict(row["raw"])
     where = f"column {column!r}" if column else "the record"

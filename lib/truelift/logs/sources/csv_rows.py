@@ -23,13 +23,20 @@ _UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """Column names as the file's first record gives them."""
+    """Column names as the file's first line gives them."""
+    # Bytes that are not UTF-8 are a matter of their row, not of the file.
+    errors = "replace" if options["encoding"].lower() in _UTF8 else "strict"
     with open_raw(file.uri) as stream:
         try:
-            lines = _lines(stream, options["encoding"])
+            lines = text_lines(stream, options["encoding"], errors)
             first = next((line for line in lines if line.strip()), "")
         except UnicodeDecodeError as error:
             raise _not_encoded(file.uri, options, error) from error
+        except LookupError:
+            raise SourceError(
+                f"source.encoding: found {options['encoding']!r}, expected a name such as "
+                "'utf-8' or 'latin-1'."
+            ) from None
     return next(iter(csv.reader([first], delimiter=options["delimiter"])), [])
 
 
@@ -131,7 +138,7 @@ def _misfits(unit: Unit, text: str) -> Iterator[pa.RecordBatch]:
 def _slow(unit: Unit, skip: int) -> Iterator[pa.RecordBatch]:
     """Rows from number ``skip`` on."""
     with open_raw(unit.uri) as stream:
-        lines = _lines(stream, unit.options["encoding"], errors="replace")
+        lines = text_lines(stream, unit.options["encoding"], errors="replace")
         found = records(lines, unit.options["delimiter"], len(unit.names))
         next(found, None)  # the header
         for _ in range(skip):
@@ -173,7 +180,7 @@ def _numbered(unit: Unit, piece: pa.RecordBatch, first: int) -> pa.RecordBatch:
     return text_batch(unit.names, piece.columns[:-1], unit.source_file, rows, piece.columns[-1])
 
 
-def _lines(stream: pa.NativeFile, encoding: str, errors: str = "strict") -> Iterator[str]:
+def text_lines(stream: pa.NativeFile, encoding: str, errors: str = "strict") -> Iterator[str]:
     name = "utf-8-sig" if encoding.lower() in _UTF8 else encoding
     blocks = io.BufferedReader(_Raw(stream), _BLOCK)
     return iter(io.TextIOWrapper(blocks, encoding=name, errors=errors, newline=""))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, bronze_name, text_batch
-from truelift.logs.sources.csv_rows import _lines, _not_encoded
+from truelift.logs.sources.csv_rows import text_lines
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.unit import Unit
 
@@ -22,11 +22,8 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     """Names in the first thousand objects, in the order of their first appearance."""
     names: dict[str, None] = {}
     with open_raw(file.uri) as stream:
-        try:
-            for line in itertools.islice(_lines(stream, options["encoding"]), _PEEK):
-                names.update(dict.fromkeys(_flat(line) or ()))
-        except UnicodeDecodeError as error:
-            raise _not_encoded(file.uri, options, error) from error
+        for line in itertools.islice(text_lines(stream, options["encoding"], "replace"), _PEEK):
+            names.update(dict.fromkeys(_flat(line) or ()))
     if not names:
         raise SourceError(
             f"{file.uri} holds no JSON object in its first {_PEEK} lines; expected one object a "
@@ -45,7 +42,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's, so blank lines count."""
     with open_raw(unit.uri) as stream:
-        lines = enumerate(_lines(stream, unit.options["encoding"], errors="replace"))
+        lines = enumerate(text_lines(stream, unit.options["encoding"], errors="replace"))
         while held := list(itertools.islice(lines, _BATCH)):
             full = [(number, line) for number, line in held if line.strip()]
             if full:
