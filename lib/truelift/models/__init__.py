@@ -1,1 +1,1 @@
-"""Keras 3 sequence models and the form in which they travel; no input or output here."""
+"""Sequence models: how histories enter them, Keras 3 models, how they travel; no I/O here."""

@@ -61,9 +61,8 @@ class ModelPackage:
         }
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
-        np.savez_compressed(
-            buffer, header=text, **{f"weight:{k}": v for k, v in self.weights.items()}
-        )
+        arrays = {"header": text, **{f"weight:{k}": v for k, v in self.weights.items()}}
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.recommend.histories import Histories
+from truelift.models.histories import Histories
 from truelift.recommend.splits import DAY
 
 RECENT_DAYS = (7, 14, 28, 56)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.recommend.histories import ItemSets
+from truelift.models.histories import ItemSets
 
 NORMAL_95 = 1.959963984540054
 

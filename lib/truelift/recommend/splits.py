@@ -11,7 +11,7 @@ import datetime
 from dataclasses import dataclass
 
 from truelift.errors import DataError
-from truelift.recommend.histories import Histories, ItemSets
+from truelift.models.histories import Histories, ItemSets
 
 DAY = 86_400_000_000
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from truelift.models.histories import Histories, ItemSets
 from truelift.recommend.baselines import popularity_counts
-from truelift.recommend.histories import Histories, ItemSets
 from truelift.recommend.metrics import UserMetrics, rank_metrics, top_items
 
 # Users scored at once; bounds memory at this number times the vocabulary.

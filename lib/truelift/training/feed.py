@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.lake.scan import ScanPlan, ScanUnit
-from truelift.recommend.histories import COLUMNS, Histories
-from truelift.training.batches import Batch, LengthBuckets, batched, filler
-from truelift.training.windows import Window, step_counts, training_windows, window_bounds
+from truelift.models.batches import Batch, LengthBuckets, batched, filler
+from truelift.models.histories import COLUMNS, Histories
+from truelift.models.windows import Window, step_counts, training_windows, window_bounds
 
 ReadUnit = Callable[[ScanPlan, ScanUnit], pa.Table]
 
@@ -94,7 +94,7 @@ class Feed:
     Parameters
     ----------
     plan : ScanPlan
-        ``gold.sequences`` with the columns of :data:`~truelift.recommend.histories.COLUMNS`.
+        ``gold.sequences`` with the columns of :data:`~truelift.models.histories.COLUMNS`.
     rank, size : int
     options : FeedOptions
     read : callable

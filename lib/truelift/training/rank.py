@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from truelift.models.runtime import start_tensorflow
 from truelift.settings import SequenceOptions
 from truelift.training.results import EpochRecord, RankingMetrics
 from truelift.typed import from_plain, to_plain
@@ -77,8 +78,12 @@ def run(job_json: str) -> dict[str, Any]:
         ``message`` and ``trace``, so that the launcher can say what went wrong where.
     """
     job = from_plain(RankJob, json.loads(job_json))
-    prepare_tensorflow(job)
+    start_tensorflow(job.sequence.threads_per_process)
     import horovod.tensorflow as hvd
+    import tensorflow as tf
+
+    # With it, the same seed and number of processes give the same numbers.
+    tf.config.experimental.enable_op_determinism()
 
     from truelift.training import checkpoints
     from truelift.training.session import train_and_evaluate
@@ -88,27 +93,6 @@ def run(job_json: str) -> dict[str, Any]:
     if hvd.rank() > 0:
         return {"rank": hvd.rank()}
     return {"rank": 0, "result": to_plain(result), "weights": checkpoints.to_bytes(weights)}
-
-
-def prepare_tensorflow(job: RankJob) -> None:
-    """Threads and seeds, before TensorFlow starts anything.
-
-    Each process gets its own few threads: two processes that both take all cores fight. Same
-    seed and same number of processes then give the same numbers.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import tensorflow as tf
-
-    threads = job.sequence.threads_per_process
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        local = int(os.environ.get("HOROVOD_LOCAL_RANK", "0"))
-        tf.config.set_visible_devices(gpus[local % len(gpus)], "GPU")
-        tf.config.experimental.set_memory_growth(gpus[local % len(gpus)], True)
 
 
 def reporter(path: str | None, rank: int) -> Callable[..., None]:

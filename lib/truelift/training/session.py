@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from truelift.errors import DataError, InvariantError
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.models import registry
 from truelift.models.package import assign_weights, named_weights
+from truelift.models.scoring import SequenceRanker
 from truelift.recommend.baselines import ALL_TIME, RECENT_DAYS, Popularity, rankers, recent_name
 from truelift.recommend.metrics import mean_interval
 from truelift.recommend.splits import TemporalSplit
 from truelift.training.checkpoints import BestWeights
 from truelift.training.evaluation import Ranker, count_popularity, evaluate
 from truelift.training.feed import Feed, FeedOptions
-from truelift.training.loop import SequenceRanker, Trainer
+from truelift.training.loop import Trainer
 from truelift.training.optimizer import (
     WarmupCosine,
     broadcast,
@@ -161,7 +162,7 @@ def _best_recent_window(
     return max(RECENT_DAYS, key=lambda d: (float(pooled[recent_name(d)].ndcg.mean()), -d))
 
 
-def _evaluate(feed: Feed, window: Any, named: dict[str, Ranker], k: int) -> dict[str, Pooled]:
+def _evaluate(feed: Feed, window: Any, named: Mapping[str, Ranker], k: int) -> dict[str, Pooled]:
     own = evaluate(feed.histories(), window, named, k)
     pooled = {}
     for name, evaluation in own.items():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.training.windows import Window
+from truelift.models.windows import Window
 
 
 @dataclass(frozen=True)

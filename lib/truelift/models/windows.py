@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from truelift.recommend.histories import Histories
+from truelift.models.histories import Histories
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def training_windows(histories: Histories, max_length: int, step: str) -> Iterat
             continue
         own = index[low:high]
         bounds = window_bounds(int(own[-1]) + 1, max_length)
-        for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, stop in pairwise(bounds):
             a = low + np.searchsorted(own, first - 1)
             b = low + np.searchsorted(own, stop)
             slots = (index[a:b] - (first - 1)).astype(np.int32)

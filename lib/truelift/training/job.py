@@ -1,0 +1,207 @@
+"""The job ``train_sequence``: pinned tables in, a registered model beside its baselines out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from truelift.errors import DataError, TableError
+from truelift.models import registry
+from truelift.models.histories import COLUMNS
+from truelift.models.package import ModelPackage
+from truelift.recommend.splits import TemporalSplit
+from truelift.training.launcher import launch
+from truelift.training.rank import RankJob, RankResult
+from truelift.training.results import TrainingResult
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+    from truelift.lake import ScanPlan
+    from truelift.steps import StepReport
+
+
+def train_sequence(job: Job) -> StepReport:
+    """Train, evaluate on the test window, log, register.
+
+    Reads ``gold.sequences`` and ``gold.items`` at their pinned versions. The model learns from
+    events before the validation window only; it is not trained again on the validation window
+    before the test, so that the tested weights are the ones that are registered.
+
+    Raises
+    ------
+    DataError
+        If the sequences are too few or too short for the split.
+    """
+    from truelift.steps import StepReport
+
+    options = job.settings.sequence
+    registry.entry(options.model)
+    plan = _readable_plan(job)
+    item_keys = vocabulary(job)
+    split = _split(job)
+    rank_job = RankJob(
+        plan=plan.to_json(),
+        validation_start=split.validation_start,
+        test_start=split.test_start,
+        end=split.end,
+        items=len(item_keys),
+        seed=job.settings.seed,
+        sequence=options,
+    )
+    folder = job.workdir / "ranks"
+    folder.mkdir(parents=True)
+
+    def on_progress(event: Mapping[str, Any]) -> None:
+        job.progress.update(event["text"], event.get("done"), event.get("total"))
+
+    job.progress.update(f"starting {options.processes} processes")
+    trained, weights = launch(rank_job, folder, on_progress)
+    package = ModelPackage(
+        model=options.model,
+        options=registry.entry(options.model).options(len(item_keys), options),
+        max_length=options.max_length,
+        step=options.step,
+        item_keys=item_keys,
+        weights=weights,
+    )
+    _log(job, trained, plan)
+    registered = _register(job, package, trained)
+    result = TrainingResult(
+        epochs=trained.epochs,
+        test=trained.test,
+        processes=trained.processes,
+        parameters=trained.parameters,
+        train_sequences=trained.train_windows,
+        split=split.describe(),
+        model_uri=registered.uri,
+        model_version=registered.version,
+    )
+    job.save_result(result)
+    best, *others = trained.test
+    headline: dict[str, float | str | int] = {
+        "processes": trained.processes,
+        "epochs": len(trained.epochs),
+        f"ndcg@{best.k}": round(best.ndcg, 4),
+        **{f"{other.model} ndcg": round(other.ndcg, 4) for other in others},
+        "version": registered.version,
+    }
+    return StepReport(plan.rows, trained.train_windows, headline)
+
+
+def vocabulary(job: Job) -> tuple[str, ...]:
+    """Keys of the items by index; ``gold.items`` has one row a kind of item.
+
+    Raises
+    ------
+    DataError
+        If the indices are not 1, 2, .. without a gap.
+    """
+    rows = job.read("gold.items").select("item_index", "item_key").collect()
+    keys = {int(row.item_index): str(row.item_key) for row in rows}
+    if not keys or sorted(keys) != list(range(1, len(keys) + 1)) or len(rows) != len(keys):
+        raise DataError(
+            f"gold.items: found {len(rows)} rows with item_index up to {max(keys, default=0)}, "
+            "expected the numbers 1, 2, .. once each; build the features again (or lower "
+            "features.min_item_count where no item is frequent enough)."
+        )
+    return tuple(keys[i] for i in range(1, len(keys) + 1))
+
+
+def _readable_plan(job: Job) -> ScanPlan:
+    plan = job.plan("gold.sequences", list(COLUMNS))
+    if not plan.direct:
+        raise TableError(
+            f"gold.sequences cannot be read by the training processes: {plan.reason}. Run "
+            "build_features again, which writes it afresh."
+        )
+    if plan.rows == 0:
+        raise DataError("gold.sequences: found no row, expected one a user; is the source empty?")
+    return plan
+
+
+def _split(job: Job) -> TemporalSplit:
+    from pyspark.sql import functions as F
+
+    options = job.settings.sequence
+    bounds = (
+        job.read("gold.sequences")
+        .agg(F.min(F.array_min("event_time")), F.max(F.array_max("event_time")))
+        .first()
+    )
+    if bounds is None or bounds[0] is None:
+        raise DataError("gold.sequences: found no event, expected some in at least one history.")
+    return TemporalSplit.at_end(bounds[0], bounds[1], options.validation_days, options.test_days)
+
+
+def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
+    for record in trained.epochs:
+        job.log_metrics(
+            {
+                "train_loss": record.train_loss,
+                "validation_loss": record.validation_loss,
+                "validation_ndcg": record.validation_ndcg,
+                "sequences_per_second": record.sequences_per_second,
+                "input_wait_share": record.input_wait_share,
+                "epoch_seconds": record.seconds,
+            },
+            step=record.epoch,
+        )
+    for metrics in trained.test:
+        name = metrics.model.lower().replace(" ", "_").replace("(", "").replace(")", "")
+        job.log_metrics(
+            {f"test.ndcg.{name}": metrics.ndcg, f"test.hit_rate.{name}": metrics.hit_rate}
+        )
+    job.log_metrics(
+        {
+            "parameters": trained.parameters,
+            "train_windows": trained.train_windows,
+            "users": plan.rows,
+            "best_epoch": trained.best_epoch,
+            "test_users": trained.test[0].users,
+            **{f"seconds.{part}": value for part, value in trained.seconds.items()},
+        }
+    )
+    job.log_figure("learning_curve.png", learning_curve(trained))
+
+
+def learning_curve(trained: RankResult) -> Any:
+    """Losses and validation NDCG an epoch, as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    epochs = [e.epoch for e in trained.epochs]
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(epochs, [e.train_loss for e in trained.epochs], marker="o", label="training")
+    left.plot(epochs, [e.validation_loss for e in trained.epochs], marker="o", label="validation")
+    left.set(xlabel="epoch", ylabel="cross-entropy a session (nats)")
+    left.legend(frameon=False)
+    right.plot(epochs, [e.validation_ndcg for e in trained.epochs], marker="o", color="C2")
+    right.axvline(trained.best_epoch, color="0.7", linewidth=1, zorder=0)
+    right.set(xlabel="epoch", ylabel=f"validation NDCG@{trained.test[0].k}")
+    for axes in (left, right):
+        axes.set_xticks(epochs)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _register(job: Job, package: ModelPackage, trained: RankResult) -> Any:
+    from truelift.models.runtime import start_tensorflow
+
+    job.progress.update("registering the model")
+    start_tensorflow()
+    from truelift.recommend import pyfunc
+
+    best = trained.test[0]
+    return job.run.register_pyfunc(
+        python_model=pyfunc.SequenceModel(),
+        artifacts=pyfunc.save(package, job.workdir),
+        signature=pyfunc.signature(),
+        input_example=pyfunc.input_example(package.item_keys),
+        requirements=pyfunc.requirements(),
+        tags={
+            f"test.ndcg@{best.k}": f"{best.ndcg:.4f}",
+            f"test.hit_rate@{best.k}": f"{best.hit_rate:.4f}",
+            "gold.sequences": str(job.inputs["gold.sequences"]),
+            "gold.items": str(job.inputs["gold.items"]),
+        },
+    )

@@ -1,0 +1,93 @@
+"""Checkpoints: the best weights, whole on disk or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from truelift.errors import ConfigError, DataError
+from truelift.models.package import ModelPackage
+from truelift.models.registry import entry
+from truelift.training import checkpoints
+from truelift.training.checkpoints import BestWeights
+from truelift.training.launcher import _error_from
+
+
+def weights(value: float) -> dict[str, np.ndarray]:
+    return {"gru/kernel": np.full((2, 2), value)}
+
+
+def test_the_best_epoch_is_kept_not_the_last(tmp_path):
+    best = BestWeights(tmp_path / "best.npz")
+    assert [best.offer(v, e, weights(e)) for e, v in enumerate((0.1, 0.3, 0.2), start=1)] == [
+        True,
+        True,
+        False,
+    ]
+    assert best.epoch == 2
+    assert best.weights["gru/kernel"][0, 0] == 2
+    on_disk = checkpoints.from_bytes((tmp_path / "best.npz").read_bytes())
+    np.testing.assert_array_equal(on_disk["gru/kernel"], best.weights["gru/kernel"])
+
+
+def test_kept_weights_do_not_follow_later_training():
+    live = weights(1.0)
+    best = BestWeights()
+    best.offer(0.5, 1, live)
+    live["gru/kernel"][:] = 9.0
+    assert best.weights["gru/kernel"][0, 0] == 1.0
+
+
+def test_a_diverged_run_is_an_error_that_names_the_learning_rate():
+    best = BestWeights()
+    best.offer(float("nan"), 1, weights(1.0))
+    with pytest.raises(DataError, match=r"sequence\.learning_rate"):
+        _ = best.weights
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "best.npz"
+    checkpoints.write_atomically(path, b"old")
+    with pytest.raises(TypeError):
+        checkpoints.write_atomically(path, None)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["best.npz"]
+
+
+def test_a_package_survives_the_journey_as_bytes():
+    package = ModelPackage(
+        "gru", {"items": 2, "half_lives": [3.0, float("inf")]}, 7, "session", ("milk", "brød"),
+        weights(0.5),
+    )  # fmt: skip
+    back = ModelPackage.from_bytes(package.to_bytes())
+    assert back.options == package.options
+    assert (back.model, back.max_length, back.step) == ("gru", 7, "session")
+    assert back.item_keys == ("milk", "brød")
+    np.testing.assert_array_equal(back.weights["gru/kernel"], package.weights["gru/kernel"])
+
+
+def test_an_unknown_model_is_named_with_the_known_ones():
+    with pytest.raises(ConfigError, match="found 'gpt', expected one of gru"):
+        entry("gpt")
+
+
+def failed(rank: int, error: str, message: str, trace: str = "") -> dict:
+    return {"rank": rank, "error": error, "message": message, "trace": trace}
+
+
+def test_our_own_error_in_a_rank_comes_back_as_itself():
+    error = _error_from([failed(1, "DataError", "gold.sequences: found nothing")], "", "")
+    assert type(error) is DataError
+    assert str(error) == "gold.sequences: found nothing"
+
+
+def test_the_cause_is_reported_and_not_the_neighbour_that_lost_its_connection():
+    lost = failed(0, "HorovodInternalError", "closed", "HorovodInternalError: closed by peer")
+    cause = failed(1, "FileNotFoundError", "part-0.parquet")
+    assert "rank 1 failed with FileNotFoundError: part-0.parquet" in str(
+        _error_from([lost, cause], "", "")
+    )
+
+
+def test_a_death_without_a_word_says_so():
+    assert "no rank said why" in str(_error_from([], "the launcher ended with code 9", ""))
