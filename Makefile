@@ -82,10 +82,9 @@ wheel: setup ## dist/truelift-*.whl for spark-submit --py-files
 	@ls dist/*.whl
 
 .PHONY: bench
-bench: setup ## every benchmarks/bench_*.py beside its peers (installs bench.lock; ONLY=name)
-	@ls benchmarks/bench_$(or $(ONLY),*).py >/dev/null
+bench: setup ## the scripts of benchmarks/ (installs the peers of bench.lock; ONLY=name ARGS=)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r conf/requirements/bench.lock
-	@$(WITH_JAVA) for file in benchmarks/bench_$(or $(ONLY),*).py; do \
+	@$(WITH_JAVA) for file in $$(grep -l '__main__' benchmarks/$(or $(ONLY),*).py); do \
 		echo "$$file"; $(BIN)/python "$$file" $(ARGS); done
 
 .PHONY: clean
