@@ -162,8 +162,13 @@ class SequenceOptions:
     shuffle_buffer: int = 4096
     threads_per_process: int = 1
     timeout_seconds: int = 3600
+    step: str = "session"
+    network_interfaces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _require(
+            self.step in ("session", "event"), "sequence.step", self.step, "'session' or 'event'"
+        )
         _require(self.processes >= 1, "sequence.processes", self.processes, "at least 1")
         _require(
             self.launcher in ("local", "spark"),
@@ -173,7 +178,9 @@ class SequenceOptions:
         )
         _require(0 <= self.dropout < 1, "sequence.dropout", self.dropout, "a share in [0, 1)")
         for name in ("epochs", "batch_size", "max_length", "units", "layers", "top_k"):
-            _require(getattr(self, name) >= 1, f"sequence.{name}", getattr(self, name), "at least 1")
+            _require(
+                getattr(self, name) >= 1, f"sequence.{name}", getattr(self, name), "at least 1"
+            )
 
 
 @dataclass(frozen=True)
