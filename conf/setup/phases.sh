@@ -26,10 +26,13 @@ phase() {
     began=$(date +%s)
     say "$text"
     # 'read -t' waits without a child process that would outlive this script.
-    while ! read -rt 30; do say "  still at it after $(($(date +%s) - began)) s"; done \
-        <> <(:) &
+    while ! read -rt 30 && kill -0 $$; do
+        say "  still at it after $(($(date +%s) - began)) s"
+    done <> <(:) &
     heartbeat=$!
+    trap 'kill "$heartbeat" 2>/dev/null; exit 130' INT TERM
     "$@" >"$log" 2>&1 </dev/null || status=$?
+    trap - INT TERM
     kill "$heartbeat" 2>/dev/null || true
     wait "$heartbeat" 2>/dev/null || true
     if ((status)); then
