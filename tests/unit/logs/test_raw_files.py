@@ -57,7 +57,7 @@ def test_a_file_uri_is_read_as_the_path_is(folder):
 
 @pytest.mark.parametrize("path", ["none.csv", "no-folder/*.csv", "*.parquet"])
 def test_nothing_found_is_an_error_that_names_the_path(folder, path):
-    with pytest.raises(SourceError, match="source.path: no file matches") as caught:
+    with pytest.raises(SourceError, match=r"source\.path: no file matches") as caught:
         names(folder / path)
     assert path in str(caught.value)
     assert caught.value.exit_code == 2

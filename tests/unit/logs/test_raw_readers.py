@@ -260,7 +260,7 @@ def test_every_file_is_checked_for_the_mapped_columns(tmp_path):
 
 
 def test_no_path_is_an_error_that_says_what_to_set():
-    with pytest.raises(SourceError, match="source.path is not set"):
+    with pytest.raises(SourceError, match=r"source\.path is not set"):
         plan_streams(SourceOptions(format="csv"))
 
 

@@ -1,0 +1,292 @@
+"""Bronze to silver and quarantine: every row is accounted for, or nothing is published."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from truelift.errors import ConfigError, DataError, InvariantError, TableError
+from truelift.logs.clean import clean
+from truelift.logs.ingest import ingest
+from truelift.logs.results import CleanResult
+from truelift.typed import from_plain
+
+DIRTY = [
+    "a,x,2024-01-01 10:00:00,1,2.5",
+    "a,x,2024-01-01 10:00:00,1,2.5",  # the line before, again
+    "a,y,2024-01-01T10:00:30,0,0",
+    "b,x,2024-01-01 12:00:00+02:00,2,",
+    ",x,2024-01-01 10:00:00,1,1",
+    "  ,x,2024-01-01 10:00:00,1,1",
+    "c,,2024-01-01 10:00:00,1,1",
+    "c,x,,1,1",
+    "c,x,noon,1,1",
+    "c,x,2024,1,1",
+    "c,x,1980-01-01,1,1",
+    "c,x,2999-01-01,1,1",
+    "c,x,2024-01-01 10:00:00,two,1",
+    "c,x,2024-01-01 10:00:00,NaN,1",
+    "c,x,2024-01-01 10:00:00,-1,1",
+    "c,x,2024-01-01 10:00:00,1000,1",
+    "c,x,2024-01-01 10:00:00,1,?",
+    "c,x,2024-01-01 10:00:00,1,9999",
+    "c,x,noon,-1,1",
+    "too,few",
+]
+LIMITS = {"max_quantity": 100, "max_value": 1000, "max_quarantine_share": 1.0}
+
+
+@pytest.fixture
+def cleaned(tmp_path, make_settings, make_job):
+    """``cleaned(lines, ...)``: ingest and clean a file; the lake and the result."""
+
+    def make(lines, *overrides, header=None, name="own", files=1, **options):
+        folder = tmp_path / name
+        for number in range(files):
+            part = lines[number::files]
+            write_csv(folder / f"{number}.csv", *part, **({"header": header} if header else {}))
+        limits = {**LIMITS, **options.pop("clean", {})}
+        dataset = write_dataset(folder, {"path": str(folder / "*.csv"), **options}, clean=limits)
+        settings = make_settings(*overrides, dataset=dataset)
+        settings = replace(settings, lake=str(tmp_path / f"lake-{name}"))
+        ingest(make_job("ingest", settings))
+        job = make_job("clean", settings)
+        clean(job)
+        return job.lake, from_plain(CleanResult, job.results["CleanResult"])
+
+    return make
+
+
+def test_every_row_is_kept_rejected_with_reasons_or_removed_as_a_copy(cleaned):
+    lake, result = cleaned(DIRTY)
+    assert (result.bronze, result.silver, result.quarantine, result.duplicates) == (20, 3, 16, 1)
+    assert result.reasons == {
+        "corrupt_row": 1,
+        "duplicate": 1,
+        "missing_item": 1,
+        "missing_time": 1,
+        "missing_user": 2,
+        "negative_quantity": 2,
+        "quantity_over_maximum": 1,
+        "time_in_future": 1,
+        "time_out_of_range": 1,
+        "unreadable_quantity": 2,
+        "unreadable_time": 3,
+        "unreadable_value": 1,
+        "value_over_maximum": 1,
+    }
+    assert result.labels == {"zero_quantity": 1, "zero_value": 1}
+    quarantine = lake.read("silver.quarantine")
+    by_row = {row.source_row: row for row in quarantine.collect()}
+    assert sorted(by_row) == [1, *range(4, 20)]
+    assert by_row[1].reasons == ["duplicate"]
+    assert by_row[18].reasons == ["unreadable_time", "negative_quantity"]
+    assert by_row[18].raw == {"u": "c", "i": "x", "t": "noon", "q": "-1", "v": "1"}
+    assert by_row[19].raw == {"_corrupt": "too,few"}
+    assert by_row[19].user_key is None
+
+
+def test_kept_rows_are_typed(cleaned):
+    lake, _ = cleaned(DIRTY)
+    silver = lake.read("silver.events")
+    found = rows_of(silver, "user_key", "item_id", "event_time", "quantity", "value", "labels")
+    ten = datetime.datetime(2024, 1, 1, 10, 0)
+    assert found == [
+        ("a", "x", ten, 1.0, 2.5, []),
+        ("a", "y", ten.replace(second=30), 0.0, 0.0, ["zero_quantity", "zero_value"]),
+        ("b", "x", ten, 2.0, None, []),
+    ]
+    assert {row.event_type for row in silver.collect()} == {"event"}
+
+
+def test_cleaning_again_gives_the_same_tables_and_event_ids(cleaned, make_job):
+    lake, _ = cleaned(DIRTY)
+    before = rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket")
+    job = make_job("clean", lake._settings, lake, fingerprint="other")
+    clean(job)
+    assert rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket") == before
+
+
+def test_same_job_after_its_commit_writes_no_new_version(cleaned, make_job):
+    lake, _ = cleaned(DIRTY)
+    versions = [lake.version(name) for name in ("silver.events", "silver.quarantine")]
+    clean(make_job("clean", lake._settings, lake))
+    assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions
+
+
+def test_earliest_of_a_repeated_event_id_is_kept_and_missing_ids_are_not_equal(cleaned):
+    mapping = {"user": "u", "item": "i", "time": "t", "event_id": "id"}
+    lines = [
+        "a,x,2024-01-01 10:00:05,e1",
+        "a,y,2024-01-01 10:00:01,e1",
+        "a,z,2024-01-01 10:00:09,e1",
+        "b,x,2024-01-01 10:00:00,e1",  # another user's
+        "a,p,2024-01-01 10:00:00,",
+        "a,q,2024-01-01 10:00:00,",
+        "a,q,2024-01-01 10:00:00,",  # an exact copy
+        "a,r,never,e2",
+        "a,r,2024-01-01 10:00:00,e2",  # its namesake was rejected
+    ]
+    lake, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
+    kept = rows_of(lake.read("silver.events"), "user_key", "item_id")
+    assert kept == [("a", "p"), ("a", "q"), ("a", "r"), ("a", "y"), ("b", "x")]
+    assert (result.silver, result.duplicates, result.reasons["unreadable_time"]) == (5, 3, 1)
+    assert result.bronze == result.silver + result.duplicates + result.quarantine
+
+
+def test_rows_that_differ_in_an_unmapped_column_are_no_duplicates(cleaned):
+    lines = ["a,x,2024-01-01,1,1,till 1", "a,x,2024-01-01,1,1,till 2"]
+    _, result = cleaned(lines, header="u,i,t,q,v,till")
+    assert (result.silver, result.duplicates) == (2, 0)
+
+
+def test_null_and_text_in_neighbouring_columns_are_no_duplicates(cleaned):
+    lines = [
+        '{"u": "a", "i": "x", "t": "2024-01-01", "m": "1"}',
+        '{"u": "a", "i": "x", "t": "2024-01-01", "n": "1"}',
+    ]
+    lake, result = cleaned(lines, header='{"u": "a", "i": "x", "t": "2024-01-02"}', format="jsonl",
+                           mapping={"user": "u", "item": "i", "time": "t"})  # fmt: skip
+    assert (result.silver, result.duplicates) == (3, 0)
+
+
+def test_three_layouts_of_the_same_rows_give_the_same_silver(cleaned):
+    lines = [
+        f"user{n % 13},item{n % 5},2024-01-01 {n % 24:02}:{n % 60:02}:00,{n % 4},{n}.5"
+        for n in range(200)
+    ]
+    lines += lines[:10]
+    content = ("event_id", "user_key", "item_id", "event_time", "quantity", "value", "bucket")
+    found = []
+    for name, files, ordered in (("one", 1, lines), ("three", 3, lines), ("back", 2, lines[::-1])):
+        lake, result = cleaned(ordered, name=name, files=files)
+        found.append(rows_of(lake.read("silver.events"), *content))
+        assert (result.silver, result.duplicates) == (200, 10)
+    assert found[0] == found[1] == found[2]
+
+
+def test_silver_files_are_sorted_by_user_and_time(cleaned):
+    lines = [f"user{n * 7 % 13},i{n},2024-01-01 00:{n * 37 % 60:02}:00,1,1" for n in range(60)]
+    lake, _ = cleaned(lines)
+    plan = lake.plan("silver.events", ["user_key", "event_time", "event_id"])
+    from truelift.lake import read_unit
+
+    for unit in plan.units:
+        keys = [tuple(row.values()) for row in read_unit(plan, unit).to_pylist()]
+        assert keys == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "expected"),
+    [
+        ({}, "2024-07-01 12:00:00", "2024-07-01 12:00:00"),
+        ({}, "2024-07-01T12:00:00.25Z", "2024-07-01 12:00:00.250000"),
+        ({"time_zone": "Europe/Berlin"}, "2024-07-01 12:00:00", "2024-07-01 10:00:00"),
+        ({"time_zone": "Europe/Berlin"}, "2024-07-01T12:00:00Z", "2024-07-01 12:00:00"),
+        ({"time_zone": "Europe/Berlin"}, "2024-07-01", "2024-06-30 22:00:00"),
+        ({"time_zone": "Europe/Berlin"}, "2024-03-31 02:30:00", "2024-03-31 01:30:00"),
+        ({"time_zone": "Europe/Berlin"}, "2024-10-27 02:30:00", "2024-10-27 00:30:00"),
+        ({"time_format": "epoch_s"}, "1704067200.25", "2024-01-01 00:00:00.250000"),
+        ({"time_format": "epoch_ms"}, "1704067200250", "2024-01-01 00:00:00.250000"),
+        ({"time_format": "epoch_us"}, "1704067200000001", "2024-01-01 00:00:00.000001"),
+        ({"time_format": "M/d/yyyy H:mm"}, "12/1/2010 8:26", "2010-12-01 08:26:00"),
+        (
+            {"time_format": "dd/MMM/yyyy:HH:mm:ss Z", "time_zone": "Asia/Tokyo"},
+            "01/Jul/2024:00:00:01 -0400",
+            "2024-07-01 04:00:01",
+        ),
+    ],
+)
+def test_time_formats_and_zones(spark, options, text, expected):
+    from pyspark.sql import functions as F
+
+    from truelift.logs.parsing import instant_of
+    from truelift.settings import SourceOptions
+
+    moment = instant_of(F.col("t"), SourceOptions(**options))
+    row = spark.createDataFrame([(text,)], "t string").select(moment.cast("string")).first()
+    assert row[0].ljust(len(expected), "0") == expected
+
+
+@pytest.mark.parametrize("text", ["", "noon", "12:30", "2024", "2024-13-01", "1704067200"])
+def test_other_text_is_no_iso_time(spark, text):
+    from pyspark.sql import functions as F
+
+    from truelift.logs.parsing import instant_of
+    from truelift.settings import SourceOptions
+
+    frame = spark.createDataFrame([(text,)], "t string")
+    assert frame.select(instant_of(F.col("t"), SourceOptions())).first()[0] is None
+
+
+def test_unreadable_times_name_column_value_and_format_and_touch_nothing(cleaned, tmp_path):
+    with pytest.raises(DataError) as caught:
+        cleaned(["a,x,1/2/2024,1,1"] * 3, clean={"max_quarantine_share": 0.5})
+    message = str(caught.value)
+    for part in ("unreadable_time 3", "column 't' holds '1/2/2024'", "source.time_format 'iso'"):
+        assert part in message
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "lake-own" / "silver").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time_zone": "Mars/Base"}, r"source\.time_zone: found 'Mars/Base'"),
+        ({"time_format": "%Y-%m-%d"}, r"source\.time_format: found '%Y-%m-%d'"),
+        ({"clean": {"min_time": "soon"}}, r"clean\.min_time: found 'soon'"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(cleaned, options, message):
+    with pytest.raises(ConfigError, match=message):
+        cleaned(["a,x,2024-01-01,1,1"], **options)
+
+
+def test_a_mapping_that_bronze_does_not_have_is_named(cleaned, make_job):
+    lake, _ = cleaned(["a,x,2024-01-01,1,1"])
+    settings = lake._settings
+    mapping = replace(settings.source.mapping, value="price")
+    other = replace(settings, source=replace(settings.source, mapping=mapping))
+    with pytest.raises(TableError, match=r"source\.mapping\.value names the column 'price'"):
+        clean(make_job("clean", other, lake))
+
+
+def test_a_broken_contract_leaves_tables_as_they_were(cleaned, make_job, monkeypatch):
+    lake, result = cleaned(["a,x,2024-01-01,1,1"])
+    versions = [lake.version(n) for n in ("silver.events", "silver.quarantine")]
+    assert result.contract_passed
+    assert result.expectations > 20
+    # A rule that lets everything pass stands for a mistake in the rules; the contract sees it.
+    from truelift.logs import rules
+
+    monkeypatch.setitem(rules.RULES, "negative_quantity", lambda context: None)
+    write_csv(Path(lake._settings.source.path).parent / "late.csv", "b,x,2024-01-01,-5,1")
+    ingest(make_job("ingest", lake._settings, lake))
+    job = make_job("clean", lake._settings, lake)
+    with pytest.raises(InvariantError, match=r"least_quantity is -5\.0, expected at least 0") as e:
+        clean(job)
+    assert e.value.exit_code == 1
+    assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions
+    docs = Path(lake._settings.report.path) / "data_docs"
+    assert (docs / "index.html").is_file()
+    assert any("-5" in page.read_text() for page in docs.rglob("validations/**/*.html"))
+
+
+def test_counts_that_do_not_add_up_fail_the_job_before_anything_is_published(
+    cleaned, make_job, monkeypatch
+):
+    lake, _ = cleaned(["a,x,2024-01-01,1,1", "b,x,2024-01-02,1,1"])
+    versions = [lake.version(n) for n in ("silver.events", "silver.quarantine")]
+    from truelift.logs import clean as module
+
+    real = module.judge
+    monkeypatch.setattr(
+        module, "judge", lambda *a: real(*a).filter("user_key = 'a'")
+    )
+    with pytest.raises(InvariantError, match=r"bronze\.events has 2 rows, and 1 valid"):
+        clean(make_job("clean", lake._settings, lake, fingerprint="other"))
+    assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions

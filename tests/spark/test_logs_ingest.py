@@ -1,0 +1,148 @@
+"""Raw files to bronze: as text, each file once, nothing lost without a count."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from truelift.errors import SourceError
+from truelift.logs.ingest import ingest, source_fingerprint
+from truelift.logs.results import IngestResult
+from truelift.logs.sampling import in_sample
+from truelift.typed import from_plain
+
+EVENTS = [f"user{n % 20},item{n % 7},2024-01-01 00:{n:02}:00,1,2.50" for n in range(60)]
+
+
+@pytest.fixture
+def own(tmp_path, make_settings, make_job):
+    """``own(*overrides)``: an ingest job of the CSV files under ``raw``."""
+
+    def make(*overrides, pattern="*.csv", **source):
+        dataset = write_dataset(tmp_path, {"path": str(tmp_path / "raw" / pattern), **source})
+        return make_job("ingest", make_settings(*overrides, dataset=dataset))
+
+    return make
+
+
+def result_of(job):
+    ingest(job)
+    return from_plain(IngestResult, job.results["IngestResult"])
+
+
+def test_rows_arrive_as_text_with_file_row_and_batch(tmp_path, own):
+    path = write_csv(tmp_path / "raw" / "a.csv", "007,x,2024-01-01,1.50,", "b,,noon,-,3")
+    job = own()
+    result = result_of(job)
+    bronze = job.lake.read("bronze.events")
+    assert rows_of(bronze, "u", "i", "t", "q", "v", "source_file", "source_row") == [
+        ("007", "x", "2024-01-01", "1.50", "", path, 0),
+        ("b", "", "noon", "-", "3", path, 1),
+    ]
+    assert {len(row.batch_id) for row in bronze.select("batch_id").collect()} == {24}
+    assert (result.files, result.rows_read, result.rows_written) == (1, 2, 2)
+
+
+def test_second_ingest_changes_nothing_and_says_so(tmp_path, own):
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS)
+    first = own()
+    ingest(first)
+    version = first.lake.version("bronze.events")
+    again = own()
+    result = result_of(again)
+    assert again.lake.version("bronze.events") == version
+    assert (result.files, result.rows_read, result.rows_written) == (0, 0, 0)
+    assert (result.rows_already_known, result.streams) == (60, {"events": 60})
+    assert again.outputs == {"bronze.events": version}
+
+
+def test_a_new_file_is_added_and_the_known_one_is_not_read_again(tmp_path, own):
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS[:40])
+    ingest(own())
+    before = source_fingerprint(own().settings)
+    write_csv(tmp_path / "raw" / "b.csv", *(f"{line},x" for line in EVENTS[40:]),
+              header="u,i,t,q,v,extra")  # fmt: skip
+    job = own()
+    result = result_of(job)
+    assert (result.files, result.rows_written, result.rows_already_known) == (1, 20, 40)
+    bronze = job.lake.read("bronze.events")
+    assert bronze.count() == 60
+    assert bronze.filter("extra IS NULL").count() == 40
+    assert source_fingerprint(job.settings) != before
+
+
+def test_a_sample_keeps_whole_users_and_counts_the_rest(tmp_path, own, make_job):
+    import pyarrow as pa
+
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS)
+    users = [f"user{n}" for n in range(20)]
+    kept = {u for u, k in zip(users, in_sample(pa.array(users), 0.4), strict=True) if k}
+    assert 0 < len(kept) < 20
+    job = own("sample=0.4")
+    result = result_of(job)
+    bronze = job.lake.read("bronze.events")
+    assert {row.u for row in bronze.select("u").distinct().collect()} == kept
+    assert (result.rows_read, result.rows_written) == (60, 3 * len(kept))
+    assert result.rows_sampled_out == 60 - 3 * len(kept)
+    with pytest.raises(SourceError, match=r"holds a sample of 0\.4 .* ask for 1"):
+        ingest(own("sample=1.0"))
+    assert job.lake.version("bronze.events") == job.outputs["bronze.events"]
+
+
+def test_corrupt_rows_are_kept_in_their_place(tmp_path, own):
+    write_csv(tmp_path / "raw" / "a.csv", "a,b,c,1,2", "only two,columns", "d,e,f,1,2")
+    job = own()
+    ingest(job)
+    corrupt = job.lake.read("bronze.events").filter("_corrupt IS NOT NULL")
+    assert rows_of(corrupt, "_corrupt", "source_row", "u") == [("only two,columns", 1, None)]
+
+
+def test_json_lines_and_gzip_go_the_same_way(tmp_path, own):
+    import gzip
+
+    lines = '{"u": "a", "i": 1, "t": 1704067200, "q": 1, "v": 0.10}\n{"broken\n'
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    job = own(pattern="*.jsonl.gz", format="jsonl")
+    ingest(job)
+    bronze = job.lake.read("bronze.events")
+    assert rows_of(bronze, "u", "i", "t", "v", "_corrupt") == [
+        (None, None, None, None, '{"broken'),
+        ("a", "1", "1704067200", "0.10", None),
+    ]
+
+
+def test_other_streams_have_tables_of_their_own_and_items_are_not_sampled(tmp_path, own):
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS)
+    items = write_csv(tmp_path / "items.csv", *(f"item{n},A" for n in range(7)), header="i,kind")
+    users = write_csv(tmp_path / "users.csv", *(f"user{n},30" for n in range(20)), header="u,age")
+    job = own(
+        "sample=0.4",
+        items={"path": items, "columns": {"item_id": "i"}},
+        users={"path": users, "columns": {"user": "u"}},
+    )
+    result = result_of(job)
+    sampled = {row.u for row in job.lake.read("bronze.events").select("u").distinct().collect()}
+    assert {row.u for row in job.lake.read("bronze.users").collect()} == sampled
+    assert result.streams["items"] == 7
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"no file matches"),
+        ("", r"a\.csv.* is empty"),
+        ("user,i,t,q,v\na,b,c,1,2\n", r"source\.mapping\.user names the column 'u'"),
+        ("u,i,t,q,v\n", r"has a header and no rows"),
+    ],
+    ids=["no file", "empty file", "missing column", "header only"],
+)
+def test_bad_input_is_named_and_no_table_appears(tmp_path, own, content, message):
+    (tmp_path / "raw").mkdir()
+    if content is not None:
+        (tmp_path / "raw" / "a.csv").write_text(content)
+    job = own(pattern="a.csv")
+    with pytest.raises(SourceError, match=message) as caught:
+        ingest(job)
+    assert caught.value.exit_code == 2
+    assert not job.lake.exists("bronze.events")
