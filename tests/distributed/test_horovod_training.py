@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from tests.distributed.conftest import rank_job
 
+from tests.distributed.conftest import rank_job
 from truelift.errors import DataError, JobFailure
 from truelift.training.launcher import launch
 

@@ -1,0 +1,146 @@
+"""The jobs on a real standalone cluster: submitted with a wheel, equal to the local run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from deltalake import DeltaTable
+
+from tests.distributed.cluster.cluster_jobs import JOBS
+from tests.distributed.cluster.conftest import ROOT, WHEEL_VERSION, Cluster
+from truelift.simulate import simulate_logs, write_logs
+
+TABLES = (
+    "bronze.events",
+    "silver.events",
+    "silver.quarantine",
+    "silver.sessions",
+    "gold.items",
+    "gold.users",
+    "gold.sequences",
+    "gold.exposures",
+    "gold.panel",
+    "gold.scores",
+    "gold.effects",
+)
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory):
+    """``arguments(lake)``: the command line of every job on a small simulated shop."""
+    folder = tmp_path_factory.mktemp("shop")
+    mapping = write_logs(simulate_logs(users=300, days=84, seed=11), folder / "raw")
+
+    def of(lake: Path) -> list[str]:
+        items = (
+            f"tracking.uri=sqlite:///{folder}/mlflow.db",
+            f"tracking.artifacts={folder}/artifacts",
+            f"report.path={lake}-report",
+            "effects.min_clusters_per_arm=5",
+        )
+        return [
+            *("--dataset", str(mapping), "--lake", str(lake)),
+            *(x for item in items for x in ("--set", item)),
+        ]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, arguments) -> Path:
+    """A lake made by the same jobs on this machine alone."""
+    lake = tmp_path_factory.mktemp("local") / "lake"
+    script = ROOT / "tests" / "distributed" / "cluster" / "cluster_jobs.py"
+    path = f"{ROOT}:{ROOT / 'lib'}"
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments(lake), "--set", "spark.master=local[2]"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=420,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return lake
+
+
+def rows_of(lake: Path, table: str) -> list[str]:
+    """A table's rows as text in a fixed order; sums of floats may differ in the last digits."""
+    frame = DeltaTable(lake / table.replace(".", "/")).to_pandas()
+    for name in frame.columns:
+        if frame[name].dtype.kind == "f":
+            frame[name] = frame[name].map(lambda x: f"{x:.9g}")
+    return sorted(json.dumps(row, sort_keys=True, default=str) for row in records(frame))
+
+
+def records(frame) -> list[dict]:
+    plain = frame.astype(object).to_dict("records")
+    return [{k: _plain(v) for k, v in row.items()} for row in plain]
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def test_submitted_jobs_make_the_tables_of_the_local_run(
+    cluster: Cluster, local, arguments, tmp_path
+):
+    lake = tmp_path / "lake"
+    for job in JOBS:
+        cluster.run(job, arguments(lake))
+    record = json.loads((lake / "_truelift" / "steps" / "sessionize.json").read_text())
+    assert record["code_version"].startswith(WHEEL_VERSION)  # it was the wheel that ran
+    for table in TABLES:
+        found, wanted = rows_of(lake, table), rows_of(local, table)
+        assert len(found) == len(wanted) > 0, table
+        assert found == wanted, table
+
+
+def test_both_workers_ran_executors(cluster: Cluster):
+    logs = [(cluster.folder / f"worker-{n}.log").read_text(errors="replace") for n in (1, 2)]
+    assert all("Asked to launch executor app-" in log for log in logs)
+
+
+def test_an_executor_killed_in_the_middle_changes_nothing(
+    cluster: Cluster, local, arguments, tmp_path
+):
+    lake = tmp_path / "lake"
+    cluster.run("ingest", arguments(lake))
+    job = cluster.submit("clean", arguments(lake), name="clean-killed")
+    try:
+        killed = kill_one_working_executor(cluster, job)
+        assert job.wait(timeout=300) == 0, cluster.log("clean-killed")[-6000:]
+    finally:
+        job.kill()
+    assert not psutil.pid_exists(killed.pid)
+    cluster.run("sessionize", arguments(lake))
+    for table in ("silver.events", "silver.quarantine", "silver.sessions"):
+        assert rows_of(lake, table) == rows_of(local, table), table
+
+
+def kill_one_working_executor(cluster: Cluster, job: subprocess.Popen) -> psutil.Process:
+    """Wait until both executors have Python workers, that is, tasks; then SIGKILL one."""
+    until = time.monotonic() + 240
+    while time.monotonic() < until and job.poll() is None:
+        working = [p for p in cluster.executors() if _has_python(p)]
+        if len(working) == 2:
+            working[0].kill()
+            working[0].wait(timeout=30)
+            assert job.poll() is None, "the job ended before its executor was killed"
+            return working[0]
+        time.sleep(0.05)
+    raise AssertionError(f"no two working executors:\n{cluster.log('clean-killed')[-3000:]}")
+
+
+def _has_python(process: psutil.Process) -> bool:
+    try:
+        return any("pyspark" in " ".join(c.cmdline()) for c in process.children(recursive=True))
+    except psutil.Error:
+        return False
