@@ -5,7 +5,8 @@
 #   ${XDG_CACHE_HOME:-~/.cache}/truelift/wheels/<python tag>-<tensorflow>-<platform>[-nccl]
 #
 # What the build needs beyond Horovod's own recipe: the include folders of two libraries inside
-# TensorFlow's, a header under the name that it had when Horovod 0.28.1 was made, and CMake 3.
+# TensorFlow's, a header under the name that it had when Horovod 0.28.1 was made, two standard
+# headers that its sources forget and newer compilers no longer bring along, and CMake 3.
 #
 #   TRUELIFT_GPU=1   collectives between GPUs through NCCL (needs nvcc: PATH or CUDA_HOME)
 source "$(dirname "${BASH_SOURCE[0]}")/phases.sh"
@@ -43,7 +44,8 @@ build() {
     export MAKEFLAGS=-j$jobs
     export HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1
     export HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1
-    export CXXFLAGS="-I$tensorflow/include/external/highwayhash -I$tensorflow/include/external/farmhash_archive/src ${CXXFLAGS:-}"
+    local external=$tensorflow/include/external
+    export CXXFLAGS="-I$external/highwayhash -I$external/farmhash_archive/src -include cstdint -include stdexcept ${CXXFLAGS:-}"
     export CPLUS_INCLUDE_PATH=$work/include${CPLUS_INCLUDE_PATH:+:$CPLUS_INCLUDE_PATH}
     export PYTHONPATH=$work/tools
     export PATH=$work/tools/bin:$(dirname "$python"):$PATH
@@ -57,8 +59,8 @@ build() {
         command -v nvcc >/dev/null || export HOROVOD_CUDA_HOME=${CUDA_HOME:-/usr/local/cuda}
     fi
     # pip's cache of built wheels knows nothing of TensorFlow's version, so it is not used.
-    "$python" -m pip wheel --no-cache-dir --no-build-isolation --no-deps --no-binary horovod \
-        --disable-pip-version-check --require-hashes --requirement "$requirements/horovod.lock" \
+    "$python" -m pip wheel --no-cache-dir --use-pep517 --no-build-isolation --no-deps \
+        --no-binary horovod --disable-pip-version-check --require-hashes --requirement "$requirements/horovod.lock" \
         --wheel-dir "$work/wheel"
     unset PYTHONPATH
     install "$work/wheel"

@@ -20,7 +20,7 @@ fail() {
 
 # phase TEXT COMMAND...: run the command with its output kept for the case that it fails.
 phase() {
-    local text=$1 log began heartbeat status=0
+    local text=$1 log began heartbeat status
     shift
     log=$(mktemp)
     began=$(date +%s)
@@ -31,7 +31,11 @@ phase() {
     done <> <(:) &
     heartbeat=$!
     trap 'kill "$heartbeat" 2>/dev/null; exit 130' INT TERM
-    "$@" >"$log" 2>&1 </dev/null || status=$?
+    # In a subshell of its own, and not before '||', so that 'set -e' holds inside functions.
+    set +e
+    (set -e && "$@") >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
     trap - INT TERM
     kill "$heartbeat" 2>/dev/null || true
     wait "$heartbeat" 2>/dev/null || true
