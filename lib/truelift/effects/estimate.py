@@ -17,12 +17,13 @@ from truelift.effects.columns import panel_columns
 from truelift.effects.inference import ClusterMoments, estimates
 from truelift.effects.moments import Moments, MomentsKernel, make_moments
 from truelift.effects.normal_equations import centred, complements, ridge_coefficients
-from truelift.effects.overlap import overlap_summary, verdict
+from truelift.effects.overlap import overlap_summary
 from truelift.effects.propensity import NewtonKernel, PropensityFit
 from truelift.effects.results import EffectsResult
 from truelift.effects.scores import NuisanceModels, ScoreSumsKernel
 from truelift.effects.source import PanelSource, State
 from truelift.effects.start import StartKernel, make_start, start_buckets
+from truelift.effects.verdict import support, verdict
 from truelift.errors import DataError
 from truelift.settings import EffectOptions
 
@@ -152,7 +153,7 @@ def _result(
     cluster_moments = ClusterMoments(sums["total"], sums["cross"], int(sums["clusters"][0]))
     control, treated = (int(n) for n in moments.arm_rows)
     overlap = overlap_summary(sums, moments)
-    converged = propensity.remaining <= options.tolerance
+    found = support(overlap, treated, control, propensity.remaining <= options.tolerance)
     return EffectsResult(
         estimates=estimates(cluster_moments, moments.outcomes, options.confidence),
         overlap=overlap,
@@ -163,9 +164,10 @@ def _result(
         nuisance=_nuisance_quality(moments, propensity, sums, passes),
         table=source.name,
         table_version=source.version,
-        verdict=verdict(overlap, treated, control, converged),
+        verdict=verdict(found),
         covariates=len(moments.columns.covariates),
         dropped=moments.dropped,
+        support=found,
     )
 
 

@@ -114,7 +114,10 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
         "clusters": float(result.clusters),
         "treated": float(result.treated),
         "clipped_share": result.overlap.clipped_share,
-        "supported": float(result.verdict.startswith("supported")),
+        **{
+            f"supported.{_METRIC_NAMES[name]}": float(text.startswith("supported"))
+            for name, text in result.support.items()
+        },
         "propensity_log_loss": result.nuisance["propensity_log_loss"],
     }
     for estimate in result.estimates:
@@ -127,9 +130,9 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
 def _headline(result: EffectsResult) -> dict[str, float | str | int]:
     headline: dict[str, float | str | int] = {}
     for estimate in result.estimates:
-        if estimate.estimand == "ATE":
-            headline[f"ATE {estimate.outcome}"] = (
+        if estimate.estimand in result.support:
+            headline[f"{estimate.estimand} {estimate.outcome}"] = (
                 f"{estimate.estimate:.4g} [{estimate.ci_lower:.4g}, {estimate.ci_upper:.4g}]"
             )
-    headline["verdict"] = result.verdict.split(":")[0]
+    headline["verdict"] = result.verdict.split(":")[0].split(". ")[0]
     return headline

@@ -63,12 +63,15 @@ class CovariateBalance:
     covariate : str
     smd_before, smd_after : float
         (treated mean - control mean) / pooled standard deviation, before and after weighting
-        by the inverse propensity.
+        by the inverse propensity, as the ATE does.
+    smd_after_att : float, optional
+        The same with the controls weighted by the odds of treatment, as the ATT does.
     """
 
     covariate: str
     smd_before: float
     smd_after: float
+    smd_after_att: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,13 @@ class OverlapSummary:
     clipped_share : float
         Share of the units whose propensity was clipped.
     effective_sample_size_treated, effective_sample_size_control : float
-        (sum of weights)^2 / sum of squared weights in each arm.
+        (sum of weights)^2 / sum of squared weights in each arm, with the ATE's weights.
     balance : tuple of CovariateBalance
+    treated_clipped_share : float
+        Share of the treated whose propensity was clipped from above; for them no control
+        counts enough, which is what matters to the ATT.
+    effective_sample_size_control_att : float, optional
+        The same of the controls with the ATT's weights.
     """
 
     bin_edges: tuple[float, ...]
@@ -95,6 +103,8 @@ class OverlapSummary:
     effective_sample_size_treated: float
     effective_sample_size_control: float
     balance: tuple[CovariateBalance, ...]
+    treated_clipped_share: float = 0.0
+    effective_sample_size_control_att: float | None = None
 
     def __repr__(self) -> str:
         return (
@@ -108,9 +118,8 @@ class OverlapSummary:
         """The balance table, one row a covariate."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [asdict(b) for b in self.balance], columns=["covariate", "smd_before", "smd_after"]
-        )
+        names = ["covariate", "smd_before", "smd_after", "smd_after_att"]
+        return pd.DataFrame([asdict(b) for b in self.balance], columns=names)
 
 
 @dataclass(frozen=True)
@@ -132,11 +141,14 @@ class EffectsResult:
     table_version : int
         Its pinned Delta version.
     verdict : str
-        ``'supported ...'`` or ``'not supported by the data: ...'``, with the reasons.
+        ``'supported ...'`` or ``'not supported by the data ...'``, with the reasons; see
+        :func:`truelift.effects.verdict.verdict`.
     covariates : int
         Covariates that the nuisance models use.
     dropped : dict of str to str
         Covariates that were left out, and why.
+    support : dict of str to str
+        The verdict on each estimand.
     """
 
     estimates: tuple[Estimate, ...]
@@ -151,6 +163,7 @@ class EffectsResult:
     verdict: str
     covariates: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
+    support: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {e!r}" for e in self.estimates)

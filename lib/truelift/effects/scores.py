@@ -113,9 +113,9 @@ class ScoreSumsKernel:
         clusters = ClusterSums(2 + 4 * outcomes)
         state = {
             "histogram": np.zeros((2, BINS)),
-            "clipped": np.zeros(1),
-            "weights": np.zeros((2, 2)),
-            "weighted_covariates": np.zeros((2, p)),
+            "clipped": np.zeros(2),
+            "weights": np.zeros((3, 2)),
+            "weighted_covariates": np.zeros((3, p)),
             "log_loss": np.zeros(1),
             "residual_squares": np.zeros((2, outcomes)),
         }
@@ -140,19 +140,23 @@ class ScoreSumsKernel:
 
 
 def _add_overlap(state: dict[str, np.ndarray], scores: ScoreBlock, clip: float) -> None:
+    """Histogram by arm; clipped units, and treated ones clipped from above; weights.
+
+    Weights are those of the control arm and the treated arm for the ATE, and of the control
+    arm for the ATT.
+    """
     raw, e, treated = scores.raw_propensity, scores.propensity, scores.treated
+    control = 1.0 - treated
     bins = np.minimum((raw * BINS).astype(np.int64), BINS - 1)
-    state["clipped"] += np.count_nonzero((raw < clip) | (raw > 1.0 - clip))
+    above = raw > 1.0 - clip
+    state["clipped"] += (np.count_nonzero((raw < clip) | above), treated @ above)
     state["log_loss"] += np.sum(np.logaddexp(0.0, scores.index) - treated * scores.index)
-    arms = (
-        ((1.0 - treated) / (1.0 - e), 1.0 - treated, scores.m0),
-        (treated / e, treated, scores.m1),
-    )
-    for arm, (weights, member, predicted) in enumerate(arms):
+    for arm, (member, predicted) in enumerate(((control, scores.m0), (treated, scores.m1))):
         state["histogram"][arm] += np.bincount(bins, weights=member, minlength=BINS)
-        state["weights"][arm] += (weights.sum(), np.sum(weights**2))
-        state["weighted_covariates"][arm] += scores.block[1:] @ weights
         state["residual_squares"][arm] += (scores.outcomes - predicted) ** 2 @ member
+    for row, weights in enumerate((control / (1.0 - e), treated / e, control * e / (1.0 - e))):
+        state["weights"][row] += (weights.sum(), np.sum(weights**2))
+        state["weighted_covariates"][row] += scores.block[1:] @ weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,35 +8,63 @@ import pytest
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import arrays, logistic
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.overlap import verdict
 from truelift.effects.results import CovariateBalance, OverlapSummary
+from truelift.effects.verdict import support, verdict
 from truelift.settings import EffectOptions
 
 
-def overlap(clipped=0.0, treated=900.0, control=900.0, smd=0.01) -> OverlapSummary:
-    balance = (CovariateBalance("x_a", 0.4, 0.0), CovariateBalance("x_b", 0.4, smd))
-    return OverlapSummary((0.0, 1.0), (1000,), (1000,), clipped, treated, control, balance)
+def overlap(
+    clipped=0.0, treated=900.0, control=900.0, smd=0.01, att_clipped=0.0, att_control=900.0, att=0.0
+) -> OverlapSummary:
+    balance = (CovariateBalance("x_a", 0.4, 0.0, 0.0), CovariateBalance("x_b", 0.4, smd, att))
+    counts = (1000,)
+    return OverlapSummary(
+        (0.0, 1.0), counts, counts, clipped, treated, control, balance, att_clipped, att_control
+    )
+
+
+NO = "not supported by the data: "
 
 
 @pytest.mark.parametrize(
-    ("summary", "converged", "says"),
+    ("estimand", "summary", "converged", "says"),
     [
-        (overlap(), True, "supported: the arms overlap"),
-        (overlap(smd=-0.15), True, "supported, with care: x_b still differs by 0.15"),
-        (overlap(smd=-0.3), True, "not supported by the data: x_b differs by 0.30"),
-        (overlap(clipped=0.08), True, "not supported by the data: 8.0% of the propensities"),
-        (overlap(treated=60.0), True, "not supported by the data: the weighted treated arm"),
-        (overlap(control=60.0), True, "not supported by the data: the weighted control arm"),
-        (overlap(), False, "not supported by the data: the propensity model did not converge"),
+        ("ATE", overlap(), True, "supported: the arms overlap"),
+        ("ATE", overlap(smd=-0.15), True, "supported, with care: x_b still differs by 0.15"),
+        ("ATE", overlap(smd=-0.3), True, NO + "x_b differs by 0.30"),
+        ("ATE", overlap(clipped=0.08), True, NO + "8.0% of the propensities are clipped"),
+        ("ATE", overlap(treated=60.0), True, NO + "the weighted treated arm is worth 60 units"),
+        ("ATE", overlap(control=60.0), True, NO + "the weighted control arm is worth 60 units"),
+        ("ATE", overlap(), False, NO + "the propensity model did not converge"),
+        ("ATE", overlap(att=0.9, att_clipped=0.9, att_control=1.0), True, "supported: "),
+        ("ATT", overlap(smd=0.9, clipped=0.9, treated=1.0, control=1.0), True, "supported: "),
+        ("ATT", overlap(att=0.3), True, NO + "x_b differs by 0.30"),
+        ("ATT", overlap(att_clipped=0.06), True, NO + "6.0% of the treated units' propensities"),
+        ("ATT", overlap(att_control=60.0), True, NO + "the weighted control arm is worth 60"),
+        ("ATT", overlap(), False, NO + "the propensity model did not converge"),
     ],
 )
-def test_verdict_names_the_reason(summary, converged, says):
-    assert verdict(summary, 1000, 1000, converged).startswith(says)
+def test_each_estimand_is_judged_by_what_it_needs(estimand, summary, converged, says):
+    assert support(summary, 1000, 1000, converged)[estimand].startswith(says)
 
 
-def test_verdict_gives_every_reason():
-    text = verdict(overlap(clipped=0.5, treated=5, smd=1.0), 1000, 1000, True)
+def test_every_reason_is_given():
+    text = support(overlap(clipped=0.5, treated=5, smd=1.0), 1000, 1000, True)["ATE"]
     assert text.count(";") == 2
+
+
+@pytest.mark.parametrize(
+    ("summary", "says"),
+    [
+        (overlap(), "supported: the arms overlap"),
+        (overlap(att=0.15), "supported, with care: x_b still differs by 0.15"),
+        (overlap(clipped=0.4), "supported for the ATT only. The ATE is not supported by the data"),
+        (overlap(att=0.4), "not supported by the data for the ATT: x_b differs by 0.40"),
+        (overlap(att=0.4, smd=0.5), "not supported by the data. ATE: x_b differs by 0.50"),
+    ],
+)
+def test_the_verdict_sums_up_both(summary, says):
+    assert verdict(support(summary, 1000, 1000, True)).startswith(says)
 
 
 def test_separated_arms_are_not_supported():
@@ -70,6 +98,12 @@ def test_weights_balance_and_sizes_equal_their_definitions():
     row = next(b for b in found.balance if b.covariate == "x_2")
     assert row.smd_before == pytest.approx(before, rel=1e-8)
     assert row.smd_after == pytest.approx((means[1] - means[0]) / sd, rel=1e-7)
+    odds = (e / (1 - e))[d == 0]
+    like_treated = np.average(x[d == 0], weights=odds)
+    assert row.smd_after_att == pytest.approx((x[d == 1].mean() - like_treated) / sd, rel=1e-7)
+    size = odds.sum() ** 2 / np.sum(odds**2)
+    assert found.effective_sample_size_control_att == pytest.approx(size, rel=1e-8)
+    assert found.treated_clipped_share == pytest.approx(np.mean(raw[d == 1] > 0.9))
     expected, _ = np.histogram(raw[d == 1], bins=found.bin_edges)
     assert found.treated_counts == tuple(expected)
     assert sum(found.control_counts) == np.sum(d == 0)

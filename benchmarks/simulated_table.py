@@ -1,0 +1,29 @@
+"""A simulated panel of any number of rows as a Delta table, written a chunk at a time."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import write_deltalake
+
+from truelift.simulate import PanelWorld, simulate_panel
+
+CHUNK_ROWS = 200_000
+ROWS_PER_USER = 4
+
+
+def write_panel(uri: str, rows: int, covariates: int, buckets: int, seed: int = 0) -> float:
+    """Write ``rows`` units in partitions by bucket; returns the true average effect.
+
+    Each chunk brings users of its own, so users grow with the rows.
+    """
+    world = PanelWorld(covariates=covariates)
+    for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
+        units = min(CHUNK_ROWS, rows - start)
+        clusters = max(units // ROWS_PER_USER, 1)
+        table = simulate_panel(units, clusters, world, buckets, seed + chunk).table
+        for name in ("unit_id", "user_key"):
+            renamed = pc.binary_join_element_wise(pa.scalar(f"{chunk}"), table[name], "-")
+            table = table.set_column(table.column_names.index(name), name, renamed)
+        write_deltalake(uri, table, mode="append", partition_by=["bucket"])
+    return world.average_effect()
