@@ -149,7 +149,9 @@ def step_named(name: str) -> Step:
     for step in STEPS:
         if step.name == name:
             return step
-    raise ConfigError(f"There is no step {name!r}; the steps are {', '.join(s.name for s in STEPS)}.")
+    raise ConfigError(
+        f"There is no step {name!r}; the steps are {', '.join(s.name for s in STEPS)}."
+    )
 
 
 def run_pipeline(
@@ -273,9 +275,7 @@ def _execute(
         with job_run(settings, step.name, tags, parent.run_id if parent else None) as run:
             for name, version in inputs.items():
                 run.log_table(name, lake.uri(name), version, "input")
-            job = Job(
-                step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store
-            )
+            job = Job(step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store)
             if step.needs_spark:
                 with spark_progress(lake.spark, progress):
                     report = step.run(job)

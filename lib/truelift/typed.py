@@ -48,7 +48,9 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
         For an unknown key (naming the nearest known one) or a value of the wrong type.
     """
     if not isinstance(data, dict):
-        raise ConfigError(f"{where or 'configuration'}: found {data!r}, expected a mapping of keys.")
+        raise ConfigError(
+            f"{where or 'configuration'}: found {data!r}, expected a mapping of keys."
+        )
     hints = typing.get_type_hints(cls)
     known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in data:
