@@ -4,7 +4,7 @@ set -euo pipefail
 export LC_ALL=C
 export TRUELIFT_SETUP_STARTED="${TRUELIFT_SETUP_STARTED:-$(date +%s)}"
 
-cache_folder="${XDG_CACHE_HOME:-$HOME/.cache}/truelift"
+cache_folder=${XDG_CACHE_HOME:-~/.cache}/truelift
 
 say() {
     printf 'setup %4d s  %s\n' $(($(date +%s) - TRUELIFT_SETUP_STARTED)) "$*"
@@ -40,7 +40,9 @@ phase() {
     kill "$heartbeat" 2>/dev/null || true
     wait "$heartbeat" 2>/dev/null || true
     if ((status)); then
-        tail -n "${TRUELIFT_LOG_LINES:-40}" "$log" >&2
+        tail -n 30 "$log" >&2
+        # A compiler's own words are often far above the end.
+        grep -nE '(^|[ :])(fatal )?error: ' "$log" | head -n 5 >&2 || true
         printf 'setup: failed (status %d): %s\n  The command: %s\n  Its whole output: %s\n' \
             "$status" "$text" "$*" "$log" >&2
         exit "$status"
