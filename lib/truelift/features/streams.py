@@ -79,7 +79,7 @@ def required_columns(
 
 
 def instant_column(text: Column, source: SourceOptions) -> Column:
-    """Text to a UTC timestamp, null where it is unreadable.
+    """Text to a UTC timestamp, null where it is unreadable; the session's zone plays no part.
 
     The event stream's ``time_format`` is tried first, then ISO dates and date-times; text
     without an offset is in the source's time zone.
@@ -87,23 +87,30 @@ def instant_column(text: Column, source: SourceOptions) -> Column:
     from pyspark.sql import functions as F
 
     trimmed = F.trim(text)
-    iso = F.try_to_timestamp(trimmed)
-    has_offset = trimmed.rlike(r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$")
-    local = F.to_utc_timestamp(iso, source.time_zone)
-    read = F.when(has_offset, iso).otherwise(local)
+    zone = f" {source.time_zone}"
+    local = F.concat(trimmed, F.lit(zone)).try_cast("timestamp")
+    by_day = F.concat(trimmed, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
+    # The guard keeps out '2024' and '12:30', which Spark would complete by itself.
+    is_date = trimmed.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)")
+    iso = F.when(is_date, F.coalesce(local, by_day, trimmed.try_cast("timestamp")))
     units = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
     if source.time_format in units:
-        number = F.when(trimmed.rlike(r"^-?\d+$"), trimmed.cast("bigint"))
-        return F.coalesce(F.timestamp_micros(number * units[source.time_format]), read)
-    if source.time_format != "iso":
-        pattern = F.try_to_timestamp(trimmed, F.lit(source.time_format))
-        return F.coalesce(F.to_utc_timestamp(pattern, source.time_zone), read)
-    return read
+        number = F.when(trimmed.rlike(r"^-?\d{1,17}$"), trimmed.try_cast("decimal(38,0)"))
+        micros = (number * units[source.time_format]).try_cast("bigint")
+        return F.coalesce(F.timestamp_micros(micros), iso)
+    if source.time_format == "iso":
+        return iso
+    if set("VzOXxZ") & set(re.sub(r"'[^']*'", "", source.time_format)):
+        return F.coalesce(F.try_to_timestamp(trimmed, F.lit(source.time_format)), iso)
+    in_zone = F.try_to_timestamp(F.concat(trimmed, F.lit(zone)), F.lit(f"{source.time_format} VV"))
+    return F.coalesce(in_zone, iso)
 
 
 def day_after(instant: Column, time_zone: str) -> Column:
     """The first instant of the local day after the one that ``instant`` lies in."""
     from pyspark.sql import functions as F
 
-    day = F.to_date(F.from_utc_timestamp(instant, time_zone))
-    return F.to_utc_timestamp(F.date_add(day, 1).cast("timestamp"), time_zone)
+    local = F.unix_micros(F.from_utc_timestamp(instant, time_zone))
+    next_day = F.date_from_unix_date((F.floor(local / 86_400_000_000) + 1).cast("int"))
+    midnight = F.concat(next_day.cast("string"), F.lit(f" 00:00:00 {time_zone}"))
+    return midnight.try_cast("timestamp")
