@@ -62,7 +62,6 @@ setup(
         "pandas>=2.2,<3",
         "pyarrow>=18",
         "pyyaml>=6",
-        "rich>=13",
         "matplotlib>=3.9",
         "cloudpickle>=3",
         "psutil>=5.9",
@@ -81,7 +80,7 @@ setup(
         "dev": [
             "hypothesis>=6.100",
             "pytest>=8",
-            "pytest-cov>=6",
+            "pytest-cov>=7",
             "pytest-timeout>=2.3",
             "ruff>=0.9",
             "mypy>=1.14",
