@@ -91,7 +91,8 @@ show(effects_forest(effects))
 
 # COMMAND ----------
 
-from truelift.report.reading import headline, readings, warnings
+from truelift.report.cautions import warnings
+from truelift.report.reading import headline, readings
 
 print(effects.verdict, headline(effects), sep="\n")
 for reading in readings(effects):

@@ -19,7 +19,7 @@ from truelift.logs.results import CleanResult, IngestResult, SessionsResult
 from truelift.recommend.results import RecommendResult
 from truelift.report import plots
 from truelift.report.content import ReportContent
-from truelift.report.page import finding, render_page
+from truelift.report.page import render_page
 from truelift.settings import Settings
 from truelift.steps import StepReport, code_version
 from truelift.training.results import TrainingResult
@@ -59,7 +59,7 @@ def report(job: Job) -> StepReport:
         headline={
             "figures": len(figures),
             "kilobytes": round(page.stat().st_size / 1024),
-            "finding": finding(content),
+            "page": str(page),
         },
     )
 

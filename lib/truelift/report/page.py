@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from truelift.report.cautions import caution
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, definitions, element, fragment
 from truelift.report.numbers import count, share
-from truelift.report.reading import caution, headline
+from truelift.report.reading import headline
 from truelift.report.sections.answer import answer, why_no_effects
 from truelift.report.sections.data import rows, sessions
 from truelift.report.sections.pedigree import pedigree

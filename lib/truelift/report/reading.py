@@ -1,4 +1,4 @@
-"""What the numbers say in plain language, and where to be careful.
+"""What the estimates say in plain language.
 
 Sentences are chosen by the numbers alone. The difference between the naive difference and the
 ATT is the estimated selection bias: E[Y|D=1] - E[Y|D=0] = ATT + E[Y(0)|D=1] - E[Y(0)|D=0].
@@ -9,25 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.report.estimates import NAIVE, by_outcome, excludes_zero, find, is_supported
 from truelift.report.numbers import (
-    count,
-    covariate_name,
     decimals_for,
     interval,
-    joined,
     level,
     number,
     outcome_name,
     p_value,
-    plural,
-    share,
 )
-from truelift.report.plots.effects import BALANCE_LIMIT, by_outcome
-
-CLIPPED_LIMIT = 0.01
-EFFECTIVE_LIMIT = 0.25
-CLUSTER_LIMIT = 100
-NAMED_COVARIATES = 5
 
 
 @dataclass(frozen=True)
@@ -36,19 +26,6 @@ class Reading:
 
     outcome: str
     sentences: tuple[str, ...]
-
-
-def excludes_zero(estimate: Estimate) -> bool:
-    """Whether the interval lies on one side of zero."""
-    return estimate.ci_lower > 0 or estimate.ci_upper < 0
-
-
-def find(result: EffectsResult, estimand: str, outcome: str) -> Estimate | None:
-    """The estimate of one estimand and outcome, if it was made."""
-    for estimate in result.estimates:
-        if (estimate.estimand, estimate.outcome) == (estimand, outcome):
-            return estimate
-    return None
 
 
 def _shown(e: Estimate) -> str:
@@ -61,26 +38,27 @@ def _interval(e: Estimate) -> str:
     return f"{level(e.confidence)} interval {interval(e.ci_lower, e.ci_upper, places)}"
 
 
-def is_supported(result: EffectsResult) -> bool:
-    """Whether the effect step judged that the data can carry an effect."""
-    return result.verdict.startswith("supported")
-
-
 def headline(result: EffectsResult) -> str:
     """The finding in a sentence: the ATT (or, without it, the ATE) of the first outcome.
 
-    Where overlap or balance do not support an effect, that is the finding.
+    An estimand that overlap or balance do not support is no finding; where neither is
+    supported, that is the finding.
     """
     groups = by_outcome(result)
     if not groups:
         return "No effect was estimated."
     outcome = next(iter(groups))
-    e = find(result, "ATT", outcome) or find(result, "ATE", outcome) or groups[outcome][0]
     name = outcome_name(outcome)
-    if e.estimand == "naive difference":
-        return f"Treated units differ in {name} by {_shown(e)}; no adjusted effect was estimated."
+    adjusted = [e for kind in ("ATT", "ATE") if (e := find(result, kind, outcome)) is not None]
+    if not adjusted:
+        e = groups[outcome][0]
+        return (
+            f"Users with and without a campaign differ in {name} by {_shown(e)}; no adjusted "
+            "effect was estimated."
+        )
+    e = next((a for a in adjusted if is_supported(result, a.estimand)), adjusted[0])
     among = " among users who received one" if e.estimand == "ATT" else ""
-    if not is_supported(result):
+    if not is_supported(result, e.estimand):
         return (
             f"The data cannot tell the effect of the campaigns: users with and without them are "
             f"too different to compare safely. The adjusted change in {name} per user and "
@@ -101,12 +79,15 @@ def headline(result: EffectsResult) -> str:
     )
 
 
-def caution(result: EffectsResult) -> str | None:
-    """How many warnings go with the headline; None where there are none."""
-    found = len(warnings(result))
-    if not found:
-        return None
-    return f"{plural(found, 'warning')} below {'weakens' if found == 1 else 'weaken'} this finding."
+def verdicts(result: EffectsResult) -> list[tuple[str, str]]:
+    """The verdict on each estimand, or the one on all of them under an empty name."""
+    if len(set(result.support.values())) < 2:
+        return [("", _sentence(result.verdict))]
+    return [(name, _sentence(text)) for name, text in result.support.items()]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def readings(result: EffectsResult) -> list[Reading]:
@@ -114,9 +95,7 @@ def readings(result: EffectsResult) -> list[Reading]:
     found = []
     for outcome, group in by_outcome(result).items():
         name = outcome_name(outcome)
-        naive, att, ate = (
-            find(result, estimand, outcome) for estimand in ("naive difference", "ATT", "ATE")
-        )
+        naive, att, ate = (find(result, estimand, outcome) for estimand in (NAIVE, "ATT", "ATE"))
         sentences = []
         if naive is not None:
             bias = "" if att is None else f" {_selection(naive, att, name)}"
@@ -126,13 +105,14 @@ def readings(result: EffectsResult) -> list[Reading]:
             )
         if att is not None:
             sentences.append(
-                f"For those who received a campaign, the campaign itself changed {name} by "
-                f"{_shown(att)}: {_strength(att)}."
+                f"For those who received a campaign (ATT), the campaign itself changed {name} by "
+                f"{_shown(att)}: {_strength(att)}.{_doubt(result, att)}"
             )
         if ate is not None:
             sentences.append(
-                f"Sending every campaign to everyone rather than to no one would change {name} "
-                f"by {_shown(ate)} per user and campaign: {_strength(ate)}."
+                f"Sending every campaign to everyone rather than to no one (ATE) would change "
+                f"{name} by {_shown(ate)} per user and campaign: {_strength(ate)}."
+                f"{_doubt(result, ate)}"
             )
         known = {id(e) for e in (naive, att, ate)}
         sentences += [
@@ -140,6 +120,12 @@ def readings(result: EffectsResult) -> list[Reading]:
         ]
         found.append(Reading(name, tuple(sentences)))
     return found
+
+
+def _doubt(result: EffectsResult, e: Estimate) -> str:
+    if is_supported(result, e.estimand):
+        return ""
+    return f" The data do not support the {e.estimand}: do not rely on this number."
 
 
 def _selection(naive: Estimate, att: Estimate, name: str) -> str:
@@ -161,68 +147,3 @@ def _strength(e: Estimate) -> str:
     if excludes_zero(e):
         return f"the interval excludes zero ({p})"
     return f"the data agree with no effect at all ({p}), as with anything in the interval"
-
-
-def warnings(result: EffectsResult) -> list[str]:
-    """What in the overlap, the balance or the size of the data weakens the conclusions."""
-    overlap = result.overlap
-    found = []
-    if overlap.clipped_share > CLIPPED_LIMIT:
-        found.append(
-            f"{share(overlap.clipped_share)} of the units had a propensity so near 0 or 1 that it "
-            "was clipped: for them there is hardly anyone to compare with, and the estimate "
-            "leans on the outcome model."
-        )
-    arms = (
-        ("treated", overlap.effective_sample_size_treated, result.treated),
-        ("untreated", overlap.effective_sample_size_control, result.n - result.treated),
-    )
-    for name, effective, units in arms:
-        if units and effective < EFFECTIVE_LIMIT * units:
-            found.append(
-                f"After weighting, the {count(units)} {name} units carry the information of "
-                f"about {count(effective)}: a few units weigh much."
-            )
-    uneven = sorted(
-        (b for b in overlap.balance if abs(b.smd_after) > BALANCE_LIMIT),
-        key=lambda b: -abs(b.smd_after),
-    )
-    if uneven:
-        names = [covariate_name(b.covariate) for b in uneven[:NAMED_COVARIATES]]
-        if len(uneven) > NAMED_COVARIATES:
-            names.append(f"{len(uneven) - NAMED_COVARIATES} more")
-        found.append(
-            f"{plural(len(uneven), 'covariate still differs', 'covariates still differ')} between "
-            f"the arms by more than {BALANCE_LIMIT} standard deviations after weighting: "
-            f"{joined(names)}."
-        )
-    if result.clusters < CLUSTER_LIMIT:
-        found.append(
-            f"Only {plural(result.clusters, 'user')}: clustered standard errors tend to be too "
-            "small with so few."
-        )
-    return found
-
-
-ASSUMPTIONS: tuple[tuple[str, str], ...] = (
-    (
-        "No unmeasured confounding.",
-        "Whatever drove both the targeting and the outcome is among the covariates, all measured "
-        "before the campaign. The data cannot prove this.",
-    ),
-    (
-        "Overlap.",
-        "Every kind of user could have received a campaign or not. The next section shows how "
-        "far this holds.",
-    ),
-    (
-        "No interference.",
-        "A campaign sent to one user does not change what another user does, nor what a "
-        "simultaneous campaign does.",
-    ),
-    (
-        "One right model of two.",
-        "The propensity or the outcome regression is right, as far as a linear model can be "
-        "(the estimate is doubly robust).",
-    ),
-)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import pytest
-from tests.conftest import RecordingRun
 
+from tests.conftest import RecordingRun
 from truelift.errors import ConfigError, MachineError
 from truelift.job import Job
 from truelift.lake import Lake

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from truelift.effects.results import CovariateBalance, EffectsResult, Estimate
-from truelift.report.reading import caution, headline, readings, warnings
+from truelift.report.cautions import caution, warnings
+from truelift.report.reading import headline, readings, verdicts
 
 
 def estimate(estimand, value, error, outcome="y_spend"):
@@ -24,7 +25,8 @@ def sound(whole) -> EffectsResult:
         whole.effects.overlap, clipped_share=0.0, effective_sample_size_treated=5_000.0,
         balance=(CovariateBalance("x_recency", 0.4, 0.01),),
     )  # fmt: skip
-    return replace(whole.effects, overlap=overlap)
+    verdict = "supported: the arms overlap, and weighting balances the covariates."
+    return replace(whole.effects, overlap=overlap, verdict=verdict, support={})
 
 
 def with_estimates(result, *estimates):
@@ -51,6 +53,25 @@ def test_an_effect_that_the_data_do_not_support_is_not_the_headline(sound):
     text = headline(result)
     assert text.startswith("The data cannot tell the effect of the campaigns")
     assert "is not to be relied on" in text and "raised" not in text
+
+
+def test_only_a_supported_estimand_becomes_the_headline(sound):
+    result = replace(
+        with_estimates(sound, estimate("ATT", 5.0, 1.0), estimate("ATE", 3.0, 1.0)),
+        support={"ATE": "supported: fine.", "ATT": "not supported by the data: thin."},
+    )
+    assert "raised spend by 3.0" in headline(result)
+    att, ate = readings(result)[0].sentences
+    assert att.endswith("The data do not support the ATT: do not rely on this number.")
+    assert "do not rely" not in ate
+    assert [name for name, _ in verdicts(result)] == ["ATE", "ATT"]
+
+
+def test_one_verdict_on_everything_is_said_once(sound):
+    same = dict.fromkeys(("ATE", "ATT"), sound.verdict)
+    assert verdicts(replace(sound, support=same)) == [
+        ("", "Supported: the arms overlap, and weighting balances the covariates.")
+    ]
 
 
 def test_an_interval_around_zero_is_no_clear_effect(sound):
@@ -99,7 +120,7 @@ def test_a_sound_result_has_no_warnings(sound):
 
 def test_clipping_is_a_warning(sound):
     result = replace(sound, overlap=replace(sound.overlap, clipped_share=0.03))
-    assert len(warnings(result)) == 1 and warnings(result)[0].startswith("3.0% of the units")
+    assert len(warnings(result)) == 1 and warnings(result)[0].startswith("ATE: 3.0% of the units")
     assert caution(result) == "1 warning below weakens this finding."
 
 
@@ -109,11 +130,27 @@ def test_a_small_effective_sample_is_a_warning_that_names_the_arm(sound):
     assert "56,012 untreated units" in text and "about 100" in text
 
 
+def test_the_att_asks_only_for_as_many_controls_as_there_are_treated(sound):
+    def with_controls(effective):
+        overlap = replace(sound.overlap, effective_sample_size_control_att=effective)
+        return warnings(replace(sound, overlap=overlap))
+
+    assert with_controls(5_000.0) == []  # of 6,101 treated units, though of 56,012 controls
+    (text,) = with_controls(900.0)
+    assert text.startswith("ATT: after weighting, the 56,012 untreated units")
+
+
+def test_treated_units_without_a_counterpart_weaken_the_att_alone(sound):
+    overlap = replace(sound.overlap, treated_clipped_share=0.02)
+    (text,) = warnings(replace(sound, overlap=overlap))
+    assert text == "ATT: 2.0% of the treated units have hardly any untreated unit like them."
+
+
 def test_covariates_that_still_differ_are_named_the_worst_first(sound):
     balance = tuple(CovariateBalance(f"x_c{i}", 0.5, -0.11 - i / 100) for i in range(7))
     result = replace(sound, overlap=replace(sound.overlap, balance=balance))
     (text,) = warnings(result)
-    assert text.startswith("7 covariates still differ")
+    assert text.startswith("ATE: after weighting, 7 covariates still differ")
     assert "c6, c5, c4, c3, c2 and 2 more" in text
 
 

@@ -1,6 +1,7 @@
 """Plots as functions of result objects; each returns a matplotlib figure, without pyplot."""
 
-from truelift.report.plots.effects import effects_forest, love_plot, overlap_histogram
+from truelift.report.plots.effects import effects_forest
+from truelift.report.plots.overlap import love_plot, overlap_histogram
 from truelift.report.plots.rows import rows_funnel
 from truelift.report.plots.sessions import sessions_over_time
 from truelift.report.plots.training import learning_curve, ranking_bars

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.report.cautions import ASSUMPTIONS, warnings
 from truelift.report.content import ReportContent
+from truelift.report.estimates import by_outcome, is_supported
 from truelift.report.markup import Html, bullets, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
     count,
@@ -16,8 +18,7 @@ from truelift.report.numbers import (
     plural,
 )
 from truelift.report.plots import effects_forest
-from truelift.report.plots.effects import by_outcome
-from truelift.report.reading import ASSUMPTIONS, Reading, is_supported, readings, warnings
+from truelift.report.reading import Reading, readings, verdicts
 from truelift.report.svg import figure_block
 
 
@@ -46,11 +47,7 @@ def answer(content: ReportContent) -> Html:
             "Estimates with intervals. " + " ".join(_described(e) for e in _ordered(result)),
         ),
         *(_reading(reading) for reading in readings(result)),
-        note(
-            "verdict" if is_supported(result) else "warning",
-            "How far to trust it",
-            element("p", _sentence(result.verdict)),
-        ),
+        _verdict(result),
         _warnings(result),
         element("h3", "What is assumed"),
         bullets(fragment(element("strong", name), " ", text) for name, text in ASSUMPTIONS),
@@ -65,8 +62,13 @@ def _reading(reading: Reading) -> Html:
     return fragment(element("h3", reading.outcome.capitalize()), bullets(reading.sentences))
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _verdict(result: EffectsResult) -> Html:
+    doubtful = not all(is_supported(result, e.estimand) for e in result.estimates)
+    parts = [
+        element("p", element("strong", f"{name}: ") if name else None, text)
+        for name, text in verdicts(result)
+    ]
+    return note("warning" if doubtful else "verdict", "Do the data support it?", *parts)
 
 
 def _ordered(result: EffectsResult) -> list[Estimate]:
@@ -105,6 +107,7 @@ def _estimates(result: EffectsResult) -> Html:
                 interval(e.ci_lower, e.ci_upper, places),
                 number(e.standard_error, places),
                 p_value(e.p_value),
+                "yes" if is_supported(result, e.estimand) else "no",
             )
         )
     header = (
@@ -114,6 +117,7 @@ def _estimates(result: EffectsResult) -> Html:
         f"{level(result.estimates[0].confidence)} interval",
         "Std. error",
         "p",
+        "Supported",
     )
     return table(
         "Change in the outcome per user and campaign, in the outcome's own units",

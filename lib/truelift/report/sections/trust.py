@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
-from truelift.report.markup import Html, bullets, definitions, element, missing, section, table
+from truelift.report.markup import Html, bullets, element, missing, section, table
 from truelift.report.numbers import (
     count,
     covariate_name,
@@ -15,7 +17,7 @@ from truelift.report.numbers import (
     significant,
 )
 from truelift.report.plots import love_plot, overlap_histogram
-from truelift.report.plots.effects import BALANCE_LIMIT, LOVE_ROWS
+from truelift.report.plots.overlap import BALANCE_LIMIT, LOVE_ROWS
 from truelift.report.sections.answer import why_no_effects
 from truelift.report.svg import figure_block
 
@@ -33,20 +35,7 @@ def trust(content: ReportContent) -> Html:
 def _overlap(result: EffectsResult) -> list[Html]:
     overlap = result.overlap
     control = result.n - result.treated
-    figures = definitions(
-        (
-            ("Propensities clipped", share(overlap.clipped_share)),
-            (
-                "Effective treated units",
-                f"{count(overlap.effective_sample_size_treated)} of {count(result.treated)}",
-            ),
-            (
-                "Effective untreated units",
-                f"{count(overlap.effective_sample_size_control)} of {count(control)}",
-            ),
-        ),
-        class_="figures",
-    )
+    figures = _weights_table(result)
     if not sum(overlap.treated_counts) + sum(overlap.control_counts):
         return [missing("Propensity histogram", "No propensities were counted."), figures]
     plot = figure_block(
@@ -61,19 +50,48 @@ def _overlap(result: EffectsResult) -> list[Html]:
     return [element("h3", "Overlap"), plot, figures]
 
 
+def _weights_table(result: EffectsResult) -> Html:
+    overlap = result.overlap
+    control = result.n - result.treated
+    att = overlap.effective_sample_size_control_att
+    rows = [
+        ("Propensity clipped", share(overlap.clipped_share), share(overlap.treated_clipped_share)),
+        (
+            f"Effective treated units, of {count(result.treated)}",
+            count(overlap.effective_sample_size_treated),
+            count(result.treated),
+        ),
+        (
+            f"Effective untreated units, of {count(control)}",
+            count(overlap.effective_sample_size_control),
+            "not available" if att is None else count(att),
+        ),
+    ]
+    return table(
+        "What is left after weighting; clipped shares are of all units (ATE) and of the treated "
+        "units (ATT)",
+        ("Measure", "For the ATE", "For the ATT"),
+        rows,
+        numeric=frozenset({1, 2}),
+    )
+
+
+def _uneven(values: Iterable[float | None]) -> int:
+    return sum(v is not None and abs(v) > BALANCE_LIMIT for v in values)
+
+
 def _balance(result: EffectsResult) -> list[Html]:
     balance = result.overlap.balance
     heading = element("h3", "Balance")
     if not balance:
         return [heading, missing("Balance of covariates", "The panel has no covariates.")]
-    before, after = (
-        sum(abs(v) > BALANCE_LIMIT for v in values)
-        for values in ([b.smd_before for b in balance], [b.smd_after for b in balance])
-    )
+    after = f"{count(_uneven(b.smd_after for b in balance))} with the weights of the ATE"
+    if any(b.smd_after_att is not None for b in balance):
+        after += f", {count(_uneven(b.smd_after_att for b in balance))} with those of the ATT"
     reading = (
-        f"Before weighting, {count(before)} of {plural(len(balance), 'covariate')} differed "
-        f"between the arms by more than {BALANCE_LIMIT} standard deviations; after weighting by "
-        f"the inverse propensity, {count(after)}."
+        f"Before weighting, {count(_uneven(b.smd_before for b in balance))} of "
+        f"{plural(len(balance), 'covariate')} differed between the arms by more than "
+        f"{BALANCE_LIMIT} standard deviations; after weighting, {after}."
     )
     caption = "Each line joins a covariate's difference before and after weighting."
     if len(balance) > LOVE_ROWS:
@@ -83,7 +101,12 @@ def _balance(result: EffectsResult) -> list[Html]:
         )
     plot = figure_block(lambda width: love_plot(result, width), "love-plot", caption, reading)
     rows = [
-        (covariate_name(b.covariate), number(b.smd_before, 3), number(b.smd_after, 3))
+        (
+            covariate_name(b.covariate),
+            number(b.smd_before, 3),
+            number(b.smd_after, 3),
+            "not available" if b.smd_after_att is None else number(b.smd_after_att, 3),
+        )
         for b in sorted(balance, key=lambda b: -abs(b.smd_before))
     ]
     full = element(
@@ -91,9 +114,9 @@ def _balance(result: EffectsResult) -> list[Html]:
         element("summary", f"All {plural(len(balance), 'covariate')}"),
         table(
             "Standardised mean difference, treated minus untreated",
-            ("Covariate", "Before", "After"),
+            ("Covariate", "Before", "After, ATE", "After, ATT"),
             rows,
-            numeric=frozenset({1, 2}),
+            numeric=frozenset({1, 2, 3}),
         ),
     )
     return [heading, element("p", reading), plot, full]
