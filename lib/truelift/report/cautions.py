@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult
+from truelift.report.estimates import is_supported
 from truelift.report.numbers import count, covariate_name, joined, plural, share
 from truelift.report.plots.overlap import BALANCE_LIMIT
 
@@ -13,20 +14,27 @@ NAMED_COVARIATES = 5
 
 
 def caution(result: EffectsResult) -> str | None:
-    """How many warnings go with the headline; None where there are none."""
+    """How many warnings go with the headline; None where there are none, or no finding."""
     found = len(warnings(result))
-    if not found:
+    if not found or not any(is_supported(result, name) for name in ("ATT", "ATE")):
         return None
     return f"{plural(found, 'warning')} below {'weakens' if found == 1 else 'weaken'} this finding."
 
 
 def warnings(result: EffectsResult) -> list[str]:
-    """What in the overlap, the balance or the size of the data weakens the conclusions."""
-    found = _clipping(result) + _thinness(result)
+    """What in the overlap, the balance or the size of the data weakens the conclusions.
+
+    An estimand that is not supported at all needs no warning: the verdict has its reasons.
+    """
     balance = result.overlap.balance
-    found += _imbalance("ATE", [(b.covariate, b.smd_after) for b in balance])
     att = [(b.covariate, b.smd_after_att) for b in balance if b.smd_after_att is not None]
-    found += _imbalance("ATT", att)
+    of_estimands = (
+        _clipping(result)
+        + _thinness(result)
+        + _imbalance("ATE", [(b.covariate, b.smd_after) for b in balance])
+        + _imbalance("ATT", att)
+    )
+    found = [f"{name}: {text}" for name, text in of_estimands if is_supported(result, name)]
     if result.clusters < CLUSTER_LIMIT:
         found.append(
             f"Only {plural(result.clusters, 'user')}: clustered standard errors tend to be too "
@@ -35,24 +43,32 @@ def warnings(result: EffectsResult) -> list[str]:
     return found
 
 
-def _clipping(result: EffectsResult) -> list[str]:
-    overlap, found = result.overlap, []
+def _clipping(result: EffectsResult) -> list[tuple[str, str]]:
+    overlap = result.overlap
+    found = []
     if overlap.clipped_share > CLIPPED_LIMIT:
         found.append(
-            f"ATE: {share(overlap.clipped_share)} of the units had a propensity so near 0 or 1 "
-            "that it was clipped. For them there is hardly anyone to compare with, and the "
-            "estimate leans on the outcome model."
+            (
+                "ATE",
+                f"{share(overlap.clipped_share)} of the units had a propensity so near 0 or 1 "
+                "that it was clipped. For them there is hardly anyone to compare with, and the "
+                "estimate leans on the outcome model.",
+            )
         )
     if overlap.treated_clipped_share > CLIPPED_LIMIT:
         found.append(
-            f"ATT: {share(overlap.treated_clipped_share)} of the treated units have hardly any "
-            "untreated unit like them."
+            (
+                "ATT",
+                f"{share(overlap.treated_clipped_share)} of the treated units have hardly any "
+                "untreated unit like them.",
+            )
         )
     return found
 
 
-def _thinness(result: EffectsResult) -> list[str]:
-    overlap, found = result.overlap, []
+def _thinness(result: EffectsResult) -> list[tuple[str, str]]:
+    overlap = result.overlap
+    found = []
     control = result.n - result.treated
     arms = [
         ("ATE", "treated", overlap.effective_sample_size_treated, result.treated, result.treated),
@@ -66,13 +82,16 @@ def _thinness(result: EffectsResult) -> list[str]:
     for estimand, name, effective, units, needed in arms:
         if effective < EFFECTIVE_LIMIT * needed:
             found.append(
-                f"{estimand}: after weighting, the {count(units)} {name} units carry the "
-                f"information of about {count(effective)}. A few units weigh much."
+                (
+                    estimand,
+                    f"after weighting, the {count(units)} {name} units carry the information of "
+                    f"about {count(effective)}. A few units weigh much.",
+                )
             )
     return found
 
 
-def _imbalance(estimand: str, differences: list[tuple[str, float]]) -> list[str]:
+def _imbalance(estimand: str, differences: list[tuple[str, float]]) -> list[tuple[str, str]]:
     uneven = sorted((d for d in differences if abs(d[1]) > BALANCE_LIMIT), key=lambda d: -abs(d[1]))
     if not uneven:
         return []
@@ -80,9 +99,12 @@ def _imbalance(estimand: str, differences: list[tuple[str, float]]) -> list[str]
     if len(uneven) > NAMED_COVARIATES:
         names.append(f"{len(uneven) - NAMED_COVARIATES} more")
     return [
-        f"{estimand}: after weighting, "
-        f"{plural(len(uneven), 'covariate still differs', 'covariates still differ')} between "
-        f"the arms by more than {BALANCE_LIMIT} standard deviations: {joined(names)}."
+        (
+            estimand,
+            f"after weighting, "
+            f"{plural(len(uneven), 'covariate still differs', 'covariates still differ')} between "
+            f"the arms by more than {BALANCE_LIMIT} standard deviations: {joined(names)}.",
+        )
     ]
 
 

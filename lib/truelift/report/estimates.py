@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.report.numbers import decimals_for
 
 NAIVE = "naive difference"
 ORDER = (NAIVE, "ATE", "ATT")
@@ -29,6 +30,15 @@ def find(result: EffectsResult, estimand: str, outcome: str) -> Estimate | None:
 def excludes_zero(estimate: Estimate) -> bool:
     """Whether the interval lies on one side of zero."""
     return estimate.ci_lower > 0 or estimate.ci_upper < 0
+
+
+def decimals(estimate: Estimate) -> int:
+    """Decimals that show two digits of the standard error, and no bound as a false zero."""
+    places = decimals_for(estimate.standard_error)
+    bounds = [abs(b) for b in (estimate.ci_lower, estimate.ci_upper) if b != 0]
+    while places < 6 and any(round(b, places) == 0 for b in bounds):
+        places += 1
+    return places
 
 
 def is_supported(result: EffectsResult, estimand: str) -> bool:

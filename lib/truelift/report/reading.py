@@ -6,11 +6,13 @@ ATT is the estimated selection bias: E[Y|D=1] - E[Y|D=0] = ATT + E[Y(0)|D=1] - E
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.estimates import NAIVE, by_outcome, excludes_zero, find, is_supported
+from truelift.report.estimates import NAIVE, by_outcome, decimals, excludes_zero, find, is_supported
 from truelift.report.numbers import (
+    covariate_name,
     decimals_for,
     interval,
     level,
@@ -18,6 +20,9 @@ from truelift.report.numbers import (
     outcome_name,
     p_value,
 )
+
+# Of the naive difference: with a larger standard error, "hardly moves" would be a guess.
+PRECISE = 0.25
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,12 @@ class Reading:
 
 
 def _shown(e: Estimate) -> str:
-    places = decimals_for(e.standard_error)
+    places = decimals(e)
     return f"{number(e.estimate, places, signed=True)} ({_interval(e)})"
 
 
 def _interval(e: Estimate) -> str:
-    places = decimals_for(e.standard_error)
+    places = decimals(e)
     return f"{level(e.confidence)} interval {interval(e.ci_lower, e.ci_upper, places)}"
 
 
@@ -69,7 +74,7 @@ def headline(result: EffectsResult) -> str:
             f"No clear effect of the campaigns on {name}{among}: the estimated change per user "
             f"and campaign is {_shown(e)}, which includes zero."
         )
-    places = decimals_for(e.standard_error)
+    places = decimals(e)
     direction = "raised" if e.estimate > 0 else "lowered"
     lower, upper = sorted((abs(e.ci_lower), abs(e.ci_upper)))
     return (
@@ -87,7 +92,8 @@ def verdicts(result: EffectsResult) -> list[tuple[str, str]]:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    named = re.sub(r"\bx_\w+", lambda found: covariate_name(found.group()), text)
+    return named[:1].upper() + named[1:]
 
 
 def readings(result: EffectsResult) -> list[Reading]:
@@ -98,7 +104,8 @@ def readings(result: EffectsResult) -> list[Reading]:
         naive, att, ate = (find(result, estimand, outcome) for estimand in (NAIVE, "ATT", "ATE"))
         sentences = []
         if naive is not None:
-            bias = "" if att is None else f" {_selection(naive, att, name)}"
+            reliable = att is not None and is_supported(result, "ATT")
+            bias = f" {_selection(naive, att, name)}" if att is not None and reliable else ""
             sentences.append(
                 f"As they are, units with a campaign differ from those without by "
                 f"{_shown(naive)}.{bias}"
@@ -132,6 +139,8 @@ def _selection(naive: Estimate, att: Estimate, name: str) -> str:
     bias = naive.estimate - att.estimate
     larger = max(naive.standard_error, att.standard_error)
     if abs(bias) <= larger:
+        if larger > PRECISE * abs(naive.estimate):
+            return "How much of this is selection cannot be told: the adjusted change is too vague."
         return "Adjusting for earlier behaviour hardly moves this."
     kind = "higher" if bias > 0 else "lower"
     return (

@@ -67,6 +67,25 @@ def test_only_a_supported_estimand_becomes_the_headline(sound):
     assert [name for name, _ in verdicts(result)] == ["ATE", "ATT"]
 
 
+def test_an_unsupported_estimand_has_a_verdict_in_place_of_warnings(sound):
+    overlap = replace(sound.overlap, clipped_share=0.4, treated_clipped_share=0.02)
+    result = replace(sound, overlap=overlap)
+    assert [w[:4] for w in warnings(result)] == ["ATE:", "ATT:"]
+    doubted = replace(result, support={"ATE": "not supported by the data: x_age differs.",
+                                       "ATT": "supported: fine."})  # fmt: skip
+    assert [w[:4] for w in warnings(doubted)] == ["ATT:"]
+    assert verdicts(doubted)[0] == ("ATE", "Not supported by the data: age differs.")
+    hopeless = replace(doubted, support={"ATE": "not supported", "ATT": "not supported, too"})
+    assert caution(hopeless) is None
+
+
+def test_a_bound_near_zero_is_not_shown_as_zero(sound):
+    tight = replace(estimate("ATT", 10.79, 5.4), ci_lower=0.048, ci_upper=21.54)
+    assert "10.79 per user and campaign (95% interval 0.05 to 21.54)" in headline(
+        with_estimates(sound, tight)
+    )
+
+
 def test_one_verdict_on_everything_is_said_once(sound):
     same = dict.fromkeys(("ATE", "ATT"), sound.verdict)
     assert verdicts(replace(sound, support=same)) == [
@@ -91,6 +110,7 @@ def test_a_naive_difference_alone_is_not_called_an_effect(sound):
         (60.0, 15.0, "would have been higher anyway"),
         (5.0, 15.0, "would have been lower anyway"),
         (15.5, 15.0, "hardly moves this"),
+        (1.5, 1.0, "cannot be told"),
     ],
 )
 def test_the_selection_bias_is_the_naive_difference_minus_the_att(sound, naive, att, words):

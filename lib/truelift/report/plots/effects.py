@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.estimates import NAIVE, by_outcome, is_supported
+from truelift.report.estimates import NAIVE, by_outcome, decimals, is_supported
 from truelift.report.numbers import (
-    decimals_for,
     level,
     number,
     outcome_name,
@@ -75,7 +74,7 @@ def _forest_panel(
             mfc="white" if naive or doubtful else colour,
             mew=1.6,
         )
-        places = decimals_for(e.standard_error)
+        places = decimals(e)
         name = NAMES.get(e.estimand, (e.estimand, e.estimand))[width == "narrow"]
         labels.append(f"{name}\n(not supported by the data)" if doubtful else name)
         values.append(

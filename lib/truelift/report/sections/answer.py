@@ -5,11 +5,10 @@ from __future__ import annotations
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.cautions import ASSUMPTIONS, warnings
 from truelift.report.content import ReportContent
-from truelift.report.estimates import by_outcome, is_supported
+from truelift.report.estimates import by_outcome, decimals, is_supported
 from truelift.report.markup import Html, bullets, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
     count,
-    decimals_for,
     interval,
     level,
     number,
@@ -42,8 +41,7 @@ def answer(content: ReportContent) -> Html:
         figure_block(
             lambda width: effects_forest(result, width),
             "effects-forest",
-            "Dot: estimate. Line: interval, with standard errors clustered by user. Dashed line: "
-            "no effect. The naive difference (hollow square) compares the arms as they are.",
+            _legend(result),
             "Estimates with intervals. " + " ".join(_described(e) for e in _ordered(result)),
         ),
         *(_reading(reading) for reading in readings(result)),
@@ -71,12 +69,22 @@ def _verdict(result: EffectsResult) -> Html:
     return note("warning" if doubtful else "verdict", "Do the data support it?", *parts)
 
 
+def _legend(result: EffectsResult) -> str:
+    text = (
+        "Dot: estimate. Line: interval, with standard errors clustered by user. Upright dashed "
+        "line: no effect. The naive difference (square) compares the groups as they are."
+    )
+    if all(is_supported(result, e.estimand) for e in result.estimates):
+        return text
+    return f"{text} Hollow dot on a broken line: the data do not support this estimate."
+
+
 def _ordered(result: EffectsResult) -> list[Estimate]:
     return [e for group in by_outcome(result).values() for e in group]
 
 
 def _described(e: Estimate) -> str:
-    places = decimals_for(e.standard_error)
+    places = decimals(e)
     return (
         f"{e.estimand} on {outcome_name(e.outcome)}: {number(e.estimate, places)}, "
         f"{level(e.confidence)} interval {interval(e.ci_lower, e.ci_upper, places)}."
@@ -88,8 +96,8 @@ def _warnings(result: EffectsResult) -> Html:
     if not found:
         return note(
             "good",
-            "No warning from overlap, balance or sample size.",
-            element("p", "The automatic checks found nothing; the assumptions below remain."),
+            "No further warning from overlap, balance or sample size.",
+            element("p", "The automatic checks found nothing else; the assumptions below remain."),
         )
     title = plural(len(found), "warning")
     return note("warning", f"{title} to weigh before acting", bullets(found), id_="warnings")
@@ -98,7 +106,7 @@ def _warnings(result: EffectsResult) -> Html:
 def _estimates(result: EffectsResult) -> Html:
     rows = []
     for e in _ordered(result):
-        places = decimals_for(e.standard_error)
+        places = decimals(e)
         rows.append(
             (
                 outcome_name(e.outcome),

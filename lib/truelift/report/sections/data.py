@@ -39,7 +39,9 @@ def rows(content: ReportContent) -> Html:
             "rows-funnel",
             "Rows at each stage and, on a scale of their own, rows set aside. Nothing is dropped: "
             "rejected rows are kept in silver.quarantine with their reasons, and a row with two "
-            "reasons counts under both.",
+            "reasons counts under both."
+            if set_aside(clean)
+            else "Rows at each stage. No row was rejected or removed.",
             f"Rows: {described}. Set aside: {aside}.",
         ),
         missing("Cleaning", "The step clean has not run on this lake.")

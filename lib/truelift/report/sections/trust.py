@@ -142,7 +142,10 @@ def nuisance_name(key: str) -> str:
 def _nuisance(result: EffectsResult) -> list[Html]:
     if not result.nuisance:
         return []
-    rows = [(nuisance_name(k), significant(v)) for k, v in result.nuisance.items()]
+    rows = [
+        (nuisance_name(k), count(v) if v == round(v) else significant(v))
+        for k, v in result.nuisance.items()
+    ]
     parts = [
         element("h3", "Quality of the helper models"),
         element(
