@@ -4,9 +4,10 @@
 #
 #   ${XDG_CACHE_HOME:-~/.cache}/truelift/wheels/<python tag>-<tensorflow>-<platform>[-nccl]
 #
-# What the build needs beyond Horovod's own recipe: the include folders of two libraries inside
-# TensorFlow's, a header under the name that it had when Horovod 0.28.1 was made, two standard
-# headers that its sources forget and newer compilers no longer bring along, and CMake 3.
+# What the build needs beyond Horovod's own recipe: CMake 3; the include folders of two libraries
+# inside TensorFlow's; a header under the name that it had when Horovod 0.28.1 was made; and, for
+# GCC 13 and later, two standard headers that its sources forget and one 'const' less (the
+# assignment operator of flatbuffers' span writes to that member).
 #
 #   TRUELIFT_GPU=1   collectives between GPUs through NCCL (needs nvcc: PATH or CUDA_HOME)
 source "$(dirname "${BASH_SOURCE[0]}")/phases.sh"
@@ -59,9 +60,15 @@ build() {
         command -v nvcc >/dev/null || export HOROVOD_CUDA_HOME=${CUDA_HOME:-/usr/local/cuda}
     fi
     # pip's cache of built wheels knows nothing of TensorFlow's version, so it is not used.
-    "$python" -m pip wheel --no-cache-dir --use-pep517 --no-build-isolation --no-deps \
-        --no-binary horovod --disable-pip-version-check --require-hashes --requirement "$requirements/horovod.lock" \
-        --wheel-dir "$work/wheel"
+    local -a pip=("$python" -m pip --no-cache-dir --disable-pip-version-check)
+    local -a as_it_is=(--no-build-isolation --no-deps --use-pep517)
+    "${pip[@]}" download "${as_it_is[@]}" --no-binary horovod --require-hashes \
+        --requirement "$requirements/horovod.lock" --dest "$work"
+    tar -xzf "$work/horovod-$version.tar.gz" -C "$work"
+    sed -i 's/^  const size_type count_;/  size_type count_;/' \
+        "$work/horovod-$version/third_party/flatbuffers/include/flatbuffers/stl_emulation.h"
+    "${pip[@]}" wheel "${as_it_is[@]}" --no-index --wheel-dir "$work/wheel" \
+        "$work/horovod-$version"
     unset PYTHONPATH
     install "$work/wheel"
     # Not from the project's folder: what is tried is what was installed.
