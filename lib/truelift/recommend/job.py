@@ -109,6 +109,7 @@ def recommend(job: Job) -> StepReport:
 
     options = job.settings.recommend
     version, package = load_challenger(job)
+    job.run.log_tags({"truelift.model_version": version})
     _check_vocabulary(job, package)
     plan = job.plan("gold.sequences", [*COLUMNS, "bucket"])
     kernel = RecommendKernel(package.to_bytes(), options.per_user, options.seen_items)
@@ -168,7 +169,6 @@ def load_challenger(job: Job) -> tuple[str, ModelPackage]:
         raise TableError(
             f"The registry has no model {name} to recommend with ({error}). Run train_sequence."
         ) from error
-    job.run.log_tags({"truelift.model_version": version})
     return version, read_package(Path(folder))
 
 

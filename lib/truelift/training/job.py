@@ -199,8 +199,8 @@ def _register(job: Job, package: ModelPackage, trained: RankResult) -> Any:
         input_example=pyfunc.input_example(package.item_keys),
         requirements=pyfunc.requirements(),
         tags={
-            f"test.ndcg@{best.k}": f"{best.ndcg:.4f}",
-            f"test.hit_rate@{best.k}": f"{best.hit_rate:.4f}",
+            f"test.ndcg_at_{best.k}": f"{best.ndcg:.4f}",
+            f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}",
             "gold.sequences": str(job.inputs["gold.sequences"]),
             "gold.items": str(job.inputs["gold.items"]),
         },

@@ -21,7 +21,12 @@ from truelift.training.rank import RankJob, RankResult, failure, run
 from truelift.typed import from_plain, to_plain
 
 OnProgress = Callable[[Mapping[str, Any]], None]
-_HOROVODRUN = "from horovod.runner.launch import run_commandline; run_commandline()"
+# Horovod asks its TensorFlow extension whether it has Gloo, in a process of its own: seconds
+# for an answer that the ranks' own start gives anyway.
+_HOROVODRUN = (
+    "from horovod.runner import launch; launch.gloo_built = lambda verbose=False: True; "
+    "launch.run_commandline()"
+)
 _START_SECONDS = 120
 
 
@@ -201,8 +206,10 @@ def _last_lines(text: str, count: int = 15) -> str:
 def _launch_spark(
     job: RankJob, folder: Path, on_progress: OnProgress
 ) -> tuple[RankResult, dict[str, np.ndarray]]:
+    import horovod.runner.launch
     import horovod.spark
 
+    horovod.runner.launch.gloo_built = lambda verbose=False: True  # see _HOROVODRUN
     on_progress({"text": f"{job.sequence.processes} ranks in Spark tasks", "done": 0, "total": 0})
     env = {**os.environ, **_horovod_bounds()}
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.models.test_histories import histories
 
+from tests.unit.models.test_histories import histories
 from truelift.models.batches import LengthBuckets, batched, filler, pack
 from truelift.models.windows import query_window, step_counts, training_windows, window_bounds
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.models.test_histories import histories
 
+from tests.unit.models.test_histories import histories
 from truelift.errors import DataError
 from truelift.models.histories import ItemSets
 from truelift.recommend.metrics import mean_interval, rank_metrics, top_items
@@ -85,7 +85,7 @@ def worlds(draw):
     users = draw(st.integers(1, 5))
     # Few distinct values, so that ties are common.
     scores = [
-        [0.0] + draw(st.lists(st.integers(-2, 2), min_size=items, max_size=items))
+        [0.0, *draw(st.lists(st.integers(-2, 2), min_size=items, max_size=items))]
         for _ in range(users)
     ]
     relevant = [draw(st.sets(st.integers(1, items), min_size=1)) for _ in range(users)]

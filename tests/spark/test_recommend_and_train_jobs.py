@@ -1,0 +1,252 @@
+"""``train_sequence`` inside Spark tasks and ``recommend`` on its registered model."""
+
+from __future__ import annotations
+
+import mlflow
+import numpy as np
+import pytest
+
+from tests.distributed.conftest import FAST, ITEMS, cycle_world
+from truelift.config import load_settings
+from truelift.errors import DataError, TableError
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.lake.tables import table_spec
+from truelift.models.histories import COLUMNS, Histories
+from truelift.pipeline import pin_inputs, step_named
+from truelift.recommend.job import load_challenger, recommend
+from truelift.recommend.results import RecommendResult
+from truelift.recommend.scorer import Scorer
+from truelift.steps import StepRecord, StepStore
+from truelift.tracking import job_run
+from truelift.training.job import train_sequence
+from truelift.training.results import TrainingResult
+from truelift.typed import from_plain
+
+OPTIONS = {**FAST, "processes": 2, "launcher": "spark", "network_interfaces": "[lo]"}
+
+
+def item_rows() -> list[tuple]:
+    return [(f"item-{i:02d}", i, f"Item {i}", "all", 1, 1) for i in range(1, ITEMS + 1)]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recommend")
+    return load_settings(
+        "local",
+        "complete_journey",
+        (
+            f"tracking.uri=sqlite:///{place}/mlflow.db",
+            f"tracking.artifacts={place}/artifacts",
+            *(f"sequence.{key}={value}" for key, value in OPTIONS.items()),
+        ),
+        f"{place}/lake",
+    )
+
+
+@pytest.fixture(scope="module")
+def filled(spark, settings):
+    """A lake that holds the cycle world and its items."""
+    lake = Lake.open(settings, spark)
+    rows = [tuple(row.values()) for row in cycle_world().to_pylist()]
+    sequences = spark.createDataFrame(rows, table_spec("gold.sequences").schema())
+    lake.replace("gold.sequences", sequences, "world")
+    items = spark.createDataFrame(item_rows(), table_spec("gold.items").schema())
+    lake.replace("gold.items", items, "world")
+    return lake
+
+
+@pytest.fixture(scope="module")
+def run_job(settings, filled, tmp_path_factory):
+    """``run_job(name, function, **settings)``: a real job under a real MLflow run."""
+    store = StepStore(filled.root)
+
+    def run(name, function, using=settings):
+        inputs = pin_inputs(step_named(name), filled)
+        with job_run(using, name, {}) as tracked:
+            job = Job(
+                name, using, filled, inputs, f"fingerprint-{using.recommend}", tracked,
+                tmp_path_factory.mktemp(name), store=store,
+            )  # fmt: skip
+            report = function(job)
+        store.write(
+            StepRecord(
+                name, job.fingerprint, inputs, job.outputs, report.rows_in, report.rows_out, 1.0,
+                report.headline, job.results, tracked.run_id, "test", "now",
+            )
+        )  # fmt: skip
+        return job, report
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(run_job):
+    return run_job("train_sequence", train_sequence)
+
+
+@pytest.fixture(scope="module")
+def result(trained):
+    return from_plain(TrainingResult, trained[0].results["TrainingResult"])
+
+
+def with_recommend(settings, **options):
+    from dataclasses import replace
+
+    return replace(settings, recommend=replace(settings.recommend, **options))
+
+
+def test_without_a_registered_model_the_message_names_the_job_to_run(run_job):
+    with pytest.raises(TableError, match="Run train_sequence"):
+        run_job("recommend", recommend)
+
+
+def test_ranks_in_spark_tasks_train_together(result):
+    assert result.processes == 2
+    assert result.test[0].ndcg > 2 * max(m.ndcg for m in result.test[1:])
+
+
+def test_the_split_and_the_counts_are_in_the_result(result):
+    assert result.split["test_start"] == "1970-02-06T00:00:00Z"
+    assert result.train_sequences == 61 * 2
+    assert result.parameters > 0
+
+
+def test_the_run_holds_metrics_an_epoch_and_the_learning_curve(trained, result):
+    client = mlflow.MlflowClient()
+    run = trained[0].run.run_id
+    history = client.get_metric_history(run, "validation_ndcg")
+    assert [m.step for m in history] == [e.epoch for e in result.epochs]
+    assert [a.path for a in client.list_artifacts(run, "figures")] == ["figures/learning_curve.png"]
+    assert client.get_run(run).data.metrics["test.ndcg.gru"] == pytest.approx(result.test[0].ndcg)
+
+
+def test_the_model_is_registered_as_challenger_with_signature_and_example(settings, result):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias(settings.tracking.model_name, "challenger")
+    assert str(version.version) == result.model_version
+    model = mlflow.models.get_model_info(result.model_uri)
+    assert model.signature.inputs.input_names() == ["items", "sessions"]
+    assert model.signature.outputs.input_names() == ["items", "scores"]
+    assert model.saved_input_example_info is not None
+
+
+def histories_of(lake) -> Histories:
+    rows = lake.read("gold.sequences").select(*COLUMNS).toArrow().sort_by("user_key")
+    return Histories.from_arrow(rows)
+
+
+def test_the_reloaded_model_gives_the_same_items_as_the_trained_one(trained, result, filled):
+    import pandas as pd
+
+    job, _ = trained
+    _, package = load_challenger(job)
+    histories = histories_of(filled)
+    top, scores = Scorer.from_package(package).top(histories, 10, "keep")
+    keys = np.array(("", *package.item_keys), dtype=object)
+
+    served = mlflow.pyfunc.load_model(result.model_uri)
+    parts = np.split(np.arange(len(histories.items)), histories.offsets[1:-1])
+    table = pd.DataFrame(
+        {
+            "items": [keys[histories.items[p]].tolist() for p in parts],
+            "sessions": [histories.sessions[p].tolist() for p in parts],
+        }
+    )
+    answer = served.predict(table)
+    assert answer["items"].tolist() == keys[top].tolist()
+    np.testing.assert_allclose(np.array(answer["scores"].tolist()), scores, rtol=1e-5)
+
+
+def test_unknown_items_and_missing_sessions_are_allowed(result):
+    import pandas as pd
+
+    served = mlflow.pyfunc.load_model(result.model_uri)
+    known = served.predict(pd.DataFrame({"items": [["item-05"]]}))
+    mixed = served.predict(pd.DataFrame({"items": [["never seen", "item-05"]]}))
+    assert mixed["items"].tolist() == known["items"].tolist()
+    assert known["items"][0][0] == "item-06"
+    nothing = served.predict(pd.DataFrame({"items": [[]]}), params={"count": 3})
+    assert len(nothing["items"][0]) == 3
+
+
+@pytest.fixture(scope="module")
+def recommended(run_job, trained):
+    return run_job("recommend", recommend)
+
+
+def rows_of(lake, version=None):
+    frame = lake.read("gold.recommendations", version)
+    return sorted(
+        (r.user_key, r.rank, r.item_key, r.score, r.reason, r.bucket) for r in frame.collect()
+    )
+
+
+def test_every_user_gets_ten_ranked_items(recommended, filled):
+    rows = rows_of(filled)
+    assert len(rows) == 61 * 10
+    assert [r[1] for r in rows[:10]] == list(range(1, 11))
+    assert [r[3] for r in rows[:10]] == sorted((r[3] for r in rows[:10]), reverse=True)
+    assert recommended[1].rows_out == 610
+
+
+def test_the_first_item_is_mostly_the_next_of_the_cycle(recommended, filled):
+    latest = {row.user_key: row.item_index[-1] for row in filled.read("gold.sequences").collect()}
+    first = {r[0]: r[2] for r in rows_of(filled) if r[1] == 1}
+    right = sum(first[u] == f"item-{latest[u] % ITEMS + 1:02d}" for u in latest)
+    assert right > 45
+
+
+def test_reasons_say_what_the_history_says(recommended, filled):
+    for user, _, item, _, reason, _ in rows_of(filled):
+        start = filled_items(filled)[user]
+        seen = item in start
+        assert reason == (
+            "in 1 of the user's 40 sessions: sequence model"
+            if seen
+            else "new to the user: sequence model on 40 sessions"
+        )
+
+
+def filled_items(lake, cache={}):  # noqa: B006
+    if not cache:
+        for row in lake.read("gold.sequences").collect():
+            cache[row.user_key] = {f"item-{i:02d}" for i in row.item_index}
+    return cache
+
+
+def test_examples_carry_names(recommended):
+    result = from_plain(RecommendResult, recommended[0].results["RecommendResult"])
+    assert len(result.examples) == 5
+    assert all(n.startswith("Item ") for e in result.examples for n in (*e.recent, *e.recommended))
+    assert all(len(e.recommended) == 10 and len(e.recent) == 5 for e in result.examples)
+
+
+def test_seen_items_are_dropped_when_the_setting_says_so(run_job, recommended, settings, filled):
+    before = rows_of(filled)
+    run_job("recommend", recommend, with_recommend(settings, seen_items="drop"))
+    items = filled_items(filled)
+    rows = rows_of(filled)
+    assert rows != before
+    assert len(rows) == 610
+    assert not any(r[2] in items[r[0]] for r in rows)
+
+
+def test_a_second_run_gives_the_same_rows(run_job, recommended, filled, settings):
+    run_job("recommend", recommend)
+    first = rows_of(filled)
+    run_job("recommend", recommend, with_recommend(settings, per_user=3))
+    assert len(rows_of(filled)) == 61 * 3
+    run_job("recommend", recommend)
+    assert rows_of(filled) == first
+
+
+def test_items_that_changed_since_training_are_refused(run_job, recommended, filled, spark):
+    frame = filled.read("gold.items")
+    other = frame.selectExpr(
+        "concat(item_key, 'x') item_key", "item_index", "name", "category", "events", "users"
+    )
+    filled.replace("gold.items", other, "changed")
+    with pytest.raises(DataError, match="run train_sequence again"):
+        run_job("recommend", recommend)
