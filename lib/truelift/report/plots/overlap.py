@@ -136,5 +136,14 @@ def _love_marks(axes: Axes, shown: tuple[CovariateBalance, ...]) -> None:
             across, rows = zip(*points, strict=True)
             face = "white" if name == "before" else colour
             axes.plot(
-                across, rows, marker, color=colour, mfc=face, mew=1.5, markersize=5.5, label=name
+                across,
+                rows,
+                marker,
+                color=colour,
+                mfc=face,
+                mew=1.5,
+                markersize=5.5,
+                label=name,
+                clip_on=False,
+                zorder=3,
             )

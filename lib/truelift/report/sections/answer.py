@@ -61,12 +61,15 @@ def _reading(reading: Reading) -> Html:
 
 
 def _verdict(result: EffectsResult) -> Html:
-    doubtful = not all(is_supported(result, e.estimand) for e in result.estimates)
     parts = [
         element("p", element("strong", f"{name}: ") if name else None, text)
         for name, text in verdicts(result)
     ]
-    return note("warning" if doubtful else "verdict", "Do the data support it?", *parts)
+    return note("warning" if _doubtful(result) else "verdict", "Do the data support it?", *parts)
+
+
+def _doubtful(result: EffectsResult) -> bool:
+    return not all(is_supported(result, e.estimand) for e in result.estimates)
 
 
 def _legend(result: EffectsResult) -> str:
@@ -74,7 +77,7 @@ def _legend(result: EffectsResult) -> str:
         "Dot: estimate. Line: interval, with standard errors clustered by user. Upright dashed "
         "line: no effect. The naive difference (square) compares the groups as they are."
     )
-    if all(is_supported(result, e.estimand) for e in result.estimates):
+    if not _doubtful(result):
         return text
     return f"{text} Hollow dot on a broken line: the data do not support this estimate."
 
@@ -91,13 +94,15 @@ def _described(e: Estimate) -> str:
     )
 
 
-def _warnings(result: EffectsResult) -> Html:
+def _warnings(result: EffectsResult) -> Html | None:
     found = warnings(result)
+    if not found and _doubtful(result):
+        return None  # the verdict says what is wrong
     if not found:
         return note(
             "good",
-            "No further warning from overlap, balance or sample size.",
-            element("p", "The automatic checks found nothing else; the assumptions below remain."),
+            "No warning from overlap, balance or sample size.",
+            element("p", "The automatic checks found nothing; the assumptions below remain."),
         )
     title = plural(len(found), "warning")
     return note("warning", f"{title} to weigh before acting", bullets(found), id_="warnings")
