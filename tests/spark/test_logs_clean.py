@@ -10,9 +10,10 @@ import pytest
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
-from truelift.logs.clean import clean
+from truelift.logs.clean import clean, judge
 from truelift.logs.ingest import ingest
 from truelift.logs.results import CleanResult
+from truelift.logs.rules import RuleContext
 from truelift.typed import from_plain
 
 DIRTY = [
@@ -131,7 +132,7 @@ def test_earliest_of_a_repeated_event_id_is_kept_and_missing_ids_are_not_equal(c
         "a,r,never,e2",
         "a,r,2024-01-01 10:00:00,e2",  # its namesake was rejected
     ]
-    lake, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
+    _, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
     kept = rows_of(lake.read("silver.events"), "user_key", "item_id")
     assert kept == [("a", "p"), ("a", "q"), ("a", "r"), ("a", "y"), ("b", "x")]
     assert (result.silver, result.duplicates, result.reasons["unreadable_time"]) == (5, 3, 1)
@@ -149,7 +150,7 @@ def test_null_and_text_in_neighbouring_columns_are_no_duplicates(cleaned):
         '{"u": "a", "i": "x", "t": "2024-01-01", "m": "1"}',
         '{"u": "a", "i": "x", "t": "2024-01-01", "n": "1"}',
     ]
-    lake, result = cleaned(lines, header='{"u": "a", "i": "x", "t": "2024-01-02"}', format="jsonl",
+    _, result = cleaned(lines, header='{"u": "a", "i": "x", "t": "2024-01-02"}', format="jsonl",
                            mapping={"user": "u", "item": "i", "time": "t"})  # fmt: skip
     assert (result.silver, result.duplicates) == (3, 0)
 
@@ -167,6 +168,14 @@ def test_three_layouts_of_the_same_rows_give_the_same_silver(cleaned):
         found.append(rows_of(lake.read("silver.events"), *content))
         assert (result.silver, result.duplicates) == (200, 10)
     assert found[0] == found[1] == found[2]
+
+
+def test_cleaning_shuffles_the_rows_once(cleaned, capsys):
+    lake, _ = cleaned(["a,x,2024-01-01,1,1"])
+    settings = lake._settings
+    context = RuleContext(settings.clean, datetime.datetime.now(datetime.timezone.utc))
+    judge(lake.read("bronze.events"), settings, context).explain()
+    assert capsys.readouterr().out.count("Exchange") == 1
 
 
 def test_silver_files_are_sorted_by_user_and_time(cleaned):
@@ -284,9 +293,7 @@ def test_counts_that_do_not_add_up_fail_the_job_before_anything_is_published(
     from truelift.logs import clean as module
 
     real = module.judge
-    monkeypatch.setattr(
-        module, "judge", lambda *a: real(*a).filter("user_key = 'a'")
-    )
+    monkeypatch.setattr(module, "judge", lambda *a: real(*a).filter("user_key = 'a'"))
     with pytest.raises(InvariantError, match=r"bronze\.events has 2 rows, and 1 valid"):
         clean(make_job("clean", lake._settings, lake, fingerprint="other"))
     assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions
