@@ -3,8 +3,10 @@
     python benchmarks/effects_memory.py [--rows 200000] [--factor 10] [--covariates 20]
 
 Each run is the real step (`estimate_effects`: passes, `gold.scores`, `gold.effects`) in a
-process of its own. Its Python driver, the JVM (in local mode driver and executors in one) and
-each Python worker are watched apart, every 50 ms. The last line is one JSON object.
+process of its own, on Spark's local-cluster, so that the driver's JVM and the executor's are
+two processes. They, the Python driver and each Python worker are watched apart, every 50 ms.
+A JVM takes what its heap allows before it collects garbage: each may use 1 GiB of heap at
+either size. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-PARTS = ("driver_python", "jvm", "largest_worker", "all_workers")
+PARTS = ("driver_python", "driver_jvm", "executor_jvm", "largest_worker", "all_workers")
 
 
 def main() -> None:
@@ -28,6 +31,9 @@ def main() -> None:
     parser.add_argument("--factor", type=int, default=10)
     parser.add_argument("--covariates", type=int, default=20)
     parser.add_argument("--buckets", type=int, default=40)
+    parser.add_argument(
+        "--master", default="local-cluster[1,2,1024]", help="Spark master (default: %(default)s)"
+    )
     parser.add_argument("--out", default="benchmarks/results/effects_memory.json")
     parser.add_argument("--write", help=argparse.SUPPRESS)
     parser.add_argument("--step", help=argparse.SUPPRESS)
@@ -38,8 +44,9 @@ def main() -> None:
         write_panel(options.write, options.rows, options.covariates, options.buckets)
         return
     if options.step:
-        run_step_at(options.step, options.buckets)
+        run_step_at(options.step, options.buckets, options.master)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends too
     figures = {}
     for name, rows in (("1x", options.rows), (f"{options.factor}x", options.rows * options.factor)):
         figures[name] = measure(rows, options)
@@ -48,7 +55,11 @@ def main() -> None:
     result = {
         "benchmark": "effects_memory",
         "figures": figures,
-        "ratios": {part: round(many[f"{part}_mib"] / one[f"{part}_mib"], 3) for part in PARTS},
+        "ratios": {
+            part: round(many[f"{part}_mib"] / one[f"{part}_mib"], 3)
+            for part in PARTS
+            if one[f"{part}_mib"]
+        },
     }
     out = Path(options.out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,23 +78,29 @@ def measure(rows: int, options: argparse.Namespace) -> dict[str, float]:
     """Write a table, run the step on it in a process, and watch that process's tree."""
     place = tempfile.mkdtemp(prefix="truelift-memory-")
     itself = [sys.executable, __file__, "--covariates", str(options.covariates)]
-    itself += ["--buckets", str(options.buckets), "--rows", str(rows)]
+    itself += ["--buckets", str(options.buckets), "--rows", str(rows), "--master", options.master]
     try:
         subprocess.run([*itself, "--write", f"{place}/lake/gold/panel"], check=True)
         began = time.monotonic()
-        child = subprocess.Popen([*itself, "--step", place], stdout=subprocess.PIPE, text=True)
-        peaks = watch(child)
+        with open(f"{place}/log", "w") as log:
+            command = [*itself, "--step", place]
+            child = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            try:
+                peaks = watch(child)
+            finally:
+                if child.poll() is None:
+                    os.killpg(child.pid, signal.SIGKILL)
         seconds = time.monotonic() - began
-        output = child.stdout.read() if child.stdout else ""
+        output = Path(f"{place}/log").read_text()
         if child.returncode:
             raise SystemExit(f"The step failed with exit code {child.returncode}:\n{output}")
-        step = json.loads(output.strip().splitlines()[-1])
+        step = json.loads(next(t for t in output.splitlines() if t.startswith('{"step_seconds"')))
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return {"rows": rows, "seconds": round(seconds, 2), **peaks, **step}
 
 
-def watch(child: subprocess.Popen[str]) -> dict[str, float]:
+def watch(child: subprocess.Popen[bytes]) -> dict[str, float]:
     """Peak resident memory by part of the process tree, in MiB."""
     peaks = dict.fromkeys(PARTS, 0.0)
     while child.poll() is None:
@@ -93,7 +110,7 @@ def watch(child: subprocess.Popen[str]) -> dict[str, float]:
             if pid == child.pid:
                 now["driver_python"] = size
             elif name == "java":
-                now["jvm"] += size
+                now["executor_jvm" if is_executor(pid) else "driver_jvm"] += size
             elif name.startswith("python"):  # a JVM about to exec has a thread's name: not ours
                 now["all_workers"] += size
                 now["largest_worker"] = max(now["largest_worker"], size)
@@ -122,6 +139,13 @@ def descendants(root: int) -> dict[int, str]:
     return tree
 
 
+def is_executor(pid: int) -> bool:
+    try:
+        return b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def resident_mib(pid: int) -> float:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 2**20
@@ -129,7 +153,7 @@ def resident_mib(pid: int) -> float:
         return 0.0
 
 
-def run_step_at(place: str, buckets: int) -> None:
+def run_step_at(place: str, buckets: int, master: str) -> None:
     """The effect step on the lake at ``place``; prints its figures as JSON."""
     from truelift.pipeline import run_step
     from truelift.settings import Settings, SparkOptions, TrackingOptions
@@ -139,7 +163,7 @@ def run_step_at(place: str, buckets: int) -> None:
         lake=f"{place}/lake",
         buckets=buckets,
         tracking=TrackingOptions(uri=f"sqlite:///{place}/mlflow.db", artifacts=f"{place}/runs"),
-        spark=SparkOptions(master="local[2]", driver_memory="1g"),
+        spark=SparkOptions(master=master, driver_memory="1g"),
     )
     outcome = run_step("estimate_effects", settings)
     result = outcome.record.results["EffectsResult"]

@@ -81,9 +81,7 @@ def make_start(rows: pa.Table, columns: PanelColumns, ridge: float) -> Start:
     """
     rows = rows.sort_by("order").combine_chunks()
     batches = rows.select(columns.numeric()).to_batches()
-    values = np.array(
-        [np.concatenate([number_column(b, n) for b in batches] or [[]]) for n in columns.numeric()]
-    )
+    values = np.array([_column(batches, name) for name in columns.numeric()])
     treatment_values = tuple(np.unique(values[-1])[:5].tolist())
     values = values[:, np.isfinite(values).all(axis=0)]
     p = len(columns.covariates)
@@ -99,6 +97,10 @@ def make_start(rows: pa.Table, columns: PanelColumns, ridge: float) -> Start:
         penalty = np.concatenate([[0.0], np.full(p, ridge)])
         coefficients = fit_start(block, treated, penalty, usable)
     return Start(covariates, outcomes, coefficients, treatment_values)
+
+
+def _column(batches: list[pa.RecordBatch], name: str) -> np.ndarray:
+    return np.concatenate([np.zeros(0), *(number_column(batch, name) for batch in batches)])
 
 
 def _scale(names: tuple[str, ...], values: np.ndarray) -> Scale:
