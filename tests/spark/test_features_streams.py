@@ -94,11 +94,14 @@ def test_the_most_frequent_level_is_the_reference_and_single_levels_need_no_colu
         ("c", {"age": "young", "plan": "free", "city": "x"}),
     ]
     frame = spark.createDataFrame(rows, "user_key string, attributes map<string,string>")
-    found = {each.name: (each.levels, each.has_missing) for each in attribute_levels(frame)}
+    found = {
+        each.name: (each.levels, each.has_missing)
+        for each in attribute_levels(frame, frame.count())
+    }
     assert found == {"age": (("young",), False), "city": ((), True)}
 
 
 def test_an_attribute_with_too_many_levels_is_no_group(spark):
     rows = [(str(n), {"name": f"n{n}", "age": str(n % 2)}) for n in range(40)]
     frame = spark.createDataFrame(rows, "user_key string, attributes map<string,string>")
-    assert [each.name for each in attribute_levels(frame)] == ["age"]
+    assert [each.name for each in attribute_levels(frame, frame.count())] == ["age"]

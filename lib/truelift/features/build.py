@@ -7,6 +7,7 @@ Spark.
 
 from __future__ import annotations
 
+from truelift.errors import ConfigError
 from truelift.features.catalogue import ITEM_ID, LookupSource
 from truelift.features.exposures import ExposureRows, exposure_rows
 from truelift.features.items import item_columns, item_table, lookup_of, spark_schema
@@ -114,7 +115,10 @@ def _catalogue(job: Job) -> tuple[LookupSource | None, bool]:
     if not job.has("bronze.items"):
         # Without an item stream only the item id itself can be the level.
         if job.settings.features.item_level != ITEM_ID:
-            item_columns(job.settings, (ITEM_ID,))
+            raise ConfigError(
+                f"features.item_level: found {job.settings.features.item_level!r}, but the data "
+                "set has no item stream (bronze.items). Add source.items, or use 'item_id'."
+            )
         return None, False
     available = tuple(job.plan("bronze.items").columns)
     columns = item_columns(job.settings, available)

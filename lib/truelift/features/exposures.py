@@ -62,8 +62,8 @@ def exposure_rows(
         settings, "exposures", exposures.columns, ("user", "campaign", "start", "end")
     )
     kind = mapped_columns(settings, "exposures").get("campaign_type", "campaign_type")
-    start = instant_column(F.col(names["start"]), settings.source)
-    end = instant_column(F.col(names["end"]), settings.source)
+    start = instant_column(F.col(f"`{names['start']}`"), settings.source)
+    end = instant_column(F.col(f"`{names['end']}`"), settings.source)
     rows = exposures.select(
         _filled(names["user"]).alias("user_key"),
         _filled(names["campaign"]).alias("campaign"),
@@ -102,7 +102,7 @@ def _responses(responses: DataFrame, settings: Settings) -> DataFrame:
     from pyspark.sql import functions as F
 
     names = required_columns(settings, "responses", responses.columns, ("user", "campaign", "time"))
-    instant = instant_column(F.col(names["time"]), settings.source)
+    instant = instant_column(F.col(f"`{names['time']}`"), settings.source)
     return (
         responses.select(
             _filled(names["user"]).alias("user_key"),

@@ -67,7 +67,7 @@ def plan_panel(
     """
     options = settings.panel
     campaigns = campaign_windows(exposures)
-    first, last = _data_range(profiles)
+    first, last, users = _data_range(profiles)
     data_start, data_end = day_bounds(first, last, settings.source.time_zone)
     eligible, excluded = select_campaigns(
         campaigns, data_start, data_end, options.lookback_days, options.require_complete_window
@@ -94,7 +94,7 @@ def plan_panel(
         options.lookback_days,
         options.min_history_days,
         categories,
-        attribute_levels(profiles),
+        attribute_levels(profiles, users),
     )
     return PanelPlan(design, excluded)
 
@@ -126,16 +126,18 @@ def campaign_windows(exposures: DataFrame) -> tuple[Campaign, ...]:
     return tuple(sorted(Campaign(row["start"], row["campaign"], row["end"]) for row in rows))
 
 
-def _data_range(profiles: DataFrame) -> tuple[int, int]:
+def _data_range(profiles: DataFrame) -> tuple[int, int, int]:
+    """First event, last event, number of users."""
     from pyspark.sql import functions as F
 
     row = profiles.agg(
         F.min(F.unix_micros("first_time")).alias("first"),
         F.max(F.unix_micros("last_time")).alias("last"),
+        F.count(F.lit(1)).alias("users"),
     ).collect()[0]
     if row["first"] is None:
         raise DataError("silver.events has no rows, so there is nothing to build features from.")
-    return int(row["first"]), int(row["last"])
+    return int(row["first"]), int(row["last"]), int(row["users"])
 
 
 def _arm_counts(
@@ -158,19 +160,15 @@ def _arm_counts(
         )
     )
     known = profiles.select("user_key", F.unix_micros("first_time").alias("first"))
-    units = known.join(latest, F.col("first") <= F.col("latest"))
-    eligible = units.groupBy("campaign").count().collect()
-    treated = (
-        units.join(exposures.select("user_key", "campaign"), ["user_key", "campaign"], "left_semi")
+    received = exposures.select("user_key", "campaign", F.lit(1).alias("received"))
+    counts = (
+        known.join(latest, F.col("first") <= F.col("latest"))
+        .join(received, ["user_key", "campaign"], "left")
         .groupBy("campaign")
-        .count()
+        .agg(F.count(F.lit(1)).alias("eligible"), F.count("received").alias("treated"))
         .collect()
     )
-    of_treated = {row["campaign"]: row["count"] for row in treated}
-    return {
-        row["campaign"]: ArmCounts(row["count"], of_treated.get(row["campaign"], 0))
-        for row in eligible
-    }
+    return {row["campaign"]: ArmCounts(row["eligible"], row["treated"]) for row in counts}
 
 
 def _top_categories(

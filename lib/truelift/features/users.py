@@ -83,16 +83,24 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
     )
 
 
-def attribute_levels(profiles: DataFrame) -> tuple[AttributeLevels, ...]:
+def attribute_levels(profiles: DataFrame, users: int) -> tuple[AttributeLevels, ...]:
     """The attributes that can be groups, with the levels that get a column.
 
+    Parameters
+    ----------
+    profiles : DataFrame
+        Rows of ``gold.users``.
+    users : int
+        How many there are.
+
+    Notes
+    -----
     The most frequent level is the reference (of equally frequent ones the first by name).
     Attributes with one level and nothing missing, or more than ``MAX_LEVELS`` levels, are left
     out.
     """
     from pyspark.sql import functions as F
 
-    users = profiles.count()
     pairs = profiles.select(F.explode("attributes").alias("name", "level"))
     sizes = pairs.groupBy("name").agg(F.countDistinct("level").alias("levels")).collect()
     grouped = [row["name"] for row in sizes if row["levels"] <= MAX_LEVELS]

@@ -184,7 +184,7 @@ def _with_dirt(
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """The clean rows as text, with repeated and damaged ones among them, shuffled."""
     rows = [{**row, "at": f"{row['at'].isoformat(timespec='microseconds')}Z"} for row in clean]
-    damage = {
+    damage: dict[str, dict[str, Any]] = {
         "no_user": {"visitor": ""},
         "unreadable_time": {"at": "yesterday"},
         "negative_quantity": {"qty": -1},
