@@ -132,7 +132,7 @@ def test_earliest_of_a_repeated_event_id_is_kept_and_missing_ids_are_not_equal(c
         "a,r,never,e2",
         "a,r,2024-01-01 10:00:00,e2",  # its namesake was rejected
     ]
-    _, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
+    lake, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
     kept = rows_of(lake.read("silver.events"), "user_key", "item_id")
     assert kept == [("a", "p"), ("a", "q"), ("a", "r"), ("a", "y"), ("b", "x")]
     assert (result.silver, result.duplicates, result.reasons["unreadable_time"]) == (5, 3, 1)
