@@ -147,8 +147,8 @@ class SequenceOptions:
     model: str = "gru"
     processes: int = 2
     launcher: str = "local"
-    epochs: int = 6
-    batch_size: int = 32
+    epochs: int = 5
+    batch_size: int = 4
     max_length: int = 100
     units: int = 64
     layers: int = 1

@@ -41,6 +41,15 @@ def test_the_model_learns_what_counting_cannot(two):
         assert of(result, name).ndcg < 0.3
 
 
+def test_the_gain_over_each_baseline_comes_with_an_interval(two):
+    result = two[0]
+    assert list(result.gains) == [m.model for m in result.test[1:]]
+    for baseline in result.test[1:]:
+        mean, lower, upper = result.gains[baseline.model]
+        assert mean == pytest.approx(result.test[0].ndcg - baseline.ndcg)
+        assert 0 < lower < mean < upper
+
+
 def test_every_user_is_evaluated_once(two):
     assert {m.users for m in two[0].test} == {61}
 

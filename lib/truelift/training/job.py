@@ -147,10 +147,13 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
             step=record.epoch,
         )
     for metrics in trained.test:
-        name = metrics.model.lower().replace(" ", "_").replace("(", "").replace(")", "")
+        name = _flat(metrics.model)
         job.log_metrics(
             {f"test.ndcg.{name}": metrics.ndcg, f"test.hit_rate.{name}": metrics.hit_rate}
         )
+    for model, (mean, lower, upper) in trained.gains.items():
+        name = f"test.ndcg_gain.{_flat(model)}"
+        job.log_metrics({name: mean, f"{name}.ci_lower": lower, f"{name}.ci_upper": upper})
     job.log_metrics(
         {
             "parameters": trained.parameters,
@@ -162,6 +165,11 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
         }
     )
     job.log_figure("learning_curve.png", learning_curve(trained))
+
+
+def _flat(model: str) -> str:
+    """A model's name as part of a metric's name."""
+    return model.lower().replace(" ", "_").replace("(", "").replace(")", "")
 
 
 def learning_curve(trained: RankResult) -> Any:

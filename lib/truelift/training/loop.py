@@ -17,7 +17,9 @@ class Trainer:
     """A model, its optimizer, and the compiled step.
 
     The loss of a position is the cross-entropy between the softmax over all items and the
-    next session's items with equal weight, so that each session counts once whatever its size.
+    next session's items with equal shares, weighted by the square root of their number. Weight
+    one wastes what large sessions tell; weight by number lets them drown the others. On the
+    validation window of Complete Journey the root was the best of the three.
     """
 
     model: Any
@@ -35,7 +37,7 @@ class Trainer:
         Returns
         -------
         loss, weight : float
-            Sum of the own batch's losses and number of its targets.
+            Weighted sum of the own batch's losses, and the sum of its weights.
         """
         loss, weight = self._step(
             tf.constant(batch.rows),
@@ -52,7 +54,7 @@ class Trainer:
         sessions = tf.ensure_shape(sessions, [None, None, self.items + 1])
         targets = sessions[:, 1:]
         size = tf.reduce_sum(targets, axis=-1)
-        weight = tf.cast(size > 0, tf.float32)
+        weight = tf.sqrt(size)
         labels = targets / tf.maximum(size, 1.0)[..., None]
         with tf.GradientTape() as tape:
             scores = self.model(sessions[:, :-1], training=True)

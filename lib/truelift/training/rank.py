@@ -55,7 +55,12 @@ class RankJob:
 
 @dataclass(frozen=True)
 class RankResult:
-    """What rank 0 reports; the others agree with it or the run fails."""
+    """What rank 0 reports; the others agree with it or the run fails.
+
+    ``gains`` holds, for each baseline, the mean difference in NDCG (model less baseline, user
+    by user) with its 95% interval: the models meet the same users, so it is far narrower than
+    the intervals of the two means suggest.
+    """
 
     epochs: tuple[EpochRecord, ...]
     test: tuple[RankingMetrics, ...]
@@ -65,6 +70,7 @@ class RankResult:
     steps_per_epoch: int
     recent_days: int
     processes: int
+    gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 

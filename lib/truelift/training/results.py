@@ -18,7 +18,8 @@ class EpochRecord:
     epoch : int
         Counted from 1.
     train_loss, validation_loss : float
-        Mean cross-entropy a predicted event, in nats.
+        Cross-entropy of a session's items, in nats: the training mean weighs sessions by the
+        root of their size, the validation mean weighs users equally.
     validation_ndcg : float
         Full-ranking NDCG on the validation window.
     seconds : float

@@ -80,7 +80,9 @@ def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]
     model = entry.build(entry.options(job.items, options))
     model.start_from_popularity(popularity[split.validation_start][ALL_TIME])
     variables = model.trainable_variables
-    schedule = WarmupCosine(options.learning_rate, options.warmup_steps, steps * options.epochs)
+    total = steps * options.epochs
+    # A sample may have fewer steps than the warm-up: it gets a tenth of what there is.
+    schedule = WarmupCosine(options.learning_rate, min(options.warmup_steps, total // 10), total)
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(variables)
     broadcast([*variables, *optimizer.variables])
@@ -111,8 +113,9 @@ def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]
     trained = time.perf_counter()
     assign_weights(model, best.weights)
     report(always=True, text="evaluating on the test window")
-    names = {options.model.upper(): ranker, **rankers(popularity[split.test_start], recent_days)}
-    tested = _evaluate(feed, split.test, names, options.top_k)
+    first = options.model.upper()
+    baselines = rankers(popularity[split.test_start], recent_days)
+    tested = _evaluate(feed, split.test, {first: ranker, **baselines}, options.top_k)
     result = RankResult(
         epochs=tuple(epochs),
         test=tuple(_ranking_metrics(n, p, options.top_k) for n, p in tested.items()),
@@ -122,6 +125,7 @@ def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]
         steps_per_epoch=steps,
         recent_days=recent_days,
         processes=hvd.size(),
+        gains={n: mean_interval(tested[first].ndcg - tested[n].ndcg) for n in baselines},
         seconds={
             "prepare": prepared - started,
             "train": trained - prepared,
