@@ -133,7 +133,7 @@ def test_other_streams_have_tables_of_their_own_and_items_are_not_sampled(tmp_pa
         (None, r"no file matches"),
         ("", r"a\.csv.* is empty"),
         ("user,i,t,q,v\na,b,c,1,2\n", r"source\.mapping\.user names the column 'u'"),
-        ("u,i,t,q,v\n", r"has a header and no rows"),
+        ("u,i,t,q,v\n", r"has columns and no rows"),
     ],
     ids=["no file", "empty file", "missing column", "header only"],
 )

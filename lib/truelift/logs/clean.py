@@ -264,6 +264,10 @@ def _check_columns(bronze: DataFrame, settings: Settings) -> None:
 
 
 def _check_balance(balance: Balance, bronze_rows: int) -> None:
+    if not bronze_rows:
+        raise DataError(
+            "bronze.events has no rows. Is the sample too small to hold a user (sample=...)?"
+        )
     if balance.bronze != bronze_rows:
         raise InvariantError(
             f"bronze.events has {bronze_rows} rows, and {balance.silver} valid + "

@@ -129,10 +129,6 @@ def ingest(job: Job) -> StepReport:
         counts[stream] = _ingest_stream(job, stream, plans[stream])
         totals[stream] = counts[stream].known + counts[stream].written
     events = counts["events"]
-    if events.read == 0 and events.known == 0:
-        raise SourceError(
-            f"source.path: {settings.source.path!r} has a header and no rows. Expected events."
-        )
     result = IngestResult(
         files=sum(c.files for c in counts.values()),
         rows_read=events.read,

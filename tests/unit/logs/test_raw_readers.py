@@ -148,8 +148,16 @@ def test_csv_repeated_and_empty_names_are_numbered(tmp_path):
     assert (row["x"], row["X_2"], row["column"]) == ("1", "2", "3")
 
 
-def test_csv_header_without_rows_gives_none(tmp_path):
-    assert values(source(written(tmp_path, "u,i,t\n"))) == []
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+def test_csv_header_without_rows_is_an_error(tmp_path, name):
+    with pytest.raises(SourceError, match="has columns and no rows"):
+        plan_streams(source(written(tmp_path, "u,i,t\n\n", name)))
+
+
+def test_csv_header_without_rows_beside_a_file_with_rows_is_passed_over(tmp_path):
+    written(tmp_path, "u,i,t\n", "1.csv")
+    written(tmp_path, "u,i,t\na,b,c\n", "2.csv")
+    assert values(source(tmp_path / "*.csv")) == [(0, "a", "b", "c")]
 
 
 # ------------------------------------------------------------------ JSON lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -41,7 +42,14 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
-    """One unit a file: only a full scan knows where a record of quoted text begins."""
+    """One unit a file: only a full scan knows where a record of quoted text begins.
+
+    A file without a line below its header has no unit.
+    """
+    with open_raw(file.uri) as stream:
+        lines = text_lines(stream, options["encoding"], errors="replace")
+        if len(list(itertools.islice((line for line in lines if line.strip()), 2))) < 2:
+            return []
     names = bronze_names(header(file, options))
     return [Unit("csv", file.uri, source_file, batch_id, names, options=options)]
 
