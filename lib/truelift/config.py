@@ -23,6 +23,8 @@ from truelift.errors import ConfigError
 from truelift.settings import Settings
 from truelift.typed import from_plain, to_plain
 
+SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
+HIDDEN = "(hidden)"
 ENVIRONMENTS = ("local", "staging", "prod")
 
 
@@ -84,8 +86,19 @@ def describe(settings: Settings) -> dict[str, Any]:
         else:
             flat[prefix] = value
 
-    walk("", to_plain(settings))
+    walk("", without_secrets(to_plain(settings)))
     return flat
+
+
+def without_secrets(value: Any, key: str = "") -> Any:
+    """The configuration as it may be shown: values of secret keys and URI logins are hidden."""
+    if isinstance(value, dict):
+        return {k: without_secrets(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(v, key) for v in value]
+    if isinstance(value, str) and value:
+        return HIDDEN if SECRET.search(key) else re.sub(r"(?<=://)[^/@]+@", f"{HIDDEN}@", value)
+    return value
 
 
 def _read_resource(relative: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 import shutil
@@ -236,10 +237,8 @@ class _PipelineRun:
             self._run.log_metrics({f"{record.step}.seconds": record.seconds, **figures})
         if status == "FAILED":
             error = RuntimeError("a step failed")
-            try:
+            with contextlib.suppress(RuntimeError):
                 self._context.__exit__(RuntimeError, error, None)
-            except RuntimeError:
-                pass
             return
         self._context.__exit__(None, None, None)
 

@@ -117,6 +117,6 @@ def _sources(folder: Any, prefix: str = "") -> list[tuple[str, bytes]]:
     for entry in folder.iterdir():
         if entry.is_dir() and entry.name != "__pycache__":
             found += _sources(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".py"):
+        elif entry.name.endswith((".py", ".css")):
             found.append((prefix + entry.name, entry.read_bytes()))
     return found

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from truelift.config import describe
+from truelift.config import describe, without_secrets
 from truelift.errors import MachineError
 from truelift.settings import Settings
 from truelift.typed import to_plain
@@ -66,7 +66,7 @@ class JobRun:
 
         source = DeltaDatasetSource(path=uri, delta_table_version=version)
         self._mlflow.log_input(
-            MetaDataset(source, name=name, digest=f"v{version}"),
+            MetaDataset(source, name=name, digest=f"v{version}"),  # type: ignore[abstract]
             context=context,
             tags={"delta_version": str(version)},
         )
@@ -142,7 +142,9 @@ def job_run(
         keys = sorted(flat)
         for start in range(0, len(keys), 90):
             mlflow.log_params({k: flat[k] for k in keys[start : start + 90]})
-        mlflow.log_text(yaml.safe_dump(to_plain(settings), sort_keys=False), "resolved.yaml")
+        mlflow.log_text(
+            yaml.safe_dump(without_secrets(to_plain(settings)), sort_keys=False), "resolved.yaml"
+        )
         yield JobRun(mlflow, run.info.run_id, settings)
 
 
@@ -171,13 +173,11 @@ def connect(settings: Settings) -> Any:
         name = settings.tracking.experiment
         if mlflow.get_experiment_by_name(name) is None:
             artifacts = settings.tracking.artifacts
-            place = Path(artifacts).resolve().as_uri() if _is_local(artifacts) else artifacts
+            place = artifacts
+            if artifacts is not None and "://" not in artifacts:
+                place = Path(artifacts).resolve().as_uri()
             mlflow.create_experiment(name, artifact_location=place)
         mlflow.set_experiment(name)
     except (OSError, mlflow.exceptions.MlflowException) as error:
         raise MachineError(f"tracking.uri {uri}: MLflow cannot use it: {error}") from error
     return mlflow
-
-
-def _is_local(artifacts: str | None) -> bool:
-    return artifacts is not None and "://" not in artifacts

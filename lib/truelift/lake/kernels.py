@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 
 from truelift.errors import TableError
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
+from truelift.lake.tables import schema_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -69,11 +70,10 @@ def map_buckets(
         Lazy; nothing runs before it is written.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
-    from pyspark.sql.types import StructType
 
-    schema = StructType.fromDDL(schema) if isinstance(schema, str) else schema
-    arrow = to_arrow_schema(schema)
-    return _run(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, schema)
+    columns = schema_of(schema) if isinstance(schema, str) else schema
+    arrow = to_arrow_schema(columns)
+    return _run(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, columns)
 
 
 def sum_buckets(

@@ -159,7 +159,8 @@ def make_plan(
 def _units(files: Sequence[DataFile]) -> Iterator[ScanUnit]:
     open_footers = [f for f in files if f.rows is None or f.size > SPLIT_BYTES]
     with ThreadPoolExecutor(max_workers=16) as pool:
-        footers = dict(zip((f.uri for f in open_footers), pool.map(_footer, open_footers)))
+        read = pool.map(_footer, open_footers)
+        footers = {file.uri: groups for file, groups in zip(open_footers, read, strict=True)}
     for file in files:
         groups = footers.get(file.uri)
         if groups is None:

@@ -28,9 +28,7 @@ class TableSpec:
 
     def schema(self) -> StructType:
         """The listed columns as a Spark schema."""
-        from pyspark.sql.types import StructType
-
-        return StructType.fromDDL(self.columns)
+        return schema_of(self.columns)
 
     def check(self, found: StructType) -> None:
         """Refuse a frame whose columns or types are not the table's.
@@ -128,6 +126,16 @@ _SPECS = (
         ("bucket",),
     ),
 )
+
+
+def schema_of(ddl: str) -> StructType:
+    """Columns written as Spark DDL, as a schema (needs a running session)."""
+    from pyspark.sql.types import StructType
+
+    schema = StructType.fromDDL(ddl)
+    assert isinstance(schema, StructType)
+    return schema
+
 
 TABLES = {spec.name: spec for spec in _SPECS}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from matplotlib.figure import Figure
@@ -26,11 +25,10 @@ from truelift.training.results import TrainingResult
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:
-    from truelift.job import Job
+    from truelift.config import without_secrets
+from truelift.job import Job
 
 PAGE = "index.html"
-SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
-HIDDEN = "(hidden)"
 
 
 def report(job: Job) -> StepReport:
@@ -103,17 +101,6 @@ def collect(job: Job, folder: Path) -> ReportContent:
         version=code_version(),
         sample=job.settings.sample,
     )
-
-
-def without_secrets(value: Any, key: str = "") -> Any:
-    """The configuration as it may be shown: values of secret keys and URI logins are hidden."""
-    if isinstance(value, dict):
-        return {k: without_secrets(v, k) for k, v in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(v, key) for v in value]
-    if isinstance(value, str) and value:
-        return HIDDEN if SECRET.search(key) else re.sub(r"(?<=://)[^/@]+@", f"{HIDDEN}@", value)
-    return value
 
 
 def relative_link(target: str | None, folder: Path) -> str | None:

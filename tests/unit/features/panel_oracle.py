@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pyarrow as pa
-from tests.unit.features.rows import DAY
 
+from tests.unit.features.rows import DAY
 from truelift.features.panel import PanelDesign
 
 

@@ -3,7 +3,6 @@
 import datetime
 
 from tests.unit.features.rows import DAY
-
 from truelift.features.campaigns import (
     ArmCounts,
     Campaign,

@@ -2,8 +2,8 @@
 
 import pyarrow as pa
 import pytest
-from tests.unit.features.rows import catalogue_rows
 
+from tests.unit.features.rows import catalogue_rows
 from truelift.errors import ConfigError
 from truelift.features.catalogue import (
     ItemColumns,

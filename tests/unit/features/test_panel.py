@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.unit.features.panel_oracle import brute_force_panel
 from tests.unit.features.rows import (
     DAY,
@@ -18,7 +19,6 @@ from tests.unit.features.rows import (
     shuffled,
     user_rows,
 )
-
 from truelift.features.campaigns import Campaign
 from truelift.features.catalogue import LookupSource
 from truelift.features.covariates import AttributeLevels

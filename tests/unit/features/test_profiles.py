@@ -3,8 +3,8 @@
 import datetime
 
 import pyarrow as pa
-from tests.unit.features.rows import DAY, catalogue_rows, event_rows, session_rows
 
+from tests.unit.features.rows import DAY, catalogue_rows, event_rows, session_rows
 from truelift.features.catalogue import LookupSource
 from truelift.features.profiles import (
     PROFILE_SCHEMA,

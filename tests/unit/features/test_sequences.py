@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.features.rows import DAY, event_rows, session_rows, sessions_by_gap, shuffled
 
+from tests.unit.features.rows import DAY, event_rows, session_rows, sessions_by_gap, shuffled
 from truelift.errors import InvariantError
 from truelift.features.catalogue import LookupSource
 from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel, build_sequences

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.features.rows import event_rows, session_rows
 
+from tests.unit.features.rows import event_rows, session_rows
 from truelift.features.timelines import (
     Timeline,
     UserEvents,

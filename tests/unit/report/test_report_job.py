@@ -7,10 +7,11 @@ from dataclasses import asdict
 import pytest
 
 from tests.conftest import RecordingRun
+from truelift.config import without_secrets
 from truelift.errors import ConfigError, MachineError
 from truelift.job import Job
 from truelift.lake import Lake
-from truelift.report.job import relative_link, report, report_folder, without_secrets, write_page
+from truelift.report.job import relative_link, report, report_folder, write_page
 from truelift.steps import StepStore
 from truelift.typed import to_plain
 
