@@ -39,8 +39,8 @@ class JobRun:
         self.run_id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Numbers of this run; names are flat, with dots between the parts."""
-        clean = {k: float(v) for k, v in metrics.items()}
+        """Numbers of this run; names are flat, with dots between the parts (``@`` as ``_at_``)."""
+        clean = {k.replace("@", "_at_"): float(v) for k, v in metrics.items()}
         self._mlflow.log_metrics(clean, step=step)
 
     def log_figure(self, name: str, figure: Any) -> None:
