@@ -74,6 +74,13 @@ def test_replacing_with_another_fingerprint_makes_a_version(spark, lake):
     assert lake.read("gold.panel", version=0).count() == 1000
 
 
+def test_no_rows_over_no_rows_is_a_commit_with_a_fingerprint_too(spark, lake):
+    versions = [lake.replace("gold.panel", panel(spark, 0), name).version for name in ("a", "b")]
+    assert versions == [0, 1]
+    again = lake.replace("gold.panel", panel(spark, 0), "b")
+    assert (again.version, again.rows, again.skipped) == (1, 0, True)
+
+
 def test_a_batch_is_appended_once_and_new_columns_join(spark, lake):
     def batch(column, value):
         schema = f"{column} string, source_file string, source_row bigint, batch_id string"
