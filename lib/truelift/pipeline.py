@@ -349,7 +349,13 @@ _WRITES = {
     "ingest": ("bronze.events",),
     "clean": ("silver.events", "silver.quarantine"),
     "sessionize": ("silver.sessions",),
-    "build_features": ("gold.sequences", "gold.items", "gold.users", "gold.panel"),
+    "build_features": (
+        "gold.sequences",
+        "gold.items",
+        "gold.users",
+        "gold.panel",
+        "gold.exposures",
+    ),
 }
 
 
