@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+# Small matrices on many threads wait for one another; Spark's workers have one thread too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 from typing import Any
 
