@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,8 +40,8 @@ class JobRun:
         self.run_id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Numbers of this run; names are flat, with dots between the parts (``@`` as ``_at_``)."""
-        clean = {k.replace("@", "_at_"): float(v) for k, v in metrics.items()}
+        """Numbers of this run; names are flat, with dots between the parts."""
+        clean = {metric_name(k): float(v) for k, v in metrics.items()}
         self._mlflow.log_metrics(clean, step=step)
 
     def log_figure(self, name: str, figure: Any) -> None:
@@ -99,6 +100,11 @@ class JobRun:
         for key, value in (tags or {}).items():
             client.set_model_version_tag(name, version, key, value)
         return RegisteredModel(name, version, f"models:/{name}/{version}")
+
+
+def metric_name(name: str) -> str:
+    """A name as MLflow takes it: ``ndcg@10`` is ``ndcg_at_10``, other odd characters ``_``."""
+    return re.sub(r"[^\w\-. :/]+", "_", name.replace("@", "_at_"))
 
 
 def local_store(uri: str) -> Path | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 
 from truelift import errors
 from truelift.errors import JobFailure, TrueliftError
@@ -75,10 +76,13 @@ def _launch_local(
             env=_environment(job),
             start_new_session=True,
         )
+        # Made while it surely lives: psutil then knows the process by its start and never
+        # mistakes another for it that got the same number later.
+        family_head = psutil.Process(process.pid)
         try:
             code = _wait(process, job.sequence.timeout_seconds, events, on_progress, folder)
         finally:
-            _end(process)
+            _end(process, family_head)
     if code != 0 or not (folder / "result.json").is_file():
         raise _error(folder, log_path, code)
     result = from_plain(RankResult, json.loads((folder / "result.json").read_text()))
@@ -142,12 +146,10 @@ def _wait(
         time.sleep(0.1)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], family_head: psutil.Process) -> None:
     """Stop the launcher and every process below it, whatever group they are in."""
-    import psutil
-
     try:
-        family = psutil.Process(process.pid).children(recursive=True)
+        family = family_head.children(recursive=True)
     except psutil.NoSuchProcess:
         family = []
     for member in family:
@@ -173,7 +175,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _error(folder: Path, log: Path, code: int) -> TrueliftError:
     """The first failure that is a cause: others often only say that a neighbour left."""
     found = [json.loads(p.read_text()) for p in sorted(folder.glob("rank-*.error.json"))]
-    return _error_from(found, f"the launcher ended with code {code}", _tail(log))
+    how = f"with code {code}" if code >= 0 else f"by signal {-code} (9: often out of memory)"
+    return _error_from(found, f"the launcher ended {how}", _tail(log))
 
 
 def _error_from(failures: list[dict[str, Any]], otherwise: str, tail: str) -> TrueliftError:

@@ -53,7 +53,11 @@ class Cluster:
 
     def run(self, job: str, arguments: Sequence[str]) -> str:
         """Submit and wait; the job's output. A job that fails fails the test with its log."""
-        code = self.submit(job, arguments).wait(timeout=300)
+        process = self.submit(job, arguments)
+        try:
+            code = process.wait(timeout=400)
+        finally:
+            process.kill()
         text = self.log(job)
         assert code == 0, f"{job} ended with {code}:\n{text[-6000:]}"
         return text

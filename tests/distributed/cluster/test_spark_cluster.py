@@ -17,6 +17,9 @@ from tests.distributed.cluster.cluster_jobs import JOBS
 from tests.distributed.cluster.conftest import ROOT, WHEEL_VERSION, Cluster
 from truelift.simulate import simulate_logs, write_logs
 
+# Several submitted jobs, each with a JVM to start.
+pytestmark = pytest.mark.timeout(1500)
+
 TABLES = (
     "bronze.events",
     "silver.events",
