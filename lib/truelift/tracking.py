@@ -162,13 +162,15 @@ def connect(settings: Settings) -> Any:
     MachineError
         If the store cannot be opened.
     """
-    for name in ("alembic", "mlflow", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow
 
+    # Importing MLflow sets its loggers up, so this comes after it.
+    for name in ("alembic", "mlflow", "mlflow.store.db.utils", "mlflow.tracking"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     uri = settings.tracking.uri
     store = local_store(uri)
     try:

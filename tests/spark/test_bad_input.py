@@ -157,7 +157,10 @@ def panel(spark, rows: int, treated: str):
 
 @pytest.mark.parametrize(
     ("rows", "treated", "parts"),
-    [(300, "1", ("one arm", "300")), (0, "id % 2", ("gold.panel", "no rows"))],
+    [
+        (300, "1", ("300 treated and 0 control", "both arms")),
+        (0, "id % 2", ("gold.panel", "no rows")),
+    ],
 )
 def test_a_panel_that_cannot_answer_says_why(
     command, tmp_path, spark, make_settings, rows, treated, parts
