@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import yaml
 from matplotlib.figure import Figure
 
+from truelift.config import without_secrets
 from truelift.effects.results import EffectsResult
 from truelift.errors import ConfigError, MachineError
 from truelift.features.results import FeaturesResult
@@ -25,8 +26,7 @@ from truelift.training.results import TrainingResult
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:
-    from truelift.config import without_secrets
-from truelift.job import Job
+    from truelift.job import Job
 
 PAGE = "index.html"
 
