@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import RecordingRun
 from truelift.job import Job
 from truelift.lake import Lake
-from truelift.lake.session import start_session
+from truelift.lake.session import java_logging, start_session
 from truelift.pipeline import pin_inputs, step_named
 from truelift.settings import SparkOptions
 from truelift.steps import StepStore
@@ -23,7 +23,9 @@ def spark():
     here = Path(__file__).parent
     places = [here, here.parents[1], here.parents[1] / "lib"]
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, places))
-    options = SparkOptions(master="local[2]", driver_memory="2g", shuffle_partitions=4)
+    # Hundreds of small queries: time goes into the second compiler, not into rows.
+    conf = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 " + java_logging()}
+    options = SparkOptions("local[2]", driver_memory="2g", shuffle_partitions=4, conf=conf)
     session = start_session(options, "truelift-tests")
     yield session
     session.stop()

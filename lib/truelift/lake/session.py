@@ -119,6 +119,11 @@ def _common(options: SparkOptions) -> dict[str, str]:
     }
 
 
+def java_logging() -> str:
+    """The Java option that keeps the embedded session quiet."""
+    return f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"
+
+
 def _embedded(options: SparkOptions) -> dict[str, str]:
     jars = delta_jars()
     if not jars:
@@ -132,7 +137,7 @@ def _embedded(options: SparkOptions) -> dict[str, str]:
         "spark.jars": ",".join(jars),
         "spark.driver.memory": options.driver_memory,
         "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOGGING.as_uri()}",
+        "spark.driver.extraJavaOptions": java_logging(),
         # The defaults of both are made for large clusters and cost seconds on small tables.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
