@@ -91,7 +91,8 @@ def steps() -> Callable[[str], dict[str, str]]:
         lines = {}
         for line in out.splitlines():
             for step in STEPS:
-                if line.startswith(f"{step.name} ") and step.name not in lines:
+                finished = "→" in line or "unchanged, skipped" in line
+                if finished and line.startswith(f"{step.name} "):
                     lines[step.name] = line
         return lines
 
