@@ -129,21 +129,15 @@ def test_an_executor_killed_in_the_middle_changes_nothing(
 
 
 def kill_one_working_executor(cluster: Cluster, job: subprocess.Popen) -> psutil.Process:
-    """Wait until both executors have Python workers, that is, tasks; then SIGKILL one."""
+    """Wait until tasks have finished and others run; then SIGKILL one of two executors."""
     until = time.monotonic() + 240
     while time.monotonic() < until and job.poll() is None:
-        working = [p for p in cluster.executors() if _has_python(p)]
-        if len(working) == 2:
+        finished = cluster.log("clean-killed").count("TaskSetManager: Finished task")
+        working = cluster.executors()
+        if finished >= 5 and len(working) == 2:
             working[0].kill()
             working[0].wait(timeout=30)
             assert job.poll() is None, "the job ended before its executor was killed"
             return working[0]
-        time.sleep(0.05)
+        time.sleep(0.1)
     raise AssertionError(f"no two working executors:\n{cluster.log('clean-killed')[-3000:]}")
-
-
-def _has_python(process: psutil.Process) -> bool:
-    try:
-        return any("pyspark" in " ".join(c.cmdline()) for c in process.children(recursive=True))
-    except psutil.Error:
-        return False
