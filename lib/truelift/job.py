@@ -37,6 +37,8 @@ class Job:
         Delta version of every table read; optional tables that do not exist are absent.
     outputs : dict of str to int
         Delta version of every table written so far.
+    files : list of str
+        Files outside the lake without which the step is not done, such as the report's page.
     fingerprint : str
         Hash of step, code, settings and inputs.
     run : JobRun
@@ -62,6 +64,7 @@ class Job:
         self.lake = lake
         self.inputs = dict(inputs)
         self.outputs: dict[str, int] = {}
+        self.files: list[str] = []
         self.fingerprint = fingerprint
         self.run = run
         self.workdir = workdir

@@ -35,15 +35,17 @@ from truelift.tracking import job_run
 class Step:
     """One job of the pipeline.
 
-    ``reads`` names tables; a trailing ``?`` marks one that a data set may lack. ``after``
-    names steps whose results (not tables) go in. ``external`` names a function of the
-    settings that fingerprints inputs outside the lake, such as raw files.
+    ``reads`` names tables; a trailing ``?`` marks one that a data set may lack. ``writes``
+    names those that others wait for. ``after`` names steps whose results (not tables) go in.
+    ``external`` names a function of the settings that fingerprints inputs outside the lake,
+    such as raw files.
     """
 
     name: str
     function: str
     summary: str
     reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     external: str | None = None
@@ -59,6 +61,7 @@ STEPS: tuple[Step, ...] = (
         "ingest",
         "truelift.logs.ingest:ingest",
         "raw files to bronze, as text, each batch once",
+        writes=("bronze.events",),
         sections=("source", "sample"),
         external="truelift.logs.ingest:source_fingerprint",
     ),
@@ -67,6 +70,7 @@ STEPS: tuple[Step, ...] = (
         "truelift.logs.clean:clean",
         "bronze to silver and quarantine, every row accounted for",
         reads=("bronze.events",),
+        writes=("silver.events", "silver.quarantine"),
         sections=("source", "clean", "buckets", "report"),
     ),
     Step(
@@ -74,6 +78,7 @@ STEPS: tuple[Step, ...] = (
         "truelift.logs.sessionize:sessionize",
         "events to sessions with stable ids, bucket by bucket",
         reads=("silver.events",),
+        writes=("silver.sessions",),
         sections=("sessions",),
     ),
     Step(
@@ -88,6 +93,7 @@ STEPS: tuple[Step, ...] = (
             "bronze.exposures?",
             "bronze.responses?",
         ),
+        writes=("gold.sequences", "gold.items", "gold.users", "gold.panel", "gold.exposures"),
         sections=("source", "features", "panel", "buckets"),
     ),
     Step(
@@ -109,6 +115,7 @@ STEPS: tuple[Step, ...] = (
         "truelift.recommend.job:recommend",
         "the next items of every user",
         reads=("gold.sequences", "gold.items"),
+        writes=("gold.recommendations",),
         sections=("recommend", "tracking"),
         after=("train_sequence",),
     ),
@@ -250,7 +257,7 @@ def _run_or_skip(
     inputs = pin_inputs(step, lake)
     fingerprint = _fingerprint(step, settings, inputs, store)
     last = store.read(step.name)
-    if not force and last and last.fingerprint == fingerprint and _intact(last, lake, settings):
+    if not force and last and last.fingerprint == fingerprint and _intact(last, lake):
         return StepOutcome(last, skipped=True)
     record = _execute(step, settings, lake, inputs, fingerprint, store, parent)
     store.write(record)
@@ -304,6 +311,7 @@ def _execute(
         fingerprint=fingerprint,
         inputs=inputs,
         outputs=job.outputs,
+        files=tuple(job.files),
         rows_in=report.rows_in,
         rows_out=report.rows_out,
         seconds=round(seconds, 3),
@@ -339,24 +347,10 @@ def pin_inputs(step: Step, lake: Lake) -> dict[str, int]:
         if version is not None:
             inputs[name] = version
         elif not read.endswith("?"):
-            writer = next((s.name for s in STEPS if name in _WRITES.get(s.name, ())), None)
+            writer = next((s.name for s in STEPS if name in s.writes), None)
             hint = f" Run '{writer}' first, or the whole pipeline." if writer else ""
             raise TableError(f"{step.name} reads {name}, which {lake.root} does not have.{hint}")
     return inputs
-
-
-_WRITES = {
-    "ingest": ("bronze.events",),
-    "clean": ("silver.events", "silver.quarantine"),
-    "sessionize": ("silver.sessions",),
-    "build_features": (
-        "gold.sequences",
-        "gold.items",
-        "gold.users",
-        "gold.panel",
-        "gold.exposures",
-    ),
-}
 
 
 def _fingerprint(step: Step, settings: Settings, inputs: dict[str, int], store: StepStore) -> str:
@@ -371,12 +365,10 @@ def _fingerprint(step: Step, settings: Settings, inputs: dict[str, int], store: 
     )
 
 
-def _intact(record: StepRecord, lake: Lake, settings: Settings) -> bool:
+def _intact(record: StepRecord, lake: Lake) -> bool:
     if any(lake.version(name) != version for name, version in record.outputs.items()):
         return False
-    if record.step == "report":
-        return (Path(settings.report.path) / "index.html").is_file()
-    return True
+    return all(Path(file).is_file() for file in record.files)
 
 
 def _resolve(path: str) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A finished step: fingerprint, pinned inputs, outputs, counts, results."""
+    """A finished step: fingerprint, pinned inputs, outputs (tables and files), results."""
 
     step: str
     fingerprint: str
@@ -52,6 +52,7 @@ class StepRecord:
     run_id: str
     code_version: str
     finished: str
+    files: tuple[str, ...] = ()
 
     def result(self, cls: type[T]) -> T | None:
         """The result object of a class, if this step saved one."""

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
+from truelift.logs.parsing import instant_of
 from truelift.settings import Settings, SourceOptions
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-# Formats whose streams have fixed names need no mapping in YAML.
-_KNOWN_FORMATS: dict[str, dict[str, dict[str, str]]] = {
-    "complete_journey": {
-        "items": {"item_id": "product_id", "name": "product_type", "category": "department"},
-        "users": {"user": "household_id"},
-        "exposures": {
-            "user": "household_id",
-            "campaign": "campaign_id",
-            "campaign_type": "campaign_type",
-            "start": "start_date",
-            "end": "end_date",
-        },
-        "responses": {
-            "user": "household_id",
-            "campaign": "campaign_id",
-            "time": "redemption_date",
-        },
-    }
-}
-
-
 def mapped_columns(settings: Settings, stream: str) -> dict[str, str]:
     """``target -> source column`` of a stream (``items``, ``users``, ``exposures``, ...)."""
     reference = getattr(settings.source, stream)
-    known = _KNOWN_FORMATS.get(settings.source.format, {}).get(stream, {})
-    return {**known, **(reference.columns if reference is not None else {})}
+    return {} if reference is None else dict(reference.columns)
 
 
 PROVENANCE = ("source_file", "source_row", "batch_id", "_corrupt", "_other")
@@ -87,23 +67,10 @@ def instant_column(text: Column, source: SourceOptions) -> Column:
     from pyspark.sql import functions as F
 
     trimmed = F.trim(text)
-    zone = f" {source.time_zone}"
-    local = F.concat(trimmed, F.lit(zone)).try_cast("timestamp")
-    by_day = F.concat(trimmed, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
-    # The guard keeps out '2024' and '12:30', which Spark would complete by itself.
-    is_date = trimmed.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)")
-    iso = F.when(is_date, F.coalesce(local, by_day, trimmed.try_cast("timestamp")))
-    units = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-    if source.time_format in units:
-        number = F.when(trimmed.rlike(r"^-?\d{1,17}$"), trimmed.try_cast("decimal(38,0)"))
-        micros = (number * units[source.time_format]).try_cast("bigint")
-        return F.coalesce(F.timestamp_micros(micros), iso)
+    iso = instant_of(trimmed, replace(source, time_format="iso"))
     if source.time_format == "iso":
         return iso
-    if set("VzOXxZ") & set(re.sub(r"'[^']*'", "", source.time_format)):
-        return F.coalesce(F.try_to_timestamp(trimmed, F.lit(source.time_format)), iso)
-    in_zone = F.try_to_timestamp(F.concat(trimmed, F.lit(zone)), F.lit(f"{source.time_format} VV"))
-    return F.coalesce(in_zone, iso)
+    return F.coalesce(instant_of(trimmed, source), iso)
 
 
 def day_after(instant: Column, time_zone: str) -> Column:

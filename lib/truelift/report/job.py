@@ -51,6 +51,7 @@ def report(job: Job) -> StepReport:
     for name, draw in figures.items():
         job.log_figure(f"{name}.png", draw())
     job.log_artifact(page, "report")
+    job.files.append(str(page))
     return StepReport(
         rows_in=len(content.pedigree),
         rows_out=1,

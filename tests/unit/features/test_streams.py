@@ -2,6 +2,7 @@
 
 import pytest
 
+from truelift.config import load_settings
 from truelift.errors import ConfigError
 from truelift.features.streams import mapped_columns, own_columns, required_columns
 from truelift.settings import ReferenceOptions, Settings, SourceOptions
@@ -13,13 +14,11 @@ SHOP = Settings(
 )
 
 
-def test_a_known_format_needs_no_mapping_and_takes_one_over_its_own():
-    plain = Settings(source=SourceOptions(format="complete_journey"))
+def test_the_data_sets_own_file_maps_its_streams_and_settings_go_over_it():
+    plain = load_settings(dataset="complete_journey")
     assert mapped_columns(plain, "items")["category"] == "department"
-    mine = Settings(
-        source=SourceOptions(
-            format="complete_journey", items=ReferenceOptions(None, {"category": "brand"})
-        )
+    mine = load_settings(
+        dataset="complete_journey", overrides=["source.items.columns.category=brand"]
     )
     assert mapped_columns(mine, "items")["category"] == "brand"
     assert mapped_columns(mine, "items")["item_id"] == "product_id"
