@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from truelift import __version__
 from truelift.config import ENVIRONMENTS, load_settings
 from truelift.errors import TrueliftError
+from truelift.simulate.traffic import job as traffic
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(",".join(delta_jars()))
         return 0
     try:
+        if args.job == "simulate_logs":
+            traffic.run(args)
+            return 0
         settings = load_settings(args.env, args.dataset, args.set or (), args.lake)
         _run(args, settings)
     except TrueliftError as error:
@@ -83,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="start", metavar="STEP", help="run again from this step on"
     )
     pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
+    traffic.add_options(
+        jobs.add_parser(
+            "simulate_logs", help=traffic.SUMMARY, description=f"simulate_logs: {traffic.SUMMARY}."
+        )
+    )
     jobs.add_parser("jars", help="the Delta jars, for spark-submit --jars")
     return parser
 
