@@ -14,7 +14,7 @@ LEAST_ROWS = 2_000
 
 @dataclass(frozen=True)
 class DirtShares:
-    """Faulty rows of each kind, as shares of all rows.
+    """Faulty rows of each kind, as shares of all rows but the top user's.
 
     The names are the reasons and labels of cleaning. The last three mark rows that are kept;
     all others are rows beside the clean ones, which cleaning should reject.
@@ -45,7 +45,7 @@ class DirtShares:
 
 @dataclass(frozen=True)
 class BotShares:
-    """Rows of each kind of bot, as shares of all rows; bots are labelled and kept."""
+    """Rows of each kind of bot, as shares of all rows but the top user's; bots are kept."""
 
     bot_declared: float = 0.01
     bot_rate: float = 0.01
