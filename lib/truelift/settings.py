@@ -17,9 +17,16 @@ def _require(condition: bool, key: str, found: Any, expected: str) -> None:
         raise ConfigError(f"{key}: found {found!r}, expected {expected}.")
 
 
+# As the context of an event: every column that no other field takes.
+ALL_COLUMNS = "*"
+
+
 @dataclass(frozen=True)
 class MappingOptions:
-    """Names of the source's columns for each field of an event (None = not in the source)."""
+    """Names of the source's columns for each field of an event (None = not in the source).
+
+    ``context`` lists the columns to keep beside these, or is ``"*"`` for all others.
+    """
 
     user: str = "user"
     item: str = "item"
@@ -29,7 +36,16 @@ class MappingOptions:
     value: str | None = None
     session: str | None = None
     event_id: str | None = None
-    context: tuple[str, ...] = ()
+    ingest_time: str | None = None
+    user_agent: str | None = None
+    campaign: str | None = None
+    context: tuple[str, ...] | str = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.context, str):
+            object.__setattr__(self, "context", (self.context,))
+        alone = ALL_COLUMNS not in self.context or len(self.context) == 1
+        _require(alone, "source.mapping.context", self.context, 'a list of columns or "*" alone')
 
 
 @dataclass(frozen=True)
@@ -40,12 +56,16 @@ class ReferenceOptions:
     columns: dict[str, str] = field(default_factory=dict)
 
 
+FORMATS = ("access_log", "complete_journey", "csv", "delta", "jsonl", "otto", "parquet")
+
+
 @dataclass(frozen=True)
 class SourceOptions:
-    """Where the raw rows lie and how to read them."""
+    """Where the raw rows lie and how to read them; ``version`` is that of a Delta table."""
 
     format: str = "csv"
     path: str | None = None
+    version: int | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
     mapping: MappingOptions = field(default_factory=MappingOptions)
@@ -58,8 +78,14 @@ class SourceOptions:
     responses: ReferenceOptions | None = None
 
     def __post_init__(self) -> None:
-        formats = ("complete_journey", "csv", "jsonl", "parquet")
-        _require(self.format in formats, "source.format", self.format, f"one of {formats}")
+        _require(self.format in FORMATS, "source.format", self.format, f"one of {FORMATS}")
+        is_pinned = self.version is not None
+        _require(
+            not is_pinned or self.format == "delta",
+            "source.version",
+            self.version,
+            "none, for only source.format 'delta' has versions",
+        )
         _require(len(self.delimiter) == 1, "source.delimiter", self.delimiter, "one character")
 
 

@@ -89,7 +89,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         options = [a for a in typing.get_args(hint) if a is not type(None)]
         if value is None:
             return None
-        return _convert(options[0], value, where)
+        for option in options[:-1]:
+            try:
+                return _convert(option, value, where)
+            except ConfigError:
+                continue
+        return _convert(options[-1], value, where)
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, where)
     if origin is tuple:

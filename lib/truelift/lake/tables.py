@@ -14,7 +14,7 @@ from truelift.errors import TableError
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-_BRONZE = "source_file string, source_row bigint, batch_id string"
+_BRONZE = "source_file string, source_row bigint, file_time timestamp, batch_id string"
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,12 @@ _SPECS = (
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),
+    ),
+    TableSpec(
+        "ops.ingested_files",
+        "stream string, path string, size bigint, modified timestamp, checksum string, "
+        "batch_id string, rows bigint, sample_share double, table_id string, "
+        "table_version bigint",
     ),
 )
 

@@ -27,6 +27,11 @@ class IngestResult:
         Event rows of files that an earlier run had already appended.
     streams : dict of str to int
         Rows in each bronze table, the events and the reference streams beside them.
+    new_columns : tuple of str
+        ``stream.column`` that earlier files lacked; it is null in their rows.
+    missing_columns : tuple of str
+        ``stream.column`` that bronze or another file has and a file of this run lacks; it is
+        null in that file's rows.
     """
 
     files: int
@@ -35,6 +40,8 @@ class IngestResult:
     rows_sampled_out: int
     rows_already_known: int
     streams: dict[str, int]
+    new_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +14,8 @@ import pytest
 from truelift.errors import SourceError
 from truelift.logs.sources import csv_rows
 from truelift.logs.sources.columns import CORRUPT, bronze_name, bronze_names
-from truelift.logs.sources.registry import plan_streams, read
+from truelift.logs.sources.planning import plan_streams
+from truelift.logs.sources.registry import read
 from truelift.logs.sources.unit import Unit
 from truelift.settings import MappingOptions, ReferenceOptions, SourceOptions
 
@@ -45,7 +47,11 @@ def values(options):
 def written(tmp_path, text, name="log.csv", encoding="utf-8"):
     path = tmp_path / name
     data = text if isinstance(text, bytes) else text.encode(encoding)
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    if name.endswith(".gz"):
+        data = gzip.compress(data)
+    elif name.endswith(".zst"):
+        data = pa.compress(data, "zstd", asbytes=True)
+    path.write_bytes(data)
     return path
 
 
@@ -71,9 +77,15 @@ def test_csv_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
     assert values(source(path)) == [(0, "a", "b", "c")]
 
 
-@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
-def test_csv_windows_line_ends_and_gzip(tmp_path, name):
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz", "log.csv.zst"])
+def test_csv_windows_line_ends_and_packed_files(tmp_path, name):
     path = written(tmp_path, "u,i,t\r\na,b,c\r\nd,e,f\r\n", name)
+    assert values(source(path)) == [(0, "a", "b", "c"), (1, "d", "e", "f")]
+
+
+def test_gzip_of_several_members_is_read_to_its_end(tmp_path):
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress(b"u,i,t\na,b,c\n") + gzip.compress(b"d,e,f\n"))
     assert values(source(path)) == [(0, "a", "b", "c"), (1, "d", "e", "f")]
 
 
@@ -116,6 +128,18 @@ def test_csv_bytes_that_are_not_utf8_make_one_corrupt_row(tmp_path):
 def test_csv_other_encodings_are_named_in_the_settings(tmp_path):
     path = written(tmp_path, "u,i,t\nä,b,c\n", encoding="latin-1")
     assert values(source(path, encoding="latin-1")) == [(0, "ä", "b", "c")]
+
+
+def test_csv_an_unknown_encoding_is_named(tmp_path):
+    path = written(tmp_path, "u,i,t\na,b,c\n")
+    with pytest.raises(SourceError, match=r"source\.encoding: found 'latin-99'"):
+        rows(source(path, encoding="latin-99"))
+
+
+def test_csv_lines_that_end_with_delimiters_have_columns_without_a_name(tmp_path):
+    path = written(tmp_path, "u,i,t\na,b,c,,\nd,e,f,,x\ng,h,i\n")
+    assert values(source(path)) == [(0, "a", "b", "c"), (1, "d", "e", "f"), (2, "g,h,i")]
+    assert [row["column_2"] for row in rows(source(path))] == ["", "x", None]
 
 
 def test_csv_many_blocks_keep_row_numbers_right_around_corrupt_rows(tmp_path, monkeypatch):
@@ -197,6 +221,36 @@ def test_json_names_that_come_late_are_not_lost(tmp_path):
     assert (last["u"], json.loads(last["_other"])) == ("z", {"late": "3"})
 
 
+def test_json_bytes_of_another_encoding_make_one_corrupt_row(tmp_path):
+    text = b'{"u": "a", "i": "b", "t": "c"}\n{"u": "\xe4"}\n{"u": "d", "i": "e", "t": "f"}\n'
+    path = written(tmp_path, text, "log.jsonl")
+    assert values(source(path, "jsonl")) == [
+        (0, "a", "b", "c"), (1, '{"u": "\ufffd"}'), (2, "d", "e", "f"),
+    ]  # fmt: skip
+
+
+def test_json_in_latin_1_with_a_byte_order_mark_or_zstd(tmp_path):
+    text = '{"u": "\u00e4", "i": "b", "t": "c"}\n'
+    latin = written(tmp_path, text, "latin.jsonl", "latin-1")
+    assert values(source(latin, "jsonl", encoding="latin-1")) == [(0, "\u00e4", "b", "c")]
+    marked = written(tmp_path, text, "marked.jsonl.zst", "utf-8-sig")
+    assert values(source(marked, "jsonl")) == [(0, "\u00e4", "b", "c")]
+
+
+def test_json_text_that_no_table_can_hold_is_corrupt(tmp_path):
+    lines = ['{"u": "a", "i": "b", "t": "c"}', '{"u": "\\ud800", "i": "b"}', "[" * 100_000]
+    assert values(json_source(tmp_path, lines)) == [
+        (0, "a", "b", "c"), (1, '{"u": "\\ud800", "i": "b"}'), (2, "[" * 100_000),
+    ]  # fmt: skip
+
+
+def test_json_names_that_become_one_lose_nothing(tmp_path):
+    line = '{"u": 1, "U": 2, "i": 3, "t": 4, "a": {"b": 5}, "a_b": 6}'
+    (row,) = rows(json_source(tmp_path, [line]))
+    assert (row["u"], row["a_b"], row["a_b_2"]) == ("1", "5", "6")
+    assert json.loads(row["_other"]) == {"U": "2"}
+
+
 # ------------------------------------------------------------------ Parquet
 
 
@@ -267,6 +321,13 @@ def test_every_file_is_checked_for_the_mapped_columns(tmp_path):
         plan_streams(source(tmp_path / "*.csv"))
 
 
+def test_units_know_when_their_file_was_changed(tmp_path):
+    path = written(tmp_path, "u,i,t\na,b,c\n")
+    os.utime(path, ns=(0, 1_700_000_000_123_456_789))
+    (unit,) = plan_streams(source(path))["events"]
+    assert unit.modified == 1_700_000_000_123_456
+
+
 def test_no_path_is_an_error_that_says_what_to_set():
     with pytest.raises(SourceError, match=r"source\.path is not set"):
         plan_streams(SourceOptions(format="csv"))
@@ -300,12 +361,13 @@ def test_a_unit_survives_json(tmp_path):
         ("a.b", "a_b"),
         ("price(=€)", "price_€_"),
         ("source_row", "source_row_"),
+        ("file_time", "file_time_"),
         ("  ", "column"),
     ],
 )
 def test_names_are_made_fit_for_a_table(name, expected):
     assert bronze_name(name) == expected
-    assert bronze_name(expected) == expected or name == "source_row"
+    assert bronze_name(expected) == expected or name in ("source_row", "file_time")
 
 
 def test_names_that_differ_in_case_only_are_numbered():

@@ -13,8 +13,10 @@ CORRUPT = "_corrupt"
 OTHER = "_other"
 SOURCE_FILE = "source_file"
 SOURCE_ROW = "source_row"
+FILE_TIME = "file_time"
 BATCH_ID = "batch_id"
-_RESERVED = frozenset({CORRUPT, OTHER, SOURCE_FILE, SOURCE_ROW, BATCH_ID})
+PROVENANCE = (SOURCE_FILE, SOURCE_ROW, FILE_TIME, BATCH_ID)
+_RESERVED = frozenset({CORRUPT, OTHER, *PROVENANCE})
 
 
 def bronze_name(name: str) -> str:

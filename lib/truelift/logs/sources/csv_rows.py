@@ -6,39 +6,37 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from truelift.errors import SourceError
 from truelift.logs.sources.columns import bronze_names, text_batch
 from truelift.logs.sources.csv_recovery import Record, records
 from truelift.logs.sources.files import RawFile, open_raw
+from truelift.logs.sources.lines import BLOCK, UTF8, not_encoded, text_lines
 from truelift.logs.sources.unit import Unit
 
-_BLOCK = 8 * 2**20
+_BLOCK = BLOCK
 _BATCH = 50_000
-_UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """Column names as the file's first line gives them."""
+    """Column names as the file's first line gives them.
+
+    Where the first record goes on with empty values (each line ends with a delimiter, and the
+    header does not), these are columns without a name.
+    """
     # Bytes that are not UTF-8 are a matter of their row, not of the file.
-    errors = "replace" if options["encoding"].lower() in _UTF8 else "strict"
+    errors = "replace" if options["encoding"].lower() in UTF8 else "strict"
     with open_raw(file.uri) as stream:
         try:
             lines = text_lines(stream, options["encoding"], errors)
-            first = next((line for line in lines if line.strip()), "")
+            first = list(itertools.islice((line for line in lines if line.strip()), 2))
         except UnicodeDecodeError as error:
-            raise _not_encoded(file.uri, options, error) from error
-        except LookupError:
-            raise SourceError(
-                f"source.encoding: found {options['encoding']!r}, expected a name such as "
-                "'utf-8' or 'latin-1'."
-            ) from None
-    return next(iter(csv.reader([first], delimiter=options["delimiter"])), [])
+            raise not_encoded(file.uri, options["encoding"], error) from error
+    names, *rows = list(csv.reader(first, delimiter=options["delimiter"])) or [[]]
+    surplus = rows[0][len(names) :] if rows else []
+    return names + surplus if not any(surplus) else names
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
@@ -69,7 +67,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     except pa.ArrowInvalid:
         yield from _slow(unit, done)
     except UnicodeDecodeError as error:
-        raise _not_encoded(unit.source_file, unit.options, error) from error
+        raise not_encoded(unit.source_file, unit.options["encoding"], error) from error
 
 
 def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
@@ -89,7 +87,7 @@ def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
                 block_size=_BLOCK,
                 column_names=list(unit.names),
                 skip_rows_after_names=1,
-                encoding="utf8" if encoding.lower() in _UTF8 else encoding,
+                encoding="utf8" if encoding.lower() in UTF8 else encoding,
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=unit.options["delimiter"],
@@ -186,31 +184,3 @@ def _piece(unit: Unit, texts: list[pa.Array], corrupt: pa.Array) -> pa.RecordBat
 def _numbered(unit: Unit, piece: pa.RecordBatch, first: int) -> pa.RecordBatch:
     rows = pa.array(range(first, first + piece.num_rows), pa.int64())
     return text_batch(unit.names, piece.columns[:-1], unit.source_file, rows, piece.columns[-1])
-
-
-def text_lines(stream: pa.NativeFile, encoding: str, errors: str = "strict") -> Iterator[str]:
-    name = "utf-8-sig" if encoding.lower() in _UTF8 else encoding
-    blocks = io.BufferedReader(_Raw(stream), _BLOCK)
-    return iter(io.TextIOWrapper(blocks, encoding=name, errors=errors, newline=""))
-
-
-class _Raw(io.RawIOBase):
-    """An Arrow stream as a raw stream of Python's, for its text decoders."""
-
-    def __init__(self, stream: pa.NativeFile):
-        self._read = partial(stream.read)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _not_encoded(name: str, options: dict[str, str], error: UnicodeDecodeError) -> SourceError:
-    return SourceError(
-        f"{name} is not {options['encoding']} text (byte {error.object[error.start]:#04x} at "
-        f"{error.start}). Set source.encoding, for example to latin-1."
-    )

@@ -6,7 +6,7 @@ import hashlib
 import os
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from pyarrow import fs as pafs
 from truelift.errors import SourceError
 from truelift.lake.log import filesystem_of
 
-_WHOLE_BELOW = 64 * 2**20
+_WHOLE_BELOW = 2**30
 _BLOCK = 2**20
 _MAGIC = frozenset("*?[")
 
@@ -25,13 +25,15 @@ class RawFile:
     """A file of a source.
 
     ``name`` is its path below the fixed part of the pattern, so that the same delivery is
-    known again when the folder has moved.
+    known again when the folder has moved; ``size`` is in bytes, ``modified`` in nanoseconds
+    since 1970. ``details`` is what a format knows of the file beyond its bytes.
     """
 
     uri: str
     name: str
     size: int
     modified: int
+    details: dict[str, str] = field(default_factory=dict)
 
 
 def find_files(path: str, key: str) -> list[RawFile]:
@@ -146,7 +148,7 @@ def open_raw(uri: str) -> pa.NativeFile:
 def fingerprint(file: RawFile) -> str:
     """A name for the file's content, equal for the same delivery wherever and whenever it lies.
 
-    Files below 64 MiB are hashed whole. Of larger ones the size, the time of the last change
+    Files up to 1 GiB are hashed whole. Of larger ones the size, the time of the last change
     and three blocks (first, middle, last) go in.
     """
     digest = hashlib.blake2b(f"{file.name}\n{file.size}\n".encode(), digest_size=12)

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, bronze_name, text_batch
-from truelift.logs.sources.csv_rows import text_lines
 from truelift.logs.sources.files import RawFile, open_raw
+from truelift.logs.sources.lines import full_lines, is_text
 from truelift.logs.sources.unit import Unit
 
 _PEEK = 1000
@@ -22,7 +22,7 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     """Names in the first thousand objects, in the order of their first appearance."""
     names: dict[str, None] = {}
     with open_raw(file.uri) as stream:
-        for line in itertools.islice(text_lines(stream, options["encoding"], "replace"), _PEEK):
+        for _, line, _ in itertools.islice(full_lines(stream, options["encoding"]), _PEEK):
             names.update(dict.fromkeys(_flat(line) or ()))
     if not names:
         raise SourceError(
@@ -33,29 +33,32 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
-    """One unit a file. Names that turn up later go together into the column ``_other``."""
-    wanted = [*header(file, options), *options.get("columns", "").split("\n")]
-    names = dict.fromkeys(bronze_name(name) for name in wanted if name)
-    return [Unit("jsonl", file.uri, source_file, batch_id, (*names, OTHER), options=options)]
+    """One unit a file. Names that turn up later go together into the column ``_other``.
+
+    So do names that differ from an earlier one in case only, for a table has one of them.
+    """
+    names: dict[str, str] = {}
+    for name in header(file, options):
+        names.setdefault(name.lower(), name)
+    planned = (*names.values(), OTHER)
+    return [Unit("jsonl", file.uri, source_file, batch_id, planned, options=options)]
 
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's, so blank lines count."""
     with open_raw(unit.uri) as stream:
-        lines = enumerate(text_lines(stream, unit.options["encoding"], errors="replace"))
+        lines = full_lines(stream, unit.options["encoding"])
         while held := list(itertools.islice(lines, _BATCH)):
-            full = [(number, line) for number, line in held if line.strip()]
-            if full:
-                yield _batch(unit, full)
+            yield _batch(unit, held)
 
 
-def _batch(unit: Unit, lines: list[tuple[int, str]]) -> pa.RecordBatch:
+def _batch(unit: Unit, lines: list[tuple[int, str, str | None]]) -> pa.RecordBatch:
     planned = unit.names[:-1]
     columns: list[list[str | None]] = [[] for _ in unit.names]
     corrupt: list[str | None] = []
-    for _, line in lines:
+    for _, line, fault in lines:
         record = _flat(line)
-        corrupt.append(line.rstrip("\r\n") if record is None else None)
+        corrupt.append((fault or line) if record is None else None)
         values = dict(record or {})
         for column, name in zip(columns[:-1], planned, strict=True):
             column.append(values.pop(name, None))
@@ -64,27 +67,42 @@ def _batch(unit: Unit, lines: list[tuple[int, str]]) -> pa.RecordBatch:
         unit.names,
         [pa.array(column, pa.string()) for column in columns],
         unit.source_file,
-        pa.array([number for number, _ in lines], pa.int64()),
+        pa.array([number for number, _, _ in lines], pa.int64()),
         pa.array(corrupt, pa.string()),
     )
 
 
-def _flat(line: str) -> dict[str, str | None] | None:
-    """An object's values as text under their names in bronze; None if it is no object."""
+def parsed(line: str) -> dict[str, object] | None:
+    """The object of a line, its numbers as they are written; None if it holds no object."""
     try:
         # Numbers stay as they are written: nothing is lost to binary fractions.
         data = json.loads(line, parse_float=_Written, parse_int=_Written, parse_constant=_Written)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict):
         return None
-    flat: dict[str, str | None] = {}
-    _flatten(data, "", flat)
-    return flat
+    if "\\u" in line and not is_text(json.dumps(data, ensure_ascii=False)):
+        return None
+    return data
+
+
+def written(value: object) -> str | None:
+    """A value as text: strings and numbers as they stand, the rest as JSON, null as None."""
+    return value if value is None else str(value) if isinstance(value, str) else _json(value)
 
 
 class _Written(str):
     """A number by its digits in the file."""
+
+
+def _flat(line: str) -> dict[str, str | None] | None:
+    """An object's values as text under their names in bronze; None if it is no object."""
+    data = parsed(line)
+    if data is None:
+        return None
+    flat: dict[str, str | None] = {}
+    _flatten(data, "", flat)
+    return flat
 
 
 def _flatten(data: dict[str, object], prefix: str, into: dict[str, str | None]) -> None:
@@ -93,22 +111,22 @@ def _flatten(data: dict[str, object], prefix: str, into: dict[str, str | None]) 
         if isinstance(value, dict):
             _flatten(value, name, into)
         else:
-            into[bronze_name(name)] = _text(value)
+            into[_free(bronze_name(name), into)] = written(value)
 
 
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value if value is None else str(value)
-    return _written(value)
+def _free(name: str, taken: dict[str, str | None]) -> str:
+    """The name, or with a number where another key of the object became the same name."""
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
-def _written(value: object) -> str:
+def _json(value: object) -> str:
     """JSON of a value whose numbers are kept as they were written."""
     if isinstance(value, _Written):
         return str(value)
     if isinstance(value, list):
-        return f"[{','.join(_written(v) for v in value)}]"
+        return f"[{','.join(_json(v) for v in value)}]"
     if isinstance(value, dict):
-        inner = (f"{json.dumps(k, ensure_ascii=False)}:{_written(v)}" for k, v in value.items())
+        inner = (f"{json.dumps(k, ensure_ascii=False)}:{_json(v)}" for k, v in value.items())
         return f"{{{','.join(inner)}}}"
     return json.dumps(value, ensure_ascii=False)

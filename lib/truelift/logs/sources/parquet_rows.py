@@ -36,8 +36,9 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
         for first in range(0, rows, size):
             result.append(
                 Unit(
-                    "parquet", file.uri, source_file, batch_id, names,
-                    group, first, min(size, rows - first), offset, options,
+                    "parquet", file.uri, source_file, batch_id, names, row_group=group,
+                    first_row=first, rows=min(size, rows - first), row_offset=offset,
+                    options=options,
                 )
             )  # fmt: skip
         offset += rows
@@ -46,15 +47,20 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one unit as text."""
+    for part, rows in typed_batches(unit):
+        yield text_batch(unit.names, [as_text(c) for c in part.columns], unit.source_file, rows)
+
+
+def typed_batches(unit: Unit) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
+    """Rows of one unit as the file types them, and their numbers in the file."""
     at = 0
     for batch in _open(unit.uri).iter_batches(_BATCH, row_groups=[unit.row_group or 0]):
         first = max(unit.first_row - at, 0)
         last = min(unit.first_row + unit.rows - at, batch.num_rows)
         if first < last:
-            part = batch.slice(first, last - first)
             start = unit.row_offset + at + first
-            rows = pa.array(range(start, start + part.num_rows), pa.int64())
-            yield text_batch(unit.names, [as_text(c) for c in part.columns], unit.source_file, rows)
+            rows = pa.array(range(start, start + last - first), pa.int64())
+            yield batch.slice(first, last - first), rows
         at += batch.num_rows
         if at >= unit.first_row + unit.rows:
             return

@@ -30,6 +30,8 @@ class Unit:
         Range of rows inside the row group (``rows`` 0 = all).
     row_offset : int
         Number of the row group's first row in the file.
+    modified : int
+        When the raw file was last changed, in microseconds since 1970 (UTC).
     options : dict of str to str
         What the reader of this source needs besides (delimiter, encoding).
     """
@@ -43,6 +45,7 @@ class Unit:
     first_row: int = 0
     rows: int = 0
     row_offset: int = 0
+    modified: int = 0
     options: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

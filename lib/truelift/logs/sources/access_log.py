@@ -1,0 +1,146 @@
+"""Web server access logs in the common and the combined log format.
+
+A line of either is ``host ident user [time] "request" status bytes``; the combined format adds
+``"referrer" "user agent"``. The format is that of Apache's and nginx' documentation; a file may
+hold both. ``-`` stands for a missing value and becomes null. Four columns are made: ``method``,
+``path``, ``query`` and ``protocol`` out of the request, ``time`` as ISO 8601 with its own
+offset, and ``visitor``, the usual stand-in for a user where nobody logs in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import pyarrow as pa
+
+from truelift.errors import SourceError
+from truelift.logs.sources.columns import OTHER, text_batch
+from truelift.logs.sources.files import RawFile, open_raw
+from truelift.logs.sources.lines import full_lines
+from truelift.logs.sources.unit import Unit
+
+COLUMNS = (
+    "host", "ident", "user", "time", "method", "path", "query", "protocol", "status", "bytes",
+    "referrer", "user_agent", "visitor",
+)  # fmt: skip
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_LINE = re.compile(
+    # Some servers do not escape a quote inside the request: it ends before the status.
+    r'(\S+) (\S+) (\S.*?) \[([^\]]*)\] "(.*?)" (\d{3}|-) (\d+|-)'
+    rf"(?: {_QUOTED} {_QUOTED})?(?: (.*))?"
+)
+_REQUEST = re.compile(r"([A-Za-z]+) (\S.*?)(?: (HTTP/[\d.]+))?\s*")
+_TIME = re.compile(
+    r"(\d{1,2})/([A-Za-z]{3})/(\d{4}):(\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?: ([+-]\d{2}):?(\d{2}))?"
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_PEEK = 100
+_BATCH = 20_000
+
+
+def header(file: RawFile, options: dict[str, str]) -> list[str]:
+    """The columns that every access log has.
+
+    Raises
+    ------
+    SourceError
+        If none of the first hundred lines is a line of an access log.
+    """
+    with open_raw(file.uri) as stream:
+        lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
+    if lines and not any(_LINE.fullmatch(text) for _, text, _ in lines):
+        raise SourceError(
+            f"{file.uri} is no access log: none of its first {len(lines)} lines is of the common "
+            'or combined format, host ident user [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" '
+            f"200 123. Its first line: {lines[0][2] or lines[0][1]!r}."
+        )
+    return list(COLUMNS)
+
+
+def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
+    """One unit a file. What follows the known fields of a line goes into ``_other``."""
+    return [Unit("access_log", file.uri, source_file, batch_id, (*COLUMNS, OTHER), options=options)]
+
+
+def read(unit: Unit) -> Iterator[pa.RecordBatch]:
+    """Rows of one file as text; the row number is the line's."""
+    with open_raw(unit.uri) as stream:
+        lines = full_lines(stream, unit.options["encoding"])
+        while held := list(itertools.islice(lines, _BATCH)):
+            records = [None if fault else parse(text) for _, text, fault in held]
+            missing = (None,) * len(unit.names)
+            columns = zip(*(record or missing for record in records), strict=True)
+            faults = [
+                (fault or text) if record is None else None
+                for (_, text, fault), record in zip(held, records, strict=True)
+            ]
+            yield text_batch(
+                unit.names,
+                [pa.array(column, pa.string()) for column in columns],
+                unit.source_file,
+                pa.array([number for number, _, _ in held], pa.int64()),
+                pa.array(faults, pa.string()),
+            )
+
+
+def parse(line: str) -> tuple[str | None, ...] | None:
+    """The values of a line in the order of :data:`COLUMNS`, then the rest of the line.
+
+    None for a line that is in neither format.
+    """
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    host, ident, user, time, request, status, size, referrer, agent, rest = found.groups()
+    return (
+        host,
+        _given(ident),
+        _given(user),
+        iso_time(time),
+        *_request(request),
+        _given(status),
+        _given(size),
+        _given(referrer),
+        _given(agent),
+        visitor(host, _given(agent)),
+        rest or None,
+    )
+
+
+def _given(value: str | None) -> str | None:
+    return value if value and value != "-" else None
+
+
+@lru_cache(maxsize=4096)
+def _request(request: str) -> tuple[str | None, str | None, str | None, str | None]:
+    """Method, path, query and protocol; what is no request at all is all path."""
+    found = _REQUEST.fullmatch(request)
+    method, target, protocol = found.groups() if found else (None, _given(request), None)
+    path, mark, query = (target or "").partition("?")
+    return method, path or None, query if mark else None, protocol
+
+
+@lru_cache(maxsize=4096)
+def iso_time(text: str) -> str:
+    """``17/May/2015:10:05:03 +0000`` as ``2015-05-17T10:05:03+00:00``; else as it came."""
+    found = _TIME.fullmatch(text)
+    if found is None or found[2].lower() not in _MONTHS:
+        return text
+    day, month, year, clock, hours, minutes = found.groups()
+    number = _MONTHS.index(month.lower()) + 1
+    offset = f"{hours}:{minutes}" if hours else ""
+    return f"{year}-{number:02}-{int(day):02}T{clock}{offset}"
+
+
+@lru_cache(maxsize=65536)
+def visitor(host: str, user_agent: str | None) -> str:
+    """Sixteen hexadecimal digits for a host and a user agent together.
+
+    Behind one address many people may sit; their browsers often tell them apart. Map ``host``
+    or ``user`` as the user instead where that fits better.
+    """
+    return hashlib.blake2b(f"{host}\n{user_agent or ''}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,120 @@
+"""From the settings to raw files, and from a raw file to the units that tasks read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from truelift.errors import SourceError
+from truelift.logs.sources import complete_journey, delta_table
+from truelift.logs.sources.files import RawFile, find_files
+from truelift.logs.sources.mapping import require_columns, wanted_columns
+from truelift.logs.sources.registry import FORMATS, format_of
+from truelift.logs.sources.unit import STREAMS, Unit
+from truelift.settings import ReferenceOptions, SourceOptions
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A raw file of a stream that was found and not yet opened.
+
+    Attributes
+    ----------
+    raw : RawFile
+        Where it lies, its size and its time.
+    label : str
+        What bronze calls it (``source_file``).
+    form : str
+        Its format, a key of :data:`~truelift.logs.sources.registry.FORMATS`.
+    options : dict of str to str
+        What the readers of text need (delimiter, encoding).
+    """
+
+    raw: RawFile
+    label: str
+    form: str
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def modified(self) -> int:
+        """When it was last changed, in microseconds since 1970 (UTC)."""
+        return self.raw.modified // 1000
+
+    def checksum(self) -> str:
+        """The fingerprint of its content; reads it."""
+        return FORMATS[self.form].identify(self.raw)
+
+
+def find_streams(source: SourceOptions) -> dict[str, list[SourceFile]]:
+    """Files of every stream that the source has, found and not opened.
+
+    Raises
+    ------
+    SourceError
+        For a missing or empty file or a pattern without a match.
+    """
+    if source.format == "complete_journey":
+        found = {stream: complete_journey.find(stream) for stream in STREAMS}
+        return {s: [SourceFile(raw, label, source.format)] for s, (raw, label) in found.items()}
+    if not source.path:
+        raise SourceError(
+            f"source.path is not set; format {source.format!r} needs a file, folder or pattern. "
+            "Give it in the data set's YAML or with --set source.path=..."
+        )
+    streams = {"events": _find(source, "events", source.path, source.format)}
+    for stream in STREAMS[1:]:
+        reference: ReferenceOptions | None = getattr(source, stream)
+        if reference is not None and reference.path:
+            streams[stream] = _find(source, stream, reference.path, None)
+    return streams
+
+
+def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: str) -> list[Unit]:
+    """Open a file and cut it into units.
+
+    Raises
+    ------
+    SourceError
+        For a file that is not of its format, or lacks a mapped column (its columns are listed).
+    """
+    form = FORMATS[file.form]
+    header = form.header(file.raw, file.options)
+    wanted = wanted_columns(source, stream)
+    require_columns(wanted, header, file.label, file.form, file.options.get("delimiter", ","))
+    units = form.units(file.raw, file.label, batch_id, file.options)
+    return [replace(unit, modified=file.modified) for unit in units]
+
+
+def plan_streams(source: SourceOptions) -> dict[str, list[Unit]]:
+    """Units of every stream, as if no file were known yet.
+
+    Raises
+    ------
+    SourceError
+        As :func:`find_streams` and :func:`plan_file`, and if the events have no row.
+    """
+    plans = {
+        stream: [u for file in files for u in plan_file(source, stream, file, file.checksum())]
+        for stream, files in find_streams(source).items()
+    }
+    if not plans["events"]:
+        raise no_events(source)
+    return {stream: units for stream, units in plans.items() if units}
+
+
+def no_events(source: SourceOptions) -> SourceError:
+    """The error for events that are a header and nothing else."""
+    return SourceError(f"source.path: {source.path!r} has columns and no rows. Expected events.")
+
+
+def _find(source: SourceOptions, stream: str, path: str, form: str | None) -> list[SourceFile]:
+    key = "source.path" if stream == "events" else f"source.{stream}.path"
+    if form == "delta":
+        found = delta_table.find(path, key, source.version)
+        return [SourceFile(file, file.uri, form) for file in found]
+    return [_source_file(source, file, form) for file in find_files(path, key)]
+
+
+def _source_file(source: SourceOptions, file: RawFile, form: str | None) -> SourceFile:
+    tabs = form is None and ".tsv" in file.name.lower()[-8:]
+    options = {"delimiter": "\t" if tabs else source.delimiter, "encoding": source.encoding}
+    return SourceFile(file, file.uri, form or format_of(file.uri, source.format), options)

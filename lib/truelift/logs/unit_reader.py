@@ -1,0 +1,123 @@
+"""What a task does with raw units: read them as text, and keep the users of the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from truelift.logs.sampling import in_sample
+from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
+from truelift.logs.sources.registry import read
+from truelift.logs.sources.unit import Unit
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Observation, SparkSession
+
+READ = "_rows_read"
+OUT = "_rows_sampled_out"
+_INSTANT = pa.timestamp("us", tz="UTC")
+_MOST_TASKS = 4096
+
+
+@dataclass(frozen=True)
+class UnitReader:
+    """Reads the units of a task, keeps the sampled users, lays out the columns.
+
+    Attributes
+    ----------
+    units : tuple of tuple of Unit
+        The work of each task, by its number.
+    columns : tuple of str
+        The columns of all files together; a file that lacks one gives nulls.
+    user : str, optional
+        Column of the user, None for streams without one (the items), which are not sampled.
+    share : float
+        Share of users kept.
+    """
+
+    units: tuple[tuple[Unit, ...], ...]
+    columns: tuple[str, ...]
+    user: str | None
+    share: float
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        texts = [(name, pa.string()) for name in (*self.columns, CORRUPT, SOURCE_FILE)]
+        places = [(SOURCE_ROW, pa.int64()), (FILE_TIME, _INSTANT), (BATCH_ID, pa.string())]
+        counts = [(READ, pa.int64()), (OUT, pa.int64())]
+        object.__setattr__(self, "schema", pa.schema([*texts, *places, *counts]))
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                for unit in self.units[number]:
+                    yield from self._rows_of(unit)
+
+    def _rows_of(self, unit: Unit) -> Iterator[pa.RecordBatch]:
+        rows = out = 0
+        for batch in read(unit):
+            rows += batch.num_rows
+            if self.user is not None and self.share < 1:
+                kept = in_sample(self._users(batch), self.share)
+                out += int((~kept).sum())
+                batch = batch.filter(pa.array(kept))
+            if batch.num_rows:
+                yield self._laid_out(batch, unit)
+        # The last row of a unit carries its counts and nothing else; it never reaches bronze.
+        nothing = [pa.nulls(1, kind) for kind in self.schema.types[:-2]]
+        counts = [pa.array([rows], pa.int64()), pa.array([out], pa.int64())]
+        yield pa.RecordBatch.from_arrays([*nothing, *counts], schema=self.schema)
+
+    def _users(self, batch: pa.RecordBatch) -> pa.Array:
+        index = batch.schema.get_field_index(self.user)
+        return batch.column(index) if index >= 0 else pa.nulls(batch.num_rows, pa.string())
+
+    def _laid_out(self, batch: pa.RecordBatch, unit: Unit) -> pa.RecordBatch:
+        given = {name.lower(): i for i, name in enumerate(batch.schema.names)}
+        same = {
+            FILE_TIME: pa.scalar(unit.modified, _INSTANT),
+            BATCH_ID: pa.scalar(unit.batch_id, pa.string()),
+        }
+        count = batch.num_rows
+        arrays = []
+        for name, kind in zip(self.schema.names, self.schema.types, strict=True):
+            if name in same:
+                arrays.append(pa.repeat(same[name], count))
+            elif (place := given.get(name.lower())) is not None:
+                arrays.append(batch.column(place))
+            else:
+                arrays.append(pa.nulls(count, kind))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def reader_of(units: list[Unit], user: str | None, share: float) -> UnitReader:
+    """A reader of all units, spread over tasks."""
+    count = min(len(units), _MOST_TASKS)
+    tasks = tuple(tuple(units[start::count]) for start in range(count))
+    return UnitReader(tasks, all_columns(units), user, share)
+
+
+def all_columns(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Columns of all files, by first appearance; names that differ in case only are one."""
+    names: dict[str, str] = {}
+    for unit in units:
+        for name in unit.names:
+            names.setdefault(name.lower(), name)
+    return tuple(names.values())
+
+
+def raw_rows(spark: SparkSession, reader: UnitReader) -> tuple[DataFrame, Observation]:
+    """Rows for bronze, and what will be known of their number once they are written."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as F
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    tasks = len(reader.units)
+    observed = Observation()
+    # One row, one partition, one task: the row's number is the task's number.
+    frame = spark.range(0, tasks, 1, tasks).mapInArrow(reader, from_arrow_schema(reader.schema))
+    frame = frame.observe(observed, F.sum(READ).alias(READ), F.sum(OUT).alias(OUT))
+    return frame.filter(F.col(READ).isNull()).drop(READ, OUT), observed

@@ -1,0 +1,126 @@
+"""Access logs: a line in the common or the combined format, as columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from truelift.errors import SourceError
+from truelift.logs.sources.access_log import COLUMNS, iso_time, parse, visitor
+from truelift.logs.sources.columns import CORRUPT
+from truelift.logs.sources.planning import plan_streams
+from truelift.logs.sources.registry import read
+from truelift.settings import MappingOptions, SourceOptions
+
+COMMON = 'h.com - ann [01/Jul/1995:00:00:09 -0400] "GET /a/b.html?q=1&r=2 HTTP/1.0" 200 6245'
+COMBINED = f'{COMMON} "http://x.org/" "Mozilla/5.0 (\\"X\\")"'
+
+
+def parsed(line):
+    values = parse(line)
+    return None if values is None else dict(zip((*COLUMNS, "rest"), values, strict=True))
+
+
+def rows(path, **mapping):
+    options = MappingOptions(**{"user": "visitor", "item": "path", "time": "time", **mapping})
+    source = SourceOptions(format="access_log", path=str(path), mapping=options)
+    units = plan_streams(source)["events"]
+    return [row for unit in units for batch in read(unit) for row in batch.to_pylist()]
+
+
+def test_the_combined_format_has_every_column():
+    assert parsed(COMBINED) == {
+        "host": "h.com",
+        "ident": None,
+        "user": "ann",
+        "time": "1995-07-01T00:00:09-04:00",
+        "method": "GET",
+        "path": "/a/b.html",
+        "query": "q=1&r=2",
+        "protocol": "HTTP/1.0",
+        "status": "200",
+        "bytes": "6245",
+        "referrer": "http://x.org/",
+        "user_agent": 'Mozilla/5.0 (\\"X\\")',
+        "visitor": visitor("h.com", 'Mozilla/5.0 (\\"X\\")'),
+        "rest": None,
+    }
+
+
+def test_the_common_format_lacks_referrer_and_user_agent():
+    values = parsed(COMMON)
+    assert (values["referrer"], values["user_agent"]) == (None, None)
+    assert values["visitor"] == visitor("h.com", None)
+
+
+def test_a_dash_is_a_missing_value():
+    values = parsed('h - - [01/Jul/1995:00:00:09 -0400] "GET / HTTP/1.0" 304 - "-" "-"')
+    missing = ("ident", "user", "bytes", "referrer", "user_agent")
+    assert {values[name] for name in missing} == {None}
+
+
+def test_what_follows_the_known_fields_is_kept():
+    assert parsed(f'{COMBINED} 0.003 "10.0.0.1"')["rest"] == '0.003 "10.0.0.1"'
+
+
+@pytest.mark.parametrize(
+    ("request_", "method", "path", "protocol"),
+    [
+        ("GET /", "GET", "/", None),
+        ("POST /a b c HTTP/1.1", "POST", "/a b c", "HTTP/1.1"),
+        ('GET /x"/ HTTP/1.0', "GET", '/x"/', "HTTP/1.0"),
+        ("\\x16\\x03\\x01", None, "\\x16\\x03\\x01", None),
+        ("-", None, None, None),
+        ("", None, None, None),
+    ],
+    ids=["HTTP/0.9", "blanks", "a quote inside", "no request", "dash", "empty"],
+)
+def test_odd_requests_are_rows_too(request_, method, path, protocol):
+    values = parsed(f'h - - [01/Jul/1995:00:00:09 -0400] "{request_}" 400 0')
+    assert (values["method"], values["path"], values["protocol"]) == (method, path, protocol)
+
+
+@pytest.mark.parametrize("line", ["", "hello", "h - - [x] GET / 200 1", '{"host": "h"}'])
+def test_another_line_is_none_of_the_formats(line):
+    assert parsed(line) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("17/May/2015:10:05:03 +0000", "2015-05-17T10:05:03+00:00"),
+        ("7/dec/2015:23:59:59.250 +05:30", "2015-12-07T23:59:59.250+05:30"),
+        ("17/May/2015:10:05:03", "2015-05-17T10:05:03"),
+        ("17/Mai/2015:10:05:03 +0000", "17/Mai/2015:10:05:03 +0000"),
+        ("1431857103", "1431857103"),
+    ],
+)
+def test_times_are_iso_or_stay_as_they_came(text, expected):
+    assert iso_time(text) == expected
+
+
+def test_a_visitor_is_a_host_and_a_user_agent():
+    assert len({visitor("h", "a"), visitor("h", "b"), visitor("g", "a"), visitor("h", None)}) == 4
+    assert visitor("h", "a") == "04fc67dffe4cebb1"
+
+
+def test_rows_keep_the_number_of_their_line_and_corrupt_ones_their_text(tmp_path):
+    path = tmp_path / "access.log"
+    path.write_bytes(f"{COMMON}\r\n\nnonsense\n".encode() + b"\xff\xfe\n" + COMBINED.encode())
+    found = [(row["source_row"], row["path"], row[CORRUPT]) for row in rows(path)]
+    assert found == [
+        (0, "/a/b.html", None), (2, None, "nonsense"), (3, None, "\ufffd\ufffd"),
+        (4, "/a/b.html", None),
+    ]  # fmt: skip
+
+
+def test_the_host_can_be_the_user(tmp_path):
+    path = tmp_path / "access.log"
+    path.write_text(f"{COMMON}\n")
+    assert rows(path, user="host")[0]["host"] == "h.com"
+
+
+def test_a_file_that_is_no_access_log_is_named_with_its_first_line(tmp_path):
+    path = tmp_path / "access.log"
+    path.write_text("u,i,t\na,b,c\n")
+    with pytest.raises(SourceError, match=r"access\.log is no access log.*'u,i,t'"):
+        rows(path)

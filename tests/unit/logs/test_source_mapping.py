@@ -1,0 +1,118 @@
+"""The columns that the configuration names, and the data sets that ship with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from truelift.config import conf_directory, load_settings
+from truelift.errors import ConfigError, SourceError
+from truelift.logs.sources.mapping import context_columns, mapped_columns
+from truelift.logs.sources.planning import plan_streams
+from truelift.logs.sources.registry import FORMATS, format_of, read
+from truelift.settings import FORMATS as ACCEPTED
+from truelift.settings import MappingOptions
+from truelift.typed import from_plain
+
+BRONZE = ("u", "i", "t", "Price", "my_page", "_other", "_corrupt", "source_file", "source_row",
+          "file_time", "batch_id")  # fmt: skip
+
+# A line or two of each data set that ships as a mapping alone.
+SAMPLES = {
+    "access_log": 'h - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 1 "-" "agent"\n',
+    "nasa_http": "host\tlogname\ttime\tmethod\turl\tresponse\tbytes\n"
+    "h\t-\t804571201\tGET\t/a\t200\t6245\t\t\n",
+    "otto": '{"session": 0, "events": [{"aid": 1, "ts": 1659304800025, "type": "clicks"}]}\n',
+    "retail_rocket": "timestamp,visitorid,event,itemid,transactionid\n"
+    "1433221332117,257597,view,355908,\n",
+    "open_bandit": ",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
+    "0,2019-11-24 00:00:34.762830+00:00,14,3,0,0.0125,81ce\n",
+    "online_retail": {"InvoiceNo": ["1"], "StockCode": ["a"], "Description": ["x"],
+                      "Quantity": [-6.0], "InvoiceDate": ["2010-12-01 08:26:00"],
+                      "UnitPrice": [2.55], "CustomerID": [17850.0], "Country": ["UK"]},
+    "wikipedia_reader": {"uuid": ["47dc"], "timestamp": ["2014-01-07 00:00:15"], "url": ["x"]},
+}  # fmt: skip
+
+
+def written(folder: Path, sample: str | dict) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "sample"
+    if isinstance(sample, str):
+        path.write_text(sample)
+    else:
+        pq.write_table(pa.table(sample), path)
+    return path
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_a_data_set_that_ships_finds_its_columns(tmp_path, make_settings, name):
+    path = written(tmp_path, SAMPLES[name])
+    source = make_settings(f"source.path={path}", dataset=name).source
+    (unit,) = plan_streams(source)["events"]
+    (row,) = (row for batch in read(unit) for row in batch.to_pylist())
+    mapping = source.mapping
+    assert row["_corrupt"] is None
+    assert all(row[column] for column in (mapping.user, mapping.item, mapping.time))
+
+
+def test_every_data_set_that_ships_resolves():
+    for path in (conf_directory() / "datasets").glob("*.yaml"):
+        assert load_settings("local", path.stem).source.format in FORMATS
+
+
+def test_a_data_set_without_a_path_says_how_to_give_one(make_settings):
+    with pytest.raises(SourceError, match=r"--set source\.path=\.\.\."):
+        plan_streams(make_settings(dataset="otto").source)
+
+
+def test_the_formats_that_settings_accept_are_those_that_are_read():
+    assert set(ACCEPTED) == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("uri", "form"),
+    [("a/b.JSONL.gz", "jsonl"), ("x.tsv.zst", "csv"), ("x.parquet", "parquet"),
+     ("access.log", "access_log"), ("x.data", "otto"), ("", "otto")],
+)  # fmt: skip
+def test_a_format_is_told_by_the_name_or_by_default(uri, form):
+    assert format_of(uri, "otto") == form
+
+
+def test_every_mapped_field_has_its_key():
+    mapping = MappingOptions("u", "i", "t", ingest_time="r", user_agent="a", campaign="c",
+                             context=("x",))  # fmt: skip
+    assert mapped_columns(mapping) == {
+        "source.mapping.user": "u",
+        "source.mapping.item": "i",
+        "source.mapping.time": "t",
+        "source.mapping.ingest_time": "r",
+        "source.mapping.user_agent": "a",
+        "source.mapping.campaign": "c",
+        "source.mapping.context[x]": "x",
+    }
+
+
+def test_a_listed_context_keeps_its_order():
+    mapping = MappingOptions("u", "i", "t", context=("my page", "Price"))
+    assert context_columns(mapping, BRONZE) == ("my_page", "Price")
+
+
+def test_a_star_as_context_is_everything_that_no_field_takes():
+    mapping = MappingOptions("u", "i", "t", value="price", context="*")
+    assert context_columns(mapping, BRONZE) == ("my_page", "_other")
+    assert "source.mapping.context[*]" not in mapped_columns(mapping)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("*", ("*",)), (["a", "b"], ("a", "b")), ([], ()), ("a", ("a",))]
+)
+def test_a_context_is_a_list_or_a_star(given, expected):
+    assert from_plain(MappingOptions, {"context": given}).context == expected
+
+
+def test_a_star_stands_alone():
+    with pytest.raises(ConfigError, match=r"source\.mapping\.context: found"):
+        MappingOptions(context=("a", "*"))
