@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from truelift.errors import ConfigError
 
@@ -111,18 +112,63 @@ class CleanOptions:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """A session ends when the gap to the next event is greater than ``timeout_seconds``."""
+    """What ends a session, and what the session ids of the source count for.
+
+    A session ends where the gap to the next event is greater than ``timeout_seconds``; the
+    names in ``split_on`` add further ends: the calendar ``day`` of ``time_zone``, a change to
+    another ``campaign`` (``campaign_key`` of the events' context), or ``max_duration``
+    (``max_duration_seconds`` after the start). ``given`` session ids are left alone
+    (``ignore``), compared with the sessions by time (``check``), or are the sessions
+    (``respect``).
+    """
 
     timeout_seconds: int = 1800
-    respect_source_session: bool = False
+    split_on: tuple[str, ...] = ("gap",)
+    time_zone: str = "UTC"
+    campaign_key: str = "campaign"
+    max_duration_seconds: int | None = None
+    given: str = "check"
+    conversion_types: tuple[str, ...] = ("purchase", "transaction", "order", "orders")
 
     def __post_init__(self) -> None:
+        seconds = "a positive number of seconds"
         _require(
-            self.timeout_seconds > 0,
-            "sessions.timeout_seconds",
-            self.timeout_seconds,
-            "a positive number of seconds",
+            self.timeout_seconds > 0, "sessions.timeout_seconds", self.timeout_seconds, seconds
         )
+        known = ("gap", "day", "campaign", "max_duration")
+        _require(
+            set(self.split_on) <= set(known), "sessions.split_on", self.split_on, f"some of {known}"
+        )
+        ways = ("ignore", "check", "respect")
+        _require(self.given in ways, "sessions.given", self.given, f"one of {ways}")
+        most = self.max_duration_seconds
+        if "max_duration" in self.split_on:
+            _require(
+                most is not None and most > 0, "sessions.max_duration_seconds", most, seconds
+            )
+        else:
+            _require(
+                most is None,
+                "sessions.max_duration_seconds",
+                most,
+                "no value unless sessions.split_on names max_duration",
+            )
+        _require(
+            _is_time_zone(self.time_zone),
+            "sessions.time_zone",
+            self.time_zone,
+            "a name such as UTC or Europe/Berlin",
+        )
+
+
+def _is_time_zone(name: str) -> bool:
+    if name == "UTC":
+        return True
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -73,10 +73,12 @@ _SPECS = (
     ),
     TableSpec(
         "silver.sessions",
-        "session_id string, user_key string, start timestamp, end timestamp, events int, "
-        "items int, quantity double, value double, event_types map<string,int>, "
-        "is_open boolean, source_sessions int, labels array<string>, bucket int",
-        ("bucket",),
+        "session_id string, user_key string, start timestamp, end timestamp, "
+        "duration_seconds double, events int, items int, entry_item string, "
+        "exit_item string, quantity double, value double, event_types map<string,int>, "
+        "conversions int, converted boolean, is_open boolean, is_bot boolean, "
+        "source_sessions int, labels array<string>, bucket int, period string",
+        ("bucket", "period"),
     ),
     TableSpec(
         "gold.items",

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from truelift.logs.sessions.agreement import AgreementKernel, ProfileKernel, summarise
+from truelift.settings import SessionOptions
 
 
 def batches(*rows):
@@ -23,7 +24,7 @@ def batches(*rows):
 
 
 def agreement(*rows, timeout=1800):
-    return summarise(AgreementKernel(timeout)(0, batches(*rows)))
+    return summarise(AgreementKernel(SessionOptions(timeout_seconds=timeout))(0, batches(*rows)))
 
 
 def test_sessions_equal_to_the_source_are_exact():

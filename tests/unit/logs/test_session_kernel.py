@@ -13,53 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.logs.session_rows import MICROSECONDS, at, events, sessions, spans
 from truelift.lake.tables import table_spec
 from truelift.logs.sessions.boundaries import sort_by_group_and_time
-from truelift.logs.sessions.kernel import EVENT_COLUMNS, SESSION_SCHEMA, SessionKernel
-
-TIMEOUT = 1800
-MICROSECONDS = 1_000_000
-
-
-def events(*rows, **columns):
-    """A bucket's events from (user, seconds) pairs; other columns by name."""
-    count = len(rows)
-    given_columns = {
-        "event_type": ["view"] * count,
-        "item_id": ["a"] * count,
-        "quantity": [1.0] * count,
-        "value": [1.0] * count,
-        "source_session": [None] * count,
-        "labels": [[]] * count,
-        **columns,
-    }
-    micros = pa.array([round(seconds * MICROSECONDS) for _, seconds in rows], pa.int64())
-    arrays = {
-        "user_key": pa.array([user for user, _ in rows], pa.string()),
-        "event_time": micros.cast(pa.timestamp("us", tz="UTC")),
-        "event_type": pa.array(given_columns["event_type"], pa.string()),
-        "item_id": pa.array(given_columns["item_id"], pa.string()),
-        "quantity": pa.array(given_columns["quantity"], pa.float64()),
-        "value": pa.array(given_columns["value"], pa.float64()),
-        "source_session": pa.array(given_columns["source_session"], pa.string()),
-        "labels": pa.array(given_columns["labels"], pa.list_(pa.string())),
-    }
-    return pa.table(arrays).select(EVENT_COLUMNS)
-
-
-def sessions(table, timeout=TIMEOUT, end_of_data=10**15, respect=False):
-    return SessionKernel(timeout, end_of_data, respect)(3, {"events": table})
-
-
-def spans(table, **options):
-    """(user, first second, last second, events) of every session."""
-    made = sessions(table, **options)
-    start = made["start"].cast(pa.int64()).to_numpy() / MICROSECONDS
-    end = made["end"].cast(pa.int64()).to_numpy() / MICROSECONDS
-    return list(
-        zip(made["user_key"].to_pylist(), start.tolist(), end.tolist(),
-            made["events"].to_pylist(), strict=True)
-    )  # fmt: skip
+from truelift.logs.sessions.kernel import SESSION_SCHEMA
 
 
 def test_gap_equal_to_timeout_stays_in_the_session():
@@ -149,7 +106,7 @@ def test_totals_of_a_session():
 
 def test_session_is_open_while_the_timeout_has_not_passed_at_the_end_of_the_data():
     table = events(("a", 0), ("b", 200), ("c", 199.999999))
-    made = sessions(table, timeout=1800, end_of_data=2000 * MICROSECONDS)
+    made = sessions(table, end_of_data=2000 * MICROSECONDS)
     assert made["is_open"].to_pylist() == [False, True, False]
 
 
@@ -184,19 +141,20 @@ def test_id_is_the_published_mix_of_user_hash_and_start():
 def test_ids_differ_between_users_and_between_microseconds():
     rows = [(f"u{i}", 5000 * i) for i in range(300)] + [("u0", 1_000_000.000001 + 5000 * i)
                                                         for i in range(300)]  # fmt: skip
-    ids = sessions(events(*rows), timeout=1)["session_id"].to_pylist()
+    ids = sessions(events(*rows), timeout_seconds=1)["session_id"].to_pylist()
     assert len(set(ids)) == 600
 
 
 def test_respected_source_session_holds_across_a_long_gap():
     table = events(("u", 0), ("u", 9000), source_session=["s", "s"])
-    assert spans(table) == [("u", 0, 0, 1), ("u", 9000, 9000, 1)]
-    assert spans(table, respect=True) == [("u", 0, 9000, 2)]
+    assert spans(table, given="check") == [("u", 0, 0, 1), ("u", 9000, 9000, 1)]
+    assert spans(table, given="ignore") == [("u", 0, 0, 1), ("u", 9000, 9000, 1)]
+    assert spans(table, given="respect") == [("u", 0, 9000, 2)]
 
 
 def test_respected_source_sessions_at_one_moment_stay_apart_with_ids_of_their_own():
     table = events(("u", 0), ("u", 0), ("u", 30), source_session=["s", "t", "t"])
-    made = sessions(table, respect=True)
+    made = sessions(table, given="respect")
     assert sorted(made["events"].to_pylist()) == [1, 2]
     assert len(set(made["session_id"].to_pylist())) == 2
 
@@ -205,14 +163,14 @@ def test_events_without_a_source_session_are_cut_by_time_beside_respected_ones()
     table = events(
         ("u", 0), ("u", 10), ("u", 20), ("u", 5000), source_session=[None, "s", None, None]
     )
-    assert spans(table, respect=True) == [
+    assert spans(table, given="respect") == [
         ("u", 0, 20, 2), ("u", 10, 10, 1), ("u", 5000, 5000, 1),
     ]  # fmt: skip
 
 
 def test_one_source_id_used_by_two_users_is_two_sessions():
     table = events(("a", 0), ("b", 0), source_session=["s", "s"])
-    assert len(spans(table, respect=True)) == 2
+    assert len(spans(table, given="respect")) == 2
 
 
 def test_a_null_time_is_refused():
@@ -221,6 +179,11 @@ def test_a_null_time_is_refused():
     )
     with pytest.raises(ValueError, match="event_time holds nulls"):
         sessions(table)
+
+
+def test_a_null_user_is_refused():
+    with pytest.raises(ValueError, match="user_key holds nulls"):
+        sessions(events(("u", 0), (None, 0)))
 
 
 def test_kernel_columns_are_those_of_the_sessions_table():
@@ -236,6 +199,78 @@ def test_sums_do_not_depend_on_the_order_of_events_at_one_moment():
         turned = values[shift:] + values[:shift]
         totals.add(sessions(events(*rows, value=turned, quantity=turned))["value"][0].as_py())
     assert len(totals) == 1
+
+
+def test_a_session_has_its_length_its_first_and_its_last_item():
+    made = sessions(
+        events(("u", 0), ("u", 90.5), ("u", 9000), item_id=["in", "out", "alone"])
+    ).to_pylist()
+    assert [row["duration_seconds"] for row in made] == [90.5, 0.0]
+    assert [(row["entry_item"], row["exit_item"]) for row in made] == [
+        ("in", "out"),
+        ("alone", "alone"),
+    ]
+
+
+def test_of_items_at_one_moment_the_first_by_name_is_the_entry_and_the_last_the_exit():
+    made = sessions(events(("u", 0), ("u", 0), ("u", 0), item_id=["c", "a", "b"])).to_pylist()
+    assert (made[0]["entry_item"], made[0]["exit_item"]) == ("a", "c")
+
+
+def test_an_event_without_an_item_gives_no_entry_item():
+    made = sessions(events(("u", 0), ("u", 5), item_id=[None, "b"])).to_pylist()
+    assert (made[0]["entry_item"], made[0]["exit_item"], made[0]["items"]) == (None, "b", 1)
+
+
+def test_conversions_are_the_events_of_conversion_types():
+    table = events(
+        *(("u", second) for second in (0, 1, 2, 9000)),
+        event_type=["purchase", "view", "order", "view"],
+    )
+    made = sessions(table)
+    assert made["conversions"].to_pylist() == [2, 0]
+    assert made["converted"].to_pylist() == [True, False]
+    assert sessions(table, conversion_types=("view",))["conversions"].to_pylist() == [1, 1]
+    assert sessions(table, conversion_types=())["converted"].to_pylist() == [False, False]
+
+
+def test_a_session_with_an_event_of_a_bot_is_a_bots():
+    table = events(
+        *((user, 0) for user in "abcd"),
+        labels=[["bot_rate"], ["robot"], ["zero_value", "bot"], []],
+    )
+    assert sessions(table)["is_bot"].to_pylist() == [True, False, True, False]
+
+
+def test_labels_of_a_session_are_the_distinct_ones_of_its_events():
+    table = events(("u", 0), ("u", 1), ("u", 2), labels=[["b"], ["a", "b"], []])
+    assert sessions(table)["labels"].to_pylist() == [["a", "b"]]
+
+
+def test_a_session_across_midnight_belongs_to_the_day_it_starts_in():
+    table = events(("u", at("2017-03-05T23:59")), ("u", at("2017-03-06T00:01")))
+    assert sessions(table, unit="day")["period"].to_pylist() == ["2017-03-05"]
+    assert sessions(table, unit="quarter")["period"].to_pylist() == ["2017-Q1"]
+
+
+def test_one_user_with_a_third_of_the_events_is_one_user_among_others():
+    rows = [("heavy", 60 * n) for n in range(3000)] + [(f"u{n:04}", 0) for n in range(6000)]
+    found = spans(events(*rows))
+    assert found[0] == ("heavy", 0, 60 * 2999, 3000)
+    assert len(found) == 6001
+
+
+def test_a_late_event_that_bridges_two_sessions_makes_one_with_the_first_ones_id():
+    apart = events(("u", 0), ("u", 3000))
+    bridged = events(("u", 0), ("u", 3000), ("u", 1500))
+    assert spans(apart) == [("u", 0, 0, 1), ("u", 3000, 3000, 1)]
+    assert spans(bridged) == [("u", 0, 3000, 3)]
+    assert sessions(bridged)["session_id"][0] == sessions(apart)["session_id"][0]
+
+
+def test_a_late_event_before_the_start_gives_the_session_another_id():
+    before = sessions(events(("u", 1000)))["session_id"][0]
+    assert sessions(events(("u", 1000), ("u", 10)))["session_id"][0] != before
 
 
 def test_packed_and_unpacked_sorting_agree():
@@ -271,8 +306,10 @@ def test_sessions_are_the_oracles_in_any_order(rows, timeout, seed):
     expected = [(user, t[0], t[-1], len(t)) for user, t in oracle(rows, timeout)]
     shuffled = list(rows)
     seed.shuffle(shuffled)
-    assert spans(events(*rows), timeout=timeout) == expected
-    assert sessions(events(*rows), timeout=timeout) == sessions(events(*shuffled), timeout=timeout)
+    assert spans(events(*rows), timeout_seconds=timeout) == expected
+    assert sessions(events(*rows), timeout_seconds=timeout) == sessions(
+        events(*shuffled), timeout_seconds=timeout
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -294,7 +331,8 @@ def test_every_event_lies_in_one_session_and_every_item_is_counted(rows, respect
         source_session=[s for _, _, s, _ in rows],
         item_id=[i for _, _, _, i in rows],
     )
-    made = sessions(table, timeout=10, respect=respect)
+    given_ids = "respect" if respect else "check"
+    made = sessions(table, timeout_seconds=10, given=given_ids)
     assert sum(made["events"].to_pylist()) == len(rows)
     assert len(set(made["session_id"].to_pylist())) == made.num_rows
     assert all(1 <= n <= 2 for n in made["items"].to_pylist())

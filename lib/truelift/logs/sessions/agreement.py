@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.logs.results import SessionAgreement
 from truelift.logs.sessions.boundaries import SortedEvents, encode, microseconds
-from truelift.logs.sessions.kernel import distinct_pairs, sessions_of
+from truelift.logs.sessions.splits import sessions_of
+from truelift.logs.sessions.totals import distinct_pairs
+from truelift.settings import SessionOptions
 
 AGREEMENT_COLUMNS = ("user_key", "event_time", "source_session")
+
+
+def agreement_columns(options: SessionOptions) -> tuple[str, ...]:
+    """Columns of ``silver.events`` that :class:`AgreementKernel` reads."""
+    return (*AGREEMENT_COLUMNS, "context") if "campaign" in options.split_on else AGREEMENT_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class ProfileKernel:
                 continue
             events += batch.num_rows
             given += batch.num_rows - batch.column("source_session").null_count
-            users.update(pa.compute.unique(batch.column("user_key")).to_pylist())
+            users.update(pc.unique(batch.column("user_key")).to_pylist())
             last = max(last, int(microseconds(batch.column("event_time")).max()))
         if not events:
             return None
@@ -48,10 +56,9 @@ class ProfileKernel:
 
 @dataclass(frozen=True)
 class AgreementKernel:
-    """Sum kernel that compares sessions by time with the source's, bucket by bucket."""
+    """Sum kernel that compares sessions with the source's, bucket by bucket."""
 
-    timeout_seconds: int
-    respect_source_session: bool = False
+    options: SessionOptions
 
     def __call__(
         self, bucket: int, batches: Iterator[pa.RecordBatch]
@@ -62,7 +69,8 @@ class AgreementKernel:
         events = pa.Table.from_batches(held)
         users, given = encode(events["user_key"]), encode(events["source_session"])
         time = microseconds(events["event_time"])
-        cuts = sessions_of(users, time, given, self.timeout_seconds, self.respect_source_session)
+        context = events["context"] if "campaign" in self.options.split_on else None
+        cuts = sessions_of(users, time, given, self.options, context)
         pair = np.where(
             given.codes >= 0, users.codes * np.int64(max(given.size, 1)) + given.codes, -1
         )

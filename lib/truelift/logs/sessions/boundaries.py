@@ -1,4 +1,8 @@
-"""Where sessions begin: pack user and time into one integer, sort, compare neighbours."""
+"""Events in order: pack user and time into one integer, sort, compare neighbours.
+
+Users are laid further apart than the timeout, so that one comparison of neighbours finds both
+the next user and the gap that is too long.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +84,14 @@ def microseconds(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
 def sort_by_group_and_time(
     group: np.ndarray, time: np.ndarray, ties: tuple[np.ndarray, ...] = ()
 ) -> np.ndarray:
-    """Canonical order of events.
+    """Canonical order of events: the first result of :func:`sort_and_find_gaps`."""
+    return sort_and_find_gaps(group, time, 0, ties)[0]
+
+
+def sort_and_find_gaps(
+    group: np.ndarray, time: np.ndarray, timeout: int, ties: tuple[np.ndarray, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Canonical order of events, and where it jumps.
 
     Parameters
     ----------
@@ -88,71 +99,94 @@ def sort_by_group_and_time(
         Non-negative codes of what is cut into sessions (the user).
     time : ndarray of int64, shape (events,)
         Microseconds.
+    timeout : int
+        Microseconds; a gap equal to it is no jump.
     ties : tuple of ndarray, shape (events,) each
         Numbers that decide among events of equal group and time, most important first.
         Events that agree in all of them are interchangeable.
 
     Returns
     -------
-    ndarray of int64, shape (events,)
+    order : ndarray of int64, shape (events,)
         Positions in sorted order; input that is in order already is not sorted again.
+    jumps : ndarray of bool, shape (events,)
+        In sorted order: the event is the first of its group, or comes **more** than
+        ``timeout`` after the one before.
     """
+    jumps = np.ones(len(group), dtype=bool)
     if len(group) == 0:
-        return np.empty(0, dtype=np.int64)
-    packed = _pack(group, time)
+        return np.empty(0, dtype=np.int64), jumps
+    packed = _pack(group, time, timeout)
     if packed is None:
         order = np.lexsort((time, group)).astype(np.int64)
-        same = (np.diff(group[order]) == 0) & (np.diff(time[order]) == 0)
-    elif np.all(packed[1:] >= packed[:-1]):
-        order = np.arange(len(packed), dtype=np.int64)
-        same = packed[1:] == packed[:-1]
+        ordered_group, ordered_time = group[order], time[order]
+        moved = ordered_group[1:] != ordered_group[:-1]
+        steps = np.where(moved, timeout + 1, ordered_time[1:] - ordered_time[:-1])
     else:
-        order = np.argsort(packed, kind="stable")
-        packed = packed[order]
-        same = packed[1:] == packed[:-1]
-    return _order_ties(order, same, ties) if ties and same.any() else order
+        steps = packed[1:] - packed[:-1]
+        if steps.min(initial=0) >= 0:
+            order = np.arange(len(packed), dtype=np.int64)
+        else:
+            order = np.argsort(packed, kind="stable")
+            packed = packed[order]
+            np.subtract(packed[1:], packed[:-1], out=steps)
+    np.greater(steps, timeout, out=jumps[1:])
+    if ties:
+        same = steps == 0
+        if same.any():
+            order = order_ties(order, same, ties)
+    return order, jumps
 
 
-def _pack(group: np.ndarray, time: np.ndarray) -> np.ndarray | None:
-    """``group * span + time`` where it fits into 63 bits, else None."""
+def _pack(group: np.ndarray, time: np.ndarray, timeout: int) -> np.ndarray | None:
+    """``group * (span + timeout) + time`` where it fits into 63 bits, else None."""
     first, last = int(time.min()), int(time.max())
-    span = last - first + 1
+    span = last - first + 1 + timeout
     if (int(group.max()) + 1) * span >= 2**63:
         return None
-    return group * np.int64(span) + (time - np.int64(first))
+    packed = group * np.int64(span)
+    packed += time - np.int64(first)
+    return packed
 
 
-def _order_ties(order: np.ndarray, same: np.ndarray, ties: tuple[np.ndarray, ...]) -> np.ndarray:
-    tied = np.zeros(len(order), dtype=bool)
-    tied[1:] |= same
-    tied[:-1] |= same
-    run = np.zeros(len(order), dtype=np.int64)
-    np.cumsum(~same, out=run[1:])
-    places = np.flatnonzero(tied)
-    among = order[places]
-    keys = (*(tie[among] for tie in reversed(ties)), run[places])
-    order = order.copy()
-    order[places] = among[np.lexsort(keys)]
-    return order
-
-
-def cut(
-    group: np.ndarray, time: np.ndarray, timeout: int, ties: tuple[np.ndarray, ...] = ()
-) -> SortedEvents:
-    """Sessions of each group: a gap **greater** than ``timeout`` starts a new one.
+def order_ties(order: np.ndarray, same: np.ndarray, ties: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Sort again within runs of equals.
 
     Parameters
     ----------
-    group, time, ties
-        As in :func:`sort_by_group_and_time`.
-    timeout : int
-        Microseconds; a gap equal to it continues the session. A negative one never cuts.
+    order : ndarray of int64, shape (events,)
+        Positions in the input.
+    same : ndarray of bool, shape (events - 1,)
+        Whether each event but the first equals the one before it in ``order``.
+    ties : tuple of ndarray
+        Numbers of each event of the input that decide, most important first.
+
+    Returns
+    -------
+    ndarray of int64, shape (events,)
     """
-    order = sort_by_group_and_time(group, time, ties)
-    g, t = group[order], time[order]
-    first = np.ones(len(order), dtype=bool)
-    if len(order):
-        first[1:] = g[1:] != g[:-1]
-        if timeout >= 0:
-            first[1:] |= (t[1:] - t[:-1]) > timeout
-    return SortedEvents(order, np.flatnonzero(first), np.cumsum(first) - 1)
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    places = np.flatnonzero(tied)
+    among = order[places]
+    run = np.zeros(len(order), dtype=np.int64)
+    np.cumsum(~same, out=run[1:])
+    run = run[places]
+    order = order.copy()
+    first = ties[0][among]
+    low = first.min()
+    width = int(first.max()) - int(low) + 1 if first.dtype.kind == "i" else 0
+    if not 0 < width * (int(run[-1]) + 1) < 2**63:
+        keys = (*(tie[among] for tie in reversed(ties)), run)
+        order[places] = among[np.lexsort(keys)]
+        return order
+    # Codes go into one integer with the run: one sort, and few places are left for the rest.
+    run = run * np.int64(width) + (first - low)
+    rank = np.argsort(run, kind="stable")
+    among, run = among[rank], run[rank]
+    still = run[1:] == run[:-1]
+    if len(ties) > 1 and still.any():
+        among = order_ties(among, still, ties[1:])
+    order[places] = among
+    return order
