@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs as pafs
 
+from truelift.cli import main
 from truelift.errors import ConfigError
 from truelift.simulate import TrafficPlan, TrafficWorld, traffic_block
 from truelift.simulate.traffic.dataset import dataset_yaml, item_table, run_command
@@ -130,3 +131,10 @@ def test_the_world_takes_nested_keys_and_refuses_unknown_ones():
         world_of(["dirt.misclic=0.1"])
     with pytest.raises(ConfigError, match="expected key=value"):
         world_of(["days"])
+
+
+def test_the_command_refuses_too_few_rows_in_one_line_and_before_spark(tmp_path, capsys):
+    assert main(["simulate_logs", "--rows", "10", "--out", str(tmp_path / "logs")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("truelift: rows: found 10, expected at least 2000")
+    assert not (tmp_path / "logs").exists()

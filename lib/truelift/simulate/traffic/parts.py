@@ -127,15 +127,16 @@ def _write_json(stream: pa.NativeFile, whole: pa.Table, ragged: pa.Table, is_fir
         (ragged, EVENT_COLUMNS[:_LEFT], "\n"),
     ):
         if table.num_rows:
-            stream.write(_json_lines(table, names, end))
+            for chunk in _json_lines(table, names, end).chunks:
+                whole_text = pa.ListArray.from_arrays(pa.array([0, len(chunk)]), chunk)
+                stream.write(pc.binary_join(whole_text, "")[0].as_buffer())
 
 
-def _json_lines(table: pa.Table, names: tuple[str, ...], end: str) -> bytes:
+def _json_lines(table: pa.Table, names: tuple[str, ...], end: str) -> pa.ChunkedArray:
     """Objects, one a line; the texts of the traffic hold nothing that JSON would escape."""
     fields = []
     for place, name in enumerate(names):
         lead = f'{", " if place else "{"}"{name}": '
         given = pc.binary_join_element_wise(lead + '"', table[name], '"', "")
         fields.append(pc.fill_null(given, lead + "null"))
-    lines = pc.binary_join_element_wise(*fields, end, "")
-    return "".join(lines.to_pylist()).encode()
+    return pc.binary_join_element_wise(*fields, end, "")

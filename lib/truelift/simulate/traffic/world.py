@@ -79,10 +79,13 @@ class TrafficWorld:
     events_per_user : float
         Mean over the users.
     activity_spread : float
-        Standard deviation of the logarithm of users' activity (log-normal).
+        Standard deviation of the logarithm of users' activity (log-normal, within each
+        thousand users: nobody but the top user has more than a few hundred events).
     top_user_share : float
-        Share of all events that one user owns: a till or a crawler that never sleeps. It is
-        drawn in slices of time, so that no task holds all of its events.
+        Share of all events that one user owns: a till that never sleeps, in one session from
+        its first day to its last. It is drawn in slices of time, so that no task holds all of
+        its events. The truth calls it ``bot_round_the_clock``; where it has hundreds of items
+        a day or more than 60 events a minute, other signs of bots are true of it as well.
     view_share, cart_share : float
         Shares of event types among people's events; the rest are purchases.
     events_per_session : float
