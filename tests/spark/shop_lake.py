@@ -47,6 +47,8 @@ def fill_stream(lake: Lake, name: str, table: pa.Table, files: int = 1) -> None:
 
     rows = table.append_column("source_file", pa.array([f"{name}.csv"] * table.num_rows))
     rows = rows.append_column("source_row", pa.array(range(table.num_rows), pa.int64()))
+    landed = pa.array([1_700_000_000_000_000] * table.num_rows, pa.timestamp("us", tz="UTC"))
+    rows = rows.append_column("file_time", landed)
     rows = rows.append_column("batch_id", pa.array(["batch"] * table.num_rows))
     frame = lake.spark.createDataFrame(rows).repartition(files, F.rand(seed=files))
     lake.append(f"bronze.{name}", frame, "batch")

@@ -9,6 +9,7 @@ import pytest
 from truelift.errors import MachineError, TableError
 from truelift.lake import Lake, bucket_column
 from truelift.lake.kernels import sum_buckets
+from truelift.lake.tables import TABLES
 
 SCORES = "unit_id string, user_key string, campaign string, treated int, x_a double"
 
@@ -83,8 +84,8 @@ def test_no_rows_over_no_rows_is_a_commit_with_a_fingerprint_too(spark, lake):
 
 def test_a_batch_is_appended_once_and_new_columns_join(spark, lake):
     def batch(column, value):
-        schema = f"{column} string, source_file string, source_row bigint, batch_id string"
-        return spark.createDataFrame([(value, "f", 0, "b")], schema)
+        schema = f"{column} string, {TABLES['bronze.events'].columns}"
+        return spark.createDataFrame([(value, "f", 0, None, "b")], schema)
 
     first = lake.append("bronze.events", batch("x", "1"), "b1")
     repeat = lake.append("bronze.events", batch("x", "1"), "b1")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import SourceError
+from truelift.lake.tables import schema_of, table_spec
 from truelift.logs.ingest import ingest, source_fingerprint
 from truelift.logs.results import IngestResult
 from truelift.logs.sampling import in_sample
@@ -40,6 +43,8 @@ def test_rows_arrive_as_text_with_file_row_and_batch(tmp_path, own):
         ("b", "", "noon", "-", "3", path, 1),
     ]
     assert {len(row.batch_id) for row in bronze.select("batch_id").collect()} == {24}
+    (time,) = {row.micros for row in bronze.selectExpr("unix_micros(file_time) micros").collect()}
+    assert time == os.stat(path).st_mtime_ns // 1000
     assert (result.files, result.rows_read, result.rows_written) == (1, 2, 2)
 
 
@@ -69,6 +74,51 @@ def test_a_new_file_is_added_and_the_known_one_is_not_read_again(tmp_path, own):
     assert bronze.count() == 60
     assert bronze.filter("extra IS NULL").count() == 40
     assert source_fingerprint(job.settings) != before
+    assert (result.new_columns, result.missing_columns) == (("events.extra",), ())
+
+
+def test_the_manifest_is_a_table_with_a_row_a_file(tmp_path, own):
+    names = [write_csv(tmp_path / "raw" / f"{n}.csv", *EVENTS[n : n + 2]) for n in range(3)]
+    job = own()
+    ingest(job)
+    manifest = job.lake.read("ops.ingested_files")
+    assert rows_of(manifest, "stream", "path", "rows", "sample_share") == [
+        ("events", name, 2, 1.0) for name in names
+    ]
+    wanted = {f.name: f.dataType for f in table_spec("ops.ingested_files").schema()}
+    assert {f.name: f.dataType for f in manifest.schema} == wanted
+
+
+def test_an_ingest_that_died_after_bronze_is_taken_up_where_it_was(tmp_path, own, monkeypatch):
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS[:40])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("truelift.logs.ingest.record", _die)
+        ingest(own())
+    write_csv(tmp_path / "raw" / "b.csv", *EVENTS[40:])
+    job = own()
+    result = result_of(job)
+    assert (result.files, result.rows_written, result.rows_already_known) == (1, 20, 40)
+    assert job.lake.read("bronze.events").count() == 60
+    assert job.lake.read("ops.ingested_files").count() == 2
+
+
+def _die(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_delta_table_gives_the_files_that_an_append_adds(tmp_path, own, spark):
+    schema = "u string, i int, t timestamp, q int, v decimal(9,2)"
+    row = "'a' u, 1 i, timestamp'2024-01-01' t, 1 q, cast(2.50 as decimal(9,2)) v"
+    for count in (2, 3):
+        frame = spark.range(count).selectExpr(*row.split(", ")).to(schema_of(schema))
+        frame.write.format("delta").mode("append").partitionBy("q").save(str(tmp_path / "raw"))
+        job = own(pattern=".", format="delta")
+        assert result_of(job).rows_written == count
+    bronze = job.lake.read("bronze.events")
+    assert set(rows_of(bronze, "u", "i", "t", "q", "v")) == {
+        ("a", "1", "2024-01-01 00:00:00.000000Z", "1", "2.50")
+    }
+    assert bronze.count() == 5
 
 
 def test_a_sample_keeps_whole_users_and_counts_the_rest(tmp_path, own, make_job):

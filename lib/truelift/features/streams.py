@@ -14,13 +14,14 @@ from truelift.settings import Settings, SourceOptions
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
+
 def mapped_columns(settings: Settings, stream: str) -> dict[str, str]:
     """``target -> source column`` of a stream (``items``, ``users``, ``exposures``, ...)."""
     reference = getattr(settings.source, stream)
     return {} if reference is None else dict(reference.columns)
 
 
-PROVENANCE = ("source_file", "source_row", "batch_id", "_corrupt", "_other")
+PROVENANCE = ("source_file", "source_row", "file_time", "batch_id", "_corrupt", "_other")
 
 
 def own_columns(available: Sequence[str]) -> tuple[str, ...]:

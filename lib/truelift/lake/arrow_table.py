@@ -20,6 +20,8 @@ _PROPERTIES = {
     "delta.setTransactionRetentionDuration": "interval 3650 days",
 }
 _BATCH = 500_000
+# An append is a file of a few rows; many of them take long to open.
+_COMPACT_EVERY = 100
 
 
 def read_rows(uri: str) -> pa.Table | None:
@@ -58,6 +60,8 @@ def append_rows(uri: str, rows: pa.Table, batch_id: str) -> bool:
             app_transactions=[Transaction(application, 1)],
         ),
     )
+    if table is not None and (table.version() + 2) % _COMPACT_EVERY == 0:
+        open_table(uri).optimize.compact()
     return True
 
 
@@ -79,8 +83,10 @@ def added_rows(
         if file.uri in before:
             continue
         system, path = filesystem_of(file.uri)
-        with pq.ParquetFile(path, filesystem=system, read_dictionary=list(columns)) as parquet:
-            present = [name for name in columns if name in parquet.schema_arrow.names]
+        with system.open_input_file(path) as stream:
+            footer = pq.read_metadata(stream)
+            present = [name for name in columns if name in footer.schema.names]
+            parquet = pq.ParquetFile(stream, metadata=footer, read_dictionary=present)
             yield from parquet.iter_batches(_BATCH, columns=present)
 
 

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
-from truelift.logs.sources.columns import (
-    BATCH_ID,
-    CORRUPT,
-    SOURCE_FILE,
-    SOURCE_ROW,
-    bronze_name,
-)
+from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
 from truelift.settings import SourceOptions
 
 if TYPE_CHECKING:
@@ -114,6 +108,6 @@ def content_id(columns: Sequence[str]) -> Column:
     """
     from pyspark.sql import functions as F
 
-    names = sorted(c for c in columns if c not in (CORRUPT, SOURCE_FILE, SOURCE_ROW, BATCH_ID))
+    names = sorted(c for c in columns if c not in (CORRUPT, *PROVENANCE))
     named = [F.concat(F.lit(f"{name}="), F.col(f"`{name}`")) for name in names]
     return F.lpad(F.lower(F.hex(F.xxhash64(*named))), 16, "0")
