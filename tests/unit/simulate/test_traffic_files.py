@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs as pafs
@@ -15,6 +16,7 @@ from truelift.simulate.traffic.dataset import dataset_yaml, item_table, run_comm
 from truelift.simulate.traffic.job import row_count, world_of
 from truelift.simulate.traffic.memory import without_broken
 from truelift.simulate.traffic.parts import PartWriter, by_day
+from truelift.simulate.traffic.tasks import blocks_a_task, blocks_of_tasks, write_parts
 from truelift.simulate.traffic.text import EVENT_COLUMNS
 
 PLAN = TrafficPlan(40_000, seed=6)
@@ -138,3 +140,22 @@ def test_the_command_refuses_too_few_rows_in_one_line_and_before_spark(tmp_path,
     said = capsys.readouterr().err
     assert said.startswith("truelift: rows: found 10, expected at least 2000")
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("rows_per_task", [20_000, 1_000_000])
+@pytest.mark.parametrize("files_by", ["size", "day"])
+def test_the_files_of_any_number_of_tasks_hold_the_same_rows(tmp_path, rows_per_task, files_by):
+    size = blocks_a_task(rows_per_task)
+    tasks = pa.RecordBatch.from_pydict({"id": list(range(-(-PLAN.blocks // size)))})
+    records = [
+        record
+        for blocks in blocks_of_tasks(PLAN, rows_per_task, [tasks])
+        for record in write_parts(PLAN, blocks, str(tmp_path), "csv", files_by, rows_per_task)
+    ]
+    assert len({record["file"] for record in records}) == len(records)
+    found = [tuple(row) for r in records for row in read_csv(tmp_path / r["file"])[1]]
+    rows = [tuple(row[name] or "" for name in EVENT_COLUMNS) for row in expected()]
+    assert sorted(row for row in found if len(row) > 5) == sorted(
+        row for row, known in zip(rows, expected(), strict=True) if known["dirt"] != "corrupt_row"
+    )
+    assert len(found) == sum(record["rows"] for record in records) == 40_000

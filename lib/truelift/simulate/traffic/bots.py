@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from truelift.simulate.traffic.events import NO_DIRT, NO_NUMBER, PURCHASE, VIEW, Events
-from truelift.simulate.traffic.people import (
-    DAY,
-    HUMAN_AGENTS,
-    PAGES,
-    SECOND,
-    first_instant,
-    prices,
-    quantities,
-    received,
-)
+from truelift.simulate.traffic.people import HUMAN_AGENTS, PAGES, prices, quantities, received
 from truelift.simulate.traffic.plan import BOT_ROWS, TrafficPlan
+from truelift.simulate.traffic.sessions import DAY, SECOND, first_instant
 from truelift.simulate.traffic.world import BOT_KINDS, TrafficWorld
 
 BOT_AGENTS = 4

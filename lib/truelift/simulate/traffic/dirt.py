@@ -14,7 +14,8 @@ from truelift.simulate.traffic.events import (
     concatenated,
     places_in,
 )
-from truelift.simulate.traffic.people import DAY, SECOND, prices, received
+from truelift.simulate.traffic.people import prices, received
+from truelift.simulate.traffic.sessions import DAY, SECOND
 from truelift.simulate.traffic.world import DIRT_KINDS, REJECTED_KINDS, TrafficWorld
 
 MAX_QUANTITY = 1_000

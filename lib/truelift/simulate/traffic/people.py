@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import numpy as np
 
 from truelift.simulate.traffic.events import (
@@ -15,24 +13,18 @@ from truelift.simulate.traffic.events import (
     Events,
     places_in,
     running_start,
-    starts_of,
 )
-from truelift.simulate.traffic.world import SLOTS_A_DAY, TrafficWorld
+from truelift.simulate.traffic.sessions import (
+    SECOND,
+    session_begins,
+    session_offsets,
+    session_starts,
+)
+from truelift.simulate.traffic.world import TrafficWorld
 
-SECOND = 1_000_000
-DAY = 86_400 * SECOND
 HUMAN_AGENTS = 6
 CAMPAIGNS = 4
 PAGES = 4
-
-_MOST_EVENTS = 20
-_LEAST_GAP = 3.5
-_MOST_GAP = 1_440.0
-# A person's day is cut into slots of 90 minutes with at most one session of 50 minutes each,
-# which leaves more than 35 minutes to the next one.
-_SLOT = 5_400.0
-_MOST_SECONDS = 3_000.0
-_PAUSE = 2_160.0
 
 
 def draw_people(
@@ -48,14 +40,11 @@ def draw_people(
     """
     per_user = _events_per_user(random, world, rows)
     user = np.repeat(np.arange(len(per_user)), per_user)
-    begins = _session_begins(random, world, per_user)
-    start = running_start(begins)
+    begins = session_begins(random, world, per_user)
     owner = user[begins]
     lengths = np.diff(np.append(np.flatnonzero(begins), rows))
-    offset = _offsets(random, world, lengths)
-    opening = _session_starts(
-        random, world, owner, offset[np.append(start[1:] != start[:-1], True)]
-    )
+    offset = session_offsets(random, world, lengths)
+    opening = session_starts(random, world, owner, offset[np.cumsum(lengths) - 1])
     time = np.repeat(opening, lengths) + np.rint(offset * SECOND).astype(np.int64)
     kind = random.choice(
         3, rows, p=[world.view_share, world.cart_share, 1 - world.view_share - world.cart_share]
@@ -82,12 +71,6 @@ def draw_people(
         dirt=np.full(rows, NO_DIRT),
         bot=np.full(rows, NO_BOT),
     )
-
-
-def first_instant(world: TrafficWorld) -> int:
-    """Midnight of the first day, microseconds since 1970."""
-    day = datetime.date.fromisoformat(world.first_day) - datetime.date(1970, 1, 1)
-    return day.days * DAY
 
 
 def received(random: np.random.Generator, time: np.ndarray, late_share: float) -> np.ndarray:
@@ -133,51 +116,6 @@ def _events_per_user(random: np.random.Generator, world: TrafficWorld, rows: int
     missing = rows - counts.sum()
     counts[np.argsort(counts - wanted, kind="stable")[:missing]] += 1
     return counts[counts > 0]
-
-
-def _session_begins(
-    random: np.random.Generator, world: TrafficWorld, per_user: np.ndarray
-) -> np.ndarray:
-    """Whether a row is the first of a session, which has at most 20 events."""
-    rows, place = int(per_user.sum()), places_in(per_user)
-    begins = (random.random(rows) < 1 / world.events_per_session) | (place == 0)
-    begins |= (np.arange(rows) - running_start(begins)) % _MOST_EVENTS == 0
-    slots = world.days * SLOTS_A_DAY
-    firsts = starts_of(per_user)
-    crowded = np.add.reduceat(begins, firsts) > slots
-    if crowded.any():
-        even = place % np.repeat(-(-per_user // slots), per_user) == 0
-        begins = np.where(np.repeat(crowded, per_user), even, begins)
-    return begins
-
-
-def _offsets(random: np.random.Generator, world: TrafficWorld, lengths: np.ndarray) -> np.ndarray:
-    """Seconds since the session's first event."""
-    first, place = starts_of(lengths), places_in(lengths)
-    extra = world.gap_seconds * np.exp(world.gap_spread * random.standard_normal(len(place)))
-    extra = np.where(place == 0, 0.0, np.minimum(extra, _MOST_GAP - _LEAST_GAP))
-    room = _MOST_SECONDS - _LEAST_GAP * lengths
-    extra *= np.repeat(
-        np.minimum(1.0, room / np.maximum(np.add.reduceat(extra, first), 1.0)), lengths
-    )
-    total = np.cumsum(extra)
-    return total - np.repeat(total[first], lengths) + _LEAST_GAP * place
-
-
-def _session_starts(
-    random: np.random.Generator, world: TrafficWorld, owner: np.ndarray, seconds: np.ndarray
-) -> np.ndarray:
-    """Microseconds at which sessions begin; ``owner`` is sorted, each user's slots are distinct."""
-    counts = np.bincount(owner, minlength=owner[-1] + 1)
-    place, many = places_in(counts), counts[owner]
-    draws = random.random(len(owner))
-    draws = draws[np.lexsort((draws, owner))]
-    slot = np.floor(draws * (world.days * SLOTS_A_DAY - many + 1)).astype(np.int64) + place
-    wakes = random.uniform(0, 9 * 3_600, len(counts))[owner]
-    inside = random.random(len(owner)) * (_SLOT - _PAUSE - seconds)
-    within_day = wakes + (slot % SLOTS_A_DAY) * _SLOT + inside
-    micros = np.rint(within_day * SECOND).astype(np.int64)
-    return first_instant(world) + (slot // SLOTS_A_DAY) * DAY + micros
 
 
 def _items(

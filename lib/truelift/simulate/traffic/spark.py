@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,15 +19,14 @@ from truelift.lake.log import filesystem_of
 from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.dataset import dataset_yaml, item_table
 from truelift.simulate.traffic.memory import without_broken
-from truelift.simulate.traffic.parts import FILE_SCHEMA, FORMATS, PartWriter, by_day
+from truelift.simulate.traffic.parts import FILE_SCHEMA, FORMATS
 from truelift.simulate.traffic.plan import TrafficPlan
+from truelift.simulate.traffic.tasks import blocks_a_task, blocks_of_tasks, write_parts
 from truelift.simulate.traffic.text import BLOCK_SCHEMA
-from truelift.simulate.traffic.world import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-_BLOCKS_AT_ONCE = 5
 _MOST_OPEN_DAYS = 400
 
 
@@ -53,7 +51,7 @@ def traffic_frame(
     """
 
     def draw(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for blocks in _blocks(plan, rows_per_task, batches):
+        for blocks in blocks_of_tasks(plan, rows_per_task, batches):
             for block in blocks:
                 yield from without_broken(traffic_block(plan, block)).to_batches()
 
@@ -112,8 +110,8 @@ def write_traffic(
     system, path = _new_folder(root.rstrip("/"))
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for blocks in _blocks(plan, rows_per_task, batches):
-            parts = _write_parts(plan, blocks, root.rstrip("/"), form, files_by, rows_per_task)
+        for blocks in blocks_of_tasks(plan, rows_per_task, batches):
+            parts = write_parts(plan, blocks, root.rstrip("/"), form, files_by, rows_per_task)
             yield pa.RecordBatch.from_pylist(parts, schema=FILE_SCHEMA)
 
     from pyspark.sql import functions as F
@@ -130,29 +128,6 @@ def write_traffic(
     )
 
 
-def _write_parts(
-    plan: TrafficPlan, blocks: range, root: str, form: str, files_by: str, rows_per_task: int
-) -> list[dict[str, object]]:
-    system, path = filesystem_of(root)
-    name = f"part-{blocks.start // _blocks_a_task(rows_per_task):05d}"
-    attempt = uuid.uuid4().hex
-    writers: dict[str, PartWriter] = {}
-    try:
-        for first in range(blocks.start, blocks.stop, _BLOCKS_AT_ONCE):
-            some = range(first, min(first + _BLOCKS_AT_ONCE, blocks.stop))
-            table = pa.concat_tables([traffic_block(plan, block) for block in some])
-            for day, rows in by_day(table) if files_by == "day" else [("", table)]:
-                part = f"{day}/{name}" if day else name
-                if part not in writers:
-                    writers[part] = PartWriter(system, path, part, form, attempt)
-                writers[part].append(rows)
-        return [writer.close() for writer in writers.values()]
-    except BaseException:
-        for writer in writers.values():
-            writer.abandon()
-        raise
-
-
 def _mapped(
     spark: SparkSession,
     plan: TrafficPlan,
@@ -163,21 +138,8 @@ def _mapped(
     """One row, one partition, one task: the row's number is the task's number."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    tasks = math.ceil(plan.blocks / _blocks_a_task(rows_per_task))
+    tasks = math.ceil(plan.blocks / blocks_a_task(rows_per_task))
     return spark.range(0, tasks, 1, tasks).mapInArrow(function, from_arrow_schema(schema))
-
-
-def _blocks(
-    plan: TrafficPlan, rows_per_task: int, batches: Iterable[pa.RecordBatch]
-) -> Iterator[range]:
-    size = _blocks_a_task(rows_per_task)
-    for batch in batches:
-        for task in batch.column(0).to_pylist():
-            yield range(task * size, min((task + 1) * size, plan.blocks))
-
-
-def _blocks_a_task(rows_per_task: int) -> int:
-    return max(1, rows_per_task // BLOCK_ROWS)
 
 
 def _new_folder(root: str) -> tuple[pafs.FileSystem, str]:

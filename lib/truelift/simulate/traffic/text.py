@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.simulate.traffic.events import NO_NUMBER, Events
-from truelift.simulate.traffic.people import DAY, SECOND
+from truelift.simulate.traffic.sessions import DAY, SECOND
 from truelift.simulate.traffic.world import BOT_KINDS, DIRT_KINDS, REJECTED_KINDS
 
 EVENT_TYPES = ("view", "cart", "purchase")
