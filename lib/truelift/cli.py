@@ -56,8 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped-def]
     from truelift.console import closing_table, heading, step_line
     from truelift.pipeline import run_pipeline, run_step
+    from truelift.tools import TOOLS
 
     print(heading(settings), flush=True)
+    if args.job in TOOLS:
+        print(TOOLS[args.job].run(settings, args), flush=True)
+        return
     if args.job == "run_pipeline":
         outcomes = run_pipeline(
             settings,
@@ -72,6 +76,7 @@ def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped
 
 def _parser() -> argparse.ArgumentParser:
     from truelift.pipeline import STEPS
+    from truelift.tools import TOOLS
 
     parser = argparse.ArgumentParser(
         prog="truelift",
@@ -87,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="start", metavar="STEP", help="run again from this step on"
     )
     pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
+    for name, tool in TOOLS.items():
+        tool_parser = _job_parser(jobs, name, tool.summary, tool.example)
+        _job_options(tool_parser)
+        tool.options(tool_parser)
     traffic.add_options(
         jobs.add_parser(
             "simulate_logs", help=traffic.SUMMARY, description=f"simulate_logs: {traffic.SUMMARY}."
@@ -96,9 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _job_parser(jobs, name: str, summary: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
-    example = f"truelift {name} --dataset complete_journey --set sample=0.05"
-    submit = f"spark-submit jobs/{name}.py --env prod --lake s3a://bucket/lake"
+def _job_parser(  # type: ignore[no-untyped-def]
+    jobs, name: str, summary: str, example: str | None = None
+) -> argparse.ArgumentParser:
+    script = name.replace("-", "_")
+    example = example or f"truelift {name} --dataset complete_journey --set sample=0.05"
+    submit = f"spark-submit jobs/{script}.py --env prod --lake s3a://bucket/lake"
     parser: argparse.ArgumentParser = jobs.add_parser(
         name,
         help=summary,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from truelift.errors import TableError
 from truelift.lake import Commit, Lake, ScanPlan
+from truelift.lake.writes import TableState
 from truelift.progress import Progress
 from truelift.settings import Settings
 from truelift.steps import StepRecord, StepReport, StepStore
@@ -87,6 +88,19 @@ class Job:
     def replace(self, name: str, df: DataFrame) -> Commit:
         """Make a table hold exactly these rows, under the step's fingerprint."""
         commit = self.lake.replace(name, df, self.fingerprint)
+        self.outputs[name] = commit.version
+        return commit
+
+    def replace_slices(
+        self,
+        name: str,
+        df: DataFrame,
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None,
+    ) -> Commit:
+        """Replace some slices of a table, or all; see :func:`~truelift.lake.writes.replace_slices`."""
+        commit = self.lake.replace_slices(name, df, self.fingerprint, state, notes, slices)
         self.outputs[name] = commit.version
         return commit
 

@@ -69,9 +69,9 @@ STEPS: tuple[Step, ...] = (
         "clean",
         "truelift.logs.clean:clean",
         "bronze to silver and quarantine, every row accounted for",
-        reads=("bronze.events",),
+        reads=("bronze.events", "bronze.identities?"),
         writes=("silver.events", "silver.quarantine"),
-        sections=("source", "clean", "buckets", "report"),
+        sections=("source", "clean", "buckets", "period", "privacy", "report"),
     ),
     Step(
         "sessionize",
@@ -92,9 +92,10 @@ STEPS: tuple[Step, ...] = (
             "bronze.users?",
             "bronze.exposures?",
             "bronze.responses?",
+            "bronze.identities?",
         ),
         writes=("gold.sequences", "gold.items", "gold.users", "gold.panel", "gold.exposures"),
-        sections=("source", "features", "panel", "buckets"),
+        sections=("source", "clean", "privacy", "features", "panel", "buckets"),
     ),
     Step(
         "train_sequence",

@@ -106,11 +106,18 @@ def settings_sections(settings: Settings, names: tuple[str, ...]) -> dict[str, A
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """Version and a hash of the package's own source, so that changed code runs again."""
+    return f"{__version__}+{sources_digest(files('truelift'))}"
+
+
+def sources_digest(*places: Any) -> str:
+    """A hash of some of the package's files and folders."""
     digest = hashlib.sha256()
-    for name, data in sorted(_sources(files("truelift"))):
-        digest.update(name.encode())
-        digest.update(data)
-    return f"{__version__}+{digest.hexdigest()[:12]}"
+    for place in places:
+        found = _sources(place) if place.is_dir() else [(place.name, place.read_bytes())]
+        for name, data in sorted(found):
+            digest.update(name.encode())
+            digest.update(data)
+    return digest.hexdigest()[:12]
 
 
 def _sources(folder: Any, prefix: str = "") -> list[tuple[str, bytes]]:

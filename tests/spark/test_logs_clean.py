@@ -10,10 +10,12 @@ import pytest
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
-from truelift.logs.clean import clean, judge
+from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.results import CleanResult
-from truelift.logs.rules import RuleContext
+from truelift.logs.judging import judge_rows
+from truelift.logs.neighbours import judge_neighbours, placed
+from truelift.logs.pseudonyms import UserKeys
 from truelift.typed import from_plain
 
 DIRTY = [
@@ -39,6 +41,10 @@ DIRTY = [
     "too,few",
 ]
 LIMITS = {"max_quantity": 100, "max_value": 1000, "max_quarantine_share": 1.0}
+
+
+def rebuilding(settings):
+    return replace(settings, clean=replace(settings.clean, rebuild=True))
 
 
 @pytest.fixture
@@ -107,8 +113,8 @@ def test_kept_rows_are_typed(cleaned):
 def test_cleaning_again_gives_the_same_tables_and_event_ids(cleaned, make_job):
     lake, _ = cleaned(DIRTY)
     before = rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket")
-    job = make_job("clean", lake._settings, lake, fingerprint="other")
-    clean(job)
+    settings = rebuilding(lake._settings)
+    clean(make_job("clean", settings, lake, fingerprint="other"))
     assert rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket") == before
 
 
@@ -173,9 +179,10 @@ def test_three_layouts_of_the_same_rows_give_the_same_silver(cleaned):
 def test_cleaning_shuffles_the_rows_once(cleaned, capsys):
     lake, _ = cleaned(["a,x,2024-01-01,1,1"])
     settings = lake._settings
-    context = RuleContext(settings.clean, datetime.datetime.now(datetime.timezone.utc))
-    judge(lake.read("bronze.events"), settings, context).explain()
-    assert capsys.readouterr().out.count("Exchange") == 1
+    rows = judge_rows(lake.read("bronze.events"), settings, UserKeys())
+    judge_neighbours(placed(rows, settings), settings).explain()
+    plan = capsys.readouterr().out
+    assert (plan.count("Exchange"), plan.count("Sort ")) == (1, 1)
 
 
 def test_silver_files_are_sorted_by_user_and_time(cleaned):
@@ -292,8 +299,8 @@ def test_counts_that_do_not_add_up_fail_the_job_before_anything_is_published(
     versions = [lake.version(n) for n in ("silver.events", "silver.quarantine")]
     from truelift.logs import clean as module
 
-    real = module.judge
-    monkeypatch.setattr(module, "judge", lambda *a: real(*a).filter("user_key = 'a'"))
-    with pytest.raises(InvariantError, match=r"bronze\.events has 2 rows, and 1 valid"):
-        clean(make_job("clean", lake._settings, lake, fingerprint="other"))
+    real = module.judge_rows
+    monkeypatch.setattr(module, "judge_rows", lambda *a: real(*a).filter("user_key = 'a'"))
+    with pytest.raises(InvariantError, match=r"bronze\.events has 2 rows to clean.*1 valid"):
+        clean(make_job("clean", rebuilding(lake._settings), lake, fingerprint="other"))
     assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions

@@ -7,6 +7,8 @@ Spark.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from truelift.errors import ConfigError
 from truelift.features.catalogue import ITEM_ID, LookupSource
 from truelift.features.exposures import ExposureRows, exposure_rows
@@ -15,8 +17,13 @@ from truelift.features.panel import PanelKernel
 from truelift.features.planning import PanelPlan, plan_panel
 from truelift.features.results import FeaturesResult
 from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel
+from truelift.features.streams import required_columns
 from truelift.features.users import profile_rows
 from truelift.job import Job, StepReport
+from truelift.logs.pseudonyms import UserKeys
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 _EVENTS = ("user_key", "event_time", "item_id", "value")
 _SESSIONS = ("user_key", "start")
@@ -43,12 +50,13 @@ def build_features(job: Job) -> StepReport:
     events = job.plan("silver.events", _EVENTS)
     sessions = job.plan("silver.sessions", _SESSIONS)
     catalogue, has_categories = _catalogue(job)
-    users = job.read("bronze.users") if job.has("bronze.users") else None
+    keys = UserKeys.of_job(job)
+    users = _keyed(job, "users", keys) if job.has("bronze.users") else None
     profiles = profile_rows(job.lake, events, sessions, users, job.settings).persist()
     exposures, panel = None, None
     if job.has("bronze.exposures"):
-        responses = job.read("bronze.responses") if job.has("bronze.responses") else None
-        exposures = exposure_rows(job.read("bronze.exposures"), responses, job.settings)
+        responses = _keyed(job, "responses", keys) if job.has("bronze.responses") else None
+        exposures = exposure_rows(_keyed(job, "exposures", keys), responses, job.settings)
         exposures.frame.persist()
         panel = plan_panel(
             job.lake,
@@ -108,6 +116,13 @@ def build_features(job: Job) -> StepReport:
     }
     rows_out = sum((result.items, result.users, result.sequences, units))
     return StepReport(events.rows, rows_out, headline)
+
+
+def _keyed(job: Job, stream: str, keys: UserKeys) -> DataFrame:
+    """A raw stream with the lake's user keys in place of the source's users."""
+    rows = job.read(f"bronze.{stream}")
+    user = required_columns(job.settings, stream, rows.columns, ("user",))["user"]
+    return keys.replaced(rows, user)
 
 
 def _catalogue(job: Job) -> tuple[LookupSource | None, bool]:

@@ -266,6 +266,7 @@ def _through_rows(
     packed = []
     for name, plan in plans.items():
         source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
+        source = source.filter(plan.only) if plan.only else source
         columns = list(dict.fromkeys([*plan.columns, "bucket"]))
         pack = partial(_pack, name=name, schema=plan.schema)
         packed.append(

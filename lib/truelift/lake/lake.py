@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from truelift.errors import MachineError
@@ -14,7 +14,14 @@ from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
 from truelift.lake.tables import table_spec
-from truelift.lake.writes import Commit, append_batch, replace_table
+from truelift.lake.writes import (
+    Commit,
+    TableState,
+    append_batch,
+    replace_slices,
+    replace_table,
+    table_state,
+)
 from truelift.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,6 +90,23 @@ class Lake:
     def replace(self, name: str, df: DataFrame, fingerprint: str) -> Commit:
         """Make the table hold exactly these rows; see :func:`~.writes.replace_table`."""
         return replace_table(df, self.uri(name), table_spec(name), fingerprint)
+
+    def replace_slices(
+        self,
+        name: str,
+        df: DataFrame,
+        fingerprint: str,
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None = None,
+    ) -> Commit:
+        """Replace (bucket, period) slices of a table; see :func:`~.writes.replace_slices`."""
+        spec = table_spec(name)
+        return replace_slices(df, self.uri(name), spec, fingerprint, state, notes, slices)
+
+    def state(self, name: str) -> TableState:
+        """Where a table that is written by increments stands."""
+        return table_state(self.uri(name))
 
     def append(self, name: str, df: DataFrame, batch_id: str) -> Commit:
         """Add a batch once; see :func:`~.writes.append_batch`."""

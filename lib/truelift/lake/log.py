@@ -23,12 +23,13 @@ _PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
 @dataclass(frozen=True)
 class LoggedCommit:
-    """One commit: its version, what it wrote, and the fingerprint that truelift left in it."""
+    """One commit: its version, what it wrote, and what truelift left in it."""
 
     version: int
     operation: str
     rows: int
     fingerprint: str | None
+    state: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,23 @@ def recent_commits(uri: str, limit: int = 50) -> list[LoggedCommit]:
 def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
     metrics = entry.get("operationMetrics") or {}
     try:
-        fingerprint = json.loads(entry.get("userMetadata") or "{}").get("fingerprint")
-    except (ValueError, AttributeError):
-        fingerprint = None
+        ours = json.loads(entry.get("userMetadata") or "{}")
+    except ValueError:
+        ours = {}
+    ours = ours if isinstance(ours, dict) else {}
     return LoggedCommit(
         version=int(entry["version"]),
         operation=str(entry.get("operation")),
         rows=int(metrics.get("numOutputRows", 0) or 0),
-        fingerprint=fingerprint,
+        fingerprint=ours.get("fingerprint"),
+        state=ours.get("state"),
     )
+
+
+def transaction_version(uri: str, application: str) -> int | None:
+    """The last version that an application has written under its own id, None if none."""
+    table = open_table(uri)
+    return None if table is None else table.transaction_version(application)
 
 
 def reads_directly(table: Any) -> tuple[bool, str]:

@@ -117,6 +117,21 @@ def previous_period(period: str, unit: str) -> str | None:
     return period_of(np.array([start - 1]), unit)[0].as_py() if start > _FIRST_DAY * DAY else None
 
 
+def periods_between(first_us: int, last_us: int, unit: str) -> tuple[str, ...]:
+    """Names of all periods from the one of a moment to that of another, in order of time.
+
+    Moments outside of the years 1 to 9999 are taken as the nearest inside.
+    """
+    bounds = _FIRST_DAY * DAY, _END_DAY * DAY - 1
+    first, last = period_of(np.clip([first_us, last_us], *bounds), unit).to_pylist()
+    found = []
+    name: str | None = first
+    while name is not None and name <= last:
+        found.append(name)
+        name = next_period(name, unit)
+    return tuple(found)
+
+
 def period_column(time: Column, unit: str) -> Column:
     """The same name as a Spark column, whatever the session's time zone.
 

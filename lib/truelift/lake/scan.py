@@ -7,7 +7,7 @@ feeds Spark tasks and Horovod ranks.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
@@ -45,7 +45,8 @@ class ScanPlan:
     """A table pinned to a version, the columns asked for, and its units.
 
     ``direct`` is False where data files cannot be read as they are (``reason`` says why):
-    kernels then run on Spark's own rows.
+    kernels then run on Spark's own rows. ``only`` is the condition on partition columns that
+    :meth:`within` has narrowed the plan to.
     """
 
     table: str
@@ -57,6 +58,7 @@ class ScanPlan:
     schema_hex: str = ""
     direct: bool = True
     reason: str = ""
+    only: str = ""
 
     @property
     def rows(self) -> int:
@@ -80,6 +82,28 @@ class ScanPlan:
             groups.setdefault(int(unit.partition["bucket"] or 0), []).append(unit)
         return dict(sorted(groups.items()))
 
+    def within(self, slices: Mapping[int, Collection[str]]) -> ScanPlan:
+        """The plan for some slices: bucket to periods, for a table partitioned by both."""
+        kept = tuple(
+            unit
+            for unit in self.units
+            if unit.partition["period"] in slices.get(int(unit.partition["bucket"] or 0), ())
+        )
+        by_period: dict[str, list[int]] = {}
+        for bucket, periods in slices.items():
+            for period in periods:
+                by_period.setdefault(period, []).append(bucket)
+        return replace(self, units=kept, only=slice_predicate(by_period))
+
+    def slices(self) -> dict[int, tuple[str, ...]]:
+        """Bucket to periods that have rows."""
+        found: dict[int, set[str]] = {}
+        for unit in self.units:
+            found.setdefault(int(unit.partition["bucket"] or 0), set()).add(
+                unit.partition["period"] or ""
+            )
+        return {bucket: tuple(sorted(periods)) for bucket, periods in sorted(found.items())}
+
     def select(self, columns: Sequence[str]) -> ScanPlan:
         """The same plan for fewer columns."""
         schema = pa.schema([_field(self.schema, c, self.table) for c in columns])
@@ -97,6 +121,26 @@ class ScanPlan:
         data["columns"] = tuple(data["columns"])
         data["partition_columns"] = tuple(data["partition_columns"])
         return ScanPlan(units=units, **data)
+
+
+def slice_predicate(slices: Mapping[str, Sequence[int]]) -> str:
+    """Slices as a condition on the partition columns.
+
+    Parameters
+    ----------
+    slices : mapping of period to buckets
+        No buckets stand for all of them.
+    """
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for period, buckets in sorted(slices.items()):
+        groups.setdefault(tuple(sorted(set(buckets))), []).append(period)
+    terms = []
+    for buckets, periods in groups.items():
+        names = ", ".join(f"'{period}'" for period in periods)
+        numbers = ", ".join(map(str, buckets))
+        only = f" AND bucket IN ({numbers})" if buckets else ""
+        terms.append(f"(period IN ({names}){only})")
+    return " OR ".join(terms) if terms else "false"
 
 
 def schema_hex(schema: pa.Schema) -> str:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 _BRONZE = "source_file string, source_row bigint, file_time timestamp, batch_id string"
+_EVENT = (
+    "event_id string, user_key string, event_time timestamp, event_type string, "
+    "item_id string, quantity double, value double, source_session string, "
+    "context map<string,string>, labels array<string>, source_file string, "
+    "source_row bigint, batch_id string"
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class TableSpec:
     columns: str
     partition_by: tuple[str, ...] = ()
     is_open: bool = False
+    change_feed: bool = False
 
     def schema(self) -> StructType:
         """The listed columns as a Spark schema."""
@@ -53,23 +60,17 @@ class TableSpec:
 
 
 _SPECS = (
-    TableSpec("bronze.events", _BRONZE, is_open=True),
-    TableSpec("bronze.items", _BRONZE, is_open=True),
-    TableSpec("bronze.users", _BRONZE, is_open=True),
-    TableSpec("bronze.exposures", _BRONZE, is_open=True),
-    TableSpec("bronze.responses", _BRONZE, is_open=True),
-    TableSpec(
-        "silver.events",
-        "event_id string, user_key string, event_time timestamp, event_type string, "
-        "item_id string, quantity double, value double, source_session string, "
-        "context map<string,string>, labels array<string>, source_file string, "
-        "source_row bigint, bucket int",
-        ("bucket",),
-    ),
+    TableSpec("bronze.events", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("bronze.items", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("bronze.users", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("bronze.exposures", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("bronze.responses", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("bronze.identities", _BRONZE, is_open=True, change_feed=True),
+    TableSpec("silver.events", f"{_EVENT}, bucket int, period string", ("bucket", "period")),
     TableSpec(
         "silver.quarantine",
-        "raw map<string,string>, reasons array<string>, user_key string, source_file string, "
-        "source_row bigint, batch_id string",
+        f"{_EVENT}, reasons array<string>, raw map<string,string>, bucket int, period string",
+        ("bucket", "period"),
     ),
     TableSpec(
         "silver.sessions",
@@ -79,6 +80,15 @@ _SPECS = (
         "conversions int, converted boolean, is_open boolean, is_bot boolean, "
         "source_sessions int, labels array<string>, bucket int, period string",
         ("bucket", "period"),
+    ),
+    TableSpec(
+        "ops.quality",
+        "batch string, measured timestamp, metric string, value double",
+    ),
+    TableSpec(
+        "ops.item_limits",
+        "item_id string, events bigint, quantity_median double, quantity_spread double, "
+        "value_median double, value_spread double",
     ),
     TableSpec(
         "gold.items",

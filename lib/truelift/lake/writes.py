@@ -2,16 +2,22 @@
 
 A job that was killed after its commit and runs again finds its own fingerprint in the table's
 log and writes nothing. Readers see the version before or the version after, never a part.
+
+A table that is written by increments keeps its *state* in its commits: a sequence number and
+what the job needs to go on from there. The sequence number is also Delta's transaction
+version, so of two runs that start from one state the second is refused.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from truelift.errors import JobFailure
-from truelift.lake.log import LoggedCommit, recent_commits
+from truelift.lake.log import LoggedCommit, recent_commits, transaction_version
+from truelift.lake.scan import slice_predicate
 from truelift.lake.tables import TableSpec
 
 if TYPE_CHECKING:
@@ -23,6 +29,8 @@ _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
     "delta.setTransactionRetentionDuration": "interval 3650 days",
 }
+_CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
+_LOOK_BACK = 200
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,34 @@ class Commit:
     version: int
     rows: int
     skipped: bool
+
+
+@dataclass(frozen=True)
+class TableState:
+    """Where a table that is written by increments stands.
+
+    Attributes
+    ----------
+    version : int
+        Delta version of the commit that says so; -1 for a table that is not there.
+    sequence : int
+        Number of truelift's writes so far.
+    notes : dict
+        What the job left for its next run, such as the versions of its inputs.
+    """
+
+    version: int = -1
+    sequence: int = 0
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def table_state(uri: str) -> TableState:
+    """The state in the newest commit that carries one; maintenance leaves none."""
+    for commit in recent_commits(uri, _LOOK_BACK):
+        if commit.state is not None:
+            sequence = int(commit.state.get("sequence", 0))
+            return TableState(commit.version, sequence, commit.state.get("notes", {}))
+    return TableState()
 
 
 def replace_table(df: DataFrame, uri: str, spec: TableSpec, fingerprint: str) -> Commit:
@@ -50,8 +86,53 @@ def replace_table(df: DataFrame, uri: str, spec: TableSpec, fingerprint: str) ->
     if commits and commits[0].fingerprint == fingerprint:
         return Commit(spec.name, commits[0].version, commits[0].rows, skipped=True)
     spec.check(df.schema)
-    _writer(df, spec, fingerprint, "overwrite").option("overwriteSchema", "true").save(uri)
+    writer = _writer(df, spec, {"fingerprint": fingerprint}, "overwrite")
+    _save(writer.option("overwriteSchema", "true"), uri, spec)
     return _committed(uri, spec, fingerprint)
+
+
+def replace_slices(
+    df: DataFrame,
+    uri: str,
+    spec: TableSpec,
+    fingerprint: str,
+    state: TableState,
+    notes: Mapping[str, Any],
+    slices: Mapping[str, Sequence[int]] | None = None,
+) -> Commit:
+    """Replace some (bucket, period) slices of a table, or all of it, in one commit.
+
+    Parameters
+    ----------
+    df : DataFrame
+        All rows of the slices.
+    state : TableState
+        What the caller read before it computed the rows (:func:`table_state`).
+    notes : mapping
+        Goes into the new state.
+    slices : mapping of period to buckets, optional
+        What is replaced; None replaces the whole table.
+
+    Raises
+    ------
+    JobFailure
+        If another run has written since ``state`` was read: nothing of this one is published.
+    """
+    spec.check(df.schema)
+    sequence = state.sequence + 1
+    metadata = {"fingerprint": fingerprint, "state": {"sequence": sequence, "notes": notes}}
+    writer = _writer(df, spec, metadata, "overwrite")
+    writer = writer.option("txnAppId", _application(spec)).option("txnVersion", sequence)
+    if slices is None or state.version < 0:
+        writer = writer.option("overwriteSchema", "true")
+    else:
+        writer = writer.option("replaceWhere", slice_predicate(slices))
+    _save(writer, uri, spec)
+    newest = table_state(uri)
+    found = _find(uri, fingerprint) if newest.sequence == sequence else None
+    if found is None or found.version <= state.version:
+        raise _lost(spec.name)
+    return Commit(spec.name, found.version, found.rows, skipped=False)
 
 
 def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Commit:
@@ -63,32 +144,51 @@ def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Com
         A fingerprint of the batch's content, so that a retry with different rows is a
         different batch.
     """
-    known = _find(uri, batch_id)
-    if known is not None:
-        return Commit(spec.name, known.version, known.rows, skipped=True)
+    application = f"{_application(spec)}/{batch_id}"
+    if transaction_version(uri, application) is not None:
+        known = _find(uri, batch_id)
+        return Commit(
+            spec.name, known.version if known else 0, known.rows if known else 0, skipped=True
+        )
     spec.check(df.schema)
-    (
-        _writer(df, spec, batch_id, "append")
-        .option("mergeSchema", "true")
-        .option("txnAppId", f"truelift/{spec.name}/{batch_id}")
-        .option("txnVersion", 1)
-        .save(uri)
-    )
+    writer = _writer(df, spec, {"fingerprint": batch_id}, "append").option("mergeSchema", "true")
+    _save(writer.option("txnAppId", application).option("txnVersion", 1), uri, spec)
     return _committed(uri, spec, batch_id)
 
 
-def _writer(df: DataFrame, spec: TableSpec, fingerprint: str, mode: str):  # type: ignore[no-untyped-def]
+def _application(spec: TableSpec) -> str:
+    return f"truelift/{spec.name}"
+
+
+def _writer(df: DataFrame, spec: TableSpec, metadata: Mapping[str, Any], mode: str):  # type: ignore[no-untyped-def]
     # An empty batch over an empty table changes no file; its fingerprint is news all the same.
     df.sparkSession.conf.set("spark.databricks.delta.skipRecordingEmptyCommits", "false")
     writer = df.write.format("delta").mode(mode)
-    writer = writer.option("userMetadata", json.dumps({"fingerprint": fingerprint}))
-    for key, value in _PROPERTIES.items():
+    writer = writer.option("userMetadata", json.dumps(metadata))
+    for key, value in {**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})}.items():
         writer = writer.option(key, value)
     return writer.partitionBy(*spec.partition_by) if spec.partition_by else writer
 
 
+def _save(writer: Any, uri: str, spec: TableSpec) -> None:
+    try:
+        writer.save(uri)
+    except Exception as error:
+        # Delta's own names for "someone else committed first".
+        if "Concurrent" in f"{type(error).__name__} {error}"[:2000]:
+            raise _lost(spec.name) from error
+        raise
+
+
+def _lost(name: str) -> JobFailure:
+    return JobFailure(
+        f"{name}: another run wrote to it meanwhile, and theirs stands; nothing of this run was "
+        "published in it. Run again: it goes on from what the other run left."
+    )
+
+
 def _find(uri: str, fingerprint: str) -> LoggedCommit | None:
-    return next((c for c in recent_commits(uri, 1000) if c.fingerprint == fingerprint), None)
+    return next((c for c in recent_commits(uri, _LOOK_BACK) if c.fingerprint == fingerprint), None)
 
 
 def _committed(uri: str, spec: TableSpec, fingerprint: str) -> Commit:

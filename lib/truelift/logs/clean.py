@@ -1,246 +1,191 @@
-"""Bronze to silver: one shuffle by user, every row accounted for, published all or not at all."""
+"""Bronze to silver: every row accounted for, only what is new, published all or not at all."""
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, InvariantError, TableError
-from truelift.lake import bucket_column
-from truelift.logs.contract import check_contract
-from truelift.logs.parsing import (
-    check_time_options,
-    content_id,
-    instant_of,
-    number_of,
-    text_of,
+from truelift.lake.scan import slice_predicate
+from truelift.lake.tables import table_spec
+from truelift.logs.accounts import Account, Tally, account
+from truelift.logs.contract import ContractResult, check_contract
+from truelift.logs.increments import (
+    Standing,
+    new_bronze,
+    old_rows,
+    reached_slices,
+    rows_in_slices,
+    standing,
 )
+from truelift.logs.judging import judge_rows
+from truelift.logs.neighbours import judge_neighbours, placed, reach_seconds
+from truelift.logs.outliers import item_limits
+from truelift.logs.parsing import check_time_options
+from truelift.logs.pseudonyms import UserKeys, secret_name
+from truelift.logs.quality import keep_metrics, trailing_with
 from truelift.logs.results import CleanResult
-from truelift.logs.rules import DUPLICATE, RuleContext, labels_column, reasons_column
-from truelift.logs.sources.columns import (
-    BATCH_ID,
-    CORRUPT,
-    SOURCE_FILE,
-    SOURCE_ROW,
-    bronze_name,
-)
+from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
 from truelift.logs.sources.registry import mapped_columns
 from truelift.steps import StepReport
+from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
     from truelift.job import Job
     from truelift.settings import Settings
 
-SILVER_COLUMNS = (
-    "event_id",
-    "user_key",
-    "event_time",
-    "event_type",
-    "item_id",
-    "quantity",
-    "value",
-    "source_session",
-    "context",
-    "labels",
-    SOURCE_FILE,
-    SOURCE_ROW,
-    "bucket",
-)
-_BUCKET = "truelift_bucket"
-QUARANTINE_COLUMNS = ("raw", "reasons", "user_key", SOURCE_FILE, SOURCE_ROW, BATCH_ID)
-
-
-@dataclass(frozen=True)
-class Balance:
-    """Where the rows of bronze went, counted on the judged rows."""
-
-    bronze: int
-    silver: int
-    quarantine: int
-    duplicates: int
-    reasons: dict[str, int]
-
 
 def clean(job: Job) -> StepReport:
-    """Parse, judge and de-duplicate bronze; write ``silver.events`` and ``silver.quarantine``.
+    """Parse, judge and de-duplicate what is new in bronze; publish it in silver.
+
+    Only the slices (bucket and period) that new rows reach are written; the rest of
+    ``silver.events`` and ``silver.quarantine`` stays. Everything is cleaned anew if rules,
+    settings or the secret of the user keys have changed, or with ``clean.rebuild``.
 
     Raises
     ------
     DataError
-        If more than ``clean.max_quarantine_share`` of the rows are rejected, with an example.
+        If more than ``clean.max_quarantine_share`` of the new rows are rejected, with an
+        example.
     InvariantError
         If rows were lost or made, or the contract on silver does not hold.
         In all three cases both tables stay as they were.
     """
-    from pyspark.storagelevel import StorageLevel
-
     settings = job.settings
     check_time_options(settings.source)
-    bronze = job.read("bronze.events")
-    _check_columns(bronze, settings)
-    context = RuleContext(settings.clean, landed(job))
-    judged = judge(bronze, settings, context).persist(StorageLevel.DISK_ONLY)
+    reach_seconds(settings)
+    _check_columns(job.read("bronze.events").columns, settings)
+    users = UserKeys.of_job(job)
+    limits, limits_version = item_limits(job)
+    state = standing(job, secret_name(users.secret), users.identities_version, limits_version)
+    if state.up_to_date:
+        return _unchanged(job, state)
+    rows = judge_rows(new_bronze(job, state), settings, users, limits, state.rejected_slice)
+    return _publish(job, state, rows)
+
+
+def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
+    from pyspark.storagelevel import StorageLevel
+
+    held = []
     try:
+        slices = None
+        if state.since is None:
+            rows = _with_past(new_rows)
+        else:
+            held.append(new_rows.persist(StorageLevel.DISK_ONLY))
+            slices = reached_slices(new_rows, job.settings)
+            rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
+        wanted = None if slices is None else {**slices, state.rejected_slice: []}
+        within = None if wanted is None else slice_predicate(wanted)
+        judged = judge_neighbours(placed(rows, job.settings, within), job.settings)
+        judged = judged.persist(StorageLevel.DISK_ONLY)
+        held.append(judged)
         job.progress.update("parsing, judging and de-duplicating")
-        balance = account(judged)
-        _check_balance(balance, job.plan("bronze.events").rows)
-        _check_share(balance, judged, settings)
-        silver = judged.filter("size(reasons) = 0").select(*SILVER_COLUMNS)
-        contract = check_contract(silver, context, settings.buckets, settings.report.path)
-        if contract.failures:
-            raise InvariantError(
-                "silver.events breaks its contract and was not published: "
-                f"{'; '.join(contract.failures)}. See {contract.data_docs}."
-            )
-        job.progress.update("writing silver")
-        rejected = judged.filter("size(reasons) > 0").select(*QUARANTINE_COLUMNS)
-        written = [job.replace("silver.quarantine", rejected), job.replace("silver.events", silver)]
-    finally:
-        judged.unpersist()
-    if [c.rows for c in written] != [balance.quarantine + balance.duplicates, balance.silver]:
-        raise InvariantError(
-            f"silver.quarantine and silver.events hold {[c.rows for c in written]} rows, expected "
-            f"{[balance.quarantine + balance.duplicates, balance.silver]}."
+        counted = account(judged, job.settings)
+        _check_balance(
+            job, state, counted, 0 if slices is None else rows_in_slices(job, state, slices)
         )
-    result = CleanResult(
-        bronze=balance.bronze,
-        silver=balance.silver,
-        quarantine=balance.quarantine,
-        duplicates=balance.duplicates,
-        reasons=balance.reasons,
+        _check_share(counted.fresh, judged, job.settings)
+        contract = _checked_contract(job, state, counted)
+        result = _result(job, state, counted, contract)
+        trailing = trailing_with(state.silver.notes.get("trailing", {}), counted)
+        _write(job, state, judged, wanted, {"result": to_plain(result), "trailing": trailing})
+    finally:
+        for frame in held:
+            frame.unpersist()
+    keep_metrics(job, counted)
+    job.save_result(result)
+    return _report(result)
+
+
+def _with_past(rows: DataFrame) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    nothing = {"_was": F.lit(None).cast("string"), "_was_names": F.lit(None).cast("array<string>")}
+    return rows.withColumns(nothing)
+
+
+def _write(job: Job, state: Standing, judged: DataFrame, wanted: Any, left: dict[str, Any]) -> None:
+    """Quarantine first; silver's commit then names the version of it that belongs to it."""
+    frames = {
+        "silver.quarantine": judged.filter("size(reasons) > 0"),
+        "silver.events": judged.filter("size(reasons) = 0"),
+    }
+    slices = {"silver.quarantine": wanted, "silver.events": wanted}
+    if wanted is not None:
+        slices["silver.events"] = {p: b for p, b in wanted.items() if p != state.rejected_slice}
+    states = {"silver.quarantine": state.quarantine, "silver.events": state.silver}
+    notes: dict[str, Any] = {"bronze": state.until, "rules": state.rules}
+    for name, frame in frames.items():
+        job.progress.update(f"writing {name}")
+        rows = frame.select(*table_spec(name).schema().names)
+        commit = job.replace_slices(name, rows, states[name], notes, slices[name])
+        notes = {**notes, **left, "quarantine": commit.version}
+
+
+def _unchanged(job: Job, state: Standing) -> StepReport:
+    """Nothing has arrived: the tables and the result are those of the last run."""
+    job.outputs["silver.events"] = job.lake.version("silver.events") or 0
+    job.outputs["silver.quarantine"] = job.lake.version("silver.quarantine") or 0
+    result = replace(from_plain(CleanResult, state.silver.notes["result"]), new_rows=0)
+    job.save_result(result)
+    return _report(result)
+
+
+def _report(result: CleanResult) -> StepReport:
+    headline: dict[str, float | str | int] = {
+        "quarantine": result.quarantine,
+        "duplicates": result.duplicates,
+        "contract": f"{result.expectations} expectations passed",
+    }
+    if result.new_rows != result.bronze:
+        headline = {"new_rows": result.new_rows, **headline}
+    if result.warnings:
+        headline["warnings"] = len(result.warnings)
+    return StepReport(result.bronze, result.silver, headline)
+
+
+def _result(job: Job, state: Standing, counted: Account, contract: ContractResult) -> CleanResult:
+    total = counted.now
+    if state.since is not None:
+        before = Tally.of_result(from_plain(CleanResult, state.silver.notes["result"]))
+        total = before.plus(counted.before, -1).plus(counted.now)
+    bronze = job.plan("bronze.events").rows
+    if total.rows != bronze:
+        raise InvariantError(
+            f"bronze.events has {bronze} rows, and silver {total.silver} + quarantine "
+            f"{total.quarantine} + duplicates {total.duplicates} rows would be published. "
+            "Nothing was; clean.rebuild=true cleans everything anew."
+        )
+    return CleanResult(
+        bronze=bronze,
+        silver=total.silver,
+        quarantine=total.quarantine,
+        duplicates=total.duplicates,
+        reasons=dict(total.reasons),
         contract_passed=True,
         expectations=contract.expectations,
         data_docs=contract.data_docs,
-        labels=contract.labels,
+        labels=dict(total.labels),
+        new_rows=counted.fresh.rows,
+        warnings=contract.warnings,
     )
-    job.save_result(result)
-    headline: dict[str, float | str | int] = {
-        "quarantine": balance.quarantine,
-        "duplicates": balance.duplicates,
-        "contract": f"{contract.expectations} expectations passed",
-    }
-    return StepReport(balance.bronze, balance.silver, headline)
 
 
-def judge(bronze: DataFrame, settings: Settings, context: RuleContext) -> DataFrame:
-    """Bronze rows with their parsed columns and reasons, in the order of the silver files.
-
-    The text is shuffled as it came, once, by the user's bucket; everything after that is
-    local to a bucket. Rows without a user are spread by their own place in the files.
-
-    Returns
-    -------
-    DataFrame
-        Columns of silver and quarantine together. ``reasons`` is empty for rows to keep and
-        ``["duplicate"]`` for valid rows that repeat an earlier one; ``raw`` is null for rows
-        to keep.
-    """
-    from pyspark.sql import functions as F
-
-    mapping, buckets = settings.source.mapping, settings.buckets
-    user = text_of(mapping.user)
-    spread = F.pmod(F.xxhash64(SOURCE_FILE, SOURCE_ROW), F.lit(buckets)).cast("int")
-    bucket = F.when(user.isNull(), spread).otherwise(bucket_column(user, buckets))
-    keyed = bronze.select(*(F.col(f"`{c}`") for c in bronze.columns), bucket.alias(_BUCKET))
-    by_bucket = keyed.repartition(buckets, _BUCKET)
-    parsed = by_bucket.select(
-        *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns),
-        F.col(_BUCKET).alias("bucket"),
-        F.col(CORRUPT),
-        user.alias("user_key"),
-        text_of(mapping.item).alias("item_id"),
-        text_of(mapping.time).alias("time_text"),
-        instant_of(text_of(mapping.time), settings.source).alias("event_time"),
-        text_of(mapping.quantity).alias("quantity_text"),
-        number_of(text_of(mapping.quantity)).alias("quantity"),
-        text_of(mapping.value).alias("value_text"),
-        number_of(text_of(mapping.value)).alias("value"),
-        F.coalesce(text_of(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
-    ).withColumn("rejected", reasons_column(context))
-    reasons = F.when(_repeats(), F.array(F.lit(DUPLICATE))).otherwise(F.col("rejected"))
-    session, kind = _raw(mapping.session), _raw(mapping.event_type)
-    return (
-        parsed.withColumn("reasons", reasons)
-        .select(
-            "event_id",
-            "user_key",
-            "event_time",
-            F.coalesce(kind, F.lit(settings.source.event_type_default)).alias("event_type"),
-            "item_id",
-            "quantity",
-            "value",
-            session.alias("source_session"),
-            _context(mapping.context).alias("context"),
-            labels_column(context).alias("labels"),
-            F.col(f"raw_{SOURCE_FILE}").alias(SOURCE_FILE),
-            F.col(f"raw_{SOURCE_ROW}").alias(SOURCE_ROW),
-            "bucket",
-            "reasons",
-            F.when(F.size("reasons") > 0, _record(bronze.columns)).alias("raw"),
-            F.col(f"raw_{BATCH_ID}").alias(BATCH_ID),
+def _checked_contract(job: Job, state: Standing, counted: Account) -> ContractResult:
+    trailing = state.silver.notes.get("trailing", {}) if state.since is not None else {}
+    latest = landed(job) + datetime.timedelta(seconds=job.settings.clean.future_seconds)
+    contract = check_contract(counted, job.settings, latest, trailing)
+    if contract.failures:
+        raise InvariantError(
+            "silver.events breaks its contract and was not published: "
+            f"{'; '.join(contract.failures)}. See {contract.data_docs}."
         )
-        .sortWithinPartitions("bucket", "user_key", "event_time", "event_id")
-    )
-
-
-def _repeats() -> Column:
-    """Whether a valid row repeats the event id of an earlier valid row of its user.
-
-    The first by time, file and row is kept. A row without an id of its own goes by its
-    content's, so missing ids are never equal to one another, and exact copies always are.
-    """
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    valid = F.size("rejected") == 0
-    # Rejected rows are never compared; their place keeps them from forming one large group.
-    place = F.concat_ws("#", f"raw_{SOURCE_FILE}", F.col(f"raw_{SOURCE_ROW}").cast("string"))
-    key = F.when(valid, F.col("event_id")).otherwise(place)
-    window = Window.partitionBy("bucket", "user_key", valid, key).orderBy(
-        "event_time", f"raw_{SOURCE_FILE}", f"raw_{SOURCE_ROW}"
-    )
-    return valid & (F.row_number().over(window) > 1)
-
-
-def _raw(column: str | None) -> Column:
-    return text_of(None if column is None else f"raw_{bronze_name(column)}")
-
-
-def _context(columns: tuple[str, ...]) -> Column:
-    from pyspark.sql import functions as F
-
-    pairs = [part for c in columns for part in (F.lit(bronze_name(c)), _raw(c))]
-    return F.create_map(*pairs).cast("map<string,string>")
-
-
-def _record(columns: list[str]) -> Column:
-    """The raw record without its empty columns."""
-    from pyspark.sql import functions as F
-
-    texts = [c for c in columns if c not in (SOURCE_FILE, SOURCE_ROW, BATCH_ID)]
-    pairs = [part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))]
-    return F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull())
-
-
-def account(judged: DataFrame) -> Balance:
-    """Count the judged rows by what became of them; this is also what computes them."""
-    groups = judged.groupBy("reasons").count().collect()
-    reasons: dict[str, int] = {}
-    for row in groups:
-        for reason in row["reasons"]:
-            reasons[reason] = reasons.get(reason, 0) + row["count"]
-    silver = sum(row["count"] for row in groups if not row["reasons"])
-    total, duplicates = sum(row["count"] for row in groups), reasons.get(DUPLICATE, 0)
-    return Balance(
-        bronze=total,
-        silver=silver,
-        quarantine=total - silver - duplicates,
-        duplicates=duplicates,
-        reasons=dict(sorted(reasons.items())),
-    )
+    return contract
 
 
 def landed(job: Job) -> datetime.datetime:
@@ -252,39 +197,50 @@ def landed(job: Job) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(entry["timestamp"] / 1000, datetime.timezone.utc)
 
 
-def _check_columns(bronze: DataFrame, settings: Settings) -> None:
-    lower = {c.lower() for c in bronze.columns}
-    for key, column in mapped_columns(settings.source.mapping).items():
+def _check_columns(columns: list[str], settings: Settings) -> None:
+    lower = {c.lower() for c in columns}
+    named = mapped_columns(settings.source.mapping)
+    options = settings.clean
+    for key, column in (("clean.currency_column", options.currency_column),
+                        ("clean.unit_column", options.unit_column)):  # fmt: skip
+        named |= {key: column} if column else {}
+    for key, column in named.items():
         if bronze_name(column).lower() not in lower:
-            texts = [c for c in bronze.columns if c not in (CORRUPT, *QUARANTINE_COLUMNS)]
+            texts = [c for c in columns if c not in (CORRUPT, *PROVENANCE)]
             raise TableError(
                 f"{key} names the column {column!r}, which bronze.events does not have. "
                 f"Columns found: {', '.join(texts)}. Ingest again if the source has changed."
             )
 
 
-def _check_balance(balance: Balance, bronze_rows: int) -> None:
-    if not bronze_rows:
+def _check_balance(job: Job, state: Standing, counted: Account, held: int) -> None:
+    """What was read is what comes out: new rows of bronze, and the old ones of the slices."""
+    bronze = job.plan("bronze.events").rows
+    if not bronze:
         raise DataError(
             "bronze.events has no rows. Is the sample too small to hold a user (sample=...)?"
         )
-    if balance.bronze != bronze_rows:
+    new = state.new_rows
+    if (counted.fresh.rows, counted.before.rows) != (new, held):
+        now = counted.now
         raise InvariantError(
-            f"bronze.events has {bronze_rows} rows, and {balance.silver} valid + "
-            f"{balance.quarantine} rejected + {balance.duplicates} duplicate rows came out of it. "
-            "Nothing was published."
+            f"bronze.events has {new} rows to clean and the slices that they reach hold {held}; "
+            f"{now.silver} valid + {now.quarantine} rejected + {now.duplicates} duplicate rows "
+            f"came out of them, {counted.fresh.rows} of them new. Nothing was published."
         )
 
 
-def _check_share(balance: Balance, judged: DataFrame, settings: Settings) -> None:
+def _check_share(fresh: Tally, judged: DataFrame, settings: Settings) -> None:
     limit = settings.clean.max_quarantine_share
-    if not balance.bronze or balance.quarantine <= limit * balance.bronze:
+    if not fresh.rows or fresh.quarantine <= limit * fresh.rows:
         return
-    rejected = {r: n for r, n in balance.reasons.items() if r != DUPLICATE}
+    from truelift.logs.neighbours import COPIES
+
+    rejected = {r: n for r, n in fresh.reasons.items() if r not in COPIES}
     worst = max(rejected, key=lambda reason: (rejected[reason], reason))
     raise DataError(
-        f"{balance.quarantine} of {balance.bronze} rows of bronze.events are rejected "
-        f"({balance.quarantine / balance.bronze:.1%}), more than clean.max_quarantine_share "
+        f"{fresh.quarantine} of {fresh.rows} rows of bronze.events are rejected "
+        f"({fresh.quarantine / fresh.rows:.1%}), more than clean.max_quarantine_share "
         f"({limit:.1%}) allows. Reasons: {', '.join(f'{r} {n}' for r, n in rejected.items())}. "
         f"{_example(worst, judged, settings)} Nothing was published."
     )
@@ -295,7 +251,7 @@ def _example(reason: str, judged: DataFrame, settings: Settings) -> str:
     from pyspark.sql import functions as F
 
     source = settings.source
-    row = judged.filter(F.array_contains("reasons", reason)).select(*QUARANTINE_COLUMNS).first()
+    row = judged.filter(F.array_contains("reasons", reason)).first()
     if row is None:
         return ""
     column, expected = {
@@ -305,11 +261,13 @@ def _example(reason: str, judged: DataFrame, settings: Settings) -> str:
         "unreadable_time": (source.mapping.time, f"source.time_format {source.time_format!r}"),
         "unreadable_quantity": (source.mapping.quantity, "a number"),
         "unreadable_value": (source.mapping.value, "a number"),
+        "unknown_event_type": (source.mapping.event_type, "one of clean.event_types"),
         "corrupt_row": (None, "a record that fits the header, in source.encoding"),
     }.get(reason, (None, f"a row that passes the rule {reason} (see the settings under clean)"))
-    found = row["raw"].get(bronze_name(column), "") if column else dict(row["raw"])
+    raw = row["raw"] or {}
+    found = raw.get(bronze_name(column), "") if column else dict(raw)
     where = f"column {column!r}" if column else "the record"
     return (
-        f"For example {row[SOURCE_FILE]}, row {row[SOURCE_ROW]}: {where} holds {found!r}, "
+        f"For example {row['source_file']}, row {row['source_row']}: {where} holds {found!r}, "
         f"expected {expected}."
     )

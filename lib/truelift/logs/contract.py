@@ -1,8 +1,10 @@
 """The contract on ``silver.events``: Great Expectations over its schema and a few metrics.
 
 Expectations on millions of Spark rows are slow, so one aggregate pass computes the metrics
-(counts, nulls, ranges) and the suite judges that single row and the schema. Its pages, the
-Data Docs, are written beside the report.
+(counts, nulls, ranges) and the suites judge that single row, the schema, and the batch beside
+those before it. Their pages, the Data Docs, are written beside the report. An expectation
+that is broken stops the job before anything is published; those named in ``clean.warn``, and
+drift, are reported only.
 """
 
 from __future__ import annotations
@@ -11,29 +13,19 @@ import datetime
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import MachineError
-from truelift.lake import bucket_column
 from truelift.lake.tables import table_spec
-from truelift.logs.rules import LABELS, RuleContext, time_limits
+from truelift.logs.accounts import REQUIRED, Account
+from truelift.logs.quality import batch_metrics, drift_ranges
+from truelift.logs.rules import RuleContext, time_limits
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-REQUIRED = (
-    "event_id",
-    "user_key",
-    "event_time",
-    "event_type",
-    "item_id",
-    "source_file",
-    "source_row",
-    "bucket",
-)
+    from truelift.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -47,143 +39,132 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A broken expectation: the metric or column, and what was found and expected."""
+
+    column: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class ContractResult:
-    """What the suite said.
+    """What the suites said.
 
     Attributes
     ----------
     expectations : int
         How many were checked.
-    failures : tuple of str
-        One sentence for each that does not hold.
+    failures, warnings : tuple of str
+        One sentence for each that does not hold, by its severity.
     data_docs : str
         Path of the first page.
-    labels : dict of str to int
-        Rows per label, from the same pass.
     """
 
     expectations: int
     failures: tuple[str, ...]
+    warnings: tuple[str, ...]
     data_docs: str
-    labels: dict[str, int] = field(default_factory=dict)
 
 
 def check_contract(
-    silver: DataFrame, context: RuleContext, buckets: int, folder: str
+    counted: Account,
+    settings: Settings,
+    latest: datetime.datetime,
+    trailing: Mapping[str, Sequence[float]],
 ) -> ContractResult:
-    """Check the frame that is about to become ``silver.events``.
+    """Check the rows that are about to be published in ``silver.events``.
 
     Parameters
     ----------
-    silver : DataFrame
-    context : RuleContext
-        The limits that the rules applied; the contract checks them on its own.
-    buckets : int
-        Number of buckets of the lake.
-    folder : str
-        Where the report goes; the Data Docs are written to ``data_docs`` in it.
+    counted : Account
+    settings : Settings
+        The limits that the rules applied; the contract checks them on its own. The report's
+        folder receives the Data Docs, in ``data_docs``.
+    latest : datetime
+        No event may be later, where ``clean.max_time`` does not say so.
+    trailing : mapping of str to sequence of float
+        The batch metrics of the last batches; drift is not checked where it is empty.
 
     Raises
     ------
     MachineError
         If the folder cannot be written to.
     """
-    metrics = measure(silver, buckets)
-    schema = {f.name: f.dataType.simpleString() for f in silver.schema}
-    docs = _empty_folder(Path(folder) / "data_docs")
-    wanted = {f.name: f.dataType.simpleString() for f in table_spec("silver.events").schema()}
-    failures, count = validate(metrics, expected_metrics(context, buckets), schema, wanted, docs)
-    labels = {name: int(metrics[f"labelled_{name}"]) for name in LABELS}
+    spec = table_spec("silver.events").schema()
+    wanted = {f.name: f.dataType.simpleString() for f in spec}
+    docs = _empty_folder(Path(settings.report.path) / "data_docs")
+    drift = tuple(
+        Expectation(name, minimum=low, maximum=high)
+        for name, (low, high) in drift_ranges(trailing).items()
+    )
+    batch = {name: 0.0 for name in trailing} | batch_metrics(counted)
+    suites = {
+        "metrics": (dict(counted.metrics), expected_metrics(settings, latest)),
+        "schema": (wanted, tuple(Expectation(c, values=(t,)) for c, t in wanted.items())),
+        "drift": (batch, drift),
+    }
+    failures, count = validate(suites, docs)
+    soft = {*settings.clean.warn, *(e.column for e in drift)}
     return ContractResult(
         expectations=count,
-        failures=failures,
+        failures=tuple(f.sentence for f in failures if f.column not in soft),
+        warnings=tuple(f.sentence for f in failures if f.column in soft),
         data_docs=str(docs / "index.html"),
-        labels={name: rows for name, rows in labels.items() if rows},
     )
 
 
-def measure(silver: DataFrame, buckets: int) -> dict[str, float]:
-    """The metrics of the contract, in one pass; times as seconds since 1970."""
-    from pyspark.sql import functions as F
-
-    def rows_where(condition: Any) -> Any:
-        return F.coalesce(F.sum(condition.cast("long")), F.lit(0))
-
-    finite = F.lit(1.7976931348623157e308)
-    seconds = F.unix_micros("event_time") / 1_000_000
-    measures = {
-        "rows": F.count(F.lit(1)),
-        **{f"null_{c}": rows_where(F.col(c).isNull()) for c in REQUIRED},
-        "earliest_event": F.min(seconds),
-        "latest_event": F.max(seconds),
-        **{f"not_finite_{c}": rows_where(~(F.abs(c) <= finite)) for c in ("quantity", "value")},
-        "least_quantity": F.min("quantity"),
-        "greatest_quantity": F.max("quantity"),
-        "least_value": F.min("value"),
-        "greatest_value": F.max("value"),
-        "misplaced_users": rows_where(F.col("bucket") != bucket_column("user_key", buckets)),
-        **{f"labelled_{n}": rows_where(F.array_contains("labels", n)) for n in LABELS},
-    }
-    row = silver.agg(*(measure.alias(name) for name, measure in measures.items())).collect()[0]
-    return row.asDict()
-
-
-def expected_metrics(context: RuleContext, buckets: int) -> tuple[Expectation, ...]:
+def expected_metrics(settings: Settings, latest: datetime.datetime) -> tuple[Expectation, ...]:
     """What the metrics must be, given the settings."""
-    options = context.options
-    earliest, latest = time_limits(context)
+    options = settings.clean
+    earliest, limit = time_limits(RuleContext(options))
     expectations = [
-        Expectation("rows", minimum=1),
         *(Expectation(f"null_{column}", values=(0,)) for column in REQUIRED),
         Expectation("not_finite_quantity", values=(0,)),
         Expectation("not_finite_value", values=(0,)),
         Expectation("misplaced_users", values=(0,)),
-        Expectation("latest_event", maximum=_seconds(latest)),
+        Expectation("misplaced_times", values=(0,)),
+        Expectation("latest_event", maximum=_seconds(limit or latest)),
+        Expectation("earliest_event", minimum=0 if earliest is None else _seconds(earliest)),
     ]
-    if earliest is not None:
-        expectations.append(Expectation("earliest_event", minimum=_seconds(earliest)))
+    least = options.min_quantity
     if not options.allow_negative_quantity:
-        expectations.append(Expectation("least_quantity", minimum=0))
-    if options.max_quantity is not None:
-        expectations.append(Expectation("greatest_quantity", maximum=options.max_quantity))
-    if options.max_value is not None:
-        expectations.append(Expectation("greatest_value", maximum=options.max_value))
-    return tuple(expectations)
+        least = max(0.0, least or 0.0)
+    bounds = {
+        "least_quantity": (least, None),
+        "greatest_quantity": (None, options.max_quantity),
+        "least_value": (options.min_value, None),
+        "greatest_value": (None, options.max_value),
+    }
+    return tuple(expectations) + tuple(
+        Expectation(name, minimum=low, maximum=high)
+        for name, (low, high) in bounds.items()
+        if low is not None or high is not None
+    )
 
 
 def validate(
-    metrics: Mapping[str, float | None],
-    expected: tuple[Expectation, ...],
-    schema: Mapping[str, str],
-    wanted: Mapping[str, str],
-    docs: Path,
-) -> tuple[tuple[str, ...], int]:
-    """Run both suites and write the Data Docs.
+    suites: Mapping[str, tuple[Mapping[str, Any], Sequence[Expectation]]], docs: Path
+) -> tuple[list[Failure], int]:
+    """Run the suites, each over one row of values, and write the Data Docs.
 
     Returns
     -------
-    tuple of (tuple of str, int)
-        A sentence for each failure, and the number of expectations.
+    tuple of (list of Failure, int)
+        What does not hold, and the number of expectations.
     """
     import pandas as pd
 
     gx, context = _context(docs)
-    ordered = gx.expectations.ExpectTableColumnsToMatchOrderedList(column_list=list(wanted))
-    suites: dict[str, tuple[Any, list[Any]]] = {
-        "metrics": (
-            pd.DataFrame([dict(metrics)]),
-            [_as_gx(gx, e) for e in expected],
-        ),
-        "schema": (
-            pd.DataFrame([dict(schema)]),
-            [ordered, *(_as_gx(gx, Expectation(c, values=(t,))) for c, t in wanted.items())],
-        ),
-    }
-    failures: list[str] = []
+    failures: list[Failure] = []
     source = context.data_sources.add_pandas("silver_events")
-    for name, (frame, expectations) in suites.items():
+    for name, (values, expected) in suites.items():
+        if not expected:
+            continue
+        frame = pd.DataFrame([dict(values)])
         asset = source.add_dataframe_asset(name)
-        suite = gx.ExpectationSuite(f"silver_events_{name}", expectations=expectations)
+        suite = gx.ExpectationSuite(
+            f"silver_events_{name}", expectations=[_as_gx(gx, e) for e in expected]
+        )
         definition = gx.ValidationDefinition(
             name=f"silver_events_{name}",
             data=asset.add_batch_definition_whole_dataframe(name),
@@ -192,9 +173,9 @@ def validate(
         checked = context.validation_definitions.add(definition).run(
             batch_parameters={"dataframe": frame}
         )
-        failures += [_sentence(r, frame) for r in checked.results if not r.success]
+        failures += [_failure(r, frame) for r in checked.results if not r.success]
     context.build_data_docs()
-    return tuple(failures), sum(len(expectations) for _, expectations in suites.values())
+    return failures, sum(len(expected) for _, expected in suites.values())
 
 
 def _context(docs: Path) -> tuple[Any, Any]:
@@ -228,20 +209,21 @@ def _as_gx(gx: Any, expectation: Expectation) -> Any:
     )
 
 
-def _sentence(result: Any, frame: Any) -> str:
+def _failure(result: Any, frame: Any) -> Failure:
     asked = dict(result.expectation_config.kwargs)
-    column = asked.get("column")
-    if column is None or column not in frame.columns:
-        return f"columns are {list(frame.columns)}, expected {asked.get('column_list', column)}"
+    column = asked["column"]
+    if column not in frame.columns:
+        return Failure(column, f"{column} is not there")
     found = frame[column].iloc[0]
     if "value_set" in asked:
-        return f"{column} is {found}, expected {' or '.join(map(str, asked['value_set']))}"
+        expected = " or ".join(map(str, asked["value_set"]))
+        return Failure(column, f"{column} is {found}, expected {expected}")
     bounds: dict[str, Callable[[Any], str]] = {
         "min_value": "at least {}".format,
         "max_value": "at most {}".format,
     }
     limits = [say(asked[k]) for k, say in bounds.items() if asked.get(k) is not None]
-    return f"{column} is {found}, expected {' and '.join(limits)}"
+    return Failure(column, f"{column} is {found}, expected {' and '.join(limits)}")
 
 
 def _empty_folder(folder: Path) -> Path:

@@ -29,6 +29,19 @@ def text_of(column: str | None) -> Column:
     return F.when(trimmed != "", trimmed)
 
 
+def normal_form(form: str):  # type: ignore[no-untyped-def]
+    """A function of a text column: its Unicode normal form (Unicode Annex 15)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyspark.sql import functions as F
+
+    def normalise(texts: pa.Array) -> pa.Array:
+        return pc.utf8_normalize(texts, form=form)
+
+    normalise.__annotations__ = {"texts": pa.Array, "return": pa.Array}
+    return F.arrow_udf(normalise, "string")  # type: ignore[call-overload]
+
+
 def number_of(text: Column) -> Column:
     """Text to a finite double, else null."""
     from pyspark.sql import functions as F

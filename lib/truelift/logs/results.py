@@ -73,6 +73,10 @@ class CleanResult:
         Path or URI of the Data Docs page, None where it was not written.
     labels : dict of str to int
         Rows of silver per label: unusual rows that were kept and marked.
+    new_rows : int
+        Rows of bronze that this run has taken in.
+    warnings : tuple of str
+        Expectations that do not hold and do not stop the job.
     """
 
     bronze: int
@@ -84,6 +88,8 @@ class CleanResult:
     expectations: int
     data_docs: str | None
     labels: dict[str, int] = field(default_factory=dict)
+    new_rows: int = 0
+    warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         contract = "passed" if self.contract_passed else "failed"
@@ -141,7 +147,10 @@ class SessionsResult:
     per_day : tuple of (str, int)
         ISO date (UTC) and the number of sessions that started on it, in date order.
     agreement : SessionAgreement or None
-        None where the source names no sessions.
+        None where the source names no sessions. After an increment, of the slices made anew.
+    given : dict of str to int
+        With ``sessions.given: respect``: given sessions, those with a gap over the timeout,
+        and ids shared by several users.
     """
 
     sessions: int
@@ -150,6 +159,7 @@ class SessionsResult:
     open_sessions: int
     per_day: tuple[tuple[str, int], ...]
     agreement: SessionAgreement | None
+    given: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (

@@ -1,9 +1,11 @@
-"""The row rules of cleaning: each gives its name as the reason, or null.
+"""The row rules of cleaning: each gives its name as the reason or label, or null.
 
 A rule is a function of the settings that returns a condition on the parsed columns
-(``user_key``, ``item_id``, ``event_time``, ``quantity``, ``value``, and their raw text as
-``time_text``, ``quantity_text``, ``value_text``), or None where the settings switch it off.
-To add one, write the function and decorate it; its docstring is what the reports say.
+(``user_key``, ``item_id``, ``event_time``, ``event_type``, ``quantity``, ``value``,
+``ingest_time``, ``file_time``, and raw text as ``time_text``, ``quantity_text``,
+``value_text``), or None where the settings switch it off. To add one, write the function and
+decorate it; its docstring is what the reports say. ``clean.actions`` overrides what a rule
+does with the row: ``reject``, ``label`` or ``ignore``.
 """
 
 from __future__ import annotations
@@ -20,9 +22,6 @@ from truelift.settings import CleanOptions
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-DUPLICATE = "duplicate"
-CLOCK_SKEW = datetime.timedelta(days=1)
-
 
 @dataclass(frozen=True)
 class RuleContext:
@@ -31,13 +30,12 @@ class RuleContext:
     Attributes
     ----------
     options : CleanOptions
-    landed : datetime
-        When the raw rows were written to bronze (UTC): the "now" of these rows, so that the
-        same table is judged alike whenever it is cleaned.
+    has_ingest_time : bool
+        Whether the source says when it received an event.
     """
 
     options: CleanOptions
-    landed: datetime.datetime
+    has_ingest_time: bool = False
 
 
 Condition = Callable[[RuleContext], "Column | None"]
@@ -95,11 +93,43 @@ def time_out_of_range(context: RuleContext) -> Column | None:
 
 
 @rule
+def time_before_epoch(context: RuleContext) -> Column:
+    """The time is before 1970, where clocks begin."""
+    return _col("event_time") < _instant(_EPOCH)
+
+
+@rule
 def time_in_future(context: RuleContext) -> Column | None:
-    """The time is more than a day after the row landed in bronze; ``clean.max_time`` replaces it."""
+    """The time is more than ``clean.future_seconds`` after its file; ``max_time`` replaces it."""
     if context.options.max_time is not None:
         return None
-    return _col("event_time") > _instant(context.landed + CLOCK_SKEW)
+    late = _micros("event_time") - _micros("file_time")
+    return late > _as_micros(context.options.future_seconds)
+
+
+@rule
+def clock_skew(context: RuleContext) -> Column | None:
+    """The event is more than ``clean.clock_skew_seconds`` later than its own ingest time."""
+    limit = context.options.clock_skew_seconds
+    if limit is None or not context.has_ingest_time:
+        return None
+    return _micros("event_time") - _micros("ingest_time") > _as_micros(limit)
+
+
+@label
+def late_arrival(context: RuleContext) -> Column | None:
+    """The event was taken in more than ``clean.max_delay_seconds`` after it happened."""
+    limit = context.options.max_delay_seconds
+    if limit is None or not context.has_ingest_time:
+        return None
+    return _micros("ingest_time") - _micros("event_time") > _as_micros(limit)
+
+
+@rule
+def unknown_event_type(context: RuleContext) -> Column | None:
+    """The event type is not among ``clean.event_types``."""
+    known = context.options.event_types
+    return ~_col("event_type").isin(sorted(set(known.values()))) if known else None
 
 
 @rule
@@ -122,6 +152,21 @@ def quantity_over_maximum(context: RuleContext) -> Column | None:
 
 
 @rule
+def quantity_under_minimum(context: RuleContext) -> Column | None:
+    """The quantity is below ``clean.min_quantity``."""
+    limit = context.options.min_quantity
+    return None if limit is None else _col("quantity") < limit
+
+
+@rule
+def unknown_unit(context: RuleContext) -> Column | None:
+    """The quantity's unit is not among ``clean.unit_factors``."""
+    if context.options.unit_column is None:
+        return None
+    return _col("quantity_text").isNotNull() & _col("unit_factor").isNull()
+
+
+@rule
 def unreadable_value(context: RuleContext) -> Column:
     """The value is there and is not a finite number."""
     return _col("value_text").isNotNull() & _col("value").isNull()
@@ -132,6 +177,57 @@ def value_over_maximum(context: RuleContext) -> Column | None:
     """The value is above ``clean.max_value``."""
     limit = context.options.max_value
     return None if limit is None else _col("value") > limit
+
+
+@rule
+def value_under_minimum(context: RuleContext) -> Column | None:
+    """The value is below ``clean.min_value``."""
+    limit = context.options.min_value
+    return None if limit is None else _col("value") < limit
+
+
+@rule
+def unknown_currency(context: RuleContext) -> Column | None:
+    """The value's currency is not among ``clean.currency_rates``."""
+    if context.options.currency_column is None:
+        return None
+    return _col("value_text").isNotNull() & _col("currency_rate").isNull()
+
+
+@label
+def quantity_outlier(context: RuleContext) -> Column | None:
+    """The quantity is over ``clean.outlier_mads`` from its item's median."""
+    return _outlier("quantity", context.options.outlier_mads)
+
+
+@label
+def value_outlier(context: RuleContext) -> Column | None:
+    """The value is over ``clean.outlier_mads`` from its item's median."""
+    return _outlier("value", context.options.outlier_mads)
+
+
+@label
+def imputed_item(context: RuleContext) -> Column | None:
+    """The item was missing and is ``clean.impute.item``."""
+    return _col("item_imputed") if "item" in context.options.impute else None
+
+
+@label
+def imputed_event_type(context: RuleContext) -> Column | None:
+    """The event type was missing and is ``clean.impute.event_type``."""
+    return _col("event_type_imputed") if "event_type" in context.options.impute else None
+
+
+@label
+def imputed_quantity(context: RuleContext) -> Column | None:
+    """The quantity was missing and is ``clean.impute.quantity``."""
+    return _col("quantity_text").isNull() if "quantity" in context.options.impute else None
+
+
+@label
+def imputed_value(context: RuleContext) -> Column | None:
+    """The value was missing and is ``clean.impute.value``."""
+    return _col("value_text").isNull() if "value" in context.options.impute else None
 
 
 @label
@@ -158,40 +254,72 @@ def negative_quantity_allowed(context: RuleContext) -> Column | None:
     return _col("quantity") < 0 if context.options.allow_negative_quantity else None
 
 
-def time_limits(context: RuleContext) -> tuple[datetime.datetime | None, datetime.datetime]:
-    """The earliest and the latest time that the rules let pass."""
-    late = _moment("clean.max_time", context.options.max_time)
+def time_limits(
+    context: RuleContext,
+) -> tuple[datetime.datetime | None, datetime.datetime | None]:
+    """The earliest and the latest time that the settings let pass, where they name one."""
     return (
         _moment("clean.min_time", context.options.min_time),
-        context.landed + CLOCK_SKEW if late is None else late,
+        _moment("clean.max_time", context.options.max_time),
     )
 
 
 def reasons_column(context: RuleContext) -> Column:
-    """Names of all rules that the row breaks; a row that could not be parsed has one reason."""
+    """Names of all rules that reject the row; one that could not be parsed has one reason."""
     from pyspark.sql import functions as F
 
     corrupt = F.array(F.lit("corrupt_row"))
-    return F.when(F.col(CORRUPT).isNotNull(), corrupt).otherwise(_names(RULES, context))
+    return F.when(F.col(CORRUPT).isNotNull(), corrupt).otherwise(_names("reject", context))
 
 
 def labels_column(context: RuleContext) -> Column:
     """Names of all labels that the row earns."""
-    return _names(LABELS, context)
+    return _names("label", context)
 
 
-def _names(registry: dict[str, Condition], context: RuleContext) -> Column:
+def action_of(name: str, options: CleanOptions, default: str) -> str:
+    """What a rule does with a row that it meets: ``reject``, ``label`` or ``ignore``."""
+    return options.actions.get(name, default)
+
+
+def _names(action: str, context: RuleContext) -> Column:
     from pyspark.sql import functions as F
 
-    conditions = {name: condition(context) for name, condition in registry.items()}
-    marks = [F.when(c, F.lit(name)) for name, c in conditions.items() if c is not None]
+    marks = []
+    for registry, default in ((RULES, "reject"), (LABELS, "label")):
+        for name, condition in registry.items():
+            if action_of(name, context.options, default) == action:
+                column = condition(context)
+                marks += [] if column is None else [F.when(column, F.lit(name))]
+    if not marks:
+        return F.array().cast("array<string>")
     return F.array_compact(F.array(*marks))
+
+
+def _outlier(field: str, mads: float | None) -> Column | None:
+    """Distance from the item's median in units of its spread (see ``logs/outliers.py``)."""
+    from pyspark.sql import functions as F
+
+    if mads is None:
+        return None
+    distance = F.abs(_col(field) - _col(f"{field}_median"))
+    return distance > F.lit(mads) * _col(f"{field}_spread")
 
 
 def _col(name: str) -> Column:
     from pyspark.sql import functions as F
 
     return F.col(name)
+
+
+def _micros(name: str) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.unix_micros(name)
+
+
+def _as_micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
 
 
 def _instant(moment: datetime.datetime) -> Column:

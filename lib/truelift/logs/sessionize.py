@@ -1,64 +1,181 @@
-"""Silver events to sessions: a kernel per bucket, no shuffle, ids that do not move."""
+"""Silver events to sessions: a kernel per bucket, no shuffle, only what has changed."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.errors import DataError, InvariantError
 from truelift.lake.tables import table_spec
 from truelift.logs.results import SessionAgreement, SessionsResult
+from truelift.logs.session_windows import (
+    SessionStanding,
+    changed_slices,
+    session_standing,
+    slices_with_open_sessions,
+    whole_windows,
+)
 from truelift.logs.sessions.agreement import (
     AGREEMENT_COLUMNS,
     AgreementKernel,
-    ProfileKernel,
+    agreement_columns,
     summarise,
 )
-from truelift.logs.sessions.kernel import EVENT_COLUMNS, SessionKernel
+from truelift.logs.sessions.boundaries import microseconds
+from truelift.logs.sessions.events import (
+    EVENT_SESSION_DDL,
+    EventSessionKernel,
+    event_session_columns,
+)
+from truelift.logs.sessions.given import GIVEN_DDL, GivenSessionsKernel
+from truelift.logs.sessions.incremental import IncrementalSessionKernel
+from truelift.logs.sessions.kernel import SessionKernel, event_columns
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from truelift.job import Job
+    from truelift.lake import Lake, ScanPlan
+    from truelift.lake.kernels import State
+    from truelift.settings import Settings
+
+
+@dataclass(frozen=True)
+class DayCounts:
+    """Sessions that start on each date (UTC), and in all the events and the open ones."""
+
+    per_day: Counter[str]
+    events: int = 0
+    open_sessions: int = 0
+
+    def plus(self, other: DayCounts, sign: int = 1) -> DayCounts:
+        """The sum, or with ``sign=-1`` the difference."""
+        per_day = Counter(self.per_day)
+        for day, count in other.per_day.items():
+            per_day[day] += sign * count
+        return DayCounts(
+            Counter({d: n for d, n in per_day.items() if n}),
+            self.events + sign * other.events,
+            self.open_sessions + sign * other.open_sessions,
+        )
 
 
 def sessionize(job: Job) -> StepReport:
     """Write ``silver.sessions`` and, where the source knows its sessions, score them.
+
+    After the first time only the slices are read and written that changed events can reach.
 
     Raises
     ------
     DataError
         If there are no events.
     InvariantError
-        If the sessions do not hold every event once.
+        If the sessions do not hold every event once. A bucket of which that is true is found
+        before anything is written.
     """
-    options = job.settings.sessions
-    events = job.plan("silver.events", EVENT_COLUMNS)
-    profile = job.lake.sum_buckets(ProfileKernel(), {"events": events.select(AGREEMENT_COLUMNS)})
-    if not profile:
+    standing = session_standing(job)
+    events = job.plan("silver.events", event_columns(job.settings.sessions))
+    if not events.rows:
         raise DataError("silver.events has no rows, so there are no sessions. Run 'clean' first.")
-    kernel = SessionKernel(
-        timeout_seconds=options.timeout_seconds,
-        end_of_data=int(profile["max_time"]),
-        respect_source_session=options.respect_source_session,
-    )
+    if standing.since is None:
+        return _from_scratch(job, standing, events)
+    before = job.lake.plan("silver.events", events.columns, standing.since)
+    changed = changed_slices(before, events)
+    if not changed:
+        job.outputs["silver.sessions"] = job.lake.version("silver.sessions") or 0
+        return _report(job, _held(job, standing), events)
+    return _increment(job, standing, events, changed)
+
+
+def _from_scratch(job: Job, standing: SessionStanding, events: ScanPlan) -> StepReport:
+    """All sessions anew."""
+    settings = job.settings
+    end_of_data = _end_of_data(job, events)
+    assert end_of_data is not None
+    kernel = SessionKernel(settings.sessions, end_of_data, settings.period)
     job.progress.update("events to sessions")
     frame = job.lake.map_buckets(kernel, {"events": events}, table_spec("silver.sessions").schema())
-    commit = job.replace("silver.sessions", frame)
-    totals = _totals(job.lake.read("silver.sessions", commit.version))
-    sessions = sum(count for _, count, _, _ in totals)
-    held = sum(count for _, _, count, _ in totals)
-    if held != int(profile["events"]):
-        raise InvariantError(
-            f"silver.events has {int(profile['events'])} rows and the sessions hold {held}."
-        )
+    version = _publish(job, standing, frame, end_of_data, None)
+    return _report(job, _counts(job.lake.read("silver.sessions", version)), events)
+
+
+def _increment(
+    job: Job, standing: SessionStanding, events: ScanPlan, changed: dict[int, tuple[str, ...]]
+) -> StepReport:
+    """The sessions of the slices that changed events can reach; the others stay."""
+    settings, state = job.settings, standing.state
+    job.progress.update("what has changed")
+    end_before = int(state.notes["end_of_data"])
+    end_of_data = max(end_before, _end_of_data(job, events.within(changed)) or end_before)
+    windows = whole_windows(job, events, changed)
+    if end_of_data > end_before:
+        for bucket, periods in slices_with_open_sessions(job, state, end_before).items():
+            windows = {**windows, bucket: tuple(sorted({*windows.get(bucket, ()), *periods}))}
+    kernel = IncrementalSessionKernel(
+        settings.sessions, end_of_data, settings.period, changed, windows
+    )
+    sessions = job.lake.plan("silver.sessions", version=state.version).within(windows)
+    plans = {"events": events.within(windows), "sessions": sessions}
+    job.progress.update("events to sessions")
+    frame = job.lake.map_buckets(kernel, plans, table_spec("silver.sessions").schema())
+    held, only = _held(job, standing), sessions.only
+    replaced = _counts(job.lake.read("silver.sessions", state.version).filter(only))
+    slices: dict[str, list[int]] = {}
+    for bucket, periods in windows.items():
+        for period in periods:
+            slices.setdefault(period, []).append(bucket)
+    version = _publish(job, standing, frame, end_of_data, slices)
+    made = _counts(job.lake.read("silver.sessions", version).filter(only))
+    return _report(job, held.plus(replaced, -1).plus(made), plans["events"])
+
+
+def _publish(
+    job: Job,
+    standing: SessionStanding,
+    frame: DataFrame,
+    end_of_data: int,
+    slices: dict[str, list[int]] | None,
+) -> int:
+    notes = {
+        "events": job.inputs["silver.events"],
+        "rules": standing.rules,
+        "end_of_data": end_of_data,
+    }
+    commit = job.replace_slices("silver.sessions", frame, standing.state, notes, slices)
+    return commit.version
+
+
+def _held(job: Job, standing: SessionStanding) -> DayCounts:
+    """Totals of the table as it is: from the last run's record, or else by counting."""
+    record = job.record(job.name)
+    result = record.result(SessionsResult) if record is not None else None
+    if record is None or result is None:
+        return _counts(job.lake.read("silver.sessions", standing.state.version))
+    if record.outputs.get("silver.sessions") != standing.state.version:
+        return _counts(job.lake.read("silver.sessions", standing.state.version))
+    return DayCounts(Counter(dict(result.per_day)), result.events, result.open_sessions)
+
+
+def _report(job: Job, total: DayCounts, measured: ScanPlan) -> StepReport:
+    """Check the totals, save the result and say the headline."""
+    rows = job.plan("silver.events", ("user_key",)).rows
+    if total.events != rows:
+        raise InvariantError(f"silver.events has {rows} rows and the sessions hold {total.events}.")
     result = SessionsResult(
-        sessions=sessions,
-        events=held,
-        users=int(profile["users"]),
-        open_sessions=sum(count for _, _, _, count in totals),
-        per_day=tuple((day, count) for day, count, _, _ in totals),
-        agreement=_agreement(job, int(profile["given"])),
+        sessions=sum(total.per_day.values()),
+        events=total.events,
+        users=_users(job),
+        open_sessions=total.open_sessions,
+        per_day=tuple(sorted(total.per_day.items())),
+        agreement=_agreement(job, measured),
+        given=_given(job, measured),
     )
     job.save_result(result)
     headline: dict[str, float | str | int] = {"users": result.users, "open": result.open_sessions}
@@ -70,28 +187,67 @@ def sessionize(job: Job) -> StepReport:
     return StepReport(result.events, result.sessions, headline)
 
 
-def _totals(sessions: DataFrame) -> list[tuple[str, int, int, int]]:
-    """Date (UTC), sessions, events in them and open sessions, in order of the dates."""
+def _counts(sessions: DataFrame) -> DayCounts:
     from pyspark.sql import functions as F
 
-    day = F.date_format("start", "yyyy-MM-dd").alias("day")
-    counted = sessions.groupBy(day).agg(
+    day = F.date_from_unix_date(F.floor(F.unix_micros("start") / 86_400_000_000).cast("int"))
+    counted = sessions.groupBy(day.cast("string").alias("day")).agg(
         F.count(F.lit(1)).alias("sessions"),
         F.sum("events").alias("events"),
         F.sum(F.col("is_open").cast("int")).alias("open"),
     )
     rows = counted.collect()
-    return sorted((r["day"], r["sessions"], r["events"], r["open"]) for r in rows)
+    return DayCounts(
+        Counter({r["day"]: r["sessions"] for r in rows}),
+        sum(r["events"] for r in rows),
+        sum(r["open"] for r in rows),
+    )
 
 
-def _agreement(job: Job, given: int) -> SessionAgreement | None:
-    """How well sessions by time match the source's; None where the source gives none."""
-    if not given:
-        return None
+@dataclass(frozen=True)
+class EndOfDataKernel:
+    """Sum kernel: the last event's time in microseconds."""
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        ends = [microseconds(b.column("event_time")).max() for b in batches if b.num_rows]
+        return {"max_time": np.array(max(ends))} if ends else None
+
+
+@dataclass(frozen=True)
+class UserCountKernel:
+    """Sum kernel: the users of a bucket."""
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        users: set[str] = set()
+        for batch in batches:
+            users.update(pc.unique(batch.column("user_key")).to_pylist())
+        return {"users": np.array(len(users))}
+
+
+def _end_of_data(job: Job, events: ScanPlan) -> int | None:
+    found = job.lake.sum_buckets(EndOfDataKernel(), {"events": events.select(("event_time",))})
+    return int(found["max_time"]) if found else None
+
+
+def _users(job: Job) -> int:
+    """Users with sessions: one column of the sessions, bucket by bucket."""
+    plan = job.lake.plan("silver.sessions", ("user_key",), job.outputs["silver.sessions"])
+    return int(job.lake.sum_buckets(UserCountKernel(), {"sessions": plan}).get("users", 0))
+
+
+def _agreement(job: Job, measured: ScanPlan) -> SessionAgreement | None:
+    """How well sessions by time match the source's; None where the source gives none.
+
+    After an increment it is measured on the slices that were made anew.
+    """
     options = job.settings.sessions
-    kernel = AgreementKernel(options.timeout_seconds, options.respect_source_session)
-    plan = job.plan("silver.events", AGREEMENT_COLUMNS)
-    agreement = summarise(job.lake.sum_buckets(kernel, {"events": plan}))
+    if options.given == "ignore":
+        return None
+    plan = measured.select(agreement_columns(options))
+    state = job.lake.sum_buckets(AgreementKernel(options), {"events": plan})
+    if not state or not int(state["true_sessions"]):
+        return None
+    agreement = summarise(state)
     job.log_metrics(
         {
             "session_precision": agreement.precision,
@@ -102,3 +258,49 @@ def _agreement(job: Job, given: int) -> SessionAgreement | None:
         }
     )
     return agreement
+
+
+def _given(job: Job, measured: ScanPlan) -> dict[str, int]:
+    """Given ids that break the rules of a session, where they are respected."""
+    if job.settings.sessions.given != "respect":
+        return {}
+    from pyspark.sql import functions as F
+
+    kernel = GivenSessionsKernel(job.settings.sessions)
+    plan = measured.select(AGREEMENT_COLUMNS)
+    rows = job.lake.map_buckets(kernel, {"events": plan}, GIVEN_DDL)
+    figures = rows.groupBy("source_session").agg(
+        F.sum("users").alias("u"), F.sum("over_timeout").alias("o")
+    )
+    found = figures.agg(
+        F.sum("u").alias("given_sessions"),
+        F.sum("o").alias("given_over_timeout"),
+        F.sum((F.col("u") > 1).cast("int")).alias("given_shared"),
+    ).first()
+    assert found is not None
+    return {name: int(count or 0) for name, count in found.asDict().items()}
+
+
+def events_with_sessions(lake: Lake, settings: Settings, version: int | None = None) -> DataFrame:
+    """Every event with its session: the view that joins ``silver.events`` to its sessions.
+
+    A view and not a table: it is computed bucket by bucket while it is read, without a
+    shuffle, so it can never lag behind.
+
+    Parameters
+    ----------
+    lake : Lake
+    settings : Settings
+    version : int, optional
+        Version of ``silver.events``; the newest by default.
+
+    Returns
+    -------
+    DataFrame
+        ``event_id, user_key, event_time, event_type, item_id, quantity, value, session_id,
+        sequence_number`` (from 1)``, seconds_since_previous, dwell_seconds, is_entry,
+        is_exit, bucket``.
+    """
+    options = settings.sessions
+    plan = lake.plan("silver.events", event_session_columns(options), version)
+    return lake.map_buckets(EventSessionKernel(options), {"events": plan}, EVENT_SESSION_DDL)

@@ -27,7 +27,7 @@ def test_a_block_does_not_depend_on_those_drawn_before():
     )
 
 
-@pytest.mark.parametrize("rows", [2_000, 10_000, 20_001, 123_457])
+@pytest.mark.parametrize("rows", [3_000, 10_000, 20_001, 123_457])
 @pytest.mark.parametrize("top_user_share", [0.0, 0.3])
 def test_the_rows_are_as_many_as_asked_for(rows, top_user_share):
     plan = TrafficPlan(rows, TrafficWorld(top_user_share=top_user_share), 1)
@@ -44,6 +44,9 @@ def test_only_broken_lines_are_missing_from_the_tables_in_memory():
     assert "corrupt_row" not in traffic.dirt
     assert traffic.truth.num_rows == traffic.events.num_rows
     assert "clean" in repr(traffic)
+    frame = traffic.to_pandas()
+    assert list(frame["true_user"]) == traffic.truth["true_user"].to_pylist()
+    assert list(frame["event_id"]) == traffic.events["event_id"].to_pylist()
 
 
 def test_each_kind_of_dirt_and_bot_has_its_share():
@@ -116,9 +119,11 @@ def test_a_world_that_cannot_be_is_refused(change, message):
 def test_an_impossible_number_of_rows_seed_or_kind_is_refused():
     with pytest.raises(ConfigError, match="at least 2000"):
         TrafficPlan(10)
+    with pytest.raises(ConfigError, match="found 3000, 1500 of them the top user's"):
+        TrafficPlan(3_000, TrafficWorld(top_user_share=0.5))
     with pytest.raises(ConfigError, match="seed: found -1"):
         TrafficPlan(10_000, seed=-1)
     with pytest.raises(ConfigError, match="too few for a user who never sleeps"):
-        TrafficPlan(2_000, TrafficWorld(top_user_share=0.01))
+        TrafficPlan(2_100, TrafficWorld(top_user_share=0.01))
     with pytest.raises(ConfigError, match=r"no dirt or bot \['mud'\]"):
         TrafficWorld().without("mud")

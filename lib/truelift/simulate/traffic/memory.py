@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,9 @@ from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.plan import TrafficPlan
 from truelift.simulate.traffic.text import EVENT_COLUMNS, TRUTH_SCHEMA
 from truelift.simulate.traffic.world import TrafficWorld
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,12 @@ class SimulatedTraffic:
         """True sessions of people and bots."""
         kept = self.truth.filter(pc.is_valid(self.truth["true_session"]))
         return int(kept.group_by(["true_user", "true_session"]).aggregate([]).num_rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Events and truth side by side."""
+        columns = [*self.events.columns, *self.truth.columns]
+        names = [*self.events.column_names, *self.truth.column_names]
+        return pa.table(columns, names=names).to_pandas()
 
     def __repr__(self) -> str:
         return (

@@ -33,7 +33,7 @@ class TrafficPlan:
     Parameters
     ----------
     rows : int
-        All rows of the logs, faulty ones included; at least 2,000.
+        All rows of the logs, faulty ones included; at least 2,000 beside the top user's.
     world : TrafficWorld
     seed : int
         0 or more.
@@ -44,10 +44,12 @@ class TrafficPlan:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        if self.rows < LEAST_ROWS:
+        if self.crowd_rows < LEAST_ROWS:
+            beside = f", {self.top_user_rows} of them the top user's" if self.top_user_rows else ""
             raise ConfigError(
-                f"rows: found {self.rows}, expected at least {LEAST_ROWS} (one bot of each kind "
-                "and some people). For a handful of rows use truelift.simulate.simulate_logs."
+                f"rows: found {self.rows}{beside}, expected at least {LEAST_ROWS} of others (one "
+                "bot of each kind and some people). For a handful of rows use "
+                "truelift.simulate.simulate_logs."
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"seed: found {self.seed}, expected 0 or more.")

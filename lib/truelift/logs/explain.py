@@ -1,0 +1,121 @@
+"""``truelift explain-quarantine``: why rows were removed, how many, and what they look like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from truelift.errors import TableError
+from truelift.logs import rules
+from truelift.logs.neighbours import COPIES, RETURNS, SLIPS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from truelift.lake import Lake
+
+_PARSING = {"corrupt_row": "The record does not fit the file's header, or is no record at all."}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason with its meaning, its rows and a few of them.
+
+    Parameters
+    ----------
+    name, meaning : str
+    rows : int
+        Rows with this reason; a row with two reasons counts under both.
+    examples : tuple of str
+        ``file, row: the record``.
+    """
+
+    name: str
+    meaning: str
+    rows: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class QuarantineExplained:
+    """The quarantine by reason, most frequent first.
+
+    Parameters
+    ----------
+    version : int
+        Delta version of ``silver.quarantine``.
+    rows : int
+    reasons : tuple of Reason
+    """
+
+    version: int
+    rows: int
+    reasons: tuple[Reason, ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a reason: ``reason, rows, meaning``."""
+        import pandas as pd
+
+        listed = [(r.name, r.rows, r.meaning) for r in self.reasons]
+        return pd.DataFrame(listed, columns=["reason", "rows", "meaning"])
+
+    def __repr__(self) -> str:
+        lines = [f"silver.quarantine, version {self.version}: {self.rows:,} rows"]
+        for reason in self.reasons:
+            lines.append(f"\n{reason.name}  {reason.rows:,} rows. {reason.meaning}")
+            lines += [f"    {example}" for example in reason.examples]
+        return "\n".join(lines)
+
+
+def meanings() -> dict[str, str]:
+    """What each reason and label says, from the rules themselves."""
+    registered: dict[str, Callable[..., object]] = {**rules.RULES, **rules.LABELS}
+    own = {name: (rule.__doc__ or "").strip() for name, rule in registered.items()}
+    return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS}
+
+
+def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:
+    """Count the quarantine by reason and pick the first examples of each, by file and row.
+
+    Raises
+    ------
+    TableError
+        If nothing has been cleaned yet.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    version = lake.version("silver.quarantine")
+    if version is None:
+        raise TableError(f"{lake.root} has no silver.quarantine yet. Run 'clean' first.")
+    table = lake.read("silver.quarantine", version)
+    by_reason = table.select(F.explode("reasons").alias("reason"), "*")
+    counts = {row["reason"]: row["count"] for row in by_reason.groupBy("reason").count().collect()}
+    place = Window.partitionBy("reason").orderBy("source_file", "source_row")
+    picked = (
+        by_reason.withColumn("_place", F.row_number().over(place))
+        .filter(F.col("_place") <= examples)
+        .orderBy("reason", "_place")
+        .collect()
+    )
+    shown: dict[str, list[str]] = {}
+    for row in picked:
+        shown.setdefault(row["reason"], []).append(_example(row.asDict()))
+    known = meanings()
+    reasons = tuple(
+        Reason(name, known.get(name, ""), rows, tuple(shown.get(name, ())))
+        for name, rows in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )
+    return QuarantineExplained(
+        version, lake.plan("silver.quarantine", version=version).rows, reasons
+    )
+
+
+def _example(row: dict[str, object]) -> str:
+    """The raw record where it was kept, else the typed fields."""
+    fields = ("user_key", "event_time", "event_type", "item_id", "quantity", "value", "event_id")
+    record = row["raw"] or {f: row[f] for f in fields if row[f] is not None}
+    assert isinstance(record, dict)
+    text = ", ".join(f"{name}={value}" for name, value in record.items())
+    return f"{row['source_file']}, row {row['source_row']}: {text[:300]}"

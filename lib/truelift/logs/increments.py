@@ -1,0 +1,187 @@
+"""What is new since the last cleaning, and which slices of silver it reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from truelift.lake.periods import next_period, previous_period
+from truelift.lake.scan import slice_predicate
+from truelift.lake.writes import TableState, table_state
+from truelift.logs.neighbours import LINK, neighbour_labels, placed, reach_seconds
+from truelift.steps import fingerprint_of, sources_digest
+from truelift.typed import to_plain
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from truelift.job import Job
+    from truelift.settings import Settings
+
+REJECTED = "rejected"
+Slices = Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where silver stands before a run.
+
+    Attributes
+    ----------
+    silver, quarantine : TableState
+        As they are now; ``silver`` names the version of the quarantine that belongs to it.
+    since : int or None
+        Version of bronze that silver holds; None if all of bronze is to be cleaned.
+    until : int
+        Version of bronze that this run goes to.
+    rules : str
+        Hash of everything that decides what becomes of a row.
+    new_rows : int
+        Rows of bronze between the two versions.
+    """
+
+    silver: TableState
+    quarantine: TableState
+    since: int | None
+    until: int
+    rules: str
+    new_rows: int
+
+    @property
+    def rejected_slice(self) -> str:
+        """Where this run files the rows that are rejected for their own sake."""
+        return f"{REJECTED}-{0 if self.since is None else self.since + 1:010d}"
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether there is nothing to do; compaction makes a version and brings no rows."""
+        return self.since is not None and self.new_rows == 0
+
+
+def standing(job: Job, secret: str, identities: int | None, limits: int | None) -> Standing:
+    """Read the state of silver and decide whether to go on from it or to begin anew.
+
+    Parameters
+    ----------
+    job : Job
+    secret : str
+        Name of the secret of the user keys.
+    identities, limits : int, optional
+        Versions of the tables that the rules read besides bronze.
+    """
+    settings = job.settings
+    rules = rules_hash(settings, secret=secret, identities=identities, limits=limits)
+    silver = table_state(job.lake.uri("silver.events"))
+    quarantine = table_state(job.lake.uri("silver.quarantine"))
+    until = job.inputs["bronze.events"]
+    since = silver.notes.get("bronze")
+    same = silver.notes.get("rules") == rules and not settings.clean.rebuild
+    goes_on = same and since is not None and since <= until
+    new_rows = job.plan("bronze.events").rows
+    if goes_on:
+        new_rows -= job.lake.plan("bronze.events", version=since).rows
+    return Standing(silver, quarantine, since if goes_on else None, until, rules, new_rows)
+
+
+def rules_hash(settings: Settings, **others: Any) -> str:
+    """Code and settings that decide what becomes of a row, as a hash.
+
+    Where the raw files lie is not among them, nor is what only decides whether the job stops.
+    """
+    source, clean = to_plain(settings.source), to_plain(settings.clean)
+    for key in ("path", "items", "users", "exposures", "responses"):
+        source.pop(key, None)
+    for key in ("rebuild", "warn", "max_quarantine_share"):
+        clean.pop(key, None)
+    code = sources_digest(files("truelift.logs"), files("truelift.lake").joinpath("buckets.py"),
+                          files("truelift.lake").joinpath("periods.py"))  # fmt: skip
+    layout = (settings.buckets, settings.period)
+    return fingerprint_of(code=code, source=source, clean=clean, layout=layout, **others)
+
+
+def new_bronze(job: Job, state: Standing) -> DataFrame:
+    """Rows of bronze that silver does not hold yet, by Delta's change feed.
+
+    Compaction does not count as a change. Where the feed does not reach back far enough,
+    Spark says so and ``clean.rebuild`` helps.
+    """
+    if state.since is None:
+        return job.read("bronze.events")
+    feed = (
+        job.lake.spark.read.format("delta")
+        .option("readChangeFeed", "true")
+        .option("startingVersion", state.since + 1)
+        .option("endingVersion", state.until)
+        .load(job.lake.uri("bronze.events"))
+        .filter("_change_type = 'insert'")
+    )
+    return feed.drop("_change_type", "_commit_version", "_commit_timestamp")
+
+
+def reached_slices(new_rows: DataFrame, settings: Settings) -> dict[str, list[int]]:
+    """Slices whose rows may be judged differently because of the new ones."""
+    valid = new_rows.filter("size(reasons) = 0")
+    pairs = placed(valid, settings, shuffle=False).select("period", "bucket").distinct().collect()
+    slices: dict[str, list[int]] = {}
+    for row in pairs:
+        slices.setdefault(row["period"], []).append(row["bucket"])
+    return {period: sorted(buckets) for period, buckets in sorted(slices.items())}
+
+
+def with_neighbours(slices: Slices, settings: Settings) -> dict[str, list[int]]:
+    """The slices and those beside them, where the rules reach over a period's end."""
+    wide = {period: set(buckets) for period, buckets in slices.items()}
+    if reach_seconds(settings) and settings.period != "all":
+        for period, buckets in slices.items():
+            for step in (previous_period, next_period):
+                beside = step(period, settings.period)
+                if beside is not None:
+                    wide.setdefault(beside, set()).update(buckets)
+    return {period: sorted(buckets) for period, buckets in wide.items()}
+
+
+def old_rows(job: Job, state: Standing, slices: Slices) -> DataFrame:
+    """Rows of the slices (and of their neighbours) as they were before neighbours judged them.
+
+    ``_was`` says what became of them: "silver" or "quarantine"; ``_was_names`` the reasons or
+    labels that they had.
+    """
+    from pyspark.sql import functions as F
+
+    within = slice_predicate(with_neighbours(slices, job.settings))
+    silver = job.lake.read("silver.events", state.silver.version).filter(within)
+    removed = job.lake.read("silver.quarantine", state.silver.notes["quarantine"]).filter(within)
+    kept = silver.withColumns(
+        {
+            "reasons": F.array().cast("array<string>"),
+            "raw": F.lit(None).cast("map<string,string>"),
+            "_was": F.lit("silver"),
+            "_was_names": F.col("labels"),
+        }
+    )
+    removed = removed.withColumns({"_was": F.lit("quarantine"), "_was_names": F.col("reasons")})
+    names = F.array(*map(F.lit, neighbour_labels()))
+    unlinked = F.map_filter("context", lambda key, _: key != LINK)
+    return kept.unionByName(removed).withColumns(
+        {
+            "reasons": F.array().cast("array<string>"),
+            "labels": F.array_except("labels", names),
+            "context": unlinked,
+        }
+    )
+
+
+def rows_in_slices(job: Job, state: Standing, slices: Slices) -> int:
+    """Rows that silver and quarantine hold in the slices, by the Delta log alone."""
+    wanted = {(period, bucket) for period, buckets in slices.items() for bucket in buckets}
+    total = 0
+    for name, version in (
+        ("silver.events", state.silver.version),
+        ("silver.quarantine", state.silver.notes["quarantine"]),
+    ):
+        for unit in job.lake.plan(name, ["event_id"], version).units:
+            place = (unit.partition["period"] or "", int(unit.partition["bucket"] or 0))
+            total += unit.rows if place in wanted else 0
+    return total

@@ -1,0 +1,219 @@
+"""Bronze text to typed rows, each judged by itself: its reasons to be rejected, its labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truelift.lake import bucket_column
+from truelift.lake.periods import period_column
+from truelift.logs.bots import DECLARED, is_crawler
+from truelift.logs.parsing import content_id, instant_of, normal_form, number_of, text_of
+from truelift.logs.rules import RuleContext, action_of, labels_column, reasons_column
+from truelift.logs.sources.columns import (
+    BATCH_ID,
+    CORRUPT,
+    FILE_TIME,
+    SOURCE_FILE,
+    SOURCE_ROW,
+    bronze_name,
+)
+from truelift.logs.sources.registry import mapped_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from truelift.logs.pseudonyms import UserKeys
+    from truelift.settings import CleanOptions, Settings
+
+_PROVENANCE = (SOURCE_FILE, SOURCE_ROW, FILE_TIME, BATCH_ID)
+
+
+def judge_rows(
+    bronze: DataFrame,
+    settings: Settings,
+    users: UserKeys,
+    item_limits: DataFrame | None = None,
+    rejected_slice: str = "rejected",
+) -> DataFrame:
+    """Typed rows with what the row rules say of them; no row looks at another.
+
+    Parameters
+    ----------
+    bronze : DataFrame
+        Rows of ``bronze.events``.
+    settings : Settings
+    users : UserKeys
+        How the source's user becomes the ``user_key``.
+    item_limits : DataFrame, optional
+        ``ops.item_limits``, for the outlier rules.
+    rejected_slice : str
+        The period under which rejected rows are filed.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``silver.quarantine``: ``reasons`` is empty for rows to keep, and
+        ``raw`` is null for them. The ``user_key`` stays null where the source names none.
+    """
+    from pyspark.sql import functions as F
+
+    source, options = settings.source, settings.clean
+    typed = users.joined(_typed(bronze, settings), "user_text")
+    if item_limits is not None:
+        typed = typed.join(F.broadcast(item_limits), "item_id", "left")
+    context = RuleContext(options, has_ingest_time=source.mapping.ingest_time is not None)
+    labels = labels_column(context)
+    if source.mapping.user_agent and options.bots.declared:
+        labels = _with_crawlers(labels, options)
+    judged = typed.withColumn("reasons", reasons_column(context)).withColumn("labels", labels)
+    rejected = F.size("reasons") > 0
+    by_user = bucket_column("user_key", settings.buckets)
+    by_file = F.pmod(F.xxhash64(SOURCE_FILE), F.lit(settings.buckets)).cast("int")
+    return judged.select(
+        "event_id",
+        "user_key",
+        "event_time",
+        "event_type",
+        "item_id",
+        "quantity",
+        "value",
+        "source_session",
+        "context",
+        "labels",
+        SOURCE_FILE,
+        SOURCE_ROW,
+        BATCH_ID,
+        "reasons",
+        F.when(rejected, _record(bronze.columns)).alias("raw"),
+        F.when(rejected, by_file).otherwise(by_user).alias("bucket"),
+        F.when(rejected, F.lit(rejected_slice))
+        .otherwise(period_column(F.col("event_time"), settings.period))
+        .alias("period"),
+    )
+
+
+def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
+    """Source columns under the names that the rules know; the raw ones stay, prefixed."""
+    from pyspark.sql import functions as F
+
+    source, options = settings.source, settings.clean
+    mapping = source.mapping
+    item, kind = (
+        _key("item", mapping.item, options),
+        _key("event_type", mapping.event_type, options),
+    )
+    quantity, value = text_of(mapping.quantity), text_of(mapping.value)
+    unit = _rate(options.unit_column, options.unit_factors)
+    currency = _rate(options.currency_column, options.currency_rates)
+    ingest_time = text_of(mapping.ingest_time)
+    fallback = options.impute.get("event_type", source.event_type_default)
+    return bronze.select(
+        *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in _PROVENANCE),
+        *_PROVENANCE,
+        F.col(CORRUPT),
+        text_of(mapping.user).alias("user_text"),
+        _imputed(item, options.impute.get("item")).alias("item_id"),
+        item.isNull().alias("item_imputed"),
+        text_of(mapping.time).alias("time_text"),
+        instant_of(text_of(mapping.time), source).alias("event_time"),
+        instant_of(ingest_time, source).alias("ingest_time"),
+        F.coalesce(_translated(kind, options.event_types), F.lit(fallback)).alias("event_type"),
+        kind.isNull().alias("event_type_imputed"),
+        quantity.alias("quantity_text"),
+        _imputed(number_of(quantity) * unit, options.impute.get("quantity"), quantity).alias(
+            "quantity"
+        ),
+        unit.alias("unit_factor"),
+        value.alias("value_text"),
+        _imputed(number_of(value) * currency, options.impute.get("value"), value).alias("value"),
+        currency.alias("currency_rate"),
+        text_of(mapping.session).alias("source_session"),
+        text_of(mapping.user_agent).alias("user_agent"),
+        _context(context_columns(settings, bronze.columns), mapping.campaign).alias("context"),
+        F.coalesce(text_of(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
+    )
+
+
+def context_columns(settings: Settings, available: list[str]) -> tuple[str, ...]:
+    """Columns of the source that pass into the context: those that are listed, or all (``*``)."""
+    wanted = settings.source.mapping.context
+    if "*" not in wanted:
+        return tuple(wanted)
+    mapped = {bronze_name(c) for c in mapped_columns(settings.source.mapping).values()}
+    return tuple(c for c in available if c not in {*_PROVENANCE, CORRUPT, *mapped})
+
+
+def _key(field: str, column: str | None, options: CleanOptions) -> Column:
+    """The text of a key field in its normal form."""
+    from pyspark.sql import functions as F
+
+    text = text_of(column)
+    if options.unicode is not None and column is not None:
+        text = normal_form(options.unicode)(text)
+    return F.lower(text) if field in options.lower else text
+
+
+def _translated(kind: Column, names: dict[str, str]) -> Column:
+    """The event type by our name; one that is not listed stays, for the rule to see."""
+    from pyspark.sql import functions as F
+
+    if not names:
+        return kind
+    pairs = [
+        F.lit(text) for pair in {**{v: v for v in names.values()}, **names}.items() for text in pair
+    ]
+    return F.coalesce(F.create_map(*pairs)[kind], kind)
+
+
+def _rate(column: str | None, rates: dict[str, float]) -> Column:
+    """What one unit of the row's currency or measure is worth; null where it is unknown."""
+    from pyspark.sql import functions as F
+
+    if column is None:
+        return F.lit(1.0)
+    if not rates:
+        return F.lit(None).cast("double")
+    pairs = [F.lit(part) for pair in rates.items() for part in pair]
+    return F.create_map(*pairs)[text_of(column)]
+
+
+def _imputed(found: Column, default: str | None, text: Column | None = None) -> Column:
+    from pyspark.sql import functions as F
+
+    if default is None:
+        return found
+    missing = (found if text is None else text).isNull()
+    return F.when(missing, F.lit(default).cast("string" if text is None else "double")).otherwise(
+        found
+    )
+
+
+def _with_crawlers(labels: Column, options: CleanOptions) -> Column:
+    from pyspark.sql import functions as F
+
+    if action_of(DECLARED, options, "label") != "label":
+        return labels
+    mark = F.when(is_crawler(F.col("user_agent")), F.array(F.lit(DECLARED)))
+    return F.concat(labels, F.coalesce(mark, F.array().cast("array<string>")))
+
+
+def _context(columns: tuple[str, ...], campaign: str | None) -> Column:
+    """The columns that may pass, and the campaign under its own name."""
+    from pyspark.sql import functions as F
+
+    named = {bronze_name(c): c for c in columns}
+    if campaign is not None:
+        named["campaign"] = campaign
+    if not named:
+        return F.create_map().cast("map<string,string>")
+    pairs = [part for name, c in named.items() for part in (F.lit(name), text_of(c))]
+    return F.create_map(*pairs).cast("map<string,string>")
+
+
+def _record(columns: list[str]) -> Column:
+    """The raw record without its empty columns."""
+    from pyspark.sql import functions as F
+
+    texts = [c for c in columns if c not in _PROVENANCE]
+    pairs = [part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))]
+    return F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull())

@@ -1,0 +1,103 @@
+"""Which slices of ``silver.sessions`` have to be made anew after silver has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from truelift.lake.writes import TableState
+from truelift.logs.sessions.boundaries import MICROSECONDS
+from truelift.logs.sessions.incremental import (
+    EDGE_COLUMNS,
+    EDGE_DDL,
+    EdgeProbeKernel,
+    grown,
+    with_margin,
+)
+from truelift.steps import fingerprint_of, sources_digest
+from truelift.typed import to_plain
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+    from truelift.lake import ScanPlan
+
+BucketPeriods = Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class SessionStanding:
+    """Where ``silver.sessions`` stands before a run.
+
+    Attributes
+    ----------
+    state : TableState
+    since : int or None
+        Version of ``silver.events`` that the sessions are of; None to begin anew.
+    rules : str
+        Hash of code and settings that decide what a session is.
+    """
+
+    state: TableState
+    since: int | None
+    rules: str
+
+
+def session_standing(job: Job) -> SessionStanding:
+    """Go on from the sessions that are there, if they were made by the same rules."""
+    settings = job.settings
+    code = sources_digest(
+        files("truelift.logs.sessions"), files("truelift.lake").joinpath("periods.py")
+    )
+    layout: dict[str, Any] = {"buckets": settings.buckets, "period": settings.period}
+    rules = fingerprint_of(code=code, options=to_plain(settings.sessions), **layout)
+    state = job.lake.state("silver.sessions")
+    since = state.notes.get("events")
+    goes_on = state.notes.get("rules") == rules
+    return SessionStanding(state, since if goes_on else None, rules)
+
+
+def changed_slices(before: ScanPlan, now: ScanPlan) -> dict[int, tuple[str, ...]]:
+    """Slices whose files are not the same in two versions; a compaction counts too."""
+    changed: dict[int, set[str]] = {}
+    old = {(u.uri, u.row_group): u for u in before.units}
+    new = {(u.uri, u.row_group): u for u in now.units}
+    for key in old.keys() ^ new.keys():
+        partition = (old.get(key) or new[key]).partition
+        changed.setdefault(int(partition["bucket"] or 0), set()).add(partition["period"] or "")
+    return {bucket: tuple(sorted(periods)) for bucket, periods in sorted(changed.items())}
+
+
+def whole_windows(job: Job, events: ScanPlan, changed: BucketPeriods) -> BucketPeriods:
+    """The changed slices, grown until no event outside can matter to what is inside."""
+    options, unit = job.settings.sessions, job.settings.period
+    if options.given == "respect":
+        held = job.lake.plan("silver.sessions", ("user_key",)).slices()
+        known = events.slices()
+        return {
+            b: tuple(sorted({*known.get(b, ()), *held.get(b, ()), *changed[b]})) for b in changed
+        }
+    windows = {b: with_margin(periods, unit, options) for b, periods in changed.items()}
+    open_ends: BucketPeriods = windows
+    while open_ends:
+        probe = EdgeProbeKernel(options, unit, changed, windows)
+        plan = events.select(EDGE_COLUMNS).within(open_ends)
+        rows = job.lake.map_buckets(probe, {"events": plan}, EDGE_DDL).collect()
+        open_ends = grown(windows, [(row["bucket"], row["period"]) for row in rows])
+        windows = {**windows, **open_ends}
+    return windows
+
+
+def slices_with_open_sessions(job: Job, state: TableState, end_of_data: int) -> BucketPeriods:
+    """Slices that hold sessions which were open at the last end of the data."""
+    from pyspark.sql import functions as F
+
+    timeout = job.settings.sessions.timeout_seconds * MICROSECONDS
+    # The condition on the end lets Spark leave out files by their statistics.
+    late = F.col("end") >= F.timestamp_micros(F.lit(end_of_data - timeout))
+    table = job.lake.read("silver.sessions", state.version).filter(late & F.col("is_open"))
+    found: dict[int, set[str]] = {}
+    for row in table.select("bucket", "period").distinct().collect():
+        found.setdefault(row["bucket"], set()).add(row["period"])
+    return {bucket: tuple(sorted(periods)) for bucket, periods in sorted(found.items())}

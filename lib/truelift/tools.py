@@ -1,0 +1,121 @@
+"""Commands beside the pipeline's steps: they look at a lake, tend it, or take something out."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.progress import Progress
+from truelift.settings import Settings
+from truelift.steps import code_version, fingerprint_of
+from truelift.tracking import job_run
+
+_READS = ("bronze.events", "bronze.identities", "silver.events", "silver.quarantine")
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A command: its summary, an example, its own options, and what it does."""
+
+    summary: str
+    example: str
+    run: Callable[[Settings, argparse.Namespace], Any]
+    options: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+
+
+@contextmanager
+def tool_job(name: str, settings: Settings, **parts: Any) -> Iterator[Job]:
+    """A job outside of the pipeline, with an MLflow run of its own."""
+    lake = Lake.open(settings)
+    versions = {table: lake.version(table) for table in _READS}
+    inputs = {table: version for table, version in versions.items() if version is not None}
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    fingerprint = fingerprint_of(tool=name, inputs=inputs, at=now, **parts)
+    progress = Progress(name)
+    tags = {"truelift.code_version": code_version()}
+    with (
+        tempfile.TemporaryDirectory(prefix=f"truelift-{name}-") as folder,
+        job_run(settings, name, tags) as run,
+    ):
+        try:
+            yield Job(name, settings, lake, inputs, fingerprint, run, Path(folder), progress)
+        finally:
+            progress.close()
+
+
+def _explain(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.logs.explain import explain_quarantine
+
+    return explain_quarantine(Lake.open(settings), args.examples)
+
+
+def _maintain(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.lake.maintenance import maintain
+
+    return maintain(Lake.open(settings), args.retain_hours, args.force)
+
+
+def _forget(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.logs.forget import forget_user
+
+    with tool_job("forget_user", settings) as job:
+        return forget_user(job, args.user)
+
+
+def _fit_limits(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.logs.outliers import fit_limits
+
+    with tool_job("fit_limits", settings) as job:
+        return fit_limits(job)
+
+
+def _explain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--examples", type=int, default=3, help="rows shown for each reason")
+
+
+def _maintain_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--retain-hours", type=float, default=168.0, help="keep what younger versions need"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="allow less than a week; no job may be running"
+    )
+
+
+def _forget_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, help="the person as the source names them")
+
+
+TOOLS: dict[str, Tool] = {
+    "explain-quarantine": Tool(
+        "why rows were removed: reasons, counts, examples",
+        "truelift explain-quarantine --dataset complete_journey --examples 5",
+        _explain,
+        _explain_options,
+    ),
+    "maintain": Tool(
+        "compact the tables and delete files that no version needs",
+        "truelift maintain --lake s3a://bucket/lake --retain-hours 336",
+        _maintain,
+        _maintain_options,
+    ),
+    "forget_user": Tool(
+        "remove a person from every table, and prove it",
+        "truelift forget_user --user 1234 --lake s3a://bucket/lake",
+        _forget,
+        _forget_options,
+    ),
+    "fit_limits": Tool(
+        "take the items' robust limits anew (clean.outlier_mads)",
+        "truelift fit_limits --dataset mine.yaml --set clean.outlier_mads=8",
+        _fit_limits,
+    ),
+}
