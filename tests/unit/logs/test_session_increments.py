@@ -304,7 +304,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     arrivals=ARRIVALS,
     timeout=st.sampled_from([10, 30, 40, 90, 60 * 30]),
