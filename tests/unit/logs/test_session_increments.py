@@ -186,6 +186,14 @@ def test_a_chain_over_several_days_is_followed_to_its_end():
     assert [row["events"] for row in silver.rows()] == [201]
 
 
+def test_all_sessions_of_a_touched_chain_are_replaced_once_however_far_from_the_change():
+    silver = Silver(split_on=("max_duration",), max_duration_seconds=7200)
+    silver.change(events(*(("u", day(1, "12:00") + 1500 * n) for n in range(200))))
+    silver.change(events(("u", day(1, "12:00") + 1500 * 200), event_id=["late"]))
+    assert len(silver.rows()) > 40
+    assert silver.rows() == silver.expected()
+
+
 def test_a_timeout_longer_than_a_period_asks_for_all_periods_that_it_reaches():
     probe = EdgeProbeKernel(
         options(timeout_seconds=2 * 86_400), "day", {0: ("2017-03-04",)}, {0: ("2017-03-04",)}
@@ -200,6 +208,14 @@ def test_a_window_with_a_hole_reads_only_around_the_changes():
     silver.change(events(("u", day(2, "12:10")), ("u", day(6, "12:10")), event_id=["p", "q"]))
     assert silver.read == ("2017-03-02", "2017-03-06")
     assert silver.rows() == silver.expected()
+
+
+def test_a_chain_over_a_hole_of_the_window_asks_for_the_hole():
+    window = ("2017-03-02", "2017-03-04")
+    probe = EdgeProbeKernel(options(timeout_seconds=36 * 3600), "day", {0: window}, {0: window})
+    table = events(("u", day(2, "23:00")), ("u", day(4, "01:00")))
+    found = probe(0, {"events": table})["period"].to_pylist()
+    assert found == ["2017-03-01", "2017-03-03", "2017-03-05"]
 
 
 def test_a_late_event_bridges_two_sessions_of_two_days():
@@ -320,11 +336,19 @@ ARRIVALS = st.lists(
         ]
     ),
     removals=st.booleans(),
+    walks=st.booleans(),
     random=st.randoms(use_true_random=False),
 )
-def test_increments_end_where_a_full_run_does(arrivals, timeout, unit, chosen, removals, random):
+def test_increments_end_where_a_full_run_does(
+    arrivals, timeout, unit, chosen, removals, walks, random
+):
     silver = Silver(unit, margin=removals, timeout_seconds=timeout * 60, **chosen)
     number = 0
+    if walks:  # one chain over days
+        chain = [
+            ("a", n * timeout // 10 // 144, n * timeout // 10 % 144) for n in range(9000 // timeout)
+        ]
+        arrivals = [[(*place, None, None) for place in chain], *arrivals]
     for batch in arrivals:
         table = events(
             *((user, day(1, "00:00") + 86_400 * d + 600 * step) for user, d, step, _, _ in batch),
