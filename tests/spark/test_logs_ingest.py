@@ -17,9 +17,11 @@ from truelift.typed import from_plain
 EVENTS = [f"user{n % 20},item{n % 7},2024-01-01 00:{n:02}:00,1,2.50" for n in range(60)]
 
 
-@pytest.fixture
-def own(tmp_path, make_settings, make_job):
+@pytest.fixture(params=["by the driver", "by tasks"])
+def own(tmp_path, make_settings, make_job, request, monkeypatch):
     """``own(*overrides)``: an ingest job of the CSV files under ``raw``."""
+    if request.param == "by tasks":
+        monkeypatch.setattr("truelift.logs.ingest.MOST_BYTES_HERE", 0)
 
     def make(*overrides, pattern="*.csv", **source):
         dataset = write_dataset(tmp_path, {"path": str(tmp_path / "raw" / pattern), **source})
@@ -104,6 +106,20 @@ def test_an_ingest_that_died_after_bronze_is_taken_up_where_it_was(tmp_path, own
 
 def _die(*_):
     raise KeyboardInterrupt
+
+
+def test_driver_and_tasks_write_one_table_in_turn(tmp_path, own, monkeypatch):
+    for number, limit in enumerate((0, 2**20, 0, 2**20)):
+        monkeypatch.setattr("truelift.logs.ingest.MOST_BYTES_HERE", limit)
+        extra = f"u,i,t,q,v,x{number}"
+        write_csv(tmp_path / "raw" / f"{number}.csv", f"a,x,2024-01-01,1,1,{number}", header=extra)
+        job = own()
+        assert result_of(job).rows_written == 1
+    bronze = job.lake.read("bronze.events")
+    assert rows_of(bronze, "x0", "x1", "x2", "x3") == [
+        tuple(str(n) if n == place else None for n in range(4)) for place in range(4)
+    ]
+    assert job.lake.read("ops.ingested_files").count() == 4
 
 
 def test_a_delta_table_gives_the_files_that_an_append_adds(tmp_path, own, spark):

@@ -1,68 +1,102 @@
-"""Small tables of the lake, read and appended as Arrow tables, without Spark."""
+"""Tables of the lake, read and appended as Arrow rows, without Spark."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from truelift.lake.log import (
-    filesystem_of,
-    live_files,
-    open_table,
-    storage_uri,
-)
+from truelift.errors import JobFailure
+from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
+from truelift.lake.tables import TableSpec
+from truelift.lake.writes import Commit
 
 _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
     "delta.setTransactionRetentionDuration": "interval 3650 days",
 }
+_CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
+# Features of a table that an append from here respects.
+_PLAIN_WRITER_FEATURES = {"appendOnly", "invariants", "changeDataFeed", "timestampNtz"}
 _BATCH = 500_000
-# An append is a file of a few rows; many of them take long to open.
+# Row groups are what Spark and the scan plans share out to tasks.
+_GROUP_ROWS = 131_072
+# An append is a file, and many small ones take long to open.
 _COMPACT_EVERY = 100
 
 
 def read_rows(uri: str) -> pa.Table | None:
-    """All rows of the newest version, or None where there is no table."""
+    """All rows of the newest version, or None where there is no table.
+
+    For tables without partitions.
+    """
     table = open_table(uri)
-    return None if table is None else pa.table(table.to_pyarrow_table())
+    if table is None:
+        return None
+    parts = [pa.schema(table.schema().to_arrow()).empty_table()]
+    for file in live_files(table, uri):
+        system, path = filesystem_of(file.uri)
+        with system.open_input_file(path) as stream:
+            parts.append(pq.ParquetFile(stream).read(use_threads=False))
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
-def append_rows(uri: str, rows: pa.Table, batch_id: str) -> bool:
-    """Append rows once; the table is made by its first rows, new columns are added.
+def takes_rows(uri: str) -> bool:
+    """Whether :func:`append_rows` can write to what is there, be it nothing."""
+    table = open_table(uri)
+    return table is None or set(table.protocol().writer_features or ()) <= _PLAIN_WRITER_FEATURES
+
+
+def append_rows(
+    uri: str, spec: TableSpec, rows: pa.Table | pa.RecordBatchReader, batch_id: str
+) -> Commit:
+    """Append rows once, as :func:`truelift.lake.writes.append_batch` does with Spark.
+
+    The table is made by its first rows, and new columns are added to it.
 
     Parameters
     ----------
+    rows : Table or RecordBatchReader
+        A stream is written as it comes and is never held as a whole.
     batch_id : str
         A fingerprint of the rows. A batch that the table has seen is left out.
 
     Returns
     -------
-    bool
-        Whether rows were written.
+    Commit
+        With ``rows`` 0 where it was skipped.
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
 
-    application = f"truelift/{batch_id}"
+    application = f"truelift/{spec.name}/{batch_id}"
     table = open_table(uri)
     if table is not None and table.transaction_version(application) is not None:
-        return False
+        return Commit(spec.name, int(table.version()), 0, skipped=True)
     write_deltalake(
         storage_uri(uri),
         rows,
         mode="append",
         schema_mode="merge",
-        configuration=_PROPERTIES,
+        configuration={**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})},
+        writer_properties=WriterProperties(compression="SNAPPY", max_row_group_size=_GROUP_ROWS),
         commit_properties=CommitProperties(
             custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
             app_transactions=[Transaction(application, 1)],
         ),
     )
-    if table is not None and (table.version() + 2) % _COMPACT_EVERY == 0:
+    found = next((c for c in recent_commits(uri) if c.fingerprint == batch_id), None)
+    if found is None:
+        raise JobFailure(f"{spec.name}: the write ended but its commit is not in the log of {uri}.")
+    return Commit(spec.name, found.version, found.rows, skipped=False)
+
+
+def keep_small(uri: str, commit: Commit) -> None:
+    """Make one file of a small table's many, every hundred appends."""
+    if (commit.version + 1) % _COMPACT_EVERY == 0:
         open_table(uri).optimize.compact()
-    return True
 
 
 def added_rows(
@@ -73,7 +107,7 @@ def added_rows(
     Parameters
     ----------
     columns : sequence of str
-        Text columns come dictionary-encoded; a column that a file lacks is left out.
+        They come dictionary-encoded; a column that a file lacks is left out.
     version, since : int
         Versions of the table. With a negative ``since``, or one whose log is gone, all files
         of the version are read.
@@ -87,7 +121,7 @@ def added_rows(
             footer = pq.read_metadata(stream)
             present = [name for name in columns if name in footer.schema.names]
             parquet = pq.ParquetFile(stream, metadata=footer, read_dictionary=present)
-            yield from parquet.iter_batches(_BATCH, columns=present)
+            yield from parquet.iter_batches(_BATCH, columns=present, use_threads=False)
 
 
 def _paths(uri: str, version: int) -> set[str]:
@@ -96,6 +130,7 @@ def _paths(uri: str, version: int) -> set[str]:
     if version < 0:
         return set()
     try:
-        return {file.uri for file in live_files(open_table(uri, version), uri)}
+        table: Any = open_table(uri, version)
+        return {file.uri for file in live_files(table, uri)}
     except (DeltaError, OSError):
         return set()

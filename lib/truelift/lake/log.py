@@ -80,7 +80,8 @@ def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
     return LoggedCommit(
         version=int(entry["version"]),
         operation=str(entry.get("operation")),
-        rows=int(metrics.get("numOutputRows", 0) or 0),
+        # Spark's name for it, and that of the deltalake package.
+        rows=int(metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0),
         fingerprint=ours.get("fingerprint"),
         state=ours.get("state"),
     )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truelift.errors import InvariantError, SourceError
+from truelift.lake.arrow_table import append_rows, takes_rows
+from truelift.lake.tables import table_spec
 from truelift.logs.intake import Intake, KnownContent, entry, find_contents, plan_intake
 from truelift.logs.manifest import (
     BronzeTable,
@@ -21,13 +23,16 @@ from truelift.logs.manifest import (
 from truelift.logs.results import IngestResult
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.planning import no_events
-from truelift.logs.unit_reader import OUT, READ, raw_rows, reader_of
+from truelift.logs.unit_reader import OUT, READ, RowsHere, raw_rows, reader_of
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import Commit
     from truelift.settings import Settings
+
+# Raw bytes up to which a stream is read by the driver alone.
+MOST_BYTES_HERE = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -116,29 +121,51 @@ def _take_in(job: Job, intake: Intake) -> StreamCounts:
         ]
         _record(job, intake, [*intake.unlisted, *empty])
         return StreamCounts(known=intake.known_rows)
-    user = None if intake.stream == "items" else user_column(job.settings.source, intake.stream)
-    reader = reader_of(list(intake.units), user, intake.share)
-    rows, observed = raw_rows(job.lake.spark, reader)
-    commit = job.append(name, rows, _digest(unit.batch_id for unit in intake.units))
+    commit, read, sampled_out = _append(job, intake)
     if commit.skipped:  # another run took the same files in meanwhile, and records them
         return StreamCounts(known=intake.known_rows + commit.rows)
     added = _added(job, intake, commit)
     _record(job, intake, [*intake.unlisted, *added])
-    seen = observed.get
     counts = StreamCounts(
         files=len({unit.uri for unit in intake.units}),
-        read=int(seen[READ] or 0),
-        written=commit.rows,
-        sampled_out=int(seen[OUT] or 0),
+        read=read,
+        written=sum(file.rows for file in added),
+        sampled_out=sampled_out,
         known=intake.known_rows,
     )
-    if not counts.read - counts.sampled_out == counts.written == sum(f.rows for f in added):
+    if counts.read != counts.written + counts.sampled_out:
         raise InvariantError(
-            f"{name}: {counts.read} rows were read, {counts.written} written and "
-            f"{counts.sampled_out} sampled out, and the files of version {commit.version} hold "
-            f"{sum(f.rows for f in added)}; these do not add up."
+            f"{name}: {counts.read} rows were read and {counts.sampled_out} sampled out, and the "
+            f"files of version {commit.version} hold {counts.written}; these do not add up."
         )
     return counts
+
+
+def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
+    """The commit, and how many rows were read and sampled out.
+
+    Little is read by this process, which has done so before Spark has planned a job; much is
+    spread over Spark's tasks.
+    """
+    name = f"bronze.{intake.stream}"
+    user = None if intake.stream == "items" else user_column(job.settings.source, intake.stream)
+    reader = reader_of(intake.units, intake.bronze.columns, user, intake.share)
+    batch = _digest(unit.batch_id for unit in intake.units)
+    size = sum(known.file.raw.size for known in intake.fresh)
+    if size > MOST_BYTES_HERE or not takes_rows(intake.bronze.uri):
+        rows, observed = raw_rows(job.lake.spark, reader)
+        commit = job.append(name, rows, batch)
+        seen = {} if commit.skipped else observed.get
+        return commit, int(seen.get(READ) or 0), int(seen.get(OUT) or 0)
+    here = RowsHere(reader)
+    try:
+        commit = append_rows(intake.bronze.uri, table_spec(name), here.stream(), batch)
+    except Exception:
+        if here.error is not None:
+            raise here.error from None
+        raise
+    job.outputs[name] = commit.version
+    return commit, here.read, here.sampled_out
 
 
 def _added(job: Job, intake: Intake, commit: Commit) -> list[IngestedFile]:

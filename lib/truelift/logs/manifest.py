@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from truelift.lake.arrow_table import added_rows, append_rows, read_rows
+from truelift.lake.arrow_table import added_rows, append_rows, keep_small, read_rows
 from truelift.lake.log import open_table, recent_commits
+from truelift.lake.tables import table_spec
 from truelift.logs.sources.columns import BATCH_ID, FILE_TIME, SOURCE_FILE
 
 if TYPE_CHECKING:
@@ -188,7 +189,9 @@ def record(lake: Lake, files: Iterable[IngestedFile], batch_id: str) -> None:
         return
     columns = zip(*rows, strict=True)
     arrays = [pa.array(c, kind) for c, kind in zip(columns, SCHEMA.types, strict=True)]
-    append_rows(lake.uri(TABLE), pa.Table.from_arrays(arrays, schema=SCHEMA), batch_id)
+    uri = lake.uri(TABLE)
+    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+    keep_small(uri, append_rows(uri, table_spec(TABLE), table, batch_id))
 
 
 def with_share(checksum: str, share: float) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from truelift.errors import TrueliftError
 from truelift.logs.sampling import in_sample
 from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
 from truelift.logs.sources.registry import read
@@ -93,11 +94,21 @@ class UnitReader:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def reader_of(units: list[Unit], user: str | None, share: float) -> UnitReader:
-    """A reader of all units, spread over tasks."""
+def reader_of(
+    units: Sequence[Unit], held: Iterable[str], user: str | None, share: float
+) -> UnitReader:
+    """A reader of all units, spread over tasks.
+
+    Parameters
+    ----------
+    held : iterable of str
+        Columns that the table has; a column is spelled as it is there.
+    """
     count = min(len(units), _MOST_TASKS)
     tasks = tuple(tuple(units[start::count]) for start in range(count))
-    return UnitReader(tasks, all_columns(units), user, share)
+    spelled = {name.lower(): name for name in held}
+    columns = tuple(spelled.get(name.lower(), name) for name in all_columns(units))
+    return UnitReader(tasks, columns, user, share)
 
 
 def all_columns(units: Iterable[Unit]) -> tuple[str, ...]:
@@ -107,6 +118,41 @@ def all_columns(units: Iterable[Unit]) -> tuple[str, ...]:
         for name in unit.names:
             names.setdefault(name.lower(), name)
     return tuple(names.values())
+
+
+class RowsHere:
+    """Rows for bronze as this process reads them, one batch after the other.
+
+    Attributes
+    ----------
+    read, sampled_out : int
+        Rows read and left out, known once the stream is at its end.
+    error : TrueliftError or None
+        What broke the stream; who reads it across Arrow's interface sees another error.
+    """
+
+    def __init__(self, reader: UnitReader):
+        self.read = self.sampled_out = 0
+        self.error: TrueliftError | None = None
+        self._reader = reader
+
+    def stream(self) -> pa.RecordBatchReader:
+        """The rows, without their counts."""
+        schema = pa.schema(list(self._reader.schema)[:-2])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(schema.names))
+
+    def _batches(self, names: list[str]) -> Iterator[pa.RecordBatch]:
+        numbers = pa.array(range(len(self._reader.units)), pa.int64())
+        try:
+            for batch in self._reader([pa.record_batch([numbers], names=["task"])]):
+                if batch.column(READ).null_count:
+                    yield batch.select(names)
+                else:
+                    self.read += batch.column(READ)[0].as_py()
+                    self.sampled_out += batch.column(OUT)[0].as_py()
+        except TrueliftError as error:
+            self.error = error
+            raise
 
 
 def raw_rows(spark: SparkSession, reader: UnitReader) -> tuple[DataFrame, Observation]:

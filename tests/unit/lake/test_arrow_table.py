@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from truelift.lake import arrow_table
-from truelift.lake.arrow_table import added_rows, append_rows, read_rows
+from truelift.lake.arrow_table import added_rows, append_rows, keep_small, read_rows, takes_rows
 from truelift.lake.log import open_table, recent_commits
+from truelift.lake.tables import TableSpec
+
+SPEC = TableSpec("ops.ingested_files", "a string", is_open=True, change_feed=True)
 
 
 def append(uri, batch_id, **columns):
-    return append_rows(str(uri), pa.table({k: list(v) for k, v in columns.items()}), batch_id)
+    """Whether the rows were written."""
+    rows = pa.table({name: pa.array(list(values), pa.string()) for name, values in columns.items()})
+    return not append_rows(str(uri), SPEC, rows, batch_id).skipped
 
 
 def added(uri, version, since, columns=("a",)):
@@ -27,7 +33,8 @@ def test_a_batch_is_appended_once_and_signed(tmp_path):
         True, False, True, False,
     ]  # fmt: skip
     assert read_rows(str(tmp_path / "t"))["a"].to_pylist() == ["x", "x"]
-    assert [c.fingerprint for c in recent_commits(str(tmp_path / "t"))] == ["2", "1"]
+    commits = recent_commits(str(tmp_path / "t"))
+    assert [(c.fingerprint, c.rows) for c in commits] == [("2", 1), ("1", 1)]
 
 
 def test_new_columns_join(tmp_path):
@@ -52,8 +59,32 @@ def test_a_column_that_no_file_has_is_left_out(tmp_path):
 
 def test_many_small_files_become_one_and_repeats_are_still_known(tmp_path, monkeypatch):
     monkeypatch.setattr(arrow_table, "_COMPACT_EVERY", 5)
+    uri = str(tmp_path / "t")
     for number in range(6):
-        append(tmp_path / "t", str(number), a="x")
-    assert len(open_table(str(tmp_path / "t")).file_uris()) == 2
+        keep_small(uri, append_rows(uri, SPEC, pa.table({"a": ["x"]}), str(number)))
+    assert len(open_table(uri).file_uris()) == 2
     assert not append(tmp_path / "t", "0", a="x")
     assert read_rows(str(tmp_path / "t")).num_rows == 6
+
+
+def test_no_rows_are_a_commit_with_a_fingerprint_too(tmp_path):
+    assert [append(tmp_path / "t", b, a="") for b in ("1", "2", "1")] == [True, True, False]
+    assert [c.fingerprint for c in recent_commits(str(tmp_path / "t"))] == ["2", "1"]
+    assert read_rows(str(tmp_path / "t")).num_rows == 0
+
+
+def test_a_stream_is_cut_into_row_groups_that_tasks_can_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrow_table, "_GROUP_ROWS", 10)
+    table = pa.table({"a": [str(n) for n in range(35)]})
+    stream = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=7))
+    append_rows(str(tmp_path / "t"), SPEC, stream, "1")
+    (file,) = open_table(str(tmp_path / "t")).file_uris()
+    assert pq.read_metadata(file.removeprefix("file://")).num_row_groups == 4
+
+
+def test_the_table_has_its_properties_from_the_start(tmp_path):
+    append(tmp_path / "t", "1", a="x")
+    table = open_table(str(tmp_path / "t"))
+    assert table.metadata().configuration["delta.enableChangeDataFeed"] == "true"
+    assert takes_rows(str(tmp_path / "t"))
+    assert takes_rows(str(tmp_path / "nothing"))

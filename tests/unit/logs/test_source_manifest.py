@@ -1,15 +1,13 @@
 """Which files an ingest takes in: each content once, whatever crashed, moved or was touched.
 
-The jobs run as they are; only the rows go into bronze without Spark.
+Files as small as these go into bronze without Spark.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from types import SimpleNamespace
 
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,16 +15,15 @@ from hypothesis import strategies as st
 from tests.conftest import RecordingRun
 from truelift.errors import SourceError
 from truelift.job import Job
-from truelift.lake import Commit, Lake
-from truelift.lake.arrow_table import append_rows, read_rows
-from truelift.lake.log import current_version, open_table
+from truelift.lake import Lake
+from truelift.lake.arrow_table import read_rows
+from truelift.lake.log import open_table
 from truelift.logs import ingest as module
 from truelift.logs.ingest import ingest, source_fingerprint
 from truelift.logs.intake import drift
 from truelift.logs.results import IngestResult
 from truelift.logs.sources.files import fingerprint
 from truelift.logs.sources.unit import Unit
-from truelift.logs.unit_reader import OUT, READ
 from truelift.settings import MappingOptions, ReferenceOptions, Settings, SourceOptions
 from truelift.typed import from_plain
 
@@ -36,29 +33,6 @@ HEADER = "u,i,t"
 
 class Crash(Exception):
     """The process was killed here."""
-
-
-class PlainJob(Job):
-    """A job that appends Arrow rows."""
-
-    def append(self, name, df, batch_id):
-        uri = self.lake.uri(name)
-        fresh = append_rows(uri, df, batch_id)
-        version = current_version(uri)
-        self.outputs[name] = version
-        return Commit(name, version, df.num_rows if fresh else 0, skipped=not fresh)
-
-
-def plain_rows(_spark, reader):
-    """What :func:`truelift.logs.unit_reader.raw_rows` gives, without Spark."""
-    tasks = pa.record_batch([pa.array(range(len(reader.units)), pa.int64())], names=["id"])
-    whole = pa.Table.from_batches(reader([tasks]), reader.schema)
-    is_count = whole[READ].is_valid()
-    counts = whole.filter(is_count)
-    seen = {name: pa.compute.sum(counts[name]).as_py() for name in (READ, OUT)}
-    return whole.filter(pa.compute.invert(is_count)).drop_columns([READ, OUT]), SimpleNamespace(
-        get=seen
-    )
 
 
 @pytest.fixture
@@ -73,7 +47,6 @@ class World:
         self.raw, self.lake_path, self.patch = root / "raw", root / "lake", monkeypatch
         self.raw.mkdir()
         self.options = {"format": "csv", "path": str(self.raw / "*.csv"), "mapping": MAPPING}
-        self.patch.setattr(module, "raw_rows", plain_rows)
 
     def settings(self, **changes):
         source = SourceOptions(**self.options)
@@ -86,8 +59,7 @@ class World:
 
     def run(self, **changes):
         chosen = self.settings(**changes)
-        lake = Lake(chosen, spark=object())
-        job = PlainJob("ingest", chosen, lake, {}, "f", RecordingRun(), self.raw)
+        job = Job("ingest", chosen, Lake(chosen), {}, "f", RecordingRun(), self.raw)
         ingest(job)
         return from_plain(IngestResult, job.results["IngestResult"])
 
@@ -135,7 +107,6 @@ def test_a_second_run_reads_no_file_and_writes_nothing(world, monkeypatch):
         raise AssertionError("a known file was read again")
 
     monkeypatch.setattr("truelift.logs.sources.planning.SourceFile.checksum", unread)
-    monkeypatch.setattr(module, "raw_rows", unread)
     result = world.run()
     assert (result.files, result.rows_already_known, result.streams) == (0, 1, {"events": 1})
     assert source_fingerprint(world.settings()) == before
@@ -277,6 +248,22 @@ def units(*headers):
 )
 def test_drift_compares_files_with_the_table_and_one_another(held, headers, expected):
     assert drift(held, units(*headers)) == expected
+
+
+def test_a_file_that_breaks_while_it_is_read_is_named_and_nothing_is_written(world):
+    (world.raw / "a.csv").write_bytes(b"u,i,t\n" + b"x,1,2024-01-01\n" * 9 + b"\x81,1,2\n")
+    world.options["encoding"] = "cp1252"
+    with pytest.raises(SourceError, match=r"a\.csv is not cp1252 text \(byte 0x81"):
+        world.run()
+    assert (world.rows(), world.manifest()) == ([], [])
+
+
+def test_a_column_is_spelled_as_bronze_spells_it(world):
+    world.write("a.csv", "x,1,2024-01-01,9", header=f"{HEADER},Price")
+    world.run()
+    world.write("b.csv", "y,1,2024-01-01,8", header=f"{HEADER},price")
+    assert world.run().new_columns == ()
+    assert {row["u"]: row["Price"] for row in world.rows()} == {"x": "9", "y": "8"}
 
 
 def test_reference_streams_have_entries_of_their_own(world):

@@ -74,8 +74,8 @@ def _events(line: str) -> list[tuple[str | None, ...]] | None:
     data = parsed(line)
     if data is None or "session" not in data:
         return None
-    events = data["events"] if isinstance(data.get("events"), list) else None
-    if events is None or not all(isinstance(event, dict) for event in events):
+    events = data.get("events")
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
         return None
     session = written(data["session"])
     return [(session, *_values(event), None) for event in events]
