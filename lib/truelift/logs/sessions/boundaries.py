@@ -61,13 +61,16 @@ def encode(column: pa.ChunkedArray | pa.Array) -> Codes:
         column = column.combine_chunks()
         if isinstance(column, pa.ChunkedArray):  # more than 2 GiB of text stays in chunks
             column = pa.concat_arrays([c.cast(pa.large_string()) for c in column.chunks])
+    if column.null_count == len(column):
+        return Codes(np.full(len(column), -1, dtype=np.int64), pa.array([], pa.string()))
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     values = coded.dictionary
     by_text = pc.sort_indices(values).to_numpy()
     rank = np.empty(len(values) + 1, dtype=np.int64)
     rank[by_text] = np.arange(len(values), dtype=np.int64)
     rank[-1] = -1
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices = coded.indices
+    codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy()
     return Codes(rank[codes], values.take(pa.array(by_text)))
 
 

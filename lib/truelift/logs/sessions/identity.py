@@ -11,9 +11,16 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-_HEX = np.frombuffer(
-    b"".join(f"{byte:02x}".encode() for byte in range(256)), dtype=np.uint8
-).reshape(256, 2)
+
+def _hexadecimal_pairs() -> np.ndarray:
+    """For each two bytes, as they lie in memory, their four digits as they lie in memory."""
+    digits = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
+    pairs = np.arange(65_536, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
+    text = np.stack([digits[pairs >> 4], digits[pairs & 15]], axis=2)
+    return np.ascontiguousarray(text).reshape(-1, 4).view(np.uint32).reshape(-1)
+
+
+_HEX = _hexadecimal_pairs()
 
 
 def text_hashes(values: pa.Array) -> np.ndarray:
@@ -71,7 +78,7 @@ def session_ids(
 def hexadecimal(words: np.ndarray) -> pa.Array:
     """Rows of uint64 words as lower-case hexadecimal text, 16 digits a word."""
     rows, width = words.shape
-    digits = _HEX[words.astype(">u8").view(np.uint8).reshape(-1)].reshape(-1)
+    digits = _HEX[words.astype(">u8").reshape(-1).view(np.uint16)]
     offsets = np.arange(rows + 1, dtype=np.int64) * (16 * width)
     text = pa.Array.from_buffers(
         pa.large_string(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
