@@ -67,6 +67,7 @@ def dataset_yaml(plan: TrafficPlan, root: str, form: str) -> str:
             "double_click_seconds": 0.5,
             "misclick_seconds": 0.7,
             "outlier_mads": 10,
+            "outlier_min_events": 200,
             "actions": {"return_without_purchase": "reject"},
             "max_quarantine_share": 0.5,
         },

@@ -20,7 +20,7 @@ from truelift.simulate.traffic.world import DIRT_KINDS, REJECTED_KINDS, TrafficW
 
 MAX_QUANTITY = 1_000
 MAX_VALUE = 100_000
-RETURN_DAYS = 30
+RETURN_DAYS = 20
 # Items that nobody buys; they come back all the same.
 _UNSOLD = 50
 # The most popular items: a part of the catalogue that gets a sixth of the events.
