@@ -31,9 +31,11 @@ def fill_lake(
     lake.replace("silver.events", scattered.selectExpr(*_SILVER), f"layout-{files}")
     sessions = spark.createDataFrame(logs.sessions).selectExpr(
         "md5(concat(visitor, start)) AS session_id", "visitor AS user_key", "start", "end",
-        "CAST(events AS INT) AS events", "1 AS items", "0D AS quantity", "0D AS value",
-        "CAST(map() AS MAP<STRING,INT>) AS event_types", "false AS is_open",
-        "0 AS source_sessions", "CAST(array() AS ARRAY<STRING>) AS labels",
+        "CAST(0 AS DOUBLE) AS duration_seconds", "CAST(events AS INT) AS events", "1 AS items",
+        "CAST(NULL AS STRING) AS entry_item", "CAST(NULL AS STRING) AS exit_item",
+        "0D AS quantity", "0D AS value", "CAST(map() AS MAP<STRING,INT>) AS event_types",
+        "0 AS conversions", "false AS converted", "false AS is_open", "false AS is_bot",
+        "0 AS source_sessions", "CAST(array() AS ARRAY<STRING>) AS labels", "'all' AS period",
     )  # fmt: skip
     sessions = sessions.withColumn("bucket", bucket_column("user_key", settings.buckets))
     lake.replace("silver.sessions", sessions.repartition(files, F.rand(seed=files)), "sessions")

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truelift.errors import ConfigError, DataError
-from truelift.lake.periods import UNITS, next_period, period_bounds, period_of, previous_period
+from truelift.lake.periods import (
+    UNITS,
+    next_period,
+    period_bounds,
+    period_of,
+    periods_between,
+    previous_period,
+)
 
 EPOCH = datetime.datetime(1970, 1, 1)
 MOMENTS = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31, 23, 59))
@@ -71,6 +78,15 @@ def test_no_moments_have_no_periods():
     for unit in UNITS:
         found = period_of(np.empty(0, dtype=np.int64), unit)
         assert (len(found), found.type) == (0, pa.string())
+
+
+def test_periods_between_two_moments_include_both_ends():
+    start, end = micros(datetime.datetime(2016, 12, 31)), micros(datetime.datetime(2017, 2, 1))
+    assert periods_between(start, end, "month") == ("2016-12", "2017-01", "2017-02")
+    assert periods_between(start, start, "month") == ("2016-12",)
+    assert periods_between(end, start, "month") == ()
+    assert periods_between(-(2**62), 2**62, "all") == ("all",)
+    assert periods_between(micros(datetime.datetime(9999, 12, 1)), 2**62, "month") == ("9999-12",)
 
 
 def test_all_time_has_no_neighbours():

@@ -5,8 +5,9 @@ depend on an event outside. :class:`EdgeProbeKernel` names the periods that are 
 :class:`IncrementalSessionKernel` gives the window's rows of ``silver.sessions``.
 
 Ids: an id is a hash of user and start. An event that joins a session after its start leaves
-the id as it is; a late event before the start, or one that bridges two sessions, makes a
-session with another start and so another id, and the rows it replaces are gone.
+the id as it is; one that bridges two sessions makes one with the id of the first; a late event
+before the start makes a session with another start and so another id. The rows that are
+replaced are gone.
 """
 
 from __future__ import annotations
