@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.logs.session_rows import at, events, sessions, spans, starts
 from truelift.errors import ConfigError
 from truelift.logs.sessions.kernel import EVENT_COLUMNS, event_columns
+from truelift.logs.sessions.splits import campaign_codes
 from truelift.settings import SessionOptions
 
 DAY = {"split_on": ("gap", "day")}
@@ -144,6 +146,20 @@ def test_respected_ids_are_not_split_and_other_events_are():
     assert [(start, events) for _, start, _, events in found] == [
         (at("2017-03-05T23:59"), 2), (at("2017-03-05T23:59:30"), 1), (at("2017-03-06T00:01"), 1),
     ]  # fmt: skip
+
+
+def test_a_campaign_is_found_in_any_layout_of_the_context():
+    maps = [
+        [("x", "1"), ("campaign", "B")], None, [], [("campaign", None)], [("campaign", "A")],
+        [("x", "A"), ("campaign", "")], [("y", "campaign")], [("campaign", "B"), ("z", "0")],
+    ]  # fmt: skip
+    expected = [2, -1, -1, -1, 1, -1, -1, 2]
+    whole = pa.array(maps, pa.map_(pa.string(), pa.string()))
+    for layout in ([whole], [whole[:3], whole[3:]], [whole[:0], whole]):
+        found = campaign_codes(pa.chunked_array(layout), "campaign")
+        assert found.tolist() == expected
+    assert campaign_codes(pa.chunked_array([whole[4:7]]), "campaign").tolist() == [1, -1, -1]
+    assert campaign_codes(pa.chunked_array([], whole.type), "campaign").tolist() == []
 
 
 def test_the_context_is_read_only_where_campaigns_split():

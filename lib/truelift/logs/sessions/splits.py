@@ -70,10 +70,21 @@ def sessions_of(
 
 def campaign_codes(context: pa.ChunkedArray, key: str) -> np.ndarray:
     """Campaign of each event as an integer; -1 where the context has none, or a blank one."""
-    found = encode(pc.map_lookup(context, pa.scalar(key, pa.string()), "first"))
-    if found.size and found.values[0].as_py() == "":
-        return np.where(found.codes == 0, -1, found.codes)
-    return found.codes
+    maps = context.combine_chunks()
+    codes = np.full(len(maps), -1, dtype=np.int64)
+    # Keys of all events in one array: several times faster than a look-up map by map.
+    offsets = np.asarray(maps.offsets)
+    hits = np.flatnonzero(np.asarray(pc.equal(maps.keys, key), dtype=bool))
+    hits = hits[(hits >= offsets[0]) & (hits < offsets[-1])]
+    found = encode(maps.items.take(pa.array(hits)))
+    blank = found.size > 0 and found.values[0].as_py() == ""
+    rows = np.searchsorted(offsets, hits, side="right") - 1
+    codes[rows[::-1]] = (
+        np.where(found.codes == 0, -1, found.codes)[::-1] if blank else found.codes[::-1]
+    )
+    if maps.null_count:
+        codes[np.asarray(maps.is_null(), dtype=bool)] = -1
+    return codes
 
 
 def local_days(time: np.ndarray, time_zone: str) -> np.ndarray:
