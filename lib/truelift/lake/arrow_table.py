@@ -68,29 +68,53 @@ def append_rows(
     -------
     Commit
         With ``rows`` 0 where it was skipped.
+
+    Raises
+    ------
+    JobFailure
+        If another run made the table meanwhile, with other rows.
     """
     from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
+    from deltalake.exceptions import CommitFailedError
 
     application = f"truelift/{spec.name}/{batch_id}"
     table = open_table(uri)
-    if table is not None and table.transaction_version(application) is not None:
+    if _has_seen(table, application):
         return Commit(spec.name, int(table.version()), 0, skipped=True)
-    write_deltalake(
-        storage_uri(uri),
-        rows,
-        mode="append",
-        schema_mode="merge",
-        configuration={**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})},
-        writer_properties=WriterProperties(compression="SNAPPY", max_row_group_size=_GROUP_ROWS),
-        commit_properties=CommitProperties(
-            custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
-            app_transactions=[Transaction(application, 1)],
-        ),
-    )
+    try:
+        write_deltalake(
+            storage_uri(uri),
+            rows,
+            mode="append",
+            schema_mode="merge",
+            configuration={**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})},
+            writer_properties=WriterProperties(
+                compression="SNAPPY", max_row_group_size=_GROUP_ROWS
+            ),
+            commit_properties=CommitProperties(
+                custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
+                app_transactions=[Transaction(application, 1)],
+                # Of two runs that make the table, one has to fail: a second attempt would
+                # come after the other's first version, and not see its batches.
+                max_commit_retries=0 if table is None else None,
+            ),
+        )
+    except CommitFailedError as error:
+        table = open_table(uri)
+        if _has_seen(table, application):
+            return Commit(spec.name, int(table.version()), 0, skipped=True)
+        raise JobFailure(
+            f"{spec.name}: another run wrote to it meanwhile, and nothing of this one was "
+            f"published in it ({error}). Run again."
+        ) from error
     found = next((c for c in recent_commits(uri) if c.fingerprint == batch_id), None)
     if found is None:
         raise JobFailure(f"{spec.name}: the write ended but its commit is not in the log of {uri}.")
     return Commit(spec.name, found.version, found.rows, skipped=False)
+
+
+def _has_seen(table: Any, application: str) -> bool:
+    return table is not None and table.transaction_version(application) is not None
 
 
 def keep_small(uri: str, commit: Commit) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from truelift.errors import JobFailure
 from truelift.lake import arrow_table
 from truelift.lake.arrow_table import added_rows, append_rows, keep_small, read_rows, takes_rows
 from truelift.lake.log import open_table, recent_commits
@@ -88,3 +92,37 @@ def test_the_table_has_its_properties_from_the_start(tmp_path):
     assert table.metadata().configuration["delta.enableChangeDataFeed"] == "true"
     assert takes_rows(str(tmp_path / "t"))
     assert takes_rows(str(tmp_path / "nothing"))
+
+
+def overtaken(uri, batch_id, other):
+    """Append a batch while another run appends a batch of its own and is first."""
+    table = pa.table({"a": ["x"]})
+
+    def batches():
+        run = threading.Thread(target=append, args=(uri, other), kwargs={"a": "y"})
+        run.start()
+        run.join()
+        yield from table.to_batches()
+
+    stream = pa.RecordBatchReader.from_batches(table.schema, batches())
+    return append_rows(str(uri), SPEC, stream, batch_id)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_two_runs_with_one_batch_the_second_leaves_it_out(tmp_path, is_there):
+    if is_there:
+        append(tmp_path / "t", "0", a="")
+    assert overtaken(tmp_path / "t", "1", "1").skipped
+    assert read_rows(str(tmp_path / "t"))["a"].to_pylist() == ["y"]
+
+
+def test_of_two_runs_that_make_a_table_the_second_says_so(tmp_path):
+    with pytest.raises(JobFailure, match="another run wrote to it meanwhile"):
+        overtaken(tmp_path / "t", "1", "2")
+    assert read_rows(str(tmp_path / "t"))["a"].to_pylist() == ["y"]
+
+
+def test_batches_of_two_runs_both_join_a_table(tmp_path):
+    append(tmp_path / "t", "0", a="")
+    assert overtaken(tmp_path / "t", "1", "2").version == 2
+    assert sorted(read_rows(str(tmp_path / "t"))["a"].to_pylist()) == ["x", "y"]
