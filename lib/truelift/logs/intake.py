@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from truelift.logs.manifest import (
     BronzeTable,
@@ -98,14 +98,14 @@ def plan_intake(
         For a new file that is not of its format or lacks a mapped column.
     """
     held = manifest.of_table(stream, bronze)
-    lost = unrecorded(stream, bronze, held)
+    lost = _as_found(unrecorded(stream, bronze, held), contents, share)
     rows = rows_by_batch((*held, *lost))
     batches = {with_share(c.checksum, share): c for c in contents}
     fresh = tuple(c for batch, c in batches.items() if batch not in rows)
     units: list[Unit] = []
     for c in fresh:
         units += plan_file(settings.source, stream, c.file, with_share(c.checksum, share))
-    listed = {(f.path, f.size, f.modified) for f in held}
+    listed = {(f.path, f.size, f.modified) for f in (*held, *lost)}
     moved = [
         entry(stream, c, share, bronze, bronze.version, 0)
         for c in contents
@@ -123,6 +123,19 @@ def plan_intake(
         known_rows=sum(rows.get(batch, 0) for batch in batches),
         new_columns=new,
         missing_columns=missing,
+    )
+
+
+def _as_found(
+    lost: Iterable[IngestedFile], contents: Iterable[KnownContent], share: float
+) -> tuple[IngestedFile, ...]:
+    """Rows made from bronze, with the size and the time of the file where it is still there."""
+    found = {(c.file.label, with_share(c.checksum, share)): c.file for c in contents}
+    return tuple(
+        replace(row, size=file.raw.size, modified=file.modified)
+        if (file := found.get((row.path, row.batch_id)))
+        else row
+        for row in lost
     )
 
 
