@@ -14,7 +14,10 @@ _SILVER = (
     "CAST(NULL AS STRING) AS source_session",
     "CAST(map() AS MAP<STRING,STRING>) AS context",
     "CAST(array() AS ARRAY<STRING>) AS labels",
-    *("source_file", "source_row", "bucket"),
+    *("source_file", "source_row"),
+    "'batch' AS batch_id",
+    "bucket",
+    "'all' AS period",
 )
 
 

@@ -12,10 +12,10 @@ from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
-from truelift.logs.results import CleanResult
 from truelift.logs.judging import judge_rows
 from truelift.logs.neighbours import judge_neighbours, placed
 from truelift.logs.pseudonyms import UserKeys
+from truelift.logs.results import CleanResult
 from truelift.typed import from_plain
 
 DIRTY = [

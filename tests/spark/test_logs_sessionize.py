@@ -12,6 +12,7 @@ from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.results import SessionsResult
 from truelift.logs.sessionize import sessionize
+from truelift.settings import SessionOptions
 from truelift.typed import from_plain
 
 HEADER = "u,i,t,s"
@@ -97,7 +98,9 @@ def _through_rows(job, plan, spark):
 
     indirect = replace(plan.select(EVENT_COLUMNS), direct=False, reason="a test", units=())
     schema = table_spec("silver.sessions").schema()
-    return job.lake.map_buckets(SessionKernel(1800, 10**18), {"events": indirect}, schema)
+    return job.lake.map_buckets(
+        SessionKernel(SessionOptions(), 10**18), {"events": indirect}, schema
+    )
 
 
 def test_number_of_buckets_does_not_change_the_sessions(made):
@@ -133,7 +136,7 @@ def test_result_counts_days_open_sessions_and_agreement(made):
 def test_respected_source_sessions_are_the_sessions(made):
     day = 1_704_067_200
     lines = [f"a,x,{day},s1", f"a,y,{day + 9000},s1", f"a,x,{day + 9000},s2"]
-    job, result = made(lines, "sessions.respect_source_session=true")
+    job, result = made(lines, "sessions.given=respect")
     assert (result.sessions, result.agreement.f1) == (2, 1.0)
     assert rows_of(job.lake.read("silver.sessions"), "events") == [(1,), (2,)]
 

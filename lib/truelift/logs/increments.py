@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 REJECTED = "rejected"
+# The modules that decide what becomes of a row.
+_DECIDING = (
+    "bots",
+    "identities",
+    "judging",
+    "neighbours",
+    "outliers",
+    "parsing",
+    "pseudonyms",
+    "rules",
+)
 Slices = Mapping[str, Sequence[int]]
 
 
@@ -95,8 +106,11 @@ def rules_hash(settings: Settings, **others: Any) -> str:
         source.pop(key, None)
     for key in ("rebuild", "warn", "max_quarantine_share"):
         clean.pop(key, None)
-    code = sources_digest(files("truelift.logs"), files("truelift.lake").joinpath("buckets.py"),
-                          files("truelift.lake").joinpath("periods.py"))  # fmt: skip
+    logs, lake = files("truelift.logs"), files("truelift.lake")
+    code = sources_digest(
+        *(logs.joinpath(f"{name}.py") for name in _DECIDING),
+        *(lake.joinpath(f"{name}.py") for name in ("buckets", "periods")),
+    )
     layout = (settings.buckets, settings.period)
     return fingerprint_of(code=code, source=source, clean=clean, layout=layout, **others)
 

@@ -7,6 +7,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from truelift.lake.arrow_table import append_rows
+from truelift.lake.tables import table_spec
 from truelift.logs.accounts import Account
 
 if TYPE_CHECKING:
@@ -43,11 +47,16 @@ def batch_metrics(counted: Account) -> dict[str, float]:
 def keep_metrics(job: Job, counted: Account) -> None:
     """Append a batch's metrics to ``ops.quality``; once, however often the job runs."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    rows = [(job.fingerprint, now, name, v) for name, v in batch_metrics(counted).items()]
-    frame = job.lake.spark.createDataFrame(
-        rows, "batch string, measured timestamp, metric string, value double"
+    metrics = batch_metrics(counted)
+    rows = pa.table(
+        {
+            "batch": pa.array([job.fingerprint] * len(metrics), pa.string()),
+            "measured": pa.array([now] * len(metrics), pa.timestamp("us", tz="UTC")),
+            "metric": pa.array(list(metrics), pa.string()),
+            "value": pa.array(list(metrics.values()), pa.float64()),
+        }
     )
-    job.lake.append("ops.quality", frame.coalesce(1), job.fingerprint)
+    append_rows(job.lake.uri("ops.quality"), table_spec("ops.quality"), rows, job.fingerprint)
 
 
 def trailing_with(

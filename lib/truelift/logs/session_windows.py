@@ -89,15 +89,25 @@ def whole_windows(job: Job, events: ScanPlan, changed: BucketPeriods) -> BucketP
     return windows
 
 
-def slices_with_open_sessions(job: Job, state: TableState, end_of_data: int) -> BucketPeriods:
-    """Slices that hold sessions which were open at the last end of the data."""
+def slices_to_reopen(job: Job, state: TableState, before: int, now: int) -> BucketPeriods:
+    """Slices with sessions that are open and should not be, or the other way round.
+
+    Parameters
+    ----------
+    before, now : int
+        The end of the data, in microseconds, as the sessions know it and as it is.
+    """
     from pyspark.sql import functions as F
 
+    if before == now:
+        return {}
     timeout = job.settings.sessions.timeout_seconds * MICROSECONDS
     # The condition on the end lets Spark leave out files by their statistics.
-    late = F.col("end") >= F.timestamp_micros(F.lit(end_of_data - timeout))
-    table = job.lake.read("silver.sessions", state.version).filter(late & F.col("is_open"))
+    late = F.col("end") >= F.timestamp_micros(F.lit(min(before, now) - timeout))
+    is_open = F.lit(now) - F.unix_micros("end") <= timeout
+    table = job.lake.read("silver.sessions", state.version)
+    wrong = table.filter(late & (F.col("is_open") != is_open))
     found: dict[int, set[str]] = {}
-    for row in table.select("bucket", "period").distinct().collect():
+    for row in wrong.select("bucket", "period").distinct().collect():
         found.setdefault(row["bucket"], set()).add(row["period"])
     return {bucket: tuple(sorted(periods)) for bucket, periods in sorted(found.items())}

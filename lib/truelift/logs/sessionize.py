@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import DataError, InvariantError
+from truelift.lake.periods import period_of
 from truelift.lake.tables import table_spec
 from truelift.logs.results import SessionAgreement, SessionsResult
 from truelift.logs.session_windows import (
     SessionStanding,
     changed_slices,
     session_standing,
-    slices_with_open_sessions,
+    slices_to_reopen,
     whole_windows,
 )
 from truelift.logs.sessions.agreement import (
@@ -113,11 +114,10 @@ def _increment(
     settings, state = job.settings, standing.state
     job.progress.update("what has changed")
     end_before = int(state.notes["end_of_data"])
-    end_of_data = max(end_before, _end_of_data(job, events.within(changed)) or end_before)
+    end_of_data = _end_after(job, events, changed, end_before)
     windows = whole_windows(job, events, changed)
-    if end_of_data > end_before:
-        for bucket, periods in slices_with_open_sessions(job, state, end_before).items():
-            windows = {**windows, bucket: tuple(sorted({*windows.get(bucket, ()), *periods}))}
+    for bucket, periods in slices_to_reopen(job, state, end_before, end_of_data).items():
+        windows = {**windows, bucket: tuple(sorted({*windows.get(bucket, ()), *periods}))}
     kernel = IncrementalSessionKernel(
         settings.sessions, end_of_data, settings.period, changed, windows
     )
@@ -227,6 +227,17 @@ class UserCountKernel:
 def _end_of_data(job: Job, events: ScanPlan) -> int | None:
     found = job.lake.sum_buckets(EndOfDataKernel(), {"events": events.select(("event_time",))})
     return int(found["max_time"]) if found else None
+
+
+def _end_after(job: Job, events: ScanPlan, changed: dict[int, tuple[str, ...]], before: int) -> int:
+    """The end of the data now; all of it is read only where the last event may have gone."""
+    newest = _end_of_data(job, events.within(changed))
+    period = period_of(np.array([before]), job.settings.period)[0].as_py()
+    if any(period in periods for periods in changed.values()) and (newest or 0) < before:
+        newest = _end_of_data(job, events)
+        assert newest is not None
+        return newest
+    return max(before, before if newest is None else newest)
 
 
 def _users(job: Job) -> int:
