@@ -9,10 +9,17 @@ import pytest
 from truelift.cli import main
 from truelift.config import load_settings
 from truelift.errors import ConfigError
+from truelift.pipeline import step_named
 from truelift.simulate import TrafficPlan, TrafficWorld, simulate_traffic
 from truelift.simulate.traffic.spark import traffic_frame, write_traffic
 from truelift.simulate.traffic.text import EVENT_COLUMNS, TRUTH_SCHEMA
 
+# What cleaning says of a row, where that is more than the name of its fault.
+CALLED = {
+    "negative_quantity": {"return_without_purchase"},
+    "return_of_purchase": {"return_of_purchase", "negative_quantity_allowed"},
+    "time_in_future": {"time_in_future", "clock_skew"},
+}
 ROWS = 50_000
 WORLD = TrafficWorld(top_user_share=0.2, days=7)
 PLAN = TrafficPlan(ROWS, WORLD, seed=9)
@@ -95,3 +102,36 @@ def test_the_command_writes_a_data_set_and_says_how_to_go_on(spark, tmp_path, ca
     settings = load_settings(dataset=f"{out}/dataset.yaml")
     assert settings.source.path == f"{out}/events"
     assert settings.source.items.path == f"{out}/items.csv"
+
+
+def test_cleaning_and_sessions_find_the_truth_and_nothing_else(
+    spark, tmp_path, make_settings, make_job
+):
+    # Outliers stand out among many purchases of an item only, which needs more rows.
+    world = TrafficWorld().without("quantity_outlier", "value_outlier")
+    write_traffic(spark, TrafficPlan(20_000, world, seed=3), str(tmp_path / "logs"))
+    settings = make_settings("buckets=5", dataset=f"{tmp_path}/logs/dataset.yaml")
+    jobs = {}
+    for name in ("ingest", "clean", "sessionize"):
+        jobs[name] = make_job(name, settings)
+        step_named(name).run(jobs[name])
+    lake = jobs["clean"].lake
+    place = ("source_file", "source_row")
+    marks = {
+        **{
+            (r[0], r[1]): r[2]
+            for r in lake.read("silver.events").select(*place, "labels").collect()
+        },
+        **{
+            (r[0], r[1]): r[2]
+            for r in lake.read("silver.quarantine").select(*place, "reasons").collect()
+        },
+    }
+    truth = pq.read_table(tmp_path / "logs/truth").to_pylist()
+    assert len(marks) == len(truth)
+    for row in truth:
+        known = row["dirt"] or row["bot"]
+        found = marks[f"{tmp_path}/logs/{row['file']}", row["file_row"]]
+        assert CALLED.get(known, {known} - {None}) == set(found), row
+    sessions = {(r["true_user"], r["true_session"]) for r in truth if r["true_session"] is not None}
+    assert lake.read("silver.sessions").count() == len(sessions)
