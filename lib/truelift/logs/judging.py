@@ -17,7 +17,7 @@ from truelift.logs.sources.columns import (
     SOURCE_ROW,
     bronze_name,
 )
-from truelift.logs.sources.registry import mapped_columns
+from truelift.logs.sources.mapping import context_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -129,18 +129,9 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         currency.alias("currency_rate"),
         text_of(mapping.session).alias("source_session"),
         text_of(mapping.user_agent).alias("user_agent"),
-        _context(context_columns(settings, bronze.columns), mapping.campaign).alias("context"),
+        _context(context_columns(mapping, bronze.columns), mapping.campaign).alias("context"),
         F.coalesce(text_of(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
     )
-
-
-def context_columns(settings: Settings, available: list[str]) -> tuple[str, ...]:
-    """Columns of the source that pass into the context: those that are listed, or all (``*``)."""
-    wanted = settings.source.mapping.context
-    if "*" not in wanted:
-        return tuple(wanted)
-    mapped = {bronze_name(c) for c in mapped_columns(settings.source.mapping).values()}
-    return tuple(c for c in available if c not in {*_PROVENANCE, CORRUPT, *mapped})
 
 
 def _key(field: str, column: str | None, options: CleanOptions) -> Column:

@@ -102,7 +102,7 @@ def test_a_listed_context_keeps_its_order():
 
 def test_a_star_as_context_is_everything_that_no_field_takes():
     mapping = MappingOptions("u", "i", "t", value="price", context="*")
-    assert context_columns(mapping, BRONZE) == ("my_page", "_other")
+    assert context_columns(mapping, BRONZE) == ("my_page",)
     assert "source.mapping.context[*]" not in mapped_columns(mapping)
 
 

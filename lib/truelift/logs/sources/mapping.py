@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey
-from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
+from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, bronze_name
 from truelift.settings import ALL_COLUMNS, MappingOptions, ReferenceOptions, SourceOptions
 
 FIELDS = (
@@ -47,12 +47,13 @@ def context_columns(mapping: MappingOptions, available: Sequence[str]) -> tuple[
     Returns
     -------
     tuple of str
-        Names as bronze has them: a list in its own order, ``"*"`` in the table's.
+        Names as bronze has them: a list in its own order, ``"*"`` in the table's and without
+        ``_other``, which is not a column of the source.
     """
     if ALL_COLUMNS not in mapping.context:
         return tuple(bronze_name(column) for column in mapping.context)
     taken = {bronze_name(column).lower() for column in mapped_columns(mapping).values()}
-    taken |= {CORRUPT, *PROVENANCE}
+    taken |= {CORRUPT, OTHER, *PROVENANCE}
     return tuple(column for column in available if column.lower() not in taken)
 
 
