@@ -25,6 +25,7 @@ DAY_SIGNS = {
     "bot_metronome": "Events of the day come at one and the same interval.",
     "bot_round_the_clock": "Events in at least clean.bots.hours_per_day hours of the day.",
 }
+SIGNS = {DECLARED: "The user agent is that of a known crawler.", **DAY_SIGNS}
 _MINUTE = 60_000_000
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from truelift.errors import TableError
 from truelift.logs import rules
+from truelift.logs.bots import SIGNS
 from truelift.logs.neighbours import COPIES, RETURNS, SLIPS
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def meanings() -> dict[str, str]:
     """What each reason and label says, from the rules themselves."""
     registered: dict[str, Callable[..., object]] = {**rules.RULES, **rules.LABELS}
     own = {name: (rule.__doc__ or "").strip() for name, rule in registered.items()}
-    return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS}
+    return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS, **SIGNS}
 
 
 def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from truelift.job import Job
 
-_LONGEST_CHAIN = 16
+_DOUBLINGS = 5
 
 
 def persons(job: Job) -> tuple[DataFrame | None, int | None]:
@@ -63,13 +63,16 @@ def resolved(pairs: DataFrame) -> DataFrame:
             f"bronze.identities: the alias {double['alias']!r} belongs to {double['count']} persons; "
             "it must belong to one."
         )
-    following = links.select(F.col("alias").alias("person"), F.col("person").alias("next"))
     current = links
-    for _ in range(_LONGEST_CHAIN):
-        step = current.join(following, "person", "left").localCheckpoint()
+    for _ in range(_DOUBLINGS):
+        # Every round doubles how far along its chain an alias has come.
+        further = current.select(F.col("alias").alias("person"), F.col("person").alias("next"))
+        step = current.join(further, "person", "left").localCheckpoint()
         if step.filter("next is not null").isEmpty():
             return current
         current = step.select("alias", F.coalesce("next", "person").alias("person"))
+        if not current.filter("alias = person").isEmpty():
+            break
     raise DataError(
-        f"bronze.identities: aliases go round in a circle, or in chains over {_LONGEST_CHAIN} long."
+        f"bronze.identities: aliases go round in a circle, or in chains over {2**_DOUBLINGS} long."
     )

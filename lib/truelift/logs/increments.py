@@ -104,6 +104,7 @@ def rules_hash(settings: Settings, **others: Any) -> str:
     source, clean = to_plain(settings.source), to_plain(settings.clean)
     for key in ("path", "items", "users", "exposures", "responses"):
         source.pop(key, None)
+    source["identities"] = settings.source.identities and settings.source.identities.columns
     for key in ("rebuild", "warn", "max_quarantine_share"):
         clean.pop(key, None)
     logs, lake = files("truelift.logs"), files("truelift.lake")

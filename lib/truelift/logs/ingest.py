@@ -23,6 +23,7 @@ from truelift.logs.manifest import (
 from truelift.logs.results import IngestResult
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.planning import no_events
+from truelift.logs.sources.unit import WHOLE_STREAMS
 from truelift.logs.unit_reader import OUT, READ, RowsHere, raw_rows, reader_of
 from truelift.steps import StepReport
 
@@ -90,7 +91,7 @@ def plan_ingest(job: Job) -> dict[str, Intake]:
     intakes = {}
     for stream in sorted(contents, key=lambda name: name == "events"):
         bronze = BronzeTable.of(job.lake, stream)
-        share = 1.0 if stream == "items" else settings.sample
+        share = 1.0 if stream in WHOLE_STREAMS else settings.sample
         intake = plan_intake(settings, stream, contents[stream], manifest, bronze, share)
         held = (*manifest.of_table(stream, bronze), *intake.unlisted)
         _refuse_other_share(f"bronze.{stream}", held, share, job.lake.root)
@@ -148,7 +149,8 @@ def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
     spread over Spark's tasks.
     """
     name = f"bronze.{intake.stream}"
-    user = None if intake.stream == "items" else user_column(job.settings.source, intake.stream)
+    whole = intake.stream in WHOLE_STREAMS
+    user = None if whole else user_column(job.settings.source, intake.stream)
     reader = reader_of(intake.units, intake.bronze.columns, user, intake.share)
     batch = _digest(unit.batch_id for unit in intake.units)
     size = sum(known.file.raw.size for known in intake.fresh)

@@ -53,7 +53,7 @@ def find_streams(source: SourceOptions) -> dict[str, list[SourceFile]]:
         For a missing or empty file or a pattern without a match.
     """
     if source.format == "complete_journey":
-        found = {stream: complete_journey.find(stream) for stream in STREAMS}
+        found = {stream: complete_journey.find(stream) for stream in complete_journey.FILES}
         return {s: [SourceFile(raw, label, source.format)] for s, (raw, label) in found.items()}
     if not source.path:
         raise SourceError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 
-STREAMS = ("events", "items", "users", "exposures", "responses")
+STREAMS = ("events", "items", "users", "exposures", "responses", "identities")
+# Streams that a sample of users keeps whole.
+WHOLE_STREAMS = ("items", "identities")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Looking into the quarantine, and tending the tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.spark.logs_source import write_csv, write_dataset
+from truelift.cli import main
+from truelift.errors import ConfigError, TableError
+from truelift.lake import Lake
+from truelift.lake.maintenance import maintain
+from truelift.logs.clean import clean
+from truelift.logs.explain import explain_quarantine, meanings
+from truelift.logs.ingest import ingest
+from truelift.logs.neighbours import neighbour_labels
+from truelift.logs.rules import LABELS, RULES
+
+
+@pytest.fixture
+def cleaned(tmp_path, make_settings, make_job):
+    lines = ["a,x,2024-01-01,1,1", "a,x,2024-01-01,1,1", "b,x,noon,1,1", ",x,noon,1,1", "torn"]
+    write_csv(tmp_path / "own" / "a.csv", *lines)
+    source = {"path": str(tmp_path / "own" / "a.csv")}
+    dataset = write_dataset(tmp_path / "own", source, clean={"max_quarantine_share": 1.0})
+    settings = make_settings(dataset=dataset)
+    for job in (ingest, clean):
+        made = make_job(job.__name__, settings)
+        job(made)
+    return made.lake, dataset
+
+
+def test_quarantine_is_explained_by_reason_count_meaning_and_example(cleaned):
+    found = explain_quarantine(cleaned[0], examples=1)
+    assert found.rows == 4
+    counts = {reason.name: reason.rows for reason in found.reasons}
+    assert counts == {"unreadable_time": 2, "corrupt_row": 1, "duplicate": 1, "missing_user": 1}
+    text = repr(found)
+    assert "unreadable_time  2 rows. The time is not in ``source.time_format``." in text
+    assert "a.csv, row 2: u=b, i=x, t=noon" in text
+    assert "_corrupt=torn" in text
+    assert found.to_pandas().iloc[0].to_dict()["rows"] == 2
+
+
+def test_every_rule_has_a_meaning():
+    known = meanings()
+    assert {*RULES, *LABELS, *neighbour_labels(), "bot_declared"} <= set(known)
+    assert all(known.values())
+
+
+def test_the_command_prints_the_explanation(cleaned, capsys):
+    lake, dataset = cleaned
+    assert main(["explain-quarantine", "--dataset", dataset, "--lake", lake.root]) == 0
+    assert "missing_user  1 rows. The user is empty." in capsys.readouterr().out
+
+
+def test_a_lake_that_was_never_cleaned_has_nothing_to_explain(lake):
+    with pytest.raises(TableError, match=r"has no silver\.quarantine yet"):
+        explain_quarantine(lake)
+
+
+def test_maintenance_brings_files_together_and_says_so(spark, lake):
+    schema = "x string, source_file string, source_row bigint, file_time timestamp, batch_id string"
+    for number in range(3):
+        frame = spark.createDataFrame([("a", "f", number, None, "b")], schema)
+        lake.append("bronze.events", frame, f"b{number}")
+    done = maintain(lake)
+    (table,) = [t for t in done.tables if t.name == "bronze.events"]
+    assert (table.files_before, table.files_after, table.files_deleted) == (3, 1, 0)
+    assert lake.read("bronze.events").count() == 3
+    forced = maintain(lake, retention_hours=0, force=True)
+    (table,) = [t for t in forced.tables if t.name == "bronze.events"]
+    assert table.files_deleted == 3
+    assert "bronze.events" in repr(forced)
+
+
+def test_a_retention_that_could_hurt_running_jobs_is_refused(lake: Lake):
+    with pytest.raises(ConfigError, match="expected at least 168"):
+        maintain(lake, retention_hours=1)
