@@ -245,7 +245,8 @@ class SessionOptions:
     another ``campaign`` (``campaign_key`` of the events' context), or ``max_duration``
     (``max_duration_seconds`` after the start). ``given`` session ids are left alone
     (``ignore``), compared with the sessions by time (``check``), or are the sessions
-    (``respect``).
+    (``respect``). A bucket of more than ``most_bytes`` in memory is cut stretch by stretch of
+    time.
     """
 
     timeout_seconds: int = 1800
@@ -255,6 +256,7 @@ class SessionOptions:
     max_duration_seconds: int | None = None
     given: str = "check"
     conversion_types: tuple[str, ...] = ("purchase", "transaction", "order", "orders")
+    most_bytes: int = 256 * 2**20
 
     def __post_init__(self) -> None:
         seconds = "a positive number of seconds"

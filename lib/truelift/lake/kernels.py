@@ -3,7 +3,8 @@
 A kernel is a pure function on Arrow data of one bucket. Two kinds:
 
 * a row kernel ``kernel(bucket, tables) -> pa.Table`` sees the whole bucket of one or more
-  tables and returns output rows;
+  tables and returns output rows; one that reads a single table may also have a method
+  ``in_parts(bucket, batches, schema)``, which streams the bucket and yields tables;
 * a sum kernel ``kernel(bucket, batches) -> dict of arrays`` streams a bucket and returns a
   state that adds up (keys that begin with ``max_`` combine by maximum).
 
@@ -151,12 +152,18 @@ def _rows_of_bucket(
     bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
     kernel: RowKernel, schema: pa.Schema,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-    tables = {
-        name: pa.Table.from_batches(list(batches), schema=schemas[name])
-        for name, batches in sources.items()
-    }
-    result = kernel(bucket, tables)
-    yield from result.select(schema.names).cast(schema).to_batches(max_chunksize=65536)
+    in_parts = getattr(kernel, "in_parts", None)
+    if in_parts is not None:
+        ((name, batches),) = sources.items()
+        results = in_parts(bucket, batches, schemas[name])
+    else:
+        tables = {
+            name: pa.Table.from_batches(list(batches), schema=schemas[name])
+            for name, batches in sources.items()
+        }
+        results = iter([kernel(bucket, tables)])
+    for result in results:
+        yield from result.select(schema.names).cast(schema).to_batches(max_chunksize=65536)
 
 
 def _state_of_bucket(

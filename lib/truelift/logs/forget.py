@@ -8,6 +8,7 @@ trained on versions that held the person is listed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,12 +27,13 @@ from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.results import CleanResult
 from truelift.logs.sources.columns import CORRUPT
 from truelift.logs.sources.mapping import user_column
+from truelift.logs.sources.unit import STREAMS
 from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
     from truelift.job import Job
 
-_STREAMS = ("events", "users", "exposures", "responses", "identities")
+_ITEMS = ("item_id", "item_key", "entry_item", "exit_item")
 _NO_ROWS = {"none": [-1]}
 
 
@@ -94,7 +96,10 @@ def forget_user(job: Job, user: str) -> Forgotten:
     key, names = _person(job, user)
     before = {name: job.lake.version(name) for name in TABLES}
     rows: dict[str, int] = {}
-    tallies = {name: _tally(job, name, key) for name in ("silver.events", "silver.quarantine")}
+    tallies = {
+        name: _tally(job, name, _condition(name, key, names))
+        for name in ("silver.events", "silver.quarantine")
+    }
     for name, condition in _conditions(job, key, names):
         job.progress.update(f"deleting from {name}")
         rows[name] = _delete(job, name, condition)
@@ -128,9 +133,10 @@ def _person(job: Job, user: str) -> tuple[str, set[str]]:
 
 
 def _conditions(job: Job, key: str, names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Table by table, which rows are the person's."""
     listed = ", ".join(_literal(name) for name in sorted(names))
     source = job.settings.source
-    for stream in _STREAMS:
+    for stream in STREAMS:
         name = f"bronze.{stream}"
         if job.lake.version(name) is None:
             continue
@@ -141,12 +147,27 @@ def _conditions(job: Job, key: str, names: Iterable[str]) -> Iterable[tuple[str,
             wanted = [mapped.get("alias", "alias"), mapped.get("person", "person")]
         terms = [f"trim(`{column}`) IN ({listed})" for column in wanted if column in columns]
         if CORRUPT in columns:
-            terms += [f"contains(`{CORRUPT}`, {_literal(name)})" for name in sorted(names)]
+            terms.append(_mentioned(f"`{CORRUPT}`", names))
         if terms:
             yield name, " OR ".join(terms)
     for name, spec in TABLES.items():
         if "user_key" in spec.columns and job.lake.version(name) is not None:
-            yield name, f"user_key = {_literal(key)}"
+            yield name, _condition(name, key, names)
+
+
+def _condition(name: str, key: str, names: Iterable[str]) -> str:
+    """The person's rows of a table with user keys; torn records only mention them."""
+    own = f"user_key = {_literal(key)}"
+    if name != "silver.quarantine":
+        return own
+    return f"{own} OR {_mentioned(f'raw[{_literal(CORRUPT)}]', names)}"
+
+
+def _mentioned(text: str, names: Iterable[str]) -> str:
+    """Whether one of the names stands in a text, as a word of its own."""
+    words = "|".join(re.escape(name) for name in sorted(names))
+    pattern = f"(^|[^A-Za-z0-9_])({words})([^A-Za-z0-9_]|$)"
+    return f"coalesce(regexp_like({text}, {_literal(pattern)}), false)"
 
 
 def _literal(text: str) -> str:
@@ -162,14 +183,12 @@ def _delete(job: Job, name: str, condition: str) -> int:
     return found
 
 
-def _tally(job: Job, name: str, key: str) -> Tally:
+def _tally(job: Job, name: str, condition: str) -> Tally:
     """The person's rows in silver or quarantine, by what became of them."""
-    from pyspark.sql import functions as F
-
     if job.lake.version(name) is None:
         return Tally(0, 0, 0, {}, {})
     kept = name == "silver.events"
-    table = job.lake.read(name).filter(F.col("user_key") == key)
+    table = job.lake.read(name).filter(condition)
     groups = table.groupBy("labels" if kept else "reasons").count().collect()
     return tally_of(([], r[0], r[1]) if kept else (r[0], [], r[1]) for r in groups)
 
@@ -217,10 +236,10 @@ def _prove(job: Job, names: set[str]) -> int:
 def _column_with(batch: pa.RecordBatch, names: set[str]) -> str | None:
     wanted = pa.array(sorted(names), pa.string())
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name in _ITEMS:  # an item may happen to have the same name
+            continue
         for texts in _texts(column):
             if pc.any(pc.is_in(texts.cast(pa.string()), value_set=wanted)).as_py():
-                if name in ("item_id", "item_key", "entry_item", "exit_item"):
-                    continue  # an item may happen to have the same name
                 return name
     return None
 

@@ -51,7 +51,8 @@ def session_standing(job: Job) -> SessionStanding:
         files("truelift.logs.sessions"), files("truelift.lake").joinpath("periods.py")
     )
     layout: dict[str, Any] = {"buckets": settings.buckets, "period": settings.period}
-    rules = fingerprint_of(code=code, options=to_plain(settings.sessions), **layout)
+    options = {k: v for k, v in to_plain(settings.sessions).items() if k != "most_bytes"}
+    rules = fingerprint_of(code=code, options=options, **layout)
     state = job.lake.state("silver.sessions")
     since = state.notes.get("events")
     goes_on = state.notes.get("rules") == rules

@@ -100,7 +100,9 @@ def _from_scratch(job: Job, standing: SessionStanding, events: ScanPlan) -> Step
     settings = job.settings
     end_of_data = _end_of_data(job, events)
     assert end_of_data is not None
-    kernel = SessionKernel(settings.sessions, end_of_data, settings.period)
+    # Files come period by period; Spark's own rows do not, so these are held bucket by bucket.
+    limit = settings.sessions.most_bytes if events.direct else None
+    kernel = SessionKernel(settings.sessions, end_of_data, settings.period, limit)
     job.progress.update("events to sessions")
     frame = job.lake.map_buckets(kernel, {"events": events}, table_spec("silver.sessions").schema())
     version = _publish(job, standing, frame, end_of_data, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from truelift.errors import InvariantError
 from truelift.lake.periods import period_of
 from truelift.logs.sessions.boundaries import MICROSECONDS, encode
 from truelift.logs.sessions.bucket import cut_bucket, texts_at
+from truelift.logs.sessions.parts import sessions_in_parts
 from truelift.logs.sessions.totals import label_pairs, pairs_of, sums
 from truelift.settings import SessionOptions
 
@@ -71,11 +73,26 @@ class SessionKernel:
         further than the timeout from it is open: more of it may still come.
     period_unit : str
         Unit of the column ``period`` (:mod:`truelift.lake.periods`).
+    most_bytes : int, optional
+        A bucket with more Arrow bytes is cut stretch by stretch of time
+        (:mod:`truelift.logs.sessions.parts`); its batches have to come period by period.
     """
 
     options: SessionOptions
     end_of_data: int
     period_unit: str = "month"
+    most_bytes: int | None = None
+
+    def in_parts(
+        self, bucket: int, batches: Iterator[pa.RecordBatch], schema: pa.Schema
+    ) -> Iterator[pa.Table]:
+        """The same rows, in several tables where the bucket is large."""
+        if self.most_bytes is None or self.options.given == "respect":
+            events = pa.Table.from_batches(list(batches), schema=schema)
+            return iter([self(bucket, {"events": events})])
+        return sessions_in_parts(
+            self, bucket, batches, schema, self.options, self.period_unit, self.most_bytes
+        )
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         events = tables["events"]

@@ -1,0 +1,123 @@
+"""A job killed before, inside or after any commit, and run again, gives the tables of a calm run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from deltalake import DeltaTable
+
+ROOT = Path(__file__).resolve().parents[2]
+BOUNDARIES = {
+    "ingest": [("before", "bronze.events"), ("after", "bronze.events"),
+               ("before", "ops.ingested_files"), ("after", "ops.ingested_files")],
+    "clean": [("before", "silver.quarantine"), ("inside", "silver.quarantine"),
+              ("after", "silver.quarantine"), ("inside", "silver.events"),
+              ("after", "silver.events"), ("after", "ops.quality")],
+    "sessionize": [("before", "silver.sessions"), ("inside", "silver.sessions"),
+                   ("after", "silver.sessions")],
+}  # fmt: skip
+ORDER = ("ingest", "clean", "sessionize")
+TABLES = ("bronze.events", "silver.events", "silver.quarantine", "silver.sessions")
+
+
+def lines(day: int) -> list[str]:
+    """A delivery: its own day, a repeated row, a late one, and one that is rejected."""
+    stamp = f"2024-01-{day:02}"
+    rows = [f"u{n},x{n % 3},{stamp} 1{n % 9}:{n:02}:00,1,1" for n in range(24)]
+    return [*rows, rows[0], f"u1,late,2024-01-01 10:{day:02}:30,1,1", f"u2,x,never {day},1,1"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A folder with a data set, and a lake that holds its first delivery."""
+    folder = tmp_path_factory.mktemp("killed")
+    (folder / "raw").mkdir()
+    deliver(folder, 1)
+    source = {
+        "format": "csv",
+        "path": str(folder / "raw" / "*.csv"),
+        "mapping": {"user": "u", "item": "i", "time": "t", "quantity": "q", "value": "v"},
+    }
+    sections = {"buckets": 5, "period": "day", "effects": {"folds": 5}}
+    (folder / "own.yaml").write_text(yaml.safe_dump({"source": source, **sections}))
+    run(folder, "base", ORDER)
+    deliver(folder, 2)
+    return folder
+
+
+def deliver(folder: Path, day: int) -> None:
+    text = "\n".join(["u,i,t,q,v", *lines(day)]) + "\n"
+    (folder / "raw" / f"{day}.csv").write_text(text)
+
+
+def run(folder: Path, lakes: str, jobs, when: str = "", table: str = "") -> int:
+    """Run jobs in a process group of their own; its exit code."""
+    places = ",".join(str(folder / lake) for lake in lakes.split(","))
+    script = str(ROOT / "tests" / "pipeline" / "killed_job.py")
+    command = [sys.executable, script, str(folder / "own.yaml"), places, ",".join(jobs)]
+    done = subprocess.run(
+        [*command, *((when, table) if when else ())],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
+    return done.returncode
+
+
+def content(lake: Path) -> dict[str, list[str]]:
+    """Rows of the tables; where a rejected row is filed depends on when it came."""
+    found = {}
+    for name in TABLES:
+        frame = DeltaTable(lake / name.replace(".", "/")).to_pandas()
+        frame = frame.drop(columns=["file_time", "labels"], errors="ignore")
+        if name == "silver.quarantine":
+            frame = frame.drop(columns=["period", "bucket"])
+        rows = frame.astype(str).to_dict("records")
+        found[name] = sorted(str(sorted(row.items())) for row in rows)
+    return found
+
+
+@pytest.fixture(scope="module")
+def killed(shop):
+    """Lakes by (job, when, table): killed there in the second delivery, then run again."""
+    cases = [(job, *boundary) for job, found in BOUNDARIES.items() for boundary in found]
+
+    def kill(number: int) -> None:
+        job, when, table = cases[number]
+        lake, place = f"lake-{number}", ORDER.index(job)
+        shutil.copytree(shop / (f"done-{ORDER[place - 1]}" if place else "base"), shop / lake)
+        assert run(shop, lake, [job], when, table) == -signal.SIGKILL
+
+    for place, job in enumerate(ORDER):
+        source = f"done-{ORDER[place - 1]}" if place else "base"
+        shutil.copytree(shop / source, shop / f"done-{job}")
+        run(shop, f"done-{job}", [job])
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(kill, range(len(cases))))
+    names = [f"lake-{number}" for number in range(len(cases))]
+    run(shop, ",".join(names), ORDER)
+    return {case: shop / name for case, name in zip(cases, names, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("job", "when", "table"),
+    [(job, when, table) for job, found in BOUNDARIES.items() for when, table in found],
+)
+def test_a_killed_job_run_again_gives_the_tables_of_a_calm_run(shop, killed, job, when, table):
+    found, wanted = content(killed[job, when, table]), content(shop / "done-sessionize")
+    for name in TABLES:
+        assert len(wanted[name]) > 0
+        assert found[name] == wanted[name], name
