@@ -181,11 +181,11 @@ def test_a_file_that_still_holds_the_person_is_found(shop, tmp_path):
     import pyarrow.parquet as pq
 
     settings, lake = shop()
-    pq.write_table(pa.table({"note": ["ann"]}), f"{lake.root}/silver/events/left-behind.parquet")
+    pq.write_table(pa.table({"note": ["zoe"]}), f"{lake.root}/silver/events/left-behind.parquet")
     from truelift.logs import forget
 
     with (
         pytest.raises(InvariantError, match=r"left-behind\.parquet: the column 'note' still holds"),
         tool_job("forget_user", settings) as job,
     ):
-        forget._prove(job, {"ann"})
+        forget._prove(job, {"zoe"})

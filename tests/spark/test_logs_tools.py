@@ -36,7 +36,7 @@ def test_quarantine_is_explained_by_reason_count_meaning_and_example(cleaned):
     assert counts == {"unreadable_time": 2, "corrupt_row": 1, "duplicate": 1, "missing_user": 1}
     text = repr(found)
     assert "unreadable_time  2 rows. The time is not in ``source.time_format``." in text
-    assert "a.csv, row 2: u=b, i=x, t=noon" in text
+    assert "a.csv, row 2: i=x, q=1, t=noon, u=b, v=1" in text
     assert "_corrupt=torn" in text
     assert found.to_pandas().iloc[0].to_dict()["rows"] == 2
 

@@ -123,7 +123,13 @@ def compact(lake: Lake, name: str) -> None:
 
 
 def vacuum(lake: Lake, name: str, retention_hours: float) -> int:
-    """Delete files that no version younger than the retention needs; how many."""
+    """Delete files that no version younger than the retention needs.
+
+    Returns
+    -------
+    int
+        Data files deleted; Spark lists no more than 1,000 of them.
+    """
     conf = lake.spark.conf
     check = "spark.databricks.delta.retentionDurationCheck.enabled"
     before = conf.get(check, "true")
@@ -136,6 +142,6 @@ def vacuum(lake: Lake, name: str, retention_hours: float) -> int:
             lake.spark.sql(
                 f"VACUUM delta.`{lake.uri(name)}` RETAIN {retention_hours} HOURS"
             ).collect()
-        return len(files)
+        return sum(row["path"].endswith(".parquet") for row in files)
     finally:
         conf.set(check, before or "true")

@@ -51,6 +51,8 @@ class TableState:
     ----------
     version : int
         Delta version of the commit that says so; -1 for a table that is not there.
+    newest : int
+        Newest version; later than the other where rows were deleted or files compacted.
     sequence : int
         Number of truelift's writes so far.
     notes : dict
@@ -58,16 +60,19 @@ class TableState:
     """
 
     version: int = -1
+    newest: int = -1
     sequence: int = 0
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def table_state(uri: str) -> TableState:
     """The state in the newest commit that carries one; maintenance leaves none."""
-    for commit in recent_commits(uri, _LOOK_BACK):
+    commits = recent_commits(uri, _LOOK_BACK)
+    for commit in commits:
         if commit.state is not None:
             sequence = int(commit.state.get("sequence", 0))
-            return TableState(commit.version, sequence, commit.state.get("notes", {}))
+            notes = commit.state.get("notes", {})
+            return TableState(commit.version, commits[0].version, sequence, notes)
     return TableState()
 
 

@@ -166,7 +166,7 @@ def old_rows(job: Job, state: Standing, slices: Slices) -> DataFrame:
     from pyspark.sql import functions as F
 
     within = slice_predicate(with_neighbours(slices, job.settings))
-    silver = job.lake.read("silver.events", state.silver.version).filter(within)
+    silver = job.lake.read("silver.events", state.silver.newest).filter(within)
     removed = job.lake.read("silver.quarantine", state.silver.notes["quarantine"]).filter(within)
     kept = silver.withColumns(
         {
@@ -193,7 +193,7 @@ def rows_in_slices(job: Job, state: Standing, slices: Slices) -> int:
     wanted = {(period, bucket) for period, buckets in slices.items() for bucket in buckets}
     total = 0
     for name, version in (
-        ("silver.events", state.silver.version),
+        ("silver.events", state.silver.newest),
         ("silver.quarantine", state.silver.notes["quarantine"]),
     ):
         for unit in job.lake.plan(name, ["event_id"], version).units:

@@ -106,7 +106,7 @@ def slices_to_reopen(job: Job, state: TableState, before: int, now: int) -> Buck
     # The condition on the end lets Spark leave out files by their statistics.
     late = F.col("end") >= F.timestamp_micros(F.lit(min(before, now) - timeout))
     is_open = F.lit(now) - F.unix_micros("end") <= timeout
-    table = job.lake.read("silver.sessions", state.version)
+    table = job.lake.read("silver.sessions", state.newest)
     wrong = table.filter(late & (F.col("is_open") != is_open))
     found: dict[int, set[str]] = {}
     for row in wrong.select("bucket", "period").distinct().collect():

@@ -123,12 +123,12 @@ def _increment(
     kernel = IncrementalSessionKernel(
         settings.sessions, end_of_data, settings.period, changed, windows
     )
-    sessions = job.lake.plan("silver.sessions", version=state.version).within(windows)
+    sessions = job.lake.plan("silver.sessions", version=state.newest).within(windows)
     plans = {"events": events.within(windows), "sessions": sessions}
     job.progress.update("events to sessions")
     frame = job.lake.map_buckets(kernel, plans, table_spec("silver.sessions").schema())
     held, only = _held(job, standing), sessions.only
-    replaced = _counts(job.lake.read("silver.sessions", state.version).filter(only))
+    replaced = _counts(job.lake.read("silver.sessions", state.newest).filter(only))
     slices: dict[str, list[int]] = {}
     for bucket, periods in windows.items():
         for period in periods:
@@ -159,9 +159,9 @@ def _held(job: Job, standing: SessionStanding) -> DayCounts:
     record = job.record(job.name)
     result = record.result(SessionsResult) if record is not None else None
     if record is None or result is None:
-        return _counts(job.lake.read("silver.sessions", standing.state.version))
-    if record.outputs.get("silver.sessions") != standing.state.version:
-        return _counts(job.lake.read("silver.sessions", standing.state.version))
+        return _counts(job.lake.read("silver.sessions", standing.state.newest))
+    if record.outputs.get("silver.sessions") != standing.state.newest:
+        return _counts(job.lake.read("silver.sessions", standing.state.newest))
     return DayCounts(Counter(dict(result.per_day)), result.events, result.open_sessions)
 
 
