@@ -69,7 +69,7 @@ def main(dataset: str, lakes: str, jobs: str, when: str = "", table: str = "") -
             "spark.master=local[2]",
             "spark.driver_memory=1g",
             "spark.shuffle_partitions=2",
-            f"tracking.uri=sqlite:///{lake}-runs.db",
+            f"tracking.uri=sqlite:///{Path(lake).parent}/runs.db",
             f"report.path={lake}-report",
         ]
         settings = load_settings("local", dataset, options, lake)

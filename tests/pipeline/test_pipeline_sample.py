@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from tests.pipeline.conftest import ROOT, SMALL
 from truelift.pipeline import STEPS
 
 NAMES = [step.name for step in STEPS]
@@ -160,3 +164,20 @@ def test_help_of_every_job_shows_a_runnable_example(workspace):
         assert shown.code == 0
         assert f"truelift {name} --dataset complete_journey" in shown.out
         assert f"spark-submit jobs/{name}.py" in shown.out
+
+
+@pytest.mark.parametrize("notebook", ["01_run_the_pipeline", "02_read_the_effects"])
+def test_notebooks_run_as_plain_python(after_first, workspace, notebook):
+    path = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
+    parameters = {"TRUELIFT_LAKE": "lake", "TRUELIFT_SET": " ".join(SMALL)}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "notebooks" / f"{notebook}.py")],
+        cwd=workspace.folder,
+        env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg", **parameters},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert workspace.versions() == after_first

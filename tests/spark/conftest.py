@@ -26,11 +26,13 @@ def spark():
     # Hundreds of small queries: time goes into compilers (Java's second one, and that of
     # Spark's generated code), not into rows. The pipeline's tests run with both.
     conf = {
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 " + java_logging(),
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+        + java_logging(),
+        "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }
-    options = SparkOptions("local[2]", driver_memory="2g", shuffle_partitions=4, conf=conf)
+    options = SparkOptions("local[2]", driver_memory="2g", shuffle_partitions=2, conf=conf)
     session = start_session(options, "truelift-tests")
     yield session
     session.stop()
