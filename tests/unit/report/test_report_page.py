@@ -252,3 +252,11 @@ def test_every_field_of_the_content_is_used(content_with):
     }  # fmt: skip
     for name in names:
         assert render_page(content_with(**{name: changed.get(name)})) != whole, name
+
+
+def test_expectations_that_only_warn_are_listed(whole, undrawn):
+    warned = replace(whole.clean, warnings=("new_rows is 3, expected at least 800",))
+    text = " ".join(Outline(render_page(replace(whole, clean=warned))).text)
+    assert "do not stop the job" in text
+    assert "new_rows is 3, expected at least 800" in text
+    assert "do not stop the job" not in " ".join(Outline(render_page(whole)).text)

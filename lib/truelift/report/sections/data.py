@@ -47,6 +47,7 @@ def rows(content: ReportContent) -> Html:
         missing("Cleaning", "The step clean has not run on this lake.")
         if clean is None
         else _contract(clean, content.data_docs),
+        None if clean is None else _warnings(clean),
         None if clean is None else _labels(clean),
         _left_out(content),
     )
@@ -90,6 +91,16 @@ def _contract(clean: CleanResult, data_docs: str | None) -> Html:
         element("strong", f"The data contract on silver {state}"),
         f" ({plural(clean.expectations, 'expectation')} checked by Great Expectations). ",
         link,
+    )
+
+
+def _warnings(clean: CleanResult) -> Html | None:
+    """Expectations that do not hold and did not stop the job: drift, and those of clean.warn."""
+    if not clean.warnings:
+        return None
+    return fragment(
+        element("p", "Expectations that do not hold and do not stop the job:"),
+        bullets(clean.warnings),
     )
 
 
