@@ -110,7 +110,8 @@ show(rows_funnel(ingested, cleaned))
 from pyspark.sql import functions as F
 
 quarantine = lake.read("silver.quarantine")
-quarantine.groupBy(F.explode("reasons").alias("reason")).count().orderBy("reason").show()
+reasons = quarantine.select(F.explode("reasons").alias("reason"))
+reasons.groupBy("reason").count().orderBy("reason").show()
 
 # COMMAND ----------
 
