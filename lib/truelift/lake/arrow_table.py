@@ -14,11 +14,6 @@ from truelift.lake.log import filesystem_of, live_files, open_table, recent_comm
 from truelift.lake.tables import TableSpec
 from truelift.lake.writes import Commit
 
-_PROPERTIES = {
-    "delta.enableDeletionVectors": "false",
-    "delta.setTransactionRetentionDuration": "interval 3650 days",
-}
-_CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 # Features of a table that an append from here respects.
 _PLAIN_WRITER_FEATURES = {"appendOnly", "invariants", "changeDataFeed", "timestampNtz"}
 _BATCH = 500_000
@@ -87,7 +82,7 @@ def append_rows(
             rows,
             mode="append",
             schema_mode="merge",
-            configuration={**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})},
+            configuration=spec.properties(),
             writer_properties=WriterProperties(
                 compression="SNAPPY", max_row_group_size=_GROUP_ROWS
             ),

@@ -23,6 +23,15 @@ _EVENT = (
 )
 
 
+# Deletion vectors would send every later read through Spark's rows; retention of transaction
+# ids keeps the record of appended batches as long as anyone may retry one.
+_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.setTransactionRetentionDuration": "interval 3650 days",
+}
+_CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """What a table must look like."""
@@ -36,6 +45,10 @@ class TableSpec:
     def schema(self) -> StructType:
         """The listed columns as a Spark schema."""
         return schema_of(self.columns)
+
+    def properties(self) -> dict[str, str]:
+        """Delta's properties, which a table gets with its first rows."""
+        return {**_PROPERTIES, **(_CHANGE_FEED if self.change_feed else {})}
 
     def check(self, found: StructType) -> None:
         """Refuse a frame whose columns or types are not the table's.

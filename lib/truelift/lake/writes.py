@@ -23,13 +23,6 @@ from truelift.lake.tables import TableSpec
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Deletion vectors would send every later read through Spark's rows; retention of transaction
-# ids keeps the record of appended batches as long as anyone may retry one.
-_PROPERTIES = {
-    "delta.enableDeletionVectors": "false",
-    "delta.setTransactionRetentionDuration": "interval 3650 days",
-}
-_CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 _LOOK_BACK = 200
 
 
@@ -170,7 +163,7 @@ def _writer(df: DataFrame, spec: TableSpec, metadata: Mapping[str, Any], mode: s
     df.sparkSession.conf.set("spark.databricks.delta.skipRecordingEmptyCommits", "false")
     writer = df.write.format("delta").mode(mode)
     writer = writer.option("userMetadata", json.dumps(metadata))
-    for key, value in {**_PROPERTIES, **(_CHANGE_FEED if spec.change_feed else {})}.items():
+    for key, value in spec.properties().items():
         writer = writer.option(key, value)
     return writer.partitionBy(*spec.partition_by) if spec.partition_by else writer
 

@@ -27,7 +27,7 @@ from truelift.logs.pseudonyms import UserKeys, secret_name
 from truelift.logs.quality import keep_metrics, trailing_with
 from truelift.logs.results import CleanResult
 from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
-from truelift.logs.sources.registry import mapped_columns
+from truelift.logs.sources.mapping import mapped_columns
 from truelift.steps import StepReport
 from truelift.typed import from_plain, to_plain
 

@@ -12,7 +12,7 @@ from truelift.logs.rules import RuleContext, action_of, labels_column, reasons_c
 from truelift.logs.sources.columns import (
     BATCH_ID,
     CORRUPT,
-    FILE_TIME,
+    PROVENANCE,
     SOURCE_FILE,
     SOURCE_ROW,
     bronze_name,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from truelift.logs.pseudonyms import UserKeys
     from truelift.settings import CleanOptions, Settings
-
-_PROVENANCE = (SOURCE_FILE, SOURCE_ROW, FILE_TIME, BATCH_ID)
 
 
 def judge_rows(
@@ -108,8 +106,8 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     ingest_time = text_of(mapping.ingest_time)
     fallback = options.impute.get("event_type", source.event_type_default)
     return bronze.select(
-        *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in _PROVENANCE),
-        *_PROVENANCE,
+        *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in PROVENANCE),
+        *PROVENANCE,
         F.col(CORRUPT),
         text_of(mapping.user).alias("user_text"),
         _imputed(item, options.impute.get("item")).alias("item_id"),
@@ -205,6 +203,6 @@ def _record(columns: list[str]) -> Column:
     """The raw record without its empty columns."""
     from pyspark.sql import functions as F
 
-    texts = [c for c in columns if c not in _PROVENANCE]
+    texts = [c for c in columns if c not in PROVENANCE]
     pairs = [part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))]
     return F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull())

@@ -17,10 +17,9 @@ from truelift.logs.sources import (
     parquet_rows,
 )
 from truelift.logs.sources.files import RawFile, fingerprint
-from truelift.logs.sources.mapping import mapped_columns
 from truelift.logs.sources.unit import Unit
 
-__all__ = ["FORMATS", "FileFormat", "format_of", "mapped_columns", "read"]
+__all__ = ["FORMATS", "FileFormat", "format_of", "read"]
 
 
 @dataclass(frozen=True)
