@@ -20,7 +20,7 @@ from measuring import Run, measured, publish, settings_for, spark_session, workp
 
 from truelift.lake import Lake, bucket_column
 from truelift.lake.tables import table_spec
-from truelift.logs.sessions.kernel import SessionKernel, event_columns
+from truelift.logs.sessions.kernel import CODED_COLUMNS, SessionKernel, event_columns
 from truelift.settings import SessionOptions
 
 TIMEOUT = 1800
@@ -123,7 +123,7 @@ def ours(folder: Path, name: str) -> None:
 
     lake = Lake(settings_for("example", f"{folder}/{name}", f"buckets={BUCKETS}"))
     options = SessionOptions()
-    plan = lake.plan("silver.events", event_columns(options))
+    plan = lake.plan("silver.events", event_columns(options)).coded(CODED_COLUMNS)
     end = lake.sum_buckets(EndOfDataKernel(), {"events": plan.select(("event_time",))})
     kernel = SessionKernel(options, int(end["max_time"]), "month", options.most_bytes)
     frame = lake.map_buckets(kernel, {"events": plan}, table_spec("silver.sessions").schema())

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from truelift.lake.session import delta_jars
 
     # TensorFlow's own start-up notes, here and in the processes that are started from here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = _parser()
     args = parser.parse_args(arguments)
     if args.job == "jars":

@@ -109,6 +109,16 @@ class ScanPlan:
         schema = pa.schema([_field(self.schema, c, self.table) for c in columns])
         return replace(self, columns=tuple(columns), schema_hex=schema_hex(schema))
 
+    def coded(self, columns: Collection[str]) -> ScanPlan:
+        """The same plan with these text columns as Arrow dictionaries, as Parquet holds them.
+
+        Repeated texts are then never spelled out; a kernel that wants codes gets them for the
+        cost of reading them.
+        """
+        code = pa.dictionary(pa.int32(), pa.string())
+        fields = [f.with_type(code) if f.name in columns else f for f in self.schema]
+        return replace(self, schema_hex=schema_hex(pa.schema(fields)))
+
     def to_json(self) -> str:
         """The plan as text; see :meth:`from_json`."""
         return json.dumps(asdict(self))
@@ -231,7 +241,8 @@ def read_batches(
     schema = plan.schema if columns is None else plan.select(columns).schema
     filesystem, path = filesystem_of(unit.uri)
     with filesystem.open_input_file(path) as stream:
-        file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+        coded = [f.name for f in schema if pa.types.is_dictionary(f.type)]
+        file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us", read_dictionary=coded)
         stored = [n for n in schema.names if n in file.schema_arrow.names]
         groups = None if unit.row_group is None else [unit.row_group]
         for batch in file.iter_batches(batch_rows, row_groups=groups, columns=stored):

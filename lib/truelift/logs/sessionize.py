@@ -36,7 +36,7 @@ from truelift.logs.sessions.events import (
 )
 from truelift.logs.sessions.given import GIVEN_DDL, GivenSessionsKernel
 from truelift.logs.sessions.incremental import IncrementalSessionKernel
-from truelift.logs.sessions.kernel import SessionKernel, event_columns
+from truelift.logs.sessions.kernel import CODED_COLUMNS, SessionKernel, event_columns
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def sessionize(job: Job) -> StepReport:
         before anything is written.
     """
     standing = session_standing(job)
-    events = job.plan("silver.events", event_columns(job.settings.sessions))
+    events = job.plan("silver.events", event_columns(job.settings.sessions)).coded(CODED_COLUMNS)
     if not events.rows:
         raise DataError("silver.events has no rows, so there are no sessions. Run 'clean' first.")
     if standing.since is None:

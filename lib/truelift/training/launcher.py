@@ -115,7 +115,7 @@ def _environment(job: RankJob) -> dict[str, str]:
 
 def _horovod_bounds() -> dict[str, str]:
     return {
-        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
         "HOROVOD_GLOO_TIMEOUT_SECONDS": str(_START_SECONDS),
         # A rank that never joins a collective ends the run in place of holding it for ever.
         "HOROVOD_STALL_CHECK_TIME_SECONDS": "60",

@@ -27,6 +27,8 @@ EVENT_COLUMNS = (
     "source_session",
     "labels",
 )
+# Read as dictionaries: the kernel works on codes.
+CODED_COLUMNS = ("user_key", "event_type", "item_id", "source_session")
 BOT_PREFIX = "bot"
 _MOMENT = pa.timestamp("us", tz="UTC")
 SESSION_SCHEMA = pa.schema(
