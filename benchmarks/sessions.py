@@ -19,7 +19,6 @@ from typing import Any
 from measuring import Run, measured, publish, settings_for, spark_session, workplace
 
 from truelift.lake import Lake, bucket_column
-from truelift.lake.tables import table_spec
 from truelift.logs.sessions.kernel import CODED_COLUMNS, SessionKernel, event_columns
 from truelift.settings import SessionOptions
 
@@ -48,7 +47,10 @@ def main() -> None:
         for repeat in range(options.repeats):
             for name, run_once in work.items():
                 measured(runs[name], run_once)
-                print(f"{repeat + 1}/{options.repeats} {name}: {runs[name].seconds[-1]:.1f} s", flush=True)
+                print(
+                    f"{repeat + 1}/{options.repeats} {name}: {runs[name].seconds[-1]:.1f} s",
+                    flush=True,
+                )
         agree(spark, folder)
     figures = {name: run.figures(options.rows) for name, run in runs.items()}
     ours = figures["truelift"]["seconds"]
@@ -126,12 +128,12 @@ def ours(folder: Path, name: str) -> None:
     plan = lake.plan("silver.events", event_columns(options)).coded(CODED_COLUMNS)
     end = lake.sum_buckets(EndOfDataKernel(), {"events": plan.select(("event_time",))})
     kernel = SessionKernel(options, int(end["max_time"]), "month", options.most_bytes)
-    frame = lake.map_buckets(kernel, {"events": plan}, table_spec("silver.sessions").schema())
-    write(frame, f"{folder}/{name}/sessions", ("bucket", "period"))
+    state = lake.state("silver.sessions")
+    lake.replace_by_kernel("silver.sessions", kernel, {"events": plan}, "benchmark", state, {})
 
 
-def write(frame: Any, uri: str, partitions: tuple[str, ...] = ()) -> None:
-    frame.write.format("delta").mode("overwrite").partitionBy(*partitions).save(uri)
+def write(frame: Any, uri: str) -> None:
+    frame.write.format("delta").mode("overwrite").save(uri)
 
 
 def totals() -> list[Any]:
@@ -214,7 +216,7 @@ def agree(spark: Any, folder: Path) -> None:
     """All three Spark ways must have made the same sessions."""
     frames = [
         spark.read.format("delta").load(f"{folder}/{name}").select(*SAME)
-        for name in ("even/sessions", "window", "lag")
+        for name in ("even/silver/sessions", "window", "lag")
     ]
     for other in frames[1:]:
         assert frames[0].exceptAll(other).isEmpty() and other.exceptAll(frames[0]).isEmpty()

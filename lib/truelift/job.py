@@ -18,6 +18,8 @@ from truelift.typed import to_plain
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from truelift.lake.kernels import RowKernel
+
 __all__ = ["Job", "StepReport"]
 
 T = TypeVar("T")
@@ -101,6 +103,22 @@ class Job:
     ) -> Commit:
         """Replace some slices of a table, or all; see :func:`~truelift.lake.writes.replace_slices`."""
         commit = self.lake.replace_slices(name, df, self.fingerprint, state, notes, slices)
+        self.outputs[name] = commit.version
+        return commit
+
+    def replace_by_kernel(
+        self,
+        name: str,
+        kernel: RowKernel,
+        plans: Mapping[str, ScanPlan],
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None,
+    ) -> Commit:
+        """Replace slices by a kernel's rows; see :meth:`~truelift.lake.Lake.replace_by_kernel`."""
+        commit = self.lake.replace_by_kernel(
+            name, kernel, plans, self.fingerprint, state, notes, slices
+        )
         self.outputs[name] = commit.version
         return commit
 

@@ -35,12 +35,12 @@ def die_when_files_appear(folder: Path) -> None:
     die()
 
 
-def arm(when: str, table: str, lake: str) -> None:
+def arm(when: str, table: str, root: str) -> None:
     """Make the write to a table deadly."""
-    from truelift.lake import arrow_table, writes
+    from truelift.lake import arrow_table, bucket_writes, lake, writes
     from truelift.logs import ingest, manifest, quality
 
-    folder = Path(lake) / table.replace(".", "/")
+    folder = Path(root) / table.replace(".", "/")
 
     def deadly(real: Any, name_of: Any) -> Any:
         def write(*args: Any, **options: Any) -> Any:
@@ -56,6 +56,8 @@ def arm(when: str, table: str, lake: str) -> None:
 
         return write
 
+    real = bucket_writes.replace_by_kernel
+    lake.replace_by_kernel = deadly(real, lambda spark, kernel, plans, uri, spec, *rest: spec.name)
     writes._save = deadly(writes._save, lambda writer, uri, spec: spec.name)
     for module in (ingest, manifest, quality):
         module.append_rows = deadly(arrow_table.append_rows, lambda uri, spec, *rest: spec.name)

@@ -11,11 +11,9 @@ import pyarrow.parquet as pq
 
 from truelift.errors import JobFailure
 from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
-from truelift.lake.tables import TableSpec
+from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
 from truelift.lake.writes import Commit
 
-# Features of a table that an append from here respects.
-_PLAIN_WRITER_FEATURES = {"appendOnly", "invariants", "changeDataFeed", "timestampNtz"}
 _BATCH = 500_000
 # Row groups are what Spark and the scan plans share out to tasks.
 _GROUP_ROWS = 131_072
@@ -42,7 +40,7 @@ def read_rows(uri: str) -> pa.Table | None:
 def takes_rows(uri: str) -> bool:
     """Whether :func:`append_rows` can write to what is there, be it nothing."""
     table = open_table(uri)
-    return table is None or set(table.protocol().writer_features or ()) <= _PLAIN_WRITER_FEATURES
+    return table is None or set(table.protocol().writer_features or ()) <= PLAIN_WRITER_FEATURES
 
 
 def append_rows(

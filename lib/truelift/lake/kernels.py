@@ -74,7 +74,7 @@ def map_buckets(
 
     columns = schema_of(schema) if isinstance(schema, str) else schema
     arrow = to_arrow_schema(columns)
-    return _run(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, columns)
+    return run_buckets(spark, partial(_rows_of_bucket, kernel=kernel, schema=arrow), plans, columns)
 
 
 def sum_buckets(
@@ -108,7 +108,7 @@ def sum_buckets(
     if len(plans) != 1:
         raise TableError(f"A sum kernel reads one table, found {sorted(plans)}.")
     run = partial(_state_of_bucket, kernel=kernel, batch_rows=batch_rows)
-    frame = _run(spark, run, plans, "bucket int, state binary")
+    frame = run_buckets(spark, run, plans, "bucket int, state binary")
     if buckets > _COMBINE_ABOVE:
         frame = _combine_in_chunks(frame, buckets)
     states = sorted((row.bucket, row.state) for row in frame.collect())
@@ -148,21 +148,28 @@ def unpack_state(data: bytes) -> State:
 # ---------------------------------------------------------------- one bucket's work
 
 
+def tables_of_bucket(
+    bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
+    kernel: RowKernel,
+) -> Iterator[pa.Table]:  # fmt: skip
+    """What a row kernel makes of a bucket, in one table or in parts."""
+    in_parts = getattr(kernel, "in_parts", None)
+    if in_parts is not None:
+        ((name, batches),) = sources.items()
+        yield from in_parts(bucket, batches, schemas[name])
+        return
+    tables = {
+        name: pa.Table.from_batches(list(batches), schema=schemas[name])
+        for name, batches in sources.items()
+    }
+    yield kernel(bucket, tables)
+
+
 def _rows_of_bucket(
     bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
     kernel: RowKernel, schema: pa.Schema,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
-    in_parts = getattr(kernel, "in_parts", None)
-    if in_parts is not None:
-        ((name, batches),) = sources.items()
-        results = in_parts(bucket, batches, schemas[name])
-    else:
-        tables = {
-            name: pa.Table.from_batches(list(batches), schema=schemas[name])
-            for name, batches in sources.items()
-        }
-        results = iter([kernel(bucket, tables)])
-    for result in results:
+    for result in tables_of_bucket(bucket, sources, schemas, kernel):
         yield from result.select(schema.names).cast(schema).to_batches(max_chunksize=65536)
 
 
@@ -194,9 +201,14 @@ def _at_most(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Record
 # ---------------------------------------------------------------- the two ways in
 
 
-def _run(
+def run_buckets(
     spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
 ) -> DataFrame:
+    """Rows of ``work(bucket, sources, schemas)`` for every bucket, by the way that the plans allow.
+
+    ``sources`` are streams of record batches by the names of ``plans``; ``work`` yields record
+    batches of ``schema``.
+    """
     indirect = [p for p in plans.values() if not p.direct]
     for plan in indirect:
         _log.warning("%s is read through Spark's rows: %s", plan.table, plan.reason)

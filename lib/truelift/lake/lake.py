@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from truelift.errors import MachineError
 from truelift.lake import kernels
+from truelift.lake.bucket_writes import replace_by_kernel, takes_buckets
 from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
@@ -103,6 +104,29 @@ class Lake:
         """Replace (bucket, period) slices of a table; see :func:`~.writes.replace_slices`."""
         spec = table_spec(name)
         return replace_slices(df, self.uri(name), spec, fingerprint, state, notes, slices)
+
+    def replace_by_kernel(
+        self,
+        name: str,
+        kernel: kernels.RowKernel,
+        plans: Mapping[str, ScanPlan],
+        fingerprint: str,
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None = None,
+    ) -> Commit:
+        """Replace slices by what a kernel makes of other tables' buckets.
+
+        The tasks write the files themselves (:mod:`~.bucket_writes`) where the table and its
+        storage allow it, and hand their rows to Spark's writer elsewhere.
+        """
+        uri, spec = self.uri(name), table_spec(name)
+        if takes_buckets(uri, spec):
+            return replace_by_kernel(
+                self.spark, kernel, plans, uri, spec, fingerprint, state, notes, slices
+            )
+        frame = self.map_buckets(kernel, plans, spec.schema())
+        return replace_slices(frame, uri, spec, fingerprint, state, notes, slices)
 
     def state(self, name: str) -> TableState:
         """Where a table that is written by increments stands."""

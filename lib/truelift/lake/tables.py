@@ -29,6 +29,8 @@ _PROPERTIES = {
     "delta.enableDeletionVectors": "false",
     "delta.setTransactionRetentionDuration": "interval 3650 days",
 }
+# Features of a table that writes without Spark respect.
+PLAIN_WRITER_FEATURES = frozenset({"appendOnly", "invariants", "changeDataFeed", "timestampNtz"})
 _CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 
 

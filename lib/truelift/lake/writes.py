@@ -118,9 +118,8 @@ def replace_slices(
     """
     spec.check(df.schema)
     sequence = state.sequence + 1
-    metadata = {"fingerprint": fingerprint, "state": {"sequence": sequence, "notes": notes}}
-    writer = _writer(df, spec, metadata, "overwrite")
-    writer = writer.option("txnAppId", _application(spec)).option("txnVersion", sequence)
+    writer = _writer(df, spec, state_metadata(fingerprint, state, notes), "overwrite")
+    writer = writer.option("txnAppId", application_of(spec)).option("txnVersion", sequence)
     if slices is None or state.version < 0:
         writer = writer.option("overwriteSchema", "true")
     else:
@@ -129,8 +128,14 @@ def replace_slices(
     newest = table_state(uri)
     found = _find(uri, fingerprint) if newest.sequence == sequence else None
     if found is None or found.version <= state.version:
-        raise _lost(spec.name)
+        raise lost_race(spec.name)
     return Commit(spec.name, found.version, found.rows, skipped=False)
+
+
+def state_metadata(fingerprint: str, state: TableState, notes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the commit after ``state`` carries."""
+    left = {"sequence": state.sequence + 1, "notes": notes}
+    return {"fingerprint": fingerprint, "state": left}
 
 
 def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Commit:
@@ -142,7 +147,7 @@ def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Com
         A fingerprint of the batch's content, so that a retry with different rows is a
         different batch.
     """
-    application = f"{_application(spec)}/{batch_id}"
+    application = f"{application_of(spec)}/{batch_id}"
     if transaction_version(uri, application) is not None:
         known = _find(uri, batch_id)
         return Commit(
@@ -154,7 +159,8 @@ def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Com
     return _committed(uri, spec, batch_id)
 
 
-def _application(spec: TableSpec) -> str:
+def application_of(spec: TableSpec) -> str:
+    """The id under which Delta's log counts truelift's writes to a table."""
     return f"truelift/{spec.name}"
 
 
@@ -174,11 +180,12 @@ def _save(writer: Any, uri: str, spec: TableSpec) -> None:
     except Exception as error:
         # Delta's own names for "someone else committed first".
         if "Concurrent" in f"{type(error).__name__} {error}"[:2000]:
-            raise _lost(spec.name) from error
+            raise lost_race(spec.name) from error
         raise
 
 
-def _lost(name: str) -> JobFailure:
+def lost_race(name: str) -> JobFailure:
+    """The failure of a run that came second."""
     return JobFailure(
         f"{name}: another run wrote to it meanwhile, and theirs stands; nothing of this run was "
         "published in it. Run again: it goes on from what the other run left."

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from truelift.errors import DataError, InvariantError
 from truelift.lake.periods import period_of
-from truelift.lake.tables import table_spec
 from truelift.logs.results import SessionAgreement, SessionsResult
 from truelift.logs.session_windows import (
     SessionStanding,
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
     from truelift.job import Job
     from truelift.lake import Lake, ScanPlan
-    from truelift.lake.kernels import State
+    from truelift.lake.kernels import RowKernel, State
     from truelift.settings import Settings
 
 
@@ -104,8 +103,7 @@ def _from_scratch(job: Job, standing: SessionStanding, events: ScanPlan) -> Step
     limit = settings.sessions.most_bytes if events.direct else None
     kernel = SessionKernel(settings.sessions, end_of_data, settings.period, limit)
     job.progress.update("events to sessions")
-    frame = job.lake.map_buckets(kernel, {"events": events}, table_spec("silver.sessions").schema())
-    version = _publish(job, standing, frame, end_of_data, None)
+    version = _publish(job, standing, kernel, {"events": events}, end_of_data, None)
     return _report(job, _counts(job.lake.read("silver.sessions", version)), events)
 
 
@@ -126,14 +124,13 @@ def _increment(
     sessions = job.lake.plan("silver.sessions", version=state.newest).within(windows)
     plans = {"events": events.within(windows), "sessions": sessions}
     job.progress.update("events to sessions")
-    frame = job.lake.map_buckets(kernel, plans, table_spec("silver.sessions").schema())
     held, only = _held(job, standing), sessions.only
     replaced = _counts(job.lake.read("silver.sessions", state.newest).filter(only))
     slices: dict[str, list[int]] = {}
     for bucket, periods in windows.items():
         for period in periods:
             slices.setdefault(period, []).append(bucket)
-    version = _publish(job, standing, frame, end_of_data, slices)
+    version = _publish(job, standing, kernel, plans, end_of_data, slices)
     made = _counts(job.lake.read("silver.sessions", version).filter(only))
     return _report(job, held.plus(replaced, -1).plus(made), plans["events"])
 
@@ -141,7 +138,8 @@ def _increment(
 def _publish(
     job: Job,
     standing: SessionStanding,
-    frame: DataFrame,
+    kernel: RowKernel,
+    plans: dict[str, ScanPlan],
     end_of_data: int,
     slices: dict[str, list[int]] | None,
 ) -> int:
@@ -150,7 +148,7 @@ def _publish(
         "rules": standing.rules,
         "end_of_data": end_of_data,
     }
-    commit = job.replace_slices("silver.sessions", frame, standing.state, notes, slices)
+    commit = job.replace_by_kernel("silver.sessions", kernel, plans, standing.state, notes, slices)
     return commit.version
 
 
