@@ -18,6 +18,7 @@ from truelift.typed import to_plain
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from truelift.lake.bucket_writes import DataFileRecord
     from truelift.lake.kernels import RowKernel
 
 __all__ = ["Job", "StepReport"]
@@ -119,6 +120,19 @@ class Job:
         commit = self.lake.replace_by_kernel(
             name, kernel, plans, self.fingerprint, state, notes, slices
         )
+        self.outputs[name] = commit.version
+        return commit
+
+    def publish_files(
+        self,
+        name: str,
+        files: Sequence[DataFileRecord],
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None,
+    ) -> Commit:
+        """Commit files that tasks have written; see :func:`~.bucket_writes.commit_files`."""
+        commit = self.lake.publish_files(name, files, self.fingerprint, state, notes, slices)
         self.outputs[name] = commit.version
         return commit
 

@@ -37,8 +37,8 @@ def die_when_files_appear(folder: Path) -> None:
 
 def arm(when: str, table: str, root: str) -> None:
     """Make the write to a table deadly."""
-    from truelift.lake import arrow_table, bucket_writes, lake, writes
-    from truelift.logs import ingest, manifest, quality
+    from truelift.lake import arrow_table, bucket_writes, lake
+    from truelift.logs import clean, ingest, manifest, quality, staging
 
     folder = Path(root) / table.replace(".", "/")
 
@@ -56,9 +56,15 @@ def arm(when: str, table: str, root: str) -> None:
 
         return write
 
-    real = bucket_writes.replace_by_kernel
-    lake.replace_by_kernel = deadly(real, lambda spark, kernel, plans, uri, spec, *rest: spec.name)
-    writes._save = deadly(writes._save, lambda writer, uri, spec: spec.name)
+    if when == "inside":
+        real = bucket_writes.replace_by_kernel
+        lake.replace_by_kernel = deadly(real, lambda spark, kernel, plans, uri, spec, *_: spec.name)
+        staged = {staging.SILVER, staging.QUARANTINE}
+        clean.stage_rows = deadly(staging.stage_rows, lambda *_: table if table in staged else None)
+    else:
+        real = bucket_writes.commit_files
+        bucket_writes.commit_files = deadly(real, lambda uri, spec, *_: spec.name)
+        lake.commit_files = bucket_writes.commit_files
     for module in (ingest, manifest, quality):
         module.append_rows = deadly(arrow_table.append_rows, lambda uri, spec, *rest: spec.name)
 

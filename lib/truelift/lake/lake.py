@@ -10,7 +10,12 @@ from urllib.parse import urlsplit
 
 from truelift.errors import MachineError
 from truelift.lake import kernels
-from truelift.lake.bucket_writes import replace_by_kernel, takes_buckets
+from truelift.lake.bucket_writes import (
+    DataFileRecord,
+    commit_files,
+    replace_by_kernel,
+    takes_buckets,
+)
 from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
@@ -127,6 +132,19 @@ class Lake:
             )
         frame = self.map_buckets(kernel, plans, spec.schema())
         return replace_slices(frame, uri, spec, fingerprint, state, notes, slices)
+
+    def publish_files(
+        self,
+        name: str,
+        files: Sequence[DataFileRecord],
+        fingerprint: str,
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None = None,
+    ) -> Commit:
+        """Commit files that tasks have written; see :func:`~.bucket_writes.commit_files`."""
+        spec = table_spec(name)
+        return commit_files(self.uri(name), spec, files, fingerprint, state, notes, slices)
 
     def state(self, name: str) -> TableState:
         """Where a table that is written by increments stands."""

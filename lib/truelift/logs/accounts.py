@@ -1,14 +1,19 @@
 """What became of the rows: counts by reason and label, and the metrics that the contract asks for.
 
-One small group by on the judged rows gives everything; that query is also what computes them.
+Rows are counted where they are written, in the same pass, so publishing them can wait for the
+figures without computing or reading them again.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.lake import bucket_column
 from truelift.lake.periods import period_column
@@ -16,7 +21,7 @@ from truelift.logs.neighbours import COPIES
 from truelift.logs.results import CleanResult
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column
 
     from truelift.settings import Settings
 
@@ -32,7 +37,31 @@ REQUIRED = (
     "bucket",
     "period",
 )
+KEYS = ("_why", "_marks", "_was", "_was_marks")
+_LISTS = ("_why", "_marks", "_was_marks")
+_COMMA = "\x1f"
+_MERGE_EVERY = 64
 _FINITE = 1.7976931348623157e308
+# Name, column, and how a group of rows is summed up; "null_" counts what is not there.
+_MEASURES = (
+    *((f"null_{name}", name, "count") for name in REQUIRED),
+    ("earliest_event", "event_time", "min"),
+    ("latest_event", "event_time", "max"),
+    *(
+        measure
+        for field in ("quantity", "value")
+        for measure in (
+            (f"not_finite_{field}", f"not_finite_{field}", "sum"),
+            (f"least_{field}", field, "min"),
+            (f"greatest_{field}", field, "max"),
+            (f"sum_{field}", field, "sum"),
+            (f"with_{field}", field, "count"),
+        )
+    ),
+    ("misplaced_users", "misplaced_users", "sum"),
+    ("misplaced_times", "misplaced_times", "sum"),
+)
+_MERGED_BY = {"count": "sum"}
 
 
 @dataclass(frozen=True)
@@ -95,68 +124,102 @@ class Account:
     metrics: Mapping[str, Any]
 
 
-def account(judged: DataFrame, settings: Settings) -> Account:
-    """Count the judged rows and measure those that are kept."""
+class Counts:
+    """Rows and measures by (reasons, labels, where the row was), batch after batch.
+
+    It is made where the rows are, goes as JSON to the driver and adds up there.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[pa.Table] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Count rows with the columns of :func:`counted_columns`."""
+        for field in ("quantity", "value"):
+            odd = pc.invert(pc.less_equal(pc.abs(rows[field]), _FINITE))
+            rows = rows.append_column(f"not_finite_{field}", odd.cast(pa.int64()))
+        grouped = rows.group_by(list(KEYS), use_threads=False)
+        found = grouped.aggregate([(c, word) for _, c, word in _MEASURES] + [([], "count_all")])
+        names = {_column(c, word): name for name, c, word in _MEASURES} | {"count_all": "rows"}
+        self._parts.append(found.rename_columns([names.get(n, n) for n in found.column_names]))
+        if len(self._parts) >= _MERGE_EVERY:
+            self._merge()
+
+    def _merge(self) -> None:
+        grouped = pa.concat_tables(self._parts).group_by(list(KEYS), use_threads=False)
+        words = {name: _MERGED_BY.get(word, word) for name, _, word in _MEASURES} | {"rows": "sum"}
+        found = grouped.aggregate(list(words.items()))
+        names = {_column(n, word): n for n, word in words.items()}
+        self._parts = [found.rename_columns([names.get(n, n) for n in found.column_names])]
+
+    def to_json(self) -> str:
+        """The counts as text."""
+        if not self._parts:
+            return "[]"
+        self._merge()
+        table = self._parts[0]
+        for name, column, _ in _MEASURES:
+            if column == "event_time":
+                micros = table[name].cast(pa.int64())
+                table = table.set_column(table.schema.get_field_index(name), name, micros)
+        return json.dumps(table.to_pylist())
+
+
+def counted_columns(settings: Settings) -> dict[str, Column]:
+    """What :class:`Counts` needs beside the columns of ``silver.quarantine``."""
     from pyspark.sql import functions as F
 
-    keys = ("reasons", "labels", "_was", "_was_names")
-    measures = _measures(settings)
-    groups = judged.groupBy(*keys).agg(
-        F.count(F.lit(1)).alias("rows"), *(m.alias(name) for name, m in measures.items())
-    )
-    rows = [row.asDict() for row in groups.collect()]
-    old = [row for row in rows if row["_was"]]
-    return Account(
-        now=tally_of((r["reasons"], r["labels"], r["rows"]) for r in rows),
-        before=tally_of(
-            (r["_was_names"], [], r["rows"])
-            if r["_was"] == "quarantine"
-            else ([], r["_was_names"], r["rows"])
-            for r in old
-        ),
-        fresh=tally_of((r["reasons"], r["labels"], r["rows"]) for r in rows if not r["_was"]),
-        metrics=_merged([r for r in rows if not r["reasons"]], measures),
-    )
+    def joined(names: str) -> Column:
+        return F.coalesce(F.array_join(names, _COMMA), F.lit(""))
 
-
-def _measures(settings: Settings) -> dict[str, Column]:
-    """Aggregates of a group; their first word says how groups are put together."""
-    from pyspark.sql import functions as F
-
-    def rows_where(condition: Column) -> Column:
-        return F.coalesce(F.sum(condition.cast("long")), F.lit(0))
-
-    seconds = F.unix_micros("event_time") / 1_000_000
     in_its_period = F.col("period") == period_column(F.col("event_time"), settings.period)
-    measures = {f"null_{c}": rows_where(F.col(c).isNull()) for c in REQUIRED}
-    measures |= {"earliest_event": F.min(seconds), "latest_event": F.max(seconds)}
-    for field in ("quantity", "value"):
-        measures |= {
-            f"not_finite_{field}": rows_where(~(F.abs(field) <= F.lit(_FINITE))),
-            f"least_{field}": F.min(field),
-            f"greatest_{field}": F.max(field),
-            f"sum_{field}": F.sum(field),
-            f"with_{field}": F.count(field),
-        }
-    placed = F.col("bucket") == bucket_column("user_key", settings.buckets)
+    in_its_bucket = F.col("bucket") == bucket_column("user_key", settings.buckets)
     return {
-        **measures,
-        "misplaced_users": rows_where(~placed),
-        "misplaced_times": rows_where(~in_its_period),
+        "_why": joined("reasons"),
+        "_marks": joined("labels"),
+        "_was_marks": joined("_was_names"),
+        "misplaced_users": (~in_its_bucket).cast("long"),
+        "misplaced_times": (~in_its_period).cast("long"),
     }
 
 
-def _merged(groups: list[dict[str, Any]], measures: Iterable[str]) -> dict[str, Any]:
+def account_of(texts: Iterable[str]) -> Account:
+    """The account of all rows, from the counts of those who wrote them."""
+    rows = [row for text in texts for row in json.loads(text)]
+    for row in rows:
+        row.update({name: row[name].split(_COMMA) if row[name] else [] for name in _LISTS})
+    old = [row for row in rows if row["_was"]]
+    return Account(
+        now=tally_of((r["_why"], r["_marks"], r["rows"]) for r in rows),
+        before=tally_of(
+            (r["_was_marks"], [], r["rows"])
+            if r["_was"] == "quarantine"
+            else ([], r["_was_marks"], r["rows"])
+            for r in old
+        ),
+        fresh=tally_of((r["_why"], r["_marks"], r["rows"]) for r in rows if not r["_was"]),
+        metrics=_metrics([r for r in rows if not r["_why"]]),
+    )
+
+
+def _column(name: str, word: str) -> str:
+    return f"{name}_{word}"
+
+
+def _metrics(groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Measures of the kept rows, all groups together."""
     total: dict[str, Any] = {"rows": sum(g["rows"] for g in groups)}
-    for name in measures:
+    for name, column, word in _MEASURES:
         found = [g[name] for g in groups if g[name] is not None]
-        word = name.partition("_")[0]
-        if word in ("earliest", "least"):
-            total[name] = min(found, default=None)
-        elif word in ("latest", "greatest"):
-            total[name] = max(found, default=None)
-        else:
+        if word == "count":
+            known = sum(found)
+            total[name] = known if name.startswith("with_") else total["rows"] - known
+        elif word == "sum":
             total[name] = sum(found)
+        else:
+            best = {"min": min, "max": max}[word](found, default=None)
+            scale = 1_000_000 if column == "event_time" else 1
+            total[name] = best if best is None or scale == 1 else best / scale
     return total
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, InvariantError, TableError
 from truelift.lake.scan import slice_predicate
-from truelift.lake.tables import table_spec
-from truelift.logs.accounts import Account, Tally, account
+from truelift.logs.accounts import Account, Tally
 from truelift.logs.contract import ContractResult, check_contract
 from truelift.logs.increments import (
     Standing,
@@ -28,6 +27,7 @@ from truelift.logs.quality import keep_metrics, trailing_with
 from truelift.logs.results import CleanResult
 from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
 from truelift.logs.sources.mapping import mapped_columns
+from truelift.logs.staging import QUARANTINE, SILVER, StagedRows, stage_rows
 from truelift.steps import StepReport
 from truelift.typed import from_plain, to_plain
 
@@ -70,22 +70,21 @@ def clean(job: Job) -> StepReport:
 def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
     from pyspark.storagelevel import StorageLevel
 
-    held = []
+    held, staged = None, None
     try:
         slices = None
         if state.since is None:
             rows = _with_past(new_rows)
         else:
-            held.append(new_rows.persist(StorageLevel.DISK_ONLY))
+            held = new_rows.persist(StorageLevel.DISK_ONLY)
             slices = reached_slices(new_rows, job.settings)
             rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
         wanted = None if slices is None else {**slices, state.rejected_slice: []}
         within = None if wanted is None else slice_predicate(wanted)
         judged = judge_neighbours(placed(rows, job.settings, within), job.settings)
-        judged = judged.persist(StorageLevel.DISK_ONLY)
-        held.append(judged)
-        job.progress.update("parsing, judging and de-duplicating")
-        counted = account(judged, job.settings)
+        job.progress.update("parsing, judging, de-duplicating and writing")
+        staged = stage_rows(job.lake, judged, job)
+        counted = staged.account
         _check_balance(
             job, state, counted, 0 if slices is None else rows_in_slices(job, state, slices)
         )
@@ -93,10 +92,12 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
         contract = _checked_contract(job, state, counted)
         result = _result(job, state, counted, contract)
         trailing = trailing_with(state.silver.notes.get("trailing", {}), counted)
-        _write(job, state, judged, wanted, {"result": to_plain(result), "trailing": trailing})
+        _write(job, state, staged, wanted, {"result": to_plain(result), "trailing": trailing})
     finally:
-        for frame in held:
-            frame.unpersist()
+        if held is not None:
+            held.unpersist()
+        if staged is not None:
+            staged.discard(job.lake)
     keep_metrics(job, counted)
     job.save_result(result)
     return _report(result)
@@ -109,22 +110,17 @@ def _with_past(rows: DataFrame) -> DataFrame:
     return rows.withColumns(nothing)
 
 
-def _write(job: Job, state: Standing, judged: DataFrame, wanted: Any, left: dict[str, Any]) -> None:
+def _write(
+    job: Job, state: Standing, staged: StagedRows, wanted: Any, left: dict[str, Any]
+) -> None:
     """Quarantine first; silver's commit then names the version of it that belongs to it."""
-    frames = {
-        "silver.quarantine": judged.filter("size(reasons) > 0"),
-        "silver.events": judged.filter("size(reasons) = 0"),
-    }
-    slices = {"silver.quarantine": wanted, "silver.events": wanted}
-    if wanted is not None:
-        slices["silver.events"] = {p: b for p, b in wanted.items() if p != state.rejected_slice}
-    states = {"silver.quarantine": state.quarantine, "silver.events": state.silver}
     notes: dict[str, Any] = {"bronze": state.until, "rules": state.rules}
-    for name, frame in frames.items():
-        job.progress.update(f"writing {name}")
-        rows = frame.select(*table_spec(name).schema().names)
-        commit = job.replace_slices(name, rows, states[name], notes, slices[name])
-        notes = {**notes, **left, "quarantine": commit.version}
+    version = staged.publish(job, QUARANTINE, state.quarantine, notes, wanted)
+    slices = wanted
+    if wanted is not None:
+        slices = {p: b for p, b in wanted.items() if p != state.rejected_slice}
+    notes = {**notes, **left, "quarantine": version}
+    staged.publish(job, SILVER, state.silver, notes, slices)
 
 
 def _unchanged(job: Job, state: Standing) -> StepReport:

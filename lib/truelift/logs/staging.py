@@ -1,0 +1,142 @@
+"""Judged rows on their way into silver and quarantine: written and counted in one pass.
+
+Tasks write the data files of both tables and count what they write. The driver audits the
+counts and then publishes the files with a commit a table, or deletes them. So an audit that
+fails leaves readers on the old version, and rows are neither computed nor read twice.
+
+Where the files of a table are for Spark's writer alone (:func:`takes_buckets` says so), the
+judged rows wait on the executors' disks instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.lake.bucket_writes import DataFileRecord, SliceWriter, discard_files, takes_buckets
+from truelift.lake.tables import table_spec
+from truelift.logs.accounts import Account, Counts, account_of, counted_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from truelift.job import Job
+    from truelift.lake import Lake
+    from truelift.lake.writes import TableState
+
+SILVER, QUARANTINE = "silver.events", "silver.quarantine"
+
+
+@dataclass
+class StagedRows:
+    """Rows that are written or held, and not published.
+
+    Attributes
+    ----------
+    account : Account
+    files : dict of str to list
+        By table, what is not published yet.
+    held : DataFrame or None
+        The rows themselves, where Spark has to write them.
+    """
+
+    account: Account
+    files: dict[str, list[DataFileRecord]] = field(default_factory=dict)
+    held: DataFrame | None = None
+
+    def publish(
+        self,
+        job: Job,
+        name: str,
+        state: TableState,
+        notes: Mapping[str, Any],
+        slices: Mapping[str, Sequence[int]] | None,
+    ) -> int:
+        """Commit a table's rows in the place of slices, or of all; the version that has them."""
+        if self.held is None:
+            commit = job.publish_files(name, self.files[name], state, notes, slices)
+            del self.files[name]
+        else:
+            kept = "size(reasons) = 0" if name == SILVER else "size(reasons) > 0"
+            rows = self.held.filter(kept).select(*table_spec(name).schema().names)
+            commit = job.replace_slices(name, rows, state, notes, slices)
+        return commit.version
+
+    def discard(self, lake: Lake) -> None:
+        """Delete what was not published."""
+        for name, files in self.files.items():
+            discard_files(lake.uri(name), files)
+        self.files = {}
+        if self.held is not None:
+            self.held.unpersist()
+
+
+def stage_rows(lake: Lake, judged: DataFrame, job: Job) -> StagedRows:
+    """Write the rows of :func:`~truelift.logs.neighbours.judge_neighbours`, and count them.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        Sorted by bucket and period inside its partitions, with ``_was`` and ``_was_names``.
+    """
+    from pyspark.storagelevel import StorageLevel
+
+    uris = {name: lake.uri(name) for name in (SILVER, QUARANTINE)}
+    direct = all(takes_buckets(uri, table_spec(name)) for name, uri in uris.items())
+    held = None if direct else judged.persist(StorageLevel.DISK_ONLY)
+    rows = (judged if held is None else held).withColumns(counted_columns(job.settings))
+    task = partial(_stage_task, schema=_quarantine_schema(), uris=uris if direct else {})
+    found = rows.mapInArrow(task, "name string, payload string").collect()
+    files: dict[str, list[DataFileRecord]] = {name: [] for name in uris} if direct else {}
+    for row in found:
+        if row["name"] in files:
+            files[row["name"]].append(json.loads(row["payload"]))
+    counts = [row["payload"] for row in found if row["name"] == "counts"]
+    return StagedRows(account_of(counts), files, held)
+
+
+def _quarantine_schema() -> pa.Schema:
+    """Columns of the quarantine; silver's are among them."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(table_spec(QUARANTINE).schema())
+
+
+def _stage_task(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, uris: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
+    counts, writers, schemas = Counts(), {}, {}
+    for name, uri in uris.items():
+        spec = table_spec(name)
+        left_out = {"reasons", "raw"} if name == SILVER else set()
+        schemas[name] = pa.schema([f for f in schema if f.name not in left_out])
+        writers[name] = SliceWriter(uri, schemas[name], spec.partition_by)
+    for batch in batches:
+        rows = pa.Table.from_batches([batch])
+        counts.add(rows)
+        kept = pc.equal(rows["_why"], "")
+        for name, writer in writers.items():
+            mine = rows.filter(kept if name == SILVER else pc.invert(kept))
+            if mine.num_rows:
+                wanted = schemas[name]
+                yield from _records(name, writer.add(mine.select(wanted.names).cast(wanted)))
+    for name, writer in writers.items():
+        yield from _records(name, writer.close())
+    yield _payload("counts", counts.to_json())
+
+
+def _records(name: str, files: Iterator[DataFileRecord]) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        yield _payload(name, json.dumps(file))
+
+
+def _payload(name: str, text: str) -> pa.RecordBatch:
+    return pa.record_batch(
+        {"name": pa.array([name], pa.string()), "payload": pa.array([text], pa.string())}
+    )
