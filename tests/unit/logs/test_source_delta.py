@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from truelift.errors import ConfigError, SourceError
+from truelift.logs.sources.mapping import context_columns
 from truelift.logs.sources.planning import find_streams, plan_streams
 from truelift.logs.sources.registry import read
 from truelift.settings import MappingOptions, SourceOptions
@@ -44,6 +45,18 @@ def test_rows_are_text_with_the_data_file_and_the_row_in_it(tmp_path):
     assert (second["i"], second["t"], second["source_row"]) == ("2", None, 1)
     assert first["source_file"].startswith(str(tmp_path / "t"))
     assert first["source_file"].endswith(".parquet")
+
+
+def test_the_data_set_that_ships_reads_a_table_by_its_own_names(tmp_path, make_settings):
+    events = {"user": ["a"], "item": ["x"], "time": ["2024-01-01"], "event_type": ["view"]}
+    deltalake.write_deltalake(str(tmp_path / "t"), pa.table({**events, "page": ["home"]}))
+    options = make_settings(f"source.path={tmp_path}/t", dataset="delta").source
+    (unit,) = plan_streams(options)["events"]
+    (row,) = (row for batch in read(unit) for row in batch.to_pylist())
+    mapping = options.mapping
+    mapped = (mapping.user, mapping.item, mapping.time, mapping.event_type)
+    assert [row[column] for column in mapped] == ["a", "x", "2024-01-01", "view"]
+    assert context_columns(mapping, tuple(row)) == ("page",)
 
 
 def test_an_append_adds_files_and_changes_none(tmp_path):
