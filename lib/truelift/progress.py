@@ -94,7 +94,7 @@ def spark_progress(spark: Any, progress: Progress) -> Iterator[None]:
             if live:
                 done = sum(s.numCompletedTasks for s in live)
                 total = sum(s.numTasks for s in live)
-                progress.update(f"{live[0].name.split(' at ')[0]}, tasks {done}/{total}")
+                progress.update(f"{stage_name(live[0].name)}, tasks {done}/{total}")
 
     thread = threading.Thread(target=watch, daemon=True, name="truelift-progress")
     thread.start()
@@ -103,6 +103,12 @@ def spark_progress(spark: Any, progress: Progress) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(timeout=5)
+
+
+def stage_name(text: str) -> str:
+    """What a stage does, as Spark names it (``save at ...``); its inner functions tell nobody."""
+    name = text.split(" at ")[0]
+    return "Spark's own work" if "$" in name else name
 
 
 def _status_tracker(spark: Any) -> Any:
