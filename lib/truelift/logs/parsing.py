@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from truelift.errors import ConfigError
 from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
@@ -31,15 +34,24 @@ def text_of(column: str | None) -> Column:
 
 def normal_form(form: str):  # type: ignore[no-untyped-def]
     """A function of a text column: its Unicode normal form (Unicode Annex 15)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
     from pyspark.sql import functions as F
 
     def normalise(texts: pa.Array) -> pa.Array:
-        return pc.utf8_normalize(texts, form=form)
+        return normalised(texts, form)
 
     normalise.__annotations__ = {"texts": pa.Array, "return": pa.Array}
     return F.arrow_udf(normalise, "string")  # type: ignore[call-overload]
+
+
+def normalised(texts: pa.Array, form: str) -> pa.Array:
+    """Texts in a normal form, each distinct text looked at once.
+
+    Arrow's own ``utf8_normalize`` (25.0) leaves NFC and NFKC decomposed, as NFD and NFKD.
+    """
+    coded = texts.dictionary_encode()
+    distinct = coded.dictionary.to_pylist()
+    words = [unicodedata.normalize(form, word) for word in distinct]  # type: ignore[arg-type]
+    return pa.array(words, pa.string()).take(coded.indices)
 
 
 def number_of(text: Column) -> Column:
