@@ -1,0 +1,1 @@
+"""From estimates and their covariance to bands, contrasts, tests, ratios and plans."""
