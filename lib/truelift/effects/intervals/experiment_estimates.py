@@ -1,0 +1,337 @@
+"""Difference in means and CUPED from the sums of a clustered, randomised experiment.
+
+Without clusters the difference in means is Welch's test, and with one unit of both arms in every
+cluster it is the paired t test. CUPED (Deng, Xu, Kohavi & Walker 2013) takes
+``theta'(x - mean of x)`` from every outcome, x being known before the assignment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from truelift.effects.intervals.arguments import checked_share
+from truelift.effects.intervals.contrasts import Contrasts, many_to_one
+from truelift.effects.intervals.experiments import ExperimentSums
+from truelift.effects.intervals.small_samples import effective_clusters_difference
+from truelift.effects.normal_equations import COLLINEAR, solve_symmetric
+from truelift.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_THETA = ("clusters", "units")
+
+
+@dataclass(frozen=True)
+class ContrastEstimate:
+    """One contrast of arm means.
+
+    Parameters
+    ----------
+    name : str
+    estimate, standard_error, ci_lower, ci_upper : float
+        In the units of the sums.
+    p_value : float
+        Two-sided, against no effect.
+    degrees_of_freedom : float
+        Of Student's t: Welch and Satterthwaite's over the arms if clusters were assigned, else
+        G - 1; less one for each covariate.
+    design_effect : float
+        The variance by what it would be if all units were clusters of their own.
+    effective_clusters : float
+        For a difference of an arm and the control (Carter, Schnepel & Steigerwald 2017), else NaN.
+    """
+
+    name: str
+    estimate: float
+    standard_error: float
+    ci_lower: float
+    ci_upper: float
+    p_value: float
+    degrees_of_freedom: float
+    design_effect: float
+    effective_clusters: float
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentResult:
+    """Arm means of one outcome, with contrasts.
+
+    Parameters
+    ----------
+    method : str
+    means, covariance : ndarray, A and A x A
+        For :mod:`~truelift.effects.intervals.contrasts`, bands and ratios.
+    theta : ndarray, P
+        Coefficients of the covariates; empty for a difference in means.
+    contrasts : tuple of ContrastEstimate
+    clusters : int
+    confidence : float
+    """
+
+    method: str
+    means: np.ndarray
+    covariance: np.ndarray
+    theta: np.ndarray
+    contrasts: tuple[ContrastEstimate, ...]
+    clusters: int
+    confidence: float
+
+    def __repr__(self) -> str:
+        lines = "".join(
+            f"\n  {c.name}: {c.estimate:.4g} [{c.ci_lower:.4g}, {c.ci_upper:.4g}], "
+            f"p {c.p_value:.3g}"
+            for c in self.contrasts
+        )
+        return (
+            f"ExperimentResult({self.method}, {self.clusters:,} clusters, "
+            f"{self.confidence:.0%}{lines})"
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a contrast."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(c) for c in self.contrasts])
+
+
+def difference_in_means(
+    sums: ExperimentSums,
+    outcome: int = 0,
+    contrasts: Contrasts | None = None,
+    confidence: float = 0.95,
+) -> ExperimentResult:
+    """Arm means and their contrasts with clustered errors.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+    outcome : int
+        Position of the outcome.
+    contrasts : Contrasts, optional
+        Of the A arm means; each arm minus the control by default.
+    confidence : float
+
+    Raises
+    ------
+    DataError
+        If an arm has fewer than two clusters.
+    """
+    return _result(sums, outcome, np.zeros(0), contrasts, confidence, "difference in means")
+
+
+def cuped(
+    sums: ExperimentSums,
+    outcome: int = 0,
+    contrasts: Contrasts | None = None,
+    confidence: float = 0.95,
+    theta_from: str = "clusters",
+) -> ExperimentResult:
+    """The same, less what covariates from before the assignment explain.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+        With at least one covariate.
+    outcome : int
+    contrasts : Contrasts, optional
+    confidence : float
+    theta_from : str
+        ``'clusters'`` makes the clustered variance of the differences to the control smallest
+        (their sum, with several arms); ``'units'`` is least squares within the arms over units,
+        which with one arm and the control is the analysis of covariance.
+
+    Raises
+    ------
+    DataError
+        If there is no covariate, or an arm has fewer than two clusters.
+    """
+    if theta_from not in _THETA:
+        raise ConfigError(f"theta_from is {theta_from!r}; expected one of {_THETA}.")
+    if not sums.covariates:
+        raise DataError(
+            "CUPED takes a covariate from before the assignment, and the sums have none; use "
+            "difference_in_means."
+        )
+    _checked(sums)
+    theta = _theta(sums, outcome, theta_from)
+    return _result(sums, outcome, theta, contrasts, confidence, f"CUPED, theta from {theta_from}")
+
+
+def _theta(sums: ExperimentSums, outcome: int, theta_from: str) -> np.ndarray:
+    p = sums.covariates
+    kept = [*range(1, p + 1), 1 + p + outcome]
+    pooled, raw = np.zeros((p + 1, p + 1)), np.zeros(p + 1)
+    if theta_from == "units":
+        for arm in range(sums.arms):
+            mean = sums.total[arm, kept] / sums.units[arm]
+            within = sums.gram[arm][np.ix_(kept, kept)]
+            pooled += within - sums.units[arm] * np.outer(mean, mean)
+            raw += np.diag(within)
+    else:
+        cross = _scaled_cross(sums)
+        influence = np.stack([_mean_influence(sums, quantity) for quantity in kept])
+        second = np.diag(cross).reshape(sums.arms, -1)
+        for arm in range(1, sums.arms):
+            difference = influence[:, arm] - influence[:, 0]
+            pooled += difference @ cross @ difference.T
+            raw += (second[[0, arm]][:, kept] / sums.units[[0, arm], None] ** 2).sum(axis=0)
+    # A covariate that does not vary leaves rounding errors, whose ratios are not coefficients.
+    still = np.flatnonzero(np.diag(pooled) <= COLLINEAR * raw)
+    pooled[still], pooled[:, still] = 0.0, 0.0
+    return solve_symmetric(pooled[:p, :p], pooled[:p, p])
+
+
+def _result(
+    sums: ExperimentSums,
+    outcome: int,
+    theta: np.ndarray,
+    contrasts: Contrasts | None,
+    confidence: float,
+    method: str,
+) -> ExperimentResult:
+    checked_share(confidence, "confidence")
+    _checked(sums)
+    if not 0 <= outcome < sums.outcomes:
+        raise DataError(f"Outcome {outcome}; the sums have {sums.outcomes}.")
+    contrasts = contrasts or many_to_one([f"arm {a}" for a in range(sums.arms)])
+    place = 1 + sums.covariates + outcome
+    means = sums.total[:, place] / sums.units
+    influence = _mean_influence(sums, place)
+    for covariate, slope in enumerate(theta, start=1):
+        by_arm = sums.total[:, covariate] / sums.units
+        overall = sums.total[:, covariate].sum() / sums.units.sum()
+        means = means - slope * (by_arm - overall)
+        of_overall = _overall_influence(sums, covariate)
+        influence = influence - slope * (_mean_influence(sums, covariate) - of_overall)
+    factor = _lost_degrees(sums, len(theta))
+    cross = factor * _scaled_cross(sums)
+    of_means = influence @ cross @ influence.T
+    of_means = (of_means + of_means.T) / 2
+    values, covariance = contrasts.apply(means, of_means)
+    combinations = contrasts.matrix @ influence
+    found = tuple(
+        _contrast(sums, name, value, variance, row, weights, len(theta), confidence)
+        for name, value, variance, row, weights in zip(
+            contrasts.names,
+            values,
+            np.diag(covariance),
+            combinations,
+            contrasts.matrix,
+            strict=True,
+        )
+    )
+    return ExperimentResult(
+        method=method,
+        means=means,
+        covariance=of_means,
+        theta=theta,
+        contrasts=found,
+        clusters=sums.cluster_count,
+        confidence=confidence,
+    )
+
+
+def _contrast(
+    sums: ExperimentSums,
+    name: str,
+    value: float,
+    variance: float,
+    combination: np.ndarray,
+    weights: np.ndarray,
+    covariates: int,
+    confidence: float,
+) -> ContrastEstimate:
+    degrees = _degrees(sums, combination, covariates)
+    error = float(np.sqrt(max(variance, 0.0)))
+    half = float(special.stdtrit(degrees, 0.5 + confidence / 2)) * error
+    p_value = 1.0 if value == 0 else 0.0
+    if error > 0:
+        p_value = float(2 * special.stdtr(degrees, -abs(value) / error))
+    blocks = combination.reshape(sums.arms, -1)
+    independent = float(np.einsum("ai,aij,aj", blocks, sums.gram, blocks))
+    return ContrastEstimate(
+        name=name,
+        estimate=float(value),
+        standard_error=error,
+        ci_lower=float(value - half),
+        ci_upper=float(value + half),
+        p_value=p_value,
+        degrees_of_freedom=degrees,
+        design_effect=variance / independent if independent > 0 else float("nan"),
+        effective_clusters=_effective(sums, weights),
+    )
+
+
+def _checked(sums: ExperimentSums) -> None:
+    few = [int(a) for a in np.flatnonzero(sums.arm_clusters < 2)]
+    if few or sums.arms < 2:
+        raise DataError(
+            f"Arms {few} of {sums.arms} have fewer than two clusters "
+            f"({sums.arm_clusters.tolist()}); a clustered comparison takes two in each of two arms."
+        )
+
+
+def _mean_influence(sums: ExperimentSums, quantity: int) -> np.ndarray:
+    """Rows (A, A q) such that a row by S is a cluster's influence on an arm's mean."""
+    arms, width = sums.total.shape
+    influence = np.zeros((arms, arms, width))
+    each = np.arange(arms)
+    influence[each, each, quantity] = 1 / sums.units
+    influence[each, each, 0] -= sums.total[:, quantity] / sums.units**2
+    return influence.reshape(arms, -1)
+
+
+def _overall_influence(sums: ExperimentSums, quantity: int) -> np.ndarray:
+    """The same (A q,) for the mean over all arms."""
+    units = sums.units.sum()
+    influence = np.zeros(sums.total.shape)
+    influence[:, quantity] = 1 / units
+    influence[:, 0] -= sums.total[:, quantity].sum() / units**2
+    return influence.ravel()
+
+
+def _scaled_cross(sums: ExperimentSums) -> np.ndarray:
+    """Sum of S S' with the small-sample factor.
+
+    ``G / (G - 1)``; where clusters were assigned whole, ``G_a / (G_a - 1)`` within each arm, whose
+    blocks are then independent.
+    """
+    if sums.clusters_in_several_arms:
+        return sums.cross * (sums.cluster_count / (sums.cluster_count - 1))
+    factor = np.repeat(sums.arm_clusters / (sums.arm_clusters - 1), sums.total.shape[1])
+    return sums.cross * np.sqrt(np.outer(factor, factor))
+
+
+def _lost_degrees(sums: ExperimentSums, covariates: int) -> float:
+    """What estimating theta makes the variance look too small by, as in least squares."""
+    used = 1 if sums.clusters_in_several_arms else sums.arms
+    left = sums.cluster_count - used
+    if left <= covariates:
+        raise DataError(
+            f"{covariates} covariates for {sums.cluster_count} clusters in {sums.arms} arms; "
+            "expected more clusters than arms and covariates together."
+        )
+    return left / (left - covariates)
+
+
+def _degrees(sums: ExperimentSums, combination: np.ndarray, covariates: int) -> float:
+    if sums.clusters_in_several_arms:
+        return max(float(sums.cluster_count - 1 - covariates), 1.0)
+    blocks = combination.reshape(sums.arms, -1)
+    cross = _scaled_cross(sums).reshape(sums.arms, blocks.shape[1], sums.arms, -1)
+    parts = np.array([blocks[a] @ cross[a, :, a] @ blocks[a] for a in range(sums.arms)])
+    spread = float((parts**2 / (sums.arm_clusters - 1)).sum())
+    degrees = float(parts.sum() ** 2 / spread) if spread > 0 else float(sums.cluster_count - 1)
+    return max(degrees - covariates, 1.0)
+
+
+def _effective(sums: ExperimentSums, weights: np.ndarray) -> float:
+    others = np.flatnonzero(weights)
+    if len(others) != 2 or others[0] != 0 or weights.sum() != 0:
+        return float("nan")
+    return effective_clusters_difference(sums.sizes[others[1]])

@@ -1,0 +1,95 @@
+"""Whether the arms have the sizes that the assignment promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from truelift.effects.intervals.arguments import checked_share
+from truelift.effects.intervals.experiments import ExperimentSums
+from truelift.errors import DataError
+
+# The chi-square approximation is poor below this many expected clusters in an arm.
+_FEW = 5.0
+
+
+@dataclass(frozen=True)
+class SampleRatio:
+    """Observed and expected clusters by arm.
+
+    Parameters
+    ----------
+    observed : tuple of int
+    expected : tuple of float
+    statistic, p_value : float
+        Pearson's chi-square with one degree of freedom less than there are arms.
+    level : float
+        Below this p-value the ratio counts as a mismatch.
+    clusters_in_several_arms : int
+        Clusters whose units are in more than one arm, which an assignment of clusters excludes.
+    """
+
+    observed: tuple[int, ...]
+    expected: tuple[float, ...]
+    statistic: float
+    p_value: float
+    level: float
+    clusters_in_several_arms: int
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether the experiment's assignment or logging is in doubt."""
+        return self.p_value < self.level or self.clusters_in_several_arms > 0
+
+    def __repr__(self) -> str:
+        verdict = "mismatch" if self.mismatch else "as assigned"
+        expected = ", ".join(f"{e:,.1f}" for e in self.expected)
+        text = f"{verdict}: {list(self.observed)} clusters, expected [{expected}]"
+        if self.clusters_in_several_arms:
+            text += f", {self.clusters_in_several_arms:,} in several arms"
+        if min(self.expected) < _FEW:
+            text += f", fewer than {_FEW:g} expected in an arm: the p-value is rough"
+        return f"SampleRatio({text}, p {self.p_value:.3g})"
+
+
+def sample_ratio(
+    sums: ExperimentSums, shares: np.ndarray | None = None, level: float = 0.001
+) -> SampleRatio:
+    """Chi-square test of the clusters by arm against the shares of the assignment.
+
+    The assignment's unit is the cluster: counting units instead would take one cluster's many
+    units for many decisions and reject far too often.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+    shares : ndarray, A, optional
+        Planned shares of the clusters; equal by default.
+    level : float
+        Small, as the check is made in every experiment and a mismatch voids it.
+
+    Raises
+    ------
+    DataError
+        If the shares are not positive, do not add up to one, or are not one an arm.
+    """
+    planned = np.full(sums.arms, 1 / sums.arms) if shares is None else np.asarray(shares, float)
+    checked_share(level, "level")
+    if planned.shape != (sums.arms,) or np.any(planned <= 0) or abs(planned.sum() - 1) > 1e-9:
+        raise DataError(
+            f"Planned shares {planned.tolist()} for {sums.arms} arms; expected one positive share "
+            "an arm, adding up to 1."
+        )
+    observed = sums.arm_clusters
+    expected = planned * observed.sum()
+    statistic = float((np.square(observed - expected) / expected).sum())
+    return SampleRatio(
+        observed=tuple(int(count) for count in observed),
+        expected=tuple(float(count) for count in expected),
+        statistic=statistic,
+        p_value=float(special.chdtrc(sums.arms - 1, statistic)),
+        level=level,
+        clusters_in_several_arms=sums.clusters_in_several_arms,
+    )
