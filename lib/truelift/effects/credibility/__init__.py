@@ -1,0 +1,1 @@
+"""How far an effect can be believed: unobserved confounding, placebos, refutations, stability."""
