@@ -20,11 +20,10 @@ from truelift.effects.intervals.arguments import (
     checked_share,
 )
 from truelift.effects.intervals.directions import (
-    compressed,
+    CorrelationRoot,
     density,
     exceeds,
     projections,
-    unit_factor,
 )
 from truelift.errors import ConfigError, DataError
 
@@ -133,7 +132,7 @@ def simultaneous_quantile(
     confidence : float
     draws : int
         Random directions; memory does not grow with them beyond eight bytes each, and time as
-        draws * m * rank: 20,000 take about a second at m = 200 and 15 at m = 2,000 of full rank.
+        draws * m * rank: 20,000 take about a second at m = 200 and 20 at m = 2,000 of full rank.
     seed : int
     factor : ndarray, m x r, optional
         In place of ``covariance``: any matrix with ``factor @ factor.T`` proportional to it. With
@@ -152,15 +151,15 @@ def simultaneous_quantile(
     """
     checked_share(confidence, "confidence")
     degrees = checked_degrees(degrees_of_freedom)
-    rows, _ = _unit_rows(covariance, factor, draws)
-    m, rank = rows.shape
+    root, _ = _correlation_root(covariance, factor, draws)
+    m, rank = root.estimates, root.rank
     pointwise = float(special.stdtrit(degrees, 0.5 + confidence / 2))
     # Sidak's inequality holds for this t as well: it holds given the scale, and the m factors
     # all grow with the scale. What lies outside these bounds is simulation error.
     sidak = float(special.stdtrit(degrees, 0.5 + confidence ** (1 / max(m, 1)) / 2))
     if rank <= 1:
         return SimultaneousQuantile(pointwise, 0.0, pointwise, sidak, m, rank, draws)
-    reach = np.concatenate([part.max(axis=1) for part in projections(rows, draws, seed)])
+    reach = np.concatenate([part.max(axis=1) for part in projections(root, draws, seed)])
 
     def excess(t: float) -> float:
         return float(exceeds(t, reach, rank, degrees).mean()) - (1 - confidence)
@@ -170,7 +169,7 @@ def simultaneous_quantile(
     elif excess(sidak) >= 0:
         value = sidak
     else:
-        value = float(optimize.brentq(excess, pointwise, sidak, xtol=1e-10))
+        value = float(optimize.brentq(excess, pointwise, sidak, xtol=1e-14))
     spread = float(exceeds(value, reach, rank, degrees).std()) / np.sqrt(draws)
     error = spread / float(density(value, reach, rank, degrees).mean())
     return SimultaneousQuantile(value, error, pointwise, sidak, m, rank, draws)
@@ -204,19 +203,19 @@ def adjusted_p_values(
     """
     checked_estimates(estimates, covariance)
     degrees = checked_degrees(degrees_of_freedom)
-    rows, used = _unit_rows(covariance, None, draws)
+    root, used = _correlation_root(covariance, None, draws)
     adjusted = np.where(estimates == 0, 1.0, 0.0)
-    if not len(rows):
+    if not root.estimates:
         return adjusted
     statistic = np.abs(estimates[used]) / np.sqrt(np.diag(covariance)[used])
     order = np.argsort(-statistic, kind="stable")
     ordered = statistic[order]
-    m, rank = rows.shape
+    m, rank = root.estimates, root.rank
     family = np.arange(m, 0, -1) if step_down else np.full(m, m)
     total = np.zeros(m)
-    for part in projections(rows[order], draws, seed):
+    for part in projections(root, draws, seed):
         if step_down:
-            reach = np.maximum.accumulate(part[:, ::-1], axis=1)[:, ::-1]
+            reach = np.maximum.accumulate(part[:, order[::-1]], axis=1)[:, ::-1]
         else:
             reach = part.max(axis=1, keepdims=True)
         # A reach of exactly zero never exceeds; the floor keeps 0/0 out.
@@ -267,19 +266,18 @@ def two_sided(statistic: np.ndarray, degrees_of_freedom: float) -> np.ndarray:
     return 2 * special.stdtr(degrees_of_freedom, -np.abs(statistic))
 
 
-def _unit_rows(
+def _correlation_root(
     covariance: np.ndarray | None, factor: np.ndarray | None, draws: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Unit rows of a factor for the estimates with a variance, and which ones those are."""
+) -> tuple[CorrelationRoot, np.ndarray]:
+    """The root for the estimates with a variance, and which ones those are."""
     if draws < _FEWEST_DRAWS:
         raise ConfigError(f"draws is {draws}; expected at least {_FEWEST_DRAWS}.")
     if (covariance is None) == (factor is None):
         raise DataError("Give either a covariance matrix or a factor of it, and not both.")
     if factor is not None:
         used = np.any(factor != 0, axis=1)
-        return (compressed(factor[used]) if used.any() else np.zeros((0, 0))), used
+        return CorrelationRoot.of_factor(factor[used]), used
     assert covariance is not None
     checked_covariance(covariance)
     used = np.diag(covariance) > 0
-    kept = covariance[np.ix_(used, used)]
-    return (unit_factor(kept) if used.any() else np.zeros((0, 0))), used
+    return CorrelationRoot.of_covariance(covariance[np.ix_(used, used)]), used

@@ -8,86 +8,115 @@ rows of F. The length of z is independent of its direction u, so that
 and only u is simulated: the probability that the maximum exceeds t is the mean over u of the
 probability that Q exceeds ``t^2 / (k M(u)^2)``. For rank one it is exact, it is smooth in t, and
 as M(u) <= 1 it never exceeds Scheffé's bound.
+
+The normal variables are drawn as ``C^(1/2) g`` with the symmetric root of the correlation matrix C
+and one number in g for each estimate: the root is continuous in C, so that a covariance matrix
+which another order of summation has changed in its last digit gives the same quantile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
-from scipy.linalg import lapack
 
 from truelift.errors import DataError
 
-# Pivots below this share of a unit variance are directions that the matrix does not have.
+# Eigenvalues below this share of the largest are directions that the matrix does not have.
 _RANK = 1e-11
-# A matrix that its factor does not give back to this precision was not semi-definite.
-_SEMIDEFINITE = 1e-6
+# A correlation matrix with an eigenvalue this far below zero was not semi-definite.
+_SEMIDEFINITE = 1e-7
 # Numbers held at once by a chunk of directions: 32 MiB.
 _CHUNK = 2**22
 
 
-def unit_factor(covariance: np.ndarray) -> np.ndarray:
-    """F (m, k) with unit rows such that ``F F'`` is the correlation matrix, k its rank.
-
-    Pivoted Cholesky, which stops at the rank. All variances must be positive.
-
-    Raises
-    ------
-    DataError
-        If the matrix is not positive semi-definite.
-    """
-    error = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(error, error)
-    correlation = (correlation + correlation.T) / 2
-    cholesky, pivots, rank, _ = lapack.dpstrf(correlation, tol=_RANK, lower=1)
-    factor = np.zeros((len(error), rank))
-    factor[pivots - 1] = np.tril(cholesky)[:, :rank]
-    if np.abs(factor @ factor.T - correlation).max() > _SEMIDEFINITE:
-        raise DataError(
-            "The covariance matrix is not positive semi-definite: it holds correlations that "
-            "cannot be together. A two-way clustered matrix is mended by "
-            "small_samples.two_way_covariance."
-        )
-    return factor / np.linalg.norm(factor, axis=1, keepdims=True)
-
-
-def compressed(factor: np.ndarray) -> np.ndarray:
-    """The same products ``F F'`` up to unit rows, with as few columns as the rank has.
+@dataclass(frozen=True, eq=False)
+class CorrelationRoot:
+    """``C = rows @ rows.T`` with ``rows = basis * sqrt(eigenvalues)``.
 
     Parameters
     ----------
-    factor : ndarray, m x r
-        Rows of the influence matrix; none of them zero.
-
-    Returns
-    -------
-    ndarray, m x k
-        With unit rows.
+    basis : ndarray, m x k
+        Orthonormal eigenvectors; k is the rank.
+    rows : ndarray, m x k
+        F, with unit rows.
     """
-    if not np.all(np.isfinite(factor)):
-        raise DataError("The factor of the covariance matrix holds values that are not finite.")
-    unit = factor / np.linalg.norm(factor, axis=1, keepdims=True)
-    if unit.shape[1] >= unit.shape[0]:
-        return unit_factor(unit @ unit.T)
-    values, vectors = np.linalg.eigh(unit.T @ unit)
-    rotated = unit @ vectors[:, values > _RANK * values[-1]]
-    return rotated / np.linalg.norm(rotated, axis=1, keepdims=True)
+
+    basis: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def estimates(self) -> int:
+        """Number of estimates, m."""
+        return len(self.rows)
+
+    @property
+    def rank(self) -> int:
+        """Rank of C, k."""
+        return self.rows.shape[1]
+
+    @classmethod
+    def of_covariance(cls, covariance: np.ndarray) -> CorrelationRoot:
+        """From a covariance matrix whose variances are positive.
+
+        Raises
+        ------
+        DataError
+            If the matrix is not positive semi-definite.
+        """
+        if not len(covariance):
+            return cls(np.zeros((0, 0)), np.zeros((0, 0)))
+        error = np.sqrt(np.diag(covariance))
+        correlation = covariance / np.outer(error, error)
+        values, vectors = np.linalg.eigh((correlation + correlation.T) / 2)
+        if values[0] < -_SEMIDEFINITE:
+            raise DataError(
+                f"The covariance matrix is not positive semi-definite (as correlations, its "
+                f"smallest eigenvalue is {values[0]:.3g}): it holds correlations that cannot be "
+                "together. A two-way clustered matrix is mended by "
+                "small_samples.two_way_covariance."
+            )
+        kept = values > _RANK * values[-1]
+        return cls._with_unit_rows(vectors[:, kept], np.sqrt(values[kept]))
+
+    @classmethod
+    def of_factor(cls, factor: np.ndarray) -> CorrelationRoot:
+        """From F (m, r) with ``F F'`` proportional to the covariance matrix, and no zero row."""
+        if not np.all(np.isfinite(factor)):
+            raise DataError("The factor of the covariance matrix holds values that are not finite.")
+        if not len(factor):
+            return cls(np.zeros((0, 0)), np.zeros((0, 0)))
+        unit = factor / np.linalg.norm(factor, axis=1, keepdims=True)
+        vectors, values, _ = np.linalg.svd(unit, full_matrices=False)
+        kept = values > np.sqrt(_RANK) * values[0]
+        return cls._with_unit_rows(vectors[:, kept], values[kept])
+
+    @classmethod
+    def _with_unit_rows(cls, basis: np.ndarray, roots: np.ndarray) -> CorrelationRoot:
+        rows = basis * roots
+        return cls(basis, rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
-def projections(factor: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+def projections(root: CorrelationRoot, draws: int, seed: int) -> Iterator[np.ndarray]:
     """``|F u|`` for random directions u, in chunks of shape (directions, m).
 
-    The directions depend on the seed and the rank alone, not on the chunks.
+    The directions depend on the seed and m alone, not on the chunks.
     """
-    m, rank = factor.shape
+    m = root.estimates
     random = np.random.default_rng(seed)
-    chunk = max(1, _CHUNK // max(m, rank))
+    chunk = max(1, _CHUNK // m)
+    whole = root.basis @ root.rows.T if root.rank == m else None
     for start in range(0, draws, chunk):
-        normal = random.standard_normal((min(chunk, draws - start), rank))
-        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-        projected = normal @ factor.T
+        normal = random.standard_normal((min(chunk, draws - start), m))
+        if whole is not None:
+            projected = normal @ whole
+        else:
+            normal = normal @ root.basis
+            projected = normal @ root.rows.T
+        # The basis is orthonormal: normal has the length of z in either case.
+        projected /= np.linalg.norm(normal, axis=1, keepdims=True)
         yield np.abs(projected, out=projected)
 
 
