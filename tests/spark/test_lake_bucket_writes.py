@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
+import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +16,8 @@ from deltalake import DeltaTable
 from tests.spark.logs_source import rows_of
 from tests.spark.shop_lake import fill_lake
 from truelift.errors import InvariantError, JobFailure
+from truelift.lake import bucket_writes
+from truelift.lake.maintenance import maintain
 from truelift.lake.tables import TABLES, table_spec
 from truelift.lake.writes import table_state
 from truelift.logs.sessions.kernel import SESSION_SCHEMA, SessionKernel, event_columns
@@ -157,3 +162,29 @@ def test_bounds_in_the_log_let_readers_leave_files_out_and_lose_no_row(shop):
     assert all(action["min.start"] <= action["max.start"] for action in actions)
     early = rows.filter(rows.end < starts[len(starts) // 2]).inputFiles()
     assert len(early) <= len(actions)
+
+
+def test_maintenance_takes_nothing_from_a_reader_or_from_a_writer_that_has_not_committed(
+    shop, monkeypatch
+):
+    lake, plans = shop
+    lake.replace_by_kernel(NAME, kernel(Doubled), plans, "one", lake.state(NAME), {})
+    reader, doubled = lake.read(NAME), content(lake.read(NAME))
+    lake.replace_by_kernel(NAME, kernel(), plans, "two", lake.state(NAME), {})
+    # What a killed run left eight days ago goes; what is younger than the retention stays.
+    left = Path(lake.uri(NAME)) / "left-behind.parquet"
+    shutil.copy(next(Path(lake.uri(NAME)).rglob("part-*.parquet")), left)
+    os.utime(left, (time.time() - 8 * 86_400,) * 2)
+    really, seen = bucket_writes.commit_files, []
+
+    def tended(*args):
+        seen.append(maintain(lake))
+        return really(*args)
+
+    monkeypatch.setattr(bucket_writes, "commit_files", tended)
+    lake.replace_by_kernel(NAME, kernel(Doubled), plans, "three", lake.state(NAME), {})
+    (done,) = seen
+    assert {t.name: t.files_deleted for t in done.tables} == {"silver.events": 0, NAME: 1}
+    assert not left.exists()
+    assert content(reader) == doubled
+    assert content(lake.read(NAME)) == doubled

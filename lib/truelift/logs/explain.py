@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from truelift.lake import Lake
 
+_EXAMPLE_WIDTH, _LEAST_WIDTH = 300, 40
 _PARSING = {"corrupt_row": "The record does not fit the file's header, or is no record at all."}
 
 
@@ -118,5 +119,9 @@ def _example(row: dict[str, object]) -> str:
     fields = ("user_key", "event_time", "event_type", "item_id", "quantity", "value", "event_id")
     record = row["raw"] or {f: row[f] for f in fields if row[f] is not None}
     assert isinstance(record, dict)
-    text = ", ".join(f"{name}={value}" for name, value in record.items())
-    return f"{row['source_file']}, row {row['source_row']}: {text[:300]}"
+    # A long user agent must not hide the fields behind it.
+    width = max(_EXAMPLE_WIDTH // max(len(record), 1), _LEAST_WIDTH)
+    shown = {name: str("" if value is None else value) for name, value in record.items()}
+    cut = {name: f"{v[: width - 1]}…" if len(v) > width else v for name, v in shown.items()}
+    text = ", ".join(f"{name}={value}" for name, value in cut.items())
+    return f"{row['source_file']}, row {row['source_row']}: {text}"
