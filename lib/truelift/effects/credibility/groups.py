@@ -107,7 +107,7 @@ def leave_one_group_out(
     whole = cross[np.ix_([n, d], [n, d])]
     found = []
     for level in range(len(state["total"])):
-        left = total - state["total"][level]
+        left = total[: lines.scores] - state["total"][level]
         remaining = clusters - state["whole"][level]
         # What is left of a sum of scores may be rounding alone; the lines of counts are exact.
         if state["total"][level, 0] == 0 or left[d] < 0.5 or remaining < 2:

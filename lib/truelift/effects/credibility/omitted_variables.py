@@ -242,8 +242,8 @@ def robustness_values(
 
 
 def _equal_strengths(f: float) -> float:
-    # 2 / (1 + sqrt(1 + 4 / f^2)) is the same root without the difference of two large numbers.
-    return 0.0 if f == 0 else float(2.0 / (1.0 + np.sqrt(1.0 + 4.0 / f**2)))
+    # The same root without the difference of two large numbers.
+    return float(2.0 * f / (f + np.sqrt(f**2 + 4.0)))
 
 
 def omitted_variable_contour(

@@ -7,10 +7,12 @@ model without fold k, the coefficient of one Gauss-Newton step from the fitted m
 1 .. A - 1 against the control; the other coefficients move by O(1/n), for u is uncorrelated with
 their columns. The score of arm a's mean then moves by
 
-``g_a sum u (1 - 1[D = a] / e_a) - sum_c b_c sum 1[D = a] (Y - m_a) u (1[a = c] - e_c) / e_a``
+``g_a sum u (1 - 1[D = a] / e_a) - sum_c b_c sum 1[D = a] u (Y - m_a)(1[a = c] - e_c) / e_a
++ g_a sum_c b_c sum 1[D = a] u^2 (1[a = c] - e_c) / e_a``.
 
-to first order in (g, b), which are O(n^-1/2). This holds for any learner, as if u were added to it
-linearly. All of it is made of sums by fold.
+All three terms are of order 1/n, for g and b are of order n^-1/2; what is left out is of order
+n^-3/2. This holds for any learner, as if u were added to it linearly. All of it is made of sums by
+fold.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class RandomCauseSums:
             "random_ascent": np.zeros((folds, count, arms - 1)),
             "random_hessian": np.zeros((folds, count, arms - 1, arms - 1)),
             "random_slope": np.zeros((folds, count, arms, arms - 1, outcomes)),
+            "random_cross": np.zeros((folds, count, arms, arms - 1)),
         }
 
     def add(self, block: CredibilityBlock) -> None:
@@ -66,8 +69,9 @@ class RandomCauseSums:
             residual = block.outcome[:, own] - block.outcome_regression[a][:, own]
             state["random_residual"][k, :, a] += part @ residual.T
             for c in range(1, arms):
-                slope = residual * (((a == c) - propensity[c, own]) / propensity[a, own])
-                state["random_slope"][k, :, a, c - 1] += part @ slope.T
+                turn = ((a == c) - propensity[c, own]) / propensity[a, own]
+                state["random_slope"][k, :, a, c - 1] += part @ (residual * turn).T
+                state["random_cross"][k, :, a, c - 1] += squares[:, own] @ turn
 
     def finish(self) -> dict[str, np.ndarray]:
         """The sums, by fold."""
@@ -89,6 +93,7 @@ def shifts_of_means(state: dict[str, np.ndarray], units: float) -> np.ndarray:
         for r in range(count):
             logits = solve_symmetric(hessian[k, r], ascent[k, r])
             moved[r] -= np.einsum("acj,c->aj", state["random_slope"][k, r], logits)
+            moved[r] += outcome_step[r] * (state["random_cross"][k, r] @ logits)[:, None]
     return moved / units
 
 
