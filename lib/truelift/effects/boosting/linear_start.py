@@ -1,0 +1,216 @@
+"""What the trees start from: cross-fitted linear outcome regressions and a logistic propensity.
+
+Shrunken trees approach a slope by stairs and under-fit it; an interval does not know. With the
+linear part fitted first, trees are left with what is not linear. Without covariates both models
+are constants: the means of the training rows.
+
+Sums over rows only, so workers add theirs up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from truelift.effects.boosting.binning import drawn
+from truelift.effects.boosting.reading import Preparation, TrainingRows
+from truelift.effects.boosting.workers import Workers
+from truelift.effects.normal_equations import solve_symmetric
+
+_CHUNK = 65536
+_START_ROWS = 20_000.0
+_MOST_STEPS = 30
+_ENOUGH = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class LinearStart:
+    """Coefficients without each fold; the design is ``(1, (x - centre) / scale)``, missing 0.
+
+    Parameters
+    ----------
+    linear : tuple of int
+        Rows of the covariates that take part.
+    centre, scale : ndarray, q
+    outcome : ndarray, (K, A, J, 1 + q)
+    propensity : ndarray, (K, A - 1, 1 + q)
+        Log odds of each arm against arm 0.
+    """
+
+    linear: tuple[int, ...]
+    centre: np.ndarray
+    scale: np.ndarray
+    outcome: np.ndarray
+    propensity: np.ndarray
+
+    def design(self, x: np.ndarray) -> np.ndarray:
+        """Of all covariates (p, n), the design (1 + q, n)."""
+        chosen = [x[j].astype(np.float32) for j in self.linear]
+        return _design(chosen, self.centre, self.scale, x.shape[1])
+
+
+def design_chunks(
+    rows: TrainingRows, preparation: Preparation
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Slices of the rows and their designs (1 + q, n)."""
+    for first in range(0, len(rows.arm), _CHUNK):
+        here = slice(first, min(first + _CHUNK, len(rows.arm)))
+        chosen = [column[here] for column in rows.raw]
+        yield here, _design(chosen, preparation.centre, preparation.scale, here.stop - first)
+
+
+def _design(
+    columns: list[np.ndarray], centre: np.ndarray, scale: np.ndarray, n: int
+) -> np.ndarray:  # fmt: skip
+    z = np.empty((1 + len(columns), n))
+    z[0] = 1.0
+    for j, column in enumerate(columns):
+        np.subtract(column, centre[j], out=z[1 + j], dtype=np.float64)
+        z[1 + j] /= scale[j]
+        z[1 + j][~np.isfinite(z[1 + j])] = 0.0
+    return z
+
+
+def log_odds(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Log odds against arm 0, arm 0's own zeros first (A, n)."""
+    odds = coefficients @ z
+    return np.concatenate([np.zeros((1, z.shape[1])), odds])
+
+
+def fit_linear_start(
+    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, signs: tuple[int, ...],
+    ridge: float, workers: Workers,
+) -> LinearStart:  # fmt: skip
+    """Least squares by arm and multinomial logit, each without fold k and the validation part.
+
+    Parameters
+    ----------
+    signs : tuple of int, p
+        Monotone covariates: 1 where an outcome's coefficient may not be negative, -1 where it
+        may not be positive. A coefficient with the wrong sign is taken out.
+    """
+    own = np.array([0, *(signs[j] for j in preparation.linear)])
+    return LinearStart(
+        linear=preparation.linear,
+        centre=preparation.centre,
+        scale=preparation.scale,
+        outcome=_least_squares(rows, preparation, folds, arms, own, ridge, workers),
+        propensity=_logit(rows, preparation, folds, arms, ridge, workers),
+    )
+
+
+def _least_squares(
+    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, signs: np.ndarray,
+    ridge: float, workers: Workers,
+) -> np.ndarray:  # fmt: skip
+    width, outcomes = len(signs), len(rows.outcome)
+    moments = np.zeros((folds, arms, width, width + outcomes))
+    for here, z in design_chunks(rows, preparation):
+        both = np.concatenate([z, rows.outcome[:, here]])
+        for k in range(folds):
+            for a in range(arms):
+                member = rows.fold[here] == k
+                member &= (rows.arm[here] == a) & ~rows.validation[here]
+                weighted = z[:, member] * rows.weight[here][member]
+                moments[k, a] += weighted @ both[:, member].T
+    moments = workers.sum(moments)
+    result = np.zeros((folds, arms, outcomes, width))
+    for k in range(folds):
+        # Added up anew without fold k: a subtraction would leave traces of it in the last digit.
+        without = np.delete(moments, k, axis=0).sum(axis=0)
+        for a in range(arms):
+            penalty = ridge * without[a, 0, 0] * (np.arange(width) > 0)
+            matrix = without[a, :, :width] + np.diag(penalty)
+            for j in range(outcomes):
+                result[k, a, j] = _signed(matrix, without[a, :, width + j], signs)
+    return result
+
+
+def _signed(matrix: np.ndarray, right: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    kept = np.arange(len(right))
+    while True:
+        found = np.zeros(len(right))
+        found[kept] = solve_symmetric(matrix[np.ix_(kept, kept)], right[kept])
+        wrong = found * signs < 0
+        if not wrong.any():
+            return found
+        kept = np.setdiff1d(kept, np.flatnonzero(wrong))
+
+
+def _logit(
+    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, ridge: float,
+    workers: Workers,
+) -> np.ndarray:  # fmt: skip
+    """Newton on a few rows until it stands, then on all: mostly two steps on all."""
+    width = 1 + len(preparation.linear)
+    total = workers.sum(np.array([float(len(rows.arm))]))[0]
+    few = drawn(rows.hashes, min(1.0, _START_ROWS / max(total, 1.0)), salt=3)
+    found = np.zeros((folds, arms - 1, width))
+    for use in ([few] if total > 4 * _START_ROWS else []) + [np.ones(len(few), bool)]:
+        found = _newton(rows, preparation, found, use, ridge, workers)
+    return found
+
+
+def _newton(
+    rows: TrainingRows, preparation: Preparation, start: np.ndarray, use: np.ndarray,
+    ridge: float, workers: Workers,
+) -> np.ndarray:  # fmt: skip
+    folds, free, width = start.shape
+    best, value = start.copy(), np.full(folds, np.inf)
+    point, active = start.copy(), np.ones(folds, bool)
+    penalty = ridge * np.tile(np.arange(width) > 0, free)
+    for _ in range(_MOST_STEPS):
+        sums = workers.sum(_logit_sums(rows, preparation, point, use, active))
+        for k in np.flatnonzero(active):
+            count, loss = sums[k, :2]
+            if count == 0:
+                active[k] = False
+                continue
+            flat = point[k].ravel()
+            objective = loss / count + 0.5 * penalty @ flat**2
+            if objective > value[k] + 1e-12:
+                point[k] = 0.5 * (best[k] + point[k])
+                continue
+            ascent = sums[k, 2 : 2 + free * width] / count - penalty * flat
+            hessian = sums[k, 2 + free * width :].reshape(free * width, -1) / count
+            step = solve_symmetric(hessian + np.diag(penalty), ascent)
+            best[k], value[k] = point[k], objective
+            point[k] = point[k] + step.reshape(free, width)
+            if ascent @ step < _ENOUGH:
+                best[k], active[k] = point[k], False
+        if not active.any():
+            break
+    return best
+
+
+def _logit_sums(
+    rows: TrainingRows, preparation: Preparation, point: np.ndarray, use: np.ndarray,
+    active: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """For each fold: weight, loss, ascent, Hessian over the other folds' training rows."""
+    folds, free, width = point.shape
+    size = free * width
+    sums = np.zeros((folds, 2 + size + size * size))
+    for here, z in design_chunks(rows, preparation):
+        usable = use[here] & ~rows.validation[here]
+        for k in np.flatnonzero(active):
+            member = usable & (rows.fold[here] != k)
+            part, arm, own = z[:, member], rows.arm[here][member], rows.weight[here][member]
+            odds = log_odds(point[k], part)
+            norm = logsumexp(odds, axis=0) if len(arm) else np.zeros(0)
+            share = np.exp(odds - norm)[1:]
+            sums[k, 0] += own.sum()
+            sums[k, 1] += own @ (norm - odds[arm, np.arange(len(arm))])
+            is_arm = arm[None] == np.arange(1, free + 1)[:, None]
+            sums[k, 2 : 2 + size] += ((own * (is_arm - share)) @ part.T).ravel()
+            hessian = np.empty((free, width, free, width))
+            for a in range(free):
+                for b in range(a, free):
+                    weight = own * share[a] * ((a == b) - share[b])
+                    hessian[a, :, b] = (part * weight) @ part.T
+                    hessian[b, :, a] = hessian[a, :, b].T
+            sums[k, 2 + size :] += hessian.ravel()
+    return sums

@@ -1,0 +1,46 @@
+"""Workers that hold parts of the rows and add their sums up: one process, or Spark's tasks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Workers(Protocol):
+    """What training needs to know of the processes that share it."""
+
+    rank: int
+    size: int
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers, on each of them."""
+
+
+class Alone:
+    """One process holds every row."""
+
+    rank = 0
+    size = 1
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """The values themselves."""
+        return values
+
+
+class Collective:
+    """Members of XGBoost's communicator; to be made inside its context."""
+
+    def __init__(self) -> None:
+        from xgboost import collective
+
+        self.rank = int(collective.get_rank())
+        self.size = int(collective.get_world_size())
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """All-reduce; XGBoost returns the flat array."""
+        from xgboost import collective
+
+        if not values.size:
+            return values
+        return collective.allreduce(values, collective.Op.SUM).reshape(values.shape)
