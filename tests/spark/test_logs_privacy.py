@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
-from truelift.errors import ConfigError, DataError, InvariantError
+from truelift.errors import ConfigError, DataError, TableError
 from truelift.logs.clean import clean
 from truelift.logs.forget import forget_user
 from truelift.logs.identities import resolved
@@ -39,7 +39,7 @@ def shop(tmp_path, make_settings, make_job):
 
     def make(*overrides, **sections):
         folder = tmp_path / "own"
-        write_csv(folder / "a.csv", *LINES)
+        write_csv(folder / "a.csv", *sections.pop("lines", LINES))
         source = {"path": str(folder / "a.csv"), **sections.pop("source", {})}
         clean_options = {"max_quarantine_share": 1.0, **sections.pop("clean", {})}
         dataset = write_dataset(folder, source, clean=clean_options, **sections)
@@ -176,16 +176,23 @@ def test_a_user_whom_nobody_knows_is_named(shop):
         forget_user(job, "zed")
 
 
-def test_a_file_that_still_holds_the_person_is_found(shop, tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def test_nobody_is_forgotten_in_tables_where_they_cannot_be_found(shop, make_job, monkeypatch):
+    monkeypatch.setenv("TRUELIFT_USER_KEY", "one")
     settings, lake = shop()
-    pq.write_table(pa.table({"note": ["zoe"]}), f"{lake.root}/silver/events/left-behind.parquet")
-    from truelift.logs import forget
-
+    monkeypatch.setenv("TRUELIFT_USER_KEY", "two")
     with (
-        pytest.raises(InvariantError, match=r"left-behind\.parquet: the column 'note' still holds"),
+        pytest.raises(TableError, match=r"silver\.events, .*run clean, sessionize first"),
         tool_job("forget_user", settings) as job,
     ):
-        forget._prove(job, {"zoe"})
+        forget_user(job, "ann")
+    monkeypatch.setenv("TRUELIFT_USER_KEY", "one")
+    write_csv(lake_folder(settings) / "b.csv", "cid,x,2024-01-03 10:00:00,1,1")
+    path = f"{lake_folder(settings)}/*.csv"
+    settings = replace(settings, source=replace(settings.source, path=path))
+    ingest(make_job("ingest", settings, lake))
+    with (
+        pytest.raises(TableError, match=r"bronze\.events has rows that are not cleaned yet"),
+        tool_job("forget_user", settings) as job,
+    ):
+        forget_user(job, "ann")
+    assert lake.read("bronze.events").filter("u = 'ann'").count() == 3

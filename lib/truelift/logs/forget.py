@@ -8,33 +8,34 @@ trained on versions that held the person is listed.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.fs as pafs
-import pyarrow.parquet as pq
-
-from truelift.errors import DataError, InvariantError
-from truelift.lake.log import filesystem_of
+from truelift.errors import DataError, TableError
 from truelift.lake.maintenance import vacuum
 from truelift.lake.tables import TABLES
 from truelift.logs.accounts import Tally, tally_of
-from truelift.logs.pseudonyms import UserKeys
+from truelift.logs.forget_models import models_trained_on
+from truelift.logs.forget_proof import prove_forgotten
+from truelift.logs.person import (
+    condition_of,
+    find_person,
+    keyed_tables,
+    require_this_secret,
+    users_of_bronze,
+)
 from truelift.logs.results import CleanResult
-from truelift.logs.sources.columns import CORRUPT
-from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.unit import STREAMS
 from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from truelift.job import Job
 
-_ITEMS = ("item_id", "item_key", "entry_item", "exit_item")
 _NO_ROWS = {"none": [-1]}
+_VIEW = "truelift_forgotten"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Forgotten:
     user_key : str
         The key under which the tables knew the person.
     aliases : int
-        Keys of the source that were the person's.
+        Names that the source had for the person.
     rows : dict of str to int
         Rows deleted, by table.
     files_deleted : int
@@ -55,6 +56,8 @@ class Forgotten:
         Data files that are left, each of them searched.
     models : tuple of str
         Registered models trained on versions that held the person.
+    namesakes : dict of str to int
+        Columns of other things that hold the same text as one of the names, with their rows.
     """
 
     user_key: str
@@ -63,6 +66,7 @@ class Forgotten:
     files_deleted: int
     files_scanned: int
     models: tuple[str, ...]
+    namesakes: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [f"forgotten: {sum(self.rows.values()):,} rows of user_key {self.user_key}"]
@@ -71,6 +75,9 @@ class Forgotten:
             f"{self.files_deleted:,} files deleted; {self.files_scanned:,} data files are left, "
             "and none of them holds the person"
         )
+        if self.namesakes:
+            lines.append("the same text stands, as something else, in rows of others:")
+            lines += [f"  {name:<32}{rows:>10,} rows" for name, rows in self.namesakes.items()]
         if self.models:
             lines.append("trained on versions that held the person (train again, then delete):")
             lines += [f"  {model}" for model in self.models]
@@ -90,122 +97,100 @@ def forget_user(job: Job, user: str) -> Forgotten:
     ------
     DataError
         If no table knows the person.
+    TableError
+        If there are rows that wait to be cleaned, or tables that were made under another secret.
     InvariantError
         If a file that is left still holds the person.
     """
-    key, names = _person(job, user)
-    before = {name: job.lake.version(name) for name in TABLES}
-    rows: dict[str, int] = {}
-    tallies = {
-        name: _tally(job, name, _condition(name, key, names))
-        for name in ("silver.events", "silver.quarantine")
-    }
-    for name, condition in _conditions(job, key, names):
-        job.progress.update(f"deleting from {name}")
-        rows[name] = _delete(job, name, condition)
+    _require_cleaned(job)
+    person = find_person(job, user)
+    users = users_of_bronze(job).persist()
+    require_this_secret(job, users)
+    texts = person.frame(job)
+    texts.createOrReplaceTempView(_VIEW)
+    tables = {name: condition_of(job, name) for name in _tables(job)}
+    rows = {name: _own(job, name, texts, c).count() for name, c in tables.items()}
     if not sum(rows.values()):
         raise DataError(f"No table of {job.lake.root} knows the user {user!r}.")
-    _settle(job, tallies)
+    job.progress.update("asking which models read the person's rows")
+    models = models_trained_on(job, person, users)
+    users.unpersist()
+    for name in (name for name, count in rows.items() if count):
+        job.progress.update(f"deleting from {name}")
+        job.lake.spark.sql(
+            f"MERGE INTO delta.`{job.lake.uri(name)}` AS t USING {_VIEW} AS f "
+            f"ON {tables[name]} WHEN MATCHED THEN DELETE"
+        ).collect()
+    _settle(job)
     deleted = 0
     for name in TABLES:
         if job.lake.version(name) is not None:
             job.progress.update(f"purging {name}")
             deleted += vacuum(job.lake, name, 0.0)
-    scanned = _prove(job, {key, *names})
-    models = models_trained_on(job, before, rows)
-    return Forgotten(key, len(names), rows, deleted, scanned, models)
+    job.progress.update("searching the files that are left")
+    searched = prove_forgotten(job, person)
+    return Forgotten(
+        person.key, len(person.names), rows, deleted, searched.files, models, searched.namesakes
+    )
 
 
-def _person(job: Job, user: str) -> tuple[str, set[str]]:
-    """The person's ``user_key``, and all that the source calls them."""
-    keys = UserKeys.of_job(job)
-    spark = job.lake.spark
-    names = {user}
-    if keys.identities is not None:
-        own = keys.identities.filter(keys.identities["alias"] == user).first()
-        person = own["person"] if own else user
-        found = keys.identities.filter(keys.identities["person"] == person).collect()
-        names |= {person, *(row["alias"] for row in found)}
-    frame = spark.createDataFrame([(user,)], "name string")
-    row = keys.joined(frame, "name").select("user_key").first()
-    assert row is not None
-    return str(row["user_key"]), names
+def _tables(job: Job) -> Iterator[str]:
+    """Tables with rows of people."""
+    yield from (f"bronze.{s}" for s in STREAMS if job.lake.version(f"bronze.{s}") is not None)
+    yield from keyed_tables(job)
 
 
-def _conditions(job: Job, key: str, names: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Table by table, which rows are the person's."""
-    listed = ", ".join(_literal(name) for name in sorted(names))
-    source = job.settings.source
-    for stream in STREAMS:
-        name = f"bronze.{stream}"
-        if job.lake.version(name) is None:
-            continue
-        columns = job.lake.read(name).columns
-        wanted = [user_column(source, stream)]
-        if stream == "identities":
-            mapped = source.identities.columns if source.identities else {}
-            wanted = [mapped.get("alias", "alias"), mapped.get("person", "person")]
-        terms = [f"trim(`{column}`) IN ({listed})" for column in wanted if column in columns]
-        if CORRUPT in columns:
-            terms.append(_mentioned(f"`{CORRUPT}`", names))
-        if terms:
-            yield name, " OR ".join(terms)
-    for name, spec in TABLES.items():
-        if "user_key" in spec.columns and job.lake.version(name) is not None:
-            yield name, _condition(name, key, names)
+def _own(job: Job, name: str, texts: DataFrame, condition: str) -> DataFrame:
+    """The person's rows of a table."""
+    from pyspark.sql import functions as F
+
+    table = job.lake.read(name).alias("t")
+    return table.join(F.broadcast(texts).alias("f"), F.expr(condition), "left_semi")
 
 
-def _condition(name: str, key: str, names: Iterable[str]) -> str:
-    """The person's rows of a table with user keys; torn records only mention them."""
-    own = f"user_key = {_literal(key)}"
-    if name != "silver.quarantine":
-        return own
-    return f"{own} OR {_mentioned(f'raw[{_literal(CORRUPT)}]', names)}"
+def _require_cleaned(job: Job) -> None:
+    """Refuse while silver stands behind bronze or the quarantine: the rest would be taken for done.
 
-
-def _mentioned(text: str, names: Iterable[str]) -> str:
-    """Whether one of the names stands in a text, as a word of its own."""
-    words = "|".join(re.escape(name) for name in sorted(names))
-    pattern = f"(^|[^A-Za-z0-9_])({words})([^A-Za-z0-9_]|$)"
-    return f"coalesce(regexp_like({text}, {_literal(pattern)}), false)"
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _delete(job: Job, name: str, condition: str) -> int:
-    uri = job.lake.uri(name)
-    found = job.lake.read(name).filter(condition).count()
-    if found:
-        job.lake.spark.sql(f"DELETE FROM delta.`{uri}` WHERE {condition}").collect()
-    return found
-
-
-def _tally(job: Job, name: str, condition: str) -> Tally:
-    """The person's rows in silver or quarantine, by what became of them."""
-    if job.lake.version(name) is None:
-        return Tally(0, 0, 0, {}, {})
-    kept = name == "silver.events"
-    table = job.lake.read(name).filter(condition)
-    groups = table.groupBy("labels" if kept else "reasons").count().collect()
-    return tally_of(([], r[0], r[1]) if kept else (r[0], [], r[1]) for r in groups)
-
-
-def _settle(job: Job, tallies: dict[str, Tally]) -> None:
-    """Bring the state that cleaning goes on from into line with the rows that are left."""
+    Raises
+    ------
+    TableError
+        Saying that cleaning has to be finished first.
+    """
     state = job.lake.state("silver.events")
     if state.version < 0:
         return
-    result = from_plain(CleanResult, state.notes["result"])
-    left = Tally.of_result(result)
-    for tally in tallies.values():
-        left = left.plus(tally, -1)
-    bronze = job.lake.plan("bronze.events").rows
+    since, newest = state.notes["bronze"], job.lake.version("bronze.events")
+    waiting = newest is not None and newest > since and not _inserted(job, since).isEmpty()
+    if waiting or job.lake.state("silver.quarantine").version > (state.notes["quarantine"] or 0):
+        found = "has rows that are not cleaned yet" if waiting else "is ahead of silver.events"
+        raise TableError(
+            f"{'bronze.events' if waiting else 'silver.quarantine'} {found}. Run 'clean' (and "
+            "'sessionize') first, then forget. Nothing was deleted."
+        )
+
+
+def _inserted(job: Job, since: int) -> DataFrame:
+    """Rows of bronze that came after a version."""
+    reader = job.lake.spark.read.format("delta").option("readChangeFeed", "true")
+    feed = reader.option("startingVersion", since + 1).load(job.lake.uri("bronze.events"))
+    return feed.filter("_change_type = 'insert'")
+
+
+def _settle(job: Job) -> None:
+    """Bring the state that cleaning goes on from into line with the rows that are left.
+
+    They are counted anew, so that a run that was killed before can be repeated.
+    """
+    state = job.lake.state("silver.events")
+    if state.version < 0:
+        return
+    left = Tally(0, 0, 0, {}, {})
+    for name in ("silver.events", "silver.quarantine"):
+        if job.lake.version(name) is not None:
+            left = left.plus(_tally(name, job.lake.read(name)))
     settled = {
-        **to_plain(result),
-        "bronze": bronze,
+        **to_plain(from_plain(CleanResult, state.notes["result"])),
+        "bronze": job.lake.plan("bronze.events").rows,
         **{k: to_plain(v) for k, v in vars(left).items()},
     }
     notes = {
@@ -218,68 +203,8 @@ def _settle(job: Job, tallies: dict[str, Tally]) -> None:
     job.replace_slices("silver.events", nothing, state, notes, _NO_ROWS)
 
 
-def _prove(job: Job, names: set[str]) -> int:
-    """Search every data file below the lake, live or not; how many there are."""
-    filesystem, root = filesystem_of(job.lake.root)
-    everything = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
-    files = [
-        f.path for f in everything if f.type == pafs.FileType.File and f.path.endswith(".parquet")
-    ]
-    data = [path for path in files if "/_delta_log/" not in path]
-    for path in data:
-        for batch in pq.ParquetFile(path, filesystem=filesystem).iter_batches(65536):
-            if found := _column_with(batch, names):
-                raise InvariantError(f"{path}: the column {found!r} still holds the person.")
-    return len(data)
-
-
-def _column_with(batch: pa.RecordBatch, names: set[str]) -> str | None:
-    wanted = pa.array(sorted(names), pa.string())
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if name in _ITEMS:  # an item may happen to have the same name
-            continue
-        for texts in _texts(column):
-            if pc.any(pc.is_in(texts.cast(pa.string()), value_set=wanted)).as_py():
-                return name
-    return None
-
-
-def _texts(column: pa.Array) -> Iterable[pa.Array]:
-    """The texts in a column, in lists and maps too."""
-    kind = column.type
-    if pa.types.is_map(kind):
-        yield from _texts(column.items)
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _texts(column.flatten())
-    elif pa.types.is_dictionary(kind):
-        yield from _texts(column.dictionary_decode())
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        yield column
-
-
-def models_trained_on(
-    job: Job, before: dict[str, int | None], rows: dict[str, int]
-) -> tuple[str, ...]:
-    """Registered models whose run read a version of a table that held the person."""
-    import mlflow
-    from mlflow.tracking import MlflowClient
-
-    held = {name: before[name] for name, count in rows.items() if count}
-    mlflow.set_tracking_uri(job.settings.tracking.uri)
-    client = MlflowClient()
-    found = []
-    for model in client.search_registered_models():
-        for version in client.search_model_versions(f"name='{model.name}'"):
-            if version.run_id and _read_any(client.get_run(version.run_id), held):
-                found.append(f"{model.name}, version {version.version}")
-    return tuple(sorted(found))
-
-
-def _read_any(run: Any, held: dict[str, int | None]) -> bool:
-    """Whether a run's inputs are among the versions; the digest of an input is its version."""
-    for item in run.inputs.dataset_inputs:
-        newest = held.get(item.dataset.name)
-        version = item.dataset.digest.removeprefix("v")
-        if newest is not None and version.isdigit() and int(version) <= newest:
-            return True
-    return False
+def _tally(name: str, rows: DataFrame) -> Tally:
+    """Rows of silver or quarantine, by what became of them."""
+    kept = name == "silver.events"
+    groups = rows.groupBy("labels" if kept else "reasons").count().collect()
+    return tally_of(([], r[0], r[1]) if kept else (r[0], [], r[1]) for r in groups)

@@ -1,0 +1,161 @@
+"""Proof that a person is forgotten: every data file that is left is read and searched."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from truelift.errors import InvariantError
+from truelift.lake.log import filesystem_of
+from truelift.lake.tables import TABLES
+from truelift.logs.person import Person, pattern_of, people_columns
+from truelift.logs.sources.columns import CORRUPT
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+
+_BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the search of the files came to.
+
+    Attributes
+    ----------
+    files : int
+        Data files, live or not; each was read whole.
+    namesakes : dict of str to int
+        Columns of other things (a quantity, a campaign) that hold the same text as one of the
+        person's names, with their rows: ``bronze.events.quantity``.
+    """
+
+    files: int
+    namesakes: dict[str, int]
+
+
+def prove_forgotten(job: Job, person: Person) -> Searched:
+    """Search every data file below the lake for a person.
+
+    A key that is a pseudonym may stand nowhere. A name may not stand where people do, nor as a
+    word in a torn record, nor in a column that the table should not have; elsewhere the same
+    text is another thing's, and is counted.
+
+    Raises
+    ------
+    InvariantError
+        Naming the file and the column that still hold the person.
+    """
+    filesystem, root = filesystem_of(job.lake.root)
+    listed = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
+    paths = sorted(
+        f.path
+        for f in listed
+        if f.type == pafs.FileType.File
+        and f.path.endswith(".parquet")
+        and "/_delta_log/" not in f.path
+    )
+    namesakes: Counter[str] = Counter()
+    source = job.settings.source
+    for path in paths:
+        table = ".".join(path[len(root) :].strip("/").split("/")[:2])
+        people = people_columns(source, table)
+        if table == "silver.quarantine":
+            people |= {f"raw.{name}" for name in people_columns(source, "bronze.events")}
+        for batch in pq.ParquetFile(path, filesystem=filesystem).iter_batches(_BATCH_ROWS):
+            for column, is_theirs, rows in _findings(batch, table, people, person):
+                if is_theirs:
+                    raise InvariantError(f"{path}: the column {column!r} still holds the person.")
+                namesakes[f"{table}.{column}"] += rows
+    return Searched(len(paths), dict(sorted(namesakes.items())))
+
+
+def _findings(
+    batch: pa.RecordBatch, table: str, people: frozenset[str], person: Person
+) -> Iterator[tuple[str, bool, int]]:
+    """Columns of a batch with the person's texts: is it the person, and in how many rows."""
+    names, keys = pa.array(sorted(person.names)), pa.array(sorted(person.keys))
+    own = pa.concat_arrays([names, keys])
+    for column, texts in _texts(batch):
+        if column == "unit_id":
+            found = _units_of(batch, texts, person)
+        elif column.removeprefix("raw.") == CORRUPT:
+            found = _words(texts, person.names)
+        else:
+            found = _equal(texts, own)
+        if not found:
+            continue
+        theirs = column in {*people, "unit_id", CORRUPT, f"raw.{CORRUPT}"}
+        theirs = theirs or not _known(table, column)
+        theirs = theirs or (person.pseudonymous and _equal(texts, keys) > 0)
+        yield column, theirs, found
+
+
+def _known(table: str, column: str) -> bool:
+    """Whether a column is one that the table should have, and that holds other things."""
+    if table.startswith("bronze."):
+        return True
+    spec = TABLES.get(table)
+    listed = [part.split()[0] for part in re.split(r",\s+", spec.columns)] if spec else []
+    return column.partition(".")[0] in listed
+
+
+def _equal(texts: pa.Array, wanted: pa.Array) -> int:
+    return pc.sum(pc.is_in(texts, value_set=wanted)).as_py() or 0
+
+
+def _words(texts: pa.Array, names: Iterable[str]) -> int:
+    marks = [re.compile(pattern_of(name)) for name in names]
+    return sum(any(m.search(t) for m in marks) for t in texts.to_pylist() if t is not None)
+
+
+def _units_of(batch: pa.RecordBatch, texts: pa.Array, person: Person) -> int:
+    """Rows whose unit is ``campaign:user_key`` of the person.
+
+    Keys may hold colons, so a row that names its own user is believed: the unit ``c:a:b`` of a
+    user ``a:b`` is not one of the user ``b``.
+    """
+    found = 0
+    for key in person.keys:
+        hits = pc.fill_null(pc.ends_with(texts, f":{key}"), False)
+        rows = batch.filter(hits)
+        named = "user_key" in batch.schema.names
+        owners = rows.column("user_key").to_pylist() if named else [None] * rows.num_rows
+        units = texts.filter(hits).to_pylist()
+        found += sum(
+            owner is None or owner in person.keys or not unit.endswith(f":{owner}")
+            for unit, owner in zip(units, owners, strict=True)
+        )
+    return found
+
+
+def _texts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+    """Every text of a batch with its column; the entries of ``raw`` under their own keys."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if name == "raw" and pa.types.is_map(column.type):
+            for key in pc.unique(column.keys).to_pylist():
+                yield f"raw.{key}", column.items.filter(pc.equal(column.keys, key))
+        else:
+            for texts in _flat(column):
+                yield name, texts.cast(pa.string())
+
+
+def _flat(column: pa.Array) -> Iterator[pa.Array]:
+    """The texts in a column, in lists and maps too."""
+    kind = column.type
+    if pa.types.is_map(kind):
+        yield from _flat(column.items)
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        yield from _flat(column.flatten())
+    elif pa.types.is_dictionary(kind):
+        yield from _flat(column.dictionary_decode())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        yield column
