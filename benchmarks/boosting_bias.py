@@ -6,7 +6,8 @@ Two worlds whose effect is 1: a linear one (linear outcome, linear log odds), on
 trees under-fit, and a nonlinear one (interactions, kinks, waves), on which linear models are
 wrong. `shift` is the estimate less the one with the true nuisances on the same rows, in standard
 errors: it shows the nuisances' part alone, and sampling noise cancels. `z` is the estimate less
-the truth. `linear` is the start that the trees of `on top of linear` grow on. The last line is
+the truth. `linear` is the start that the trees of `on top of linear` grow on; `degree 2` has squares
+and products in it. The last line is
 one JSON object.
 """
 
@@ -24,11 +25,12 @@ from truelift.effects.boosting import BoostingNuisances, BoostingOptions, fit_in
 EFFECT = 1.0
 FOLDS = 5
 CHOICES = {
-    "100 trees, no stopping": BoostingOptions(
-        trees=100, early_stopping_rounds=0, on_top_of_linear=False
+    "100 of depth 4, no stop": BoostingOptions(
+        trees=100, depth=4, early_stopping_rounds=0, on_top_of_linear=False
     ),
     "500 trees, stopping": BoostingOptions(on_top_of_linear=False),
     "on top of linear": BoostingOptions(),
+    "on top of degree 2": BoostingOptions(start_degree=2),
 }
 
 
@@ -83,7 +85,7 @@ def repeat(
     for choice, boosting in CHOICES.items():
         fitted = fit_in_memory(x, arm, outcome[None], fold, boosting, threads=options.threads)
         lines[choice] = (*estimate(fitted, x, arm, outcome, fold, oracle), rounds(fitted))
-        if boosting.on_top_of_linear:
+        if choice == "on top of linear":
             bare = without_trees(fitted)
             lines["linear"] = (*estimate(bare, x, arm, outcome, fold, oracle)[:3], 0.0, 0.0)
     return lines

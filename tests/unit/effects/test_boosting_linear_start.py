@@ -92,3 +92,14 @@ def test_without_covariates_the_start_is_the_mean_of_the_training_rows():
     assert start.propensity[2, 0, 0] == pytest.approx(np.log(treated / (1 - treated)), abs=1e-8)
     in_arm = used & (rows.arm == 0)
     assert start.outcome[2, 0, 0, 0] == pytest.approx(rows.outcome[0, in_arm].mean(), abs=1e-12)
+
+
+def test_degree_two_adds_squares_and_products_in_training_and_prediction():
+    rows, start, z = fitted(2, start_degree=2)
+    pairs = [z[1 + i] * z[1 + j] for i in range(3) for j in range(i, 3)]
+    np.testing.assert_array_equal(z[4:], pairs)
+    x = np.array(rows.raw)
+    np.testing.assert_array_equal(start.design(x), z)
+    used = (rows.fold != 2) & (rows.arm == 0) & ~rows.validation
+    expected = np.linalg.lstsq(z[:, used].T, rows.outcome[0, used], rcond=None)[0]
+    np.testing.assert_allclose(start.outcome[2, 0, 0], expected, atol=1e-9)

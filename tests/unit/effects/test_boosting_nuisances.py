@@ -266,6 +266,8 @@ def test_the_table_has_a_line_a_model(fitted):
         ({"max_bins": 256}, r"max_bins: found 256, expected 2 to 255"),
         ({"depth": 0}, r"depth: found 0"),
         ({"monotone": (("x_0", 2),)}, r"monotone of 'x_0': found 2"),
+        ({"start_degree": 3}, r"start_degree: found 3, expected 1 or 2"),
+        ({"start_degree": 2, "monotone": (("x_0", 1),)}, r"do not hold for squares"),
         ({"monotone": (("x_0", 1),), "categorical": ("x_0",)}, r"both monotone and categorical"),
     ],
 )

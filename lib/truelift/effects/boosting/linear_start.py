@@ -20,7 +20,7 @@ from truelift.effects.boosting.reading import Preparation, TrainingRows
 from truelift.effects.boosting.workers import Workers
 from truelift.effects.normal_equations import solve_symmetric
 
-_CHUNK = 65536
+_CHUNK_NUMBERS = 2_000_000
 _START_ROWS = 20_000.0
 _MOST_STEPS = 30
 _ENOUGH = 1e-12
@@ -28,49 +28,62 @@ _ENOUGH = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class LinearStart:
-    """Coefficients without each fold; the design is ``(1, (x - centre) / scale)``, missing 0.
+    """Coefficients without each fold.
+
+    The design is ``(1, z)`` with ``z = (x - centre) / scale``, 0 where missing; with degree 2,
+    ``z_i z_j`` for ``i <= j`` follow. Its length is w.
 
     Parameters
     ----------
     linear : tuple of int
         Rows of the covariates that take part.
     centre, scale : ndarray, q
-    outcome : ndarray, (K, A, J, 1 + q)
-    propensity : ndarray, (K, A - 1, 1 + q)
+    degree : int
+    outcome : ndarray, (K, A, J, w)
+    propensity : ndarray, (K, A - 1, w)
         Log odds of each arm against arm 0.
     """
 
     linear: tuple[int, ...]
     centre: np.ndarray
     scale: np.ndarray
+    degree: int
     outcome: np.ndarray
     propensity: np.ndarray
 
     def design(self, x: np.ndarray) -> np.ndarray:
-        """Of all covariates (p, n), the design (1 + q, n)."""
+        """Of all covariates (p, n), the design (w, n)."""
         chosen = [x[j].astype(np.float32) for j in self.linear]
-        return _design(chosen, self.centre, self.scale, x.shape[1])
+        return _design(chosen, self.centre, self.scale, x.shape[1], self.degree)
 
 
 def design_chunks(
     rows: TrainingRows, preparation: Preparation
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Slices of the rows and their designs (1 + q, n)."""
-    for first in range(0, len(rows.arm), _CHUNK):
-        here = slice(first, min(first + _CHUNK, len(rows.arm)))
+    """Slices of the rows and their designs (w, n)."""
+    most = max(_CHUNK_NUMBERS // preparation.width, 2048)
+    for first in range(0, len(rows.arm), most):
+        here = slice(first, min(first + most, len(rows.arm)))
         chosen = [column[here] for column in rows.raw]
-        yield here, _design(chosen, preparation.centre, preparation.scale, here.stop - first)
+        centre, scale = preparation.centre, preparation.scale
+        yield here, _design(chosen, centre, scale, here.stop - first, preparation.degree)
 
 
 def _design(
-    columns: list[np.ndarray], centre: np.ndarray, scale: np.ndarray, n: int
+    columns: list[np.ndarray], centre: np.ndarray, scale: np.ndarray, n: int, degree: int
 ) -> np.ndarray:  # fmt: skip
-    z = np.empty((1 + len(columns), n))
+    q = len(columns)
+    z = np.empty((1 + q + (q * (q + 1) // 2 if degree == 2 else 0), n))
     z[0] = 1.0
     for j, column in enumerate(columns):
         np.subtract(column, centre[j], out=z[1 + j], dtype=np.float64)
         z[1 + j] /= scale[j]
         z[1 + j][~np.isfinite(z[1 + j])] = 0.0
+    if degree == 2:
+        following = 1 + q
+        for i in range(q):
+            np.multiply(z[1 + i], z[1 + i : 1 + q], out=z[following : following + q - i])
+            following += q - i
     return z
 
 
@@ -92,11 +105,13 @@ def fit_linear_start(
         Monotone covariates: 1 where an outcome's coefficient may not be negative, -1 where it
         may not be positive. A coefficient with the wrong sign is taken out.
     """
-    own = np.array([0, *(signs[j] for j in preparation.linear)])
+    own = np.zeros(preparation.width)
+    own[1 : 1 + len(preparation.linear)] = [signs[j] for j in preparation.linear]
     return LinearStart(
         linear=preparation.linear,
         centre=preparation.centre,
         scale=preparation.scale,
+        degree=preparation.degree,
         outcome=_least_squares(rows, preparation, folds, arms, own, ridge, workers),
         propensity=_logit(rows, preparation, folds, arms, ridge, workers),
     )
@@ -145,7 +160,7 @@ def _logit(
     workers: Workers,
 ) -> np.ndarray:  # fmt: skip
     """Newton on a few rows until it stands, then on all: mostly two steps on all."""
-    width = 1 + len(preparation.linear)
+    width = preparation.width
     total = workers.sum(np.array([float(len(rows.arm))]))[0]
     few = drawn(rows.hashes, min(1.0, _START_ROWS / max(total, 1.0)), salt=3)
     found = np.zeros((folds, arms - 1, width))

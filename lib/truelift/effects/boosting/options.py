@@ -46,6 +46,9 @@ class BoostingOptions:
     on_top_of_linear : bool
         Grow trees on the residuals of a linear outcome regression and from the index of a
         logistic propensity, in place of a constant.
+    start_degree : int
+        1 for linear in the covariates; 2 adds their squares and products, which trees find
+        hardest. Costs grow with the fourth power of the number of covariates.
     ridge : float
         Penalty of those linear models on squared standardised coefficients, per row.
     """
@@ -63,6 +66,7 @@ class BoostingOptions:
     monotone: tuple[tuple[str, int], ...] = ()
     categorical: tuple[str, ...] = ()
     on_top_of_linear: bool = True
+    start_degree: int = 1
     ridge: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -80,6 +84,12 @@ class BoostingOptions:
         _need("l2", self.l2, self.l2 >= 0, "0 or more")
         _need("seed", self.seed, 0 <= self.seed < 2**31, "0 to 2**31 - 1")
         _need("ridge", self.ridge, self.ridge >= 0, "0 or more")
+        _need("start_degree", self.start_degree, self.start_degree in (1, 2), "1 or 2")
+        if self.start_degree == 2 and self.monotone:
+            raise ConfigError(
+                "effects.boosting: monotone constraints do not hold for squares and products; "
+                "expected start_degree 1 beside them."
+            )
         for name, sign in self.monotone:
             _need(f"monotone of {name!r}", sign, sign in (-1, 1), "1 (rises) or -1 (falls)")
         if both := {name for name, _ in self.monotone} & set(self.categorical):

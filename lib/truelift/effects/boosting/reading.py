@@ -139,12 +139,21 @@ class Preparation:
         Covariates of the linear models.
     centre, scale : ndarray
         Of those covariates, from the sample.
+    degree : int
+        2 where the linear models have squares and products too.
     """
 
     bins: Bins
     linear: tuple[int, ...]
     centre: np.ndarray
     scale: np.ndarray
+    degree: int
+
+    @property
+    def width(self) -> int:
+        """Coefficients of a linear model, the intercept first."""
+        q = len(self.linear)
+        return 1 + q + (q * (q + 1) // 2 if self.degree == 2 else 0)
 
 
 def prepare(
@@ -207,7 +216,9 @@ def prepare(
         hashes=hashes,
     )
     flat = spread <= 1e-6 * np.abs(centre)
-    return rows, Preparation(bins, linear, centre, np.where(flat, np.inf, spread))
+    return rows, Preparation(
+        bins, linear, centre, np.where(flat, np.inf, spread), options.start_degree
+    )
 
 
 def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
