@@ -215,6 +215,26 @@ def test_table_of_top_shares_is_that_of_the_sorted_folds():
         assert row.against_average.estimate == pytest.approx(top - everyone)
         against_random = row.fraction * (top - everyone)
         assert row.against_random.estimate == pytest.approx(against_random)
+    errors = [row.effect.standard_error for row in found.rows]
+    errors += [row.against_average.standard_error for row in found.rows]
+    np.testing.assert_allclose(np.sqrt(np.diag(found.covariance)), errors)
+
+
+def test_a_weight_of_two_is_the_unit_twice_in_its_cluster():
+    units = spaced(simulate(19, units=800, clusters=120, covariates=2, slopes=(0.6,)))
+    times = np.random.default_rng(2).integers(1, 4, 800)
+    weighted = explored(replace(units, weight=times.astype(float))).targeting
+    again = np.repeat(np.arange(800), times)
+    repeated = explored(units, order=again).targeting
+    for left, right in zip(weighted.rows, repeated.rows, strict=True):
+        assert left.value.estimate == pytest.approx(right.value.estimate, rel=1e-9)
+        error = right.value.standard_error
+        assert left.value.standard_error == pytest.approx(error, rel=1e-9)
+        error = right.against_average.standard_error
+        assert left.against_average.standard_error == pytest.approx(error, rel=1e-9, abs=1e-12)
+    # Ranks are as wide as the weight on the average weight: equal up to 1 / n.
+    assert weighted.autoc.estimate == pytest.approx(repeated.autoc.estimate, rel=0.02)
+    assert weighted.autoc.standard_error == pytest.approx(repeated.autoc.standard_error, rel=0.02)
 
 
 def test_standard_errors_are_those_of_a_half_sample_bootstrap_of_clusters():

@@ -78,8 +78,8 @@ class HeterogeneityOptions:
         ``'sequential'``: units of a fold are ranked by a model of the folds before it, fold 0 is
         not ranked; intervals and tests hold whether or not effects vary. ``'cross_fitted'``: by
         a model of all other folds, so that all units count and models are better; where effects
-        do not vary, intervals of group differences and areas are then too narrow by up to the
-        root of two, for each pair of folds is counted twice.
+        do not vary, intervals of group differences and areas are then too narrow by about the
+        root of two: each pair of folds ranks and judges each other, and counts as two.
     confidence : float
     """
 

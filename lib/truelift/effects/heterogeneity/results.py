@@ -259,6 +259,9 @@ class Targeting:
         Area under the uplift curve.
     rows : tuple of TargetingRow
         By fraction.
+    covariance : ndarray, 2f x 2f
+        Clustered, of the f effects and then of the f differences from the average, for
+        simultaneous bands around the curves.
     sequential : JointTest, optional
         That AUTOC is not above zero, with forecasts that are fitted on earlier folds only; this
         test keeps its level where effects do not vary.
@@ -271,6 +274,7 @@ class Targeting:
     qini: Term
     auuc: Term
     rows: tuple[TargetingRow, ...]
+    covariance: np.ndarray
     largest_tie: float
     clusters: int
     sequential: JointTest | None = None

@@ -112,7 +112,8 @@ def targeting(
     inference = ClusteredInference(int(state["clusters"].sum()), confidence)
     total = curves.weight.sum()
     estimate = curves.weight @ curves.estimate / total
-    variance = inference.correction * np.diag(state["products"].sum(axis=0)) / total**2
+    covariance = inference.correction * state["products"].sum(axis=0) / total**2
+    variance = np.diag(covariance)
     areas = [inference.term(n, estimate[i], variance[i]) for i, n in enumerate(AREAS)]
     count = len(curves.fractions)
 
@@ -136,6 +137,7 @@ def targeting(
         qini=areas[1],
         auuc=areas[2],
         rows=tuple(rows),
+        covariance=covariance[len(AREAS) :, len(AREAS) :],
         largest_tie=curves.largest_tie,
         clusters=inference.clusters,
         sequential=sequential,
