@@ -263,6 +263,28 @@ def test_standard_errors_are_those_of_a_half_sample_bootstrap_of_clusters():
     np.testing.assert_allclose(errors, np.std(draws, axis=0), rtol=0.1)
 
 
+def test_standard_errors_of_few_distinct_forecasts_are_those_of_the_jackknife_of_clusters():
+    units = simulate(20, units=1500, clusters=200, covariates=2, slopes=(1.5,))
+    values = np.clip(np.round(units.x), -1, 1)
+    units = replace(units, x=values)
+    options = replace(OPTIONS, groups=2)
+    found = explored(units, options).targeting
+    fold = units.fold(FOLDS)
+    keys, place = np.unique(units.cluster, return_inverse=True)
+    areas = np.zeros((FOLDS, len(keys), 3))
+    clusters = np.array([len(np.unique(place[fold == k])) for k in range(FOLDS)])
+    variance = np.zeros(3)
+    for k in range(FOLDS):
+        mine = np.unique(place[fold == k])
+        for c in mine:
+            left = (fold == k) & (place != c)
+            areas[k, c] = sorted_areas(units.x[0, left], units.score[left])
+        share = np.mean(fold == k)
+        variance += share**2 * areas[k, mine].var(axis=0) * (clusters[k] - 1)
+    errors = [t.standard_error for t in (found.autoc, found.qini, found.auuc)]
+    np.testing.assert_allclose(errors, np.sqrt(variance), rtol=0.03)
+
+
 # ---------------------------------------------------------------- layouts
 
 
