@@ -13,6 +13,8 @@ from truelift.config import ENVIRONMENTS, load_settings
 from truelift.errors import TrueliftError
 from truelift.simulate.traffic import job as traffic
 
+UNSUPPORTED = 3
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 when all went well, 2 for the user's mistake, 1 for a failure.
+        0 when all went well, 2 for the user's mistake, 1 for a failure, 3 where
+        ``estimate_effects`` finds that the data support no effect.
     """
     from truelift.lake.session import delta_jars
 
@@ -35,8 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.job == "simulate_logs":
             traffic.run(args)
             return 0
-        settings = load_settings(args.env, args.dataset, args.set or (), args.lake)
-        _run(args, settings)
+        spec, table = getattr(args, "spec", None), getattr(args, "table", None)
+        settings = load_settings(
+            args.env, args.dataset, args.set or (), args.lake, spec=spec, table=table
+        )
+        return _run(args, settings)
     except TrueliftError as error:
         print(f"truelift: {error}", file=sys.stderr)
         return error.exit_code
@@ -52,10 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return 0
 
 
-def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped-def]
+def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-def]
     from truelift.console import closing_table, heading, step_line
     from truelift.pipeline import run_pipeline, run_step
     from truelift.tools import TOOLS
@@ -63,7 +68,7 @@ def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped
     print(heading(settings), flush=True)
     if args.job in TOOLS:
         print(TOOLS[args.job].run(settings, args), flush=True)
-        return
+        return 0
     if args.job == "run_pipeline":
         outcomes = run_pipeline(
             settings,
@@ -72,8 +77,25 @@ def _run(args: argparse.Namespace, settings) -> None:  # type: ignore[no-untyped
             announce=lambda outcome: print(step_line(outcome), flush=True),
         )
         print(closing_table(outcomes, settings), flush=True)
-        return
-    print(step_line(run_step(args.job, settings)), flush=True)
+        return 0
+    outcome = run_step(args.job, settings)
+    print(step_line(outcome), flush=True)
+    return _tell_effects(settings, outcome) if args.job == "estimate_effects" else 0
+
+
+def _tell_effects(settings, outcome) -> int:  # type: ignore[no-untyped-def]
+    """Read the estimates out; a table of one's own gets a page of its own too."""
+    from truelift.console import step_line
+    from truelift.effects.results import EffectsResult
+    from truelift.pipeline import run_step
+
+    result = outcome.record.result(EffectsResult)
+    if result is None:
+        return 0
+    print(result.summary(), flush=True)
+    if settings.effects.table:
+        print(step_line(run_step("report", settings)), flush=True)
+    return 0 if result.supported else UNSUPPORTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"truelift {__version__}")
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     for name, summary in [(s.name, s.summary) for s in STEPS]:
-        _job_options(_job_parser(jobs, name, summary))
+        step = _job_parser(jobs, name, summary)
+        _job_options(step)
+        if name == "estimate_effects":
+            step.add_argument(
+                "--table", metavar="URI[@VERSION]", help="a Delta or Parquet table of your own"
+            )
+            step.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
     pipeline = _job_parser(jobs, "run_pipeline", "all jobs in order, resumable")
     _job_options(pipeline)
     pipeline.add_argument(

@@ -41,6 +41,8 @@ def load_settings(
     dataset: str | None = None,
     overrides: Sequence[str] = (),
     lake: str | None = None,
+    spec: str | None = None,
+    table: str | None = None,
 ) -> Settings:
     """Resolve the configuration of a run.
 
@@ -54,6 +56,11 @@ def load_settings(
         ``key.subkey=value`` items; values are read as YAML.
     lake : str, optional
         URI of the lake, in place of the configured one.
+    spec : str, optional
+        Path of a YAML file that replaces keys of the section ``effects``.
+    table : str, optional
+        ``effects.table``; unless a data set is named, the run then goes by the table's name,
+        with a lake and a report of its own.
 
     Raises
     ------
@@ -67,12 +74,39 @@ def load_settings(
     merged: dict[str, Any] = {}
     for layer in (base, _layer(f"{env}.yaml"), _dataset_layer(name)):
         merged = _merge(merged, layer)
-    merged = _merge(merged, {"env": env, "dataset": Path(name).stem})
+    title = Path(name).stem
+    if table:
+        merged = _merge(merged, {"effects": {"table": table}})
+        title = title if dataset else f"table-{table_title(table)}"
+    if spec:
+        merged = _merge(merged, {"effects": _spec_layer(spec)})
+    merged = _merge(merged, {"env": env, "dataset": title})
     for item in overrides:
         merged = _merge(merged, _override(item))
     if lake:
         merged["lake"] = lake
     return _fill(from_plain(Settings, merged))
+
+
+def table_title(address: str) -> str:
+    """A short name of a table: the last part of its address, without version and ending."""
+    last = re.sub(r"@\d+$", "", address.rstrip("/")).rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", last.removesuffix(".parquet")) or "panel"
+
+
+def _spec_layer(path: str) -> dict[str, Any]:
+    """What to estimate, from a file of its own: the keys of the section ``effects``."""
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError(f"--spec: there is no file {path}.")
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--spec {path} is not YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"--spec {path}: found {type(found).__name__}, expected keys and values.")
+    inner = found.get("effects", found)
+    return inner if isinstance(inner, dict) else {}
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -381,31 +381,77 @@ class SequenceOptions:
             )
 
 
+ESTIMANDS = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
+
+
 @dataclass(frozen=True)
 class EffectOptions:
-    """What to estimate on a panel, and how."""
+    """What to estimate on a panel, and how; docs/effects.md explains every key.
 
+    ``table`` is a Delta or Parquet table (``URI`` or ``URI@version``) in place of ``gold.panel``.
+    ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
+    arm and the smallest the control. ``propensity`` gives a number or a column by arm where the
+    chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
+    """
+
+    table: str | None = None
     treatment: str = "treated"
+    arms: tuple[str, ...] = ()
+    control: str | None = None
     outcomes: tuple[str, ...] = ("y_spend", "y_visits")
     covariates: tuple[str, ...] = ()
+    categorical: dict[str, str] = field(default_factory=dict)
+    one_hot_levels: int = 20
+    hash_size: int = 32
+    missing: str = "indicator"
+    expansion: str = "none"
     cluster: str = "user_key"
     unit: str = "unit_id"
+    weight: str | None = None
+    groups: tuple[str, ...] = ()
+    propensity: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=dict)
+    estimands: tuple[str, ...] = ("ATE", "ATT", "ATO", "naive difference")
+    contrasts: str = "control"
+    learner: str = "linear"
     folds: int = 5
     clip: float = 0.01
+    clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
     ridge: float = 1e-6
     confidence: float = 0.95
+    simultaneous: bool = True
+    band_draws: int = 20_000
+    seed: int = 7
     min_clusters_per_arm: int = 20
     max_newton_steps: int = 8
     tolerance: float = 1e-8
     start_rows: int = 20000
 
     def __post_init__(self) -> None:
-        _require(self.folds >= 2, "effects.folds", self.folds, "at least 2")
-        _require(0 <= self.clip < 0.5, "effects.clip", self.clip, "a probability in [0, 0.5)")
-        _require(
-            0.5 < self.confidence < 1, "effects.confidence", self.confidence, "a level in (0.5, 1)"
-        )
-        _require(len(self.outcomes) > 0, "effects.outcomes", self.outcomes, "at least one outcome")
+        def need(name: str, fine: bool, expected: str) -> None:
+            _require(fine, f"effects.{name}", getattr(self, name), expected)
+
+        need("folds", self.folds >= 2, "at least 2")
+        need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
+        levels = all(0 <= c < 0.5 for c in self.clip_levels)
+        need("clip_levels", levels, "probabilities in [0, 0.5)")
+        need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
+        need("outcomes", len(self.outcomes) > 0, "at least one outcome")
+        need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
+        expansions = ("none", "squares", "interactions")
+        need("expansion", self.expansion in expansions, f"one of {expansions}")
+        need("contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)")
+        known = set(self.estimands) <= set(ESTIMANDS) and len(self.estimands) > 0
+        need("estimands", known, f"some of {ESTIMANDS}")
+        codings = set(self.categorical.values()) <= {"one_hot", "hash"}
+        need("categorical", codings, "'one_hot' or 'hash' by column")
+        need("one_hot_levels", self.one_hot_levels >= 1, "at least 1")
+        need("hash_size", self.hash_size >= 1, "at least 1")
+        need("band_draws", self.band_draws >= 1000, "at least 1000")
+        grouped = "GATE" not in self.estimands or bool(self.groups)
+        need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
+        valued = "policy value" not in self.estimands or bool(self.policies)
+        need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from truelift.effects.job import estimate_effects, estimate_effects_from
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult
 from truelift.errors import DataError, TableError
-from truelift.lake import Lake
+from truelift.lake import Lake, bucket_column
 from truelift.settings import EffectOptions
 from truelift.typed import from_plain
 
@@ -72,15 +73,15 @@ def test_the_step_writes_scores_and_effects_that_agree(lake, frame, panel, make_
     lake.replace("gold.panel", frame, "panel")
     job = make_job("estimate_effects", make_settings("effects.start_rows=500"), lake)
     report = estimate_effects(job)
-    assert (report.rows_in, report.rows_out) == (1500, 3000)
+    assert (report.rows_in, report.rows_out) == (1500, 6000)
     result = from_plain(EffectsResult, job.results["EffectsResult"])
     assert result.table_version == job.inputs["gold.panel"]
     effects = {(r.estimand, r.outcome): r for r in lake.read("gold.effects").collect()}
-    assert len(effects) == 6
-    scores = lake.read("gold.scores").groupBy("outcome").avg("psi_ate", "psi_att").collect()
+    assert len(effects) == 8
+    scores = lake.read("gold.scores").groupBy("outcome").pivot("arm").avg("score").collect()
     for row in scores:
-        assert effects["ATE", row.outcome].estimate == pytest.approx(row["avg(psi_ate)"], rel=1e-10)
-        assert effects["ATT", row.outcome].estimate == pytest.approx(row["avg(psi_att)"], rel=1e-10)
+        ate = effects["ATE", row.outcome].estimate
+        assert row["1"] - row["0"] == pytest.approx(ate, rel=1e-9)
     folds = lake.read("gold.scores").selectExpr("fold = bucket % 5 AS same").distinct().collect()
     assert [row.same for row in folds] == [True]
     assert job.run.metrics["ate.y_spend"] == effects["ATE", "y_spend"].estimate
@@ -94,14 +95,14 @@ def test_a_second_execution_writes_nothing(lake, frame, make_settings, make_job)
         report = estimate_effects(make_job("estimate_effects", settings, lake, "same"))
     assert lake.version("gold.scores") == 0
     assert lake.version("gold.effects") == 0
-    assert report.rows_out == 3000
+    assert report.rows_out == 6000
 
 
 def test_one_arm_only_leaves_the_tables_untouched(spark, lake, panel, make_settings, make_job):
     table = with_column(panel, "treated", np.zeros(panel.num_rows, np.int32))
     lake.replace("gold.panel", spark.createDataFrame(table), "one arm")
     job = make_job("estimate_effects", make_settings(), lake)
-    with pytest.raises(DataError, match="0 treated and 1,500 control"):
+    with pytest.raises(DataError, match="every row has 'treated' = '0'"):
         estimate_effects(job)
     assert not lake.exists("gold.scores")
     assert not lake.exists("gold.effects")
@@ -120,10 +121,24 @@ def test_without_a_panel_the_step_says_why_it_skipped(lake, make_settings, make_
     assert not lake.exists("gold.effects")
 
 
-def test_a_table_that_is_not_in_buckets_is_refused(lake: Lake, frame, tmp_path):
-    frame.write.format("delta").save(str(tmp_path / "flat"))
-    with pytest.raises(TableError, match="not partitioned by bucket"):
-        estimate_effects_from(lake, str(tmp_path / "flat"), OPTIONS)
+@pytest.mark.parametrize("kind", ["delta", "parquet"])
+def test_any_table_is_brought_into_buckets_once(lake: Lake, frame, tmp_path, kind):
+    uri = str(tmp_path / f"flat-{kind}")
+    flat = frame.drop("bucket")
+    flat.write.format(kind).save(uri)
+    found = estimate_effects_from(lake, uri, OPTIONS)
+    copies = sorted((Path(lake.root) / "work").iterdir())
+    again = estimate_effects_from(lake, f"{uri}@0" if kind == "delta" else uri, OPTIONS)
+    np.testing.assert_array_equal(numbers(found), numbers(again))
+    assert sorted((Path(lake.root) / "work").iterdir()) == copies and len(copies) == 1
+    by_hand = flat.withColumn("bucket", bucket_column("user_key", lake.buckets)).toArrow()
+    expected = numbers(estimate_panel(in_buckets(by_hand), OPTIONS).result)
+    np.testing.assert_allclose(numbers(found), expected, rtol=1e-12, atol=1e-300)
+
+
+def test_a_place_without_a_table_is_named(lake, tmp_path):
+    with pytest.raises(TableError, match="neither a Delta log nor a Parquet file"):
+        estimate_effects_from(lake, str(tmp_path / "nothing"), OPTIONS)
 
 
 def test_a_table_with_deleted_rows_is_estimated_without_them(spark, lake, panel, tmp_path):

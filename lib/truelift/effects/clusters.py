@@ -7,6 +7,7 @@ leaves the task are sums of cross-products, whose size does not depend on rows o
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 _SLOTS = 4096
 _BUCKET_BITS = 20
@@ -53,7 +54,10 @@ def _sum_by_key(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nd
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return ordered[starts], np.add.reduceat(values[:, order], starts, axis=1)
+    # A sparse matrix of ones adds rows up several times faster than reduceat over many lines.
+    pointers = np.append(starts, len(keys))
+    members = csr_matrix((np.ones(len(keys)), order, pointers), shape=(len(starts), len(keys)))
+    return ordered[starts], np.ascontiguousarray((members @ values.T).T)
 
 
 def bucket_sketch(keys: np.ndarray, bucket: int) -> np.ndarray:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from truelift.errors import DataError, TableError
+from truelift.effects.arms import Levels, arms_of
+from truelift.errors import ConfigError, DataError, TableError
 from truelift.settings import EffectOptions
+
+MOST_CELLS = 200
+#: In place of the control's known propensity: what the other arms leave.
+REST = "1 - the rest"
+
+ValuesOf = Callable[[tuple[str, ...]], dict[str, list[Any]]]
 
 # A block of this many numbers stays in the cache of a core and costs 16 MB.
 _BLOCK_NUMBERS = 2_000_000
@@ -17,90 +25,227 @@ _BLOCK_NUMBERS = 2_000_000
 
 @dataclass(frozen=True)
 class PanelColumns:
-    """Names of the columns of a panel by the part they play.
+    """Columns of a panel by the part they play.
 
     Parameters
     ----------
-    treatment : str
-        0 or 1 in every row.
+    arms : Levels
+        The treatment and its arms, the control first.
     outcomes, covariates : tuple of str
         Numeric columns.
+    categories : tuple of str
+        Covariates that are encoded.
     cluster : str
         Rows that share it may be dependent.
     unit : str
         Names the row; the cluster column where the table has no unit column.
+    weight : str, optional
+        Positive numbers.
+    groups : tuple of Levels
+        Columns whose cells get effects of their own.
+    propensity : tuple of (str or float)
+        By arm, a known chance or the column that holds it; empty if it is to be estimated.
+    policies : tuple of (str, Levels or int)
+        Name, and the column of the arms that it chooses or the one arm.
     """
 
-    treatment: str
+    arms: Levels
     outcomes: tuple[str, ...]
     covariates: tuple[str, ...]
+    categories: tuple[str, ...]
     cluster: str
     unit: str
+    weight: str | None = None
+    groups: tuple[Levels, ...] = ()
+    propensity: tuple[str | float, ...] = ()
+    policies: tuple[tuple[str, Levels | int], ...] = ()
 
-    def of_scores(self) -> tuple[str, ...]:
-        """Every column that a unit's scores need, the numeric ones first."""
-        return tuple(dict.fromkeys([*self.numeric(), self.cluster, self.unit]))
-
-    def numeric(self) -> tuple[str, ...]:
-        """Covariates, outcomes, treatment."""
-        return (*self.covariates, *self.outcomes, self.treatment)
+    def numbers(self) -> tuple[str, ...]:
+        """Covariates, outcomes, weight: all that must be finite numbers."""
+        return (*self.covariates, *self.outcomes, *([self.weight] if self.weight else []))
 
     def of_propensity(self) -> tuple[str, ...]:
-        """Covariates and treatment."""
-        return (*self.covariates, self.treatment)
+        """What a Newton step reads."""
+        weight = [self.weight] if self.weight else []
+        return _unique(*self.covariates, *self.categories, *weight, self.arms.column)
 
-    def keeping(self, covariates: tuple[str, ...]) -> PanelColumns:
-        """The same columns with other covariates."""
-        return replace(self, covariates=covariates)
+    def of_moments(self) -> tuple[str, ...]:
+        """What the first pass reads."""
+        return _unique(*self.numbers(), *self.categories, self.arms.column)
+
+    def of_scores(self) -> tuple[str, ...]:
+        """What the sums of scores need."""
+        groups = (levels.column for levels in self.groups)
+        known = (p for p in self.propensity if isinstance(p, str) and p != REST)
+        chosen = (p.column for _, p in self.policies if isinstance(p, Levels))
+        return _unique(*self.of_moments(), self.cluster, *groups, *known, *chosen)
+
+    def of_rows(self) -> tuple[str, ...]:
+        """What rows of scores need: the unit's name too."""
+        return _unique(*self.of_scores(), self.unit)
 
     def batch_rows(self) -> int:
         """Rows a block, so that its numbers take about 16 MB whatever the width."""
-        width = 1 + len(self.numeric())
+        width = 2 + len(self.of_moments())
         return int(np.clip(_BLOCK_NUMBERS // width, 2048, 65536))
 
 
-def panel_columns(schema: pa.Schema, options: EffectOptions, table: str) -> PanelColumns:
-    """The columns that ``options`` names, found in ``schema``.
+def _unique(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def panel_columns(
+    schema: pa.Schema, options: EffectOptions, table: str, values_of: ValuesOf
+) -> PanelColumns:
+    """The columns that ``options`` names, found in ``schema``, and their levels.
 
     Covariates are all numeric columns that begin with ``x_`` unless the options list others.
+
+    Parameters
+    ----------
+    schema : pyarrow.Schema
+    options : EffectOptions
+    table : str
+        Its name, for messages.
+    values_of : callable
+        Distinct values by column, of the columns that it is given.
 
     Raises
     ------
     TableError
         If a column is missing or is not numeric where a number is needed.
     DataError
-        If one column plays two parts, for example an outcome that is also a covariate.
+        If one column plays two parts, for example an outcome that is also a covariate, or the
+        arms cannot be told.
     """
-    covariates = options.covariates or tuple(n for n in schema.names if n.startswith("x_"))
+    categories = tuple(options.categorical)
+    covariates = tuple(n for n in options.covariates if n not in categories)
+    if not options.covariates:
+        taken = {*categories, *options.outcomes, options.treatment}
+        covariates = tuple(n for n in schema.names if n.startswith("x_") and n not in taken)
     unit = options.unit if options.unit in schema.names else options.cluster
-    columns = PanelColumns(options.treatment, options.outcomes, covariates, options.cluster, unit)
-    missing = [n for n in columns.of_scores() if n not in schema.names]
-    if missing:
+    weight = [options.weight] if options.weight else []
+    known = _known_propensity(options, schema)
+    chosen = {n: c for n, c in options.policies.items() if c in schema.names}
+    _check_parts(options, covariates, table)
+    needed = _unique(
+        *covariates, *categories, *options.outcomes, options.treatment, options.cluster, *weight,
+        *options.groups, *known, *chosen.values(),
+    )  # fmt: skip
+    if missing := [n for n in needed if n not in schema.names]:
         raise TableError(
             f"{table} has no column {', '.join(repr(n) for n in missing)}; its columns are "
             f"{', '.join(schema.names)}. Set effects.treatment, effects.outcomes, "
             "effects.covariates or effects.cluster."
         )
-    if not covariates:
+    if not covariates and not categories and not options.propensity:
         raise TableError(
             f"{table} has no covariates: no column begins with 'x_' and effects.covariates is "
             f"empty. Its columns are {', '.join(schema.names)}."
         )
-    _check_parts(columns, table)
-    for name in columns.numeric():
+    for name in (*covariates, *options.outcomes, *weight, *known):
         if not _is_number(schema.field(name).type):
             raise TableError(
                 f"{table}, column {name!r}: found type {schema.field(name).type}, expected a "
-                "number. Encode it as numeric columns, or leave it out of the effect options."
+                "number. Name it under effects.categorical, encode it as numeric columns, or "
+                "leave it out."
             )
-    return columns
+    _check_treatment(schema.field(options.treatment).type, options.treatment, table)
+    found = values_of((options.treatment, *options.groups))
+    arms = arms_of(
+        options.treatment, found[options.treatment], options.arms, options.control, table
+    )
+    return PanelColumns(
+        arms=arms,
+        outcomes=options.outcomes,
+        covariates=covariates,
+        categories=categories,
+        cluster=options.cluster,
+        unit=unit,
+        weight=options.weight,
+        groups=tuple(_cells(name, found[name], table) for name in options.groups),
+        propensity=_propensity_by_arm(options, arms, schema),
+        policies=tuple(
+            (name, _choice(name, choice, arms, chosen, table))
+            for name, choice in options.policies.items()
+        ),
+    )
 
 
-def _check_parts(columns: PanelColumns, table: str) -> None:
+def _check_treatment(kind: pa.DataType, name: str, table: str) -> None:
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not (texts or pa.types.is_dictionary(kind) or _is_number(kind)):
+        raise TableError(
+            f"{table}, column {name!r}: found type {kind}, expected numbers or texts that name "
+            "the arms."
+        )
+
+
+def _cells(name: str, values: Sequence[object], table: str) -> Levels:
+    if len(values) > MOST_CELLS:
+        raise DataError(
+            f"{table}: the group column {name!r} has {len(values):,} distinct values, at most "
+            f"{MOST_CELLS} are possible. Merge levels, or cut a number into ranges."
+        )
+    return Levels(name, tuple(sorted(values)))  # type: ignore[type-var]
+
+
+def _known_propensity(options: EffectOptions, schema: pa.Schema) -> tuple[str, ...]:
+    """Columns among the known propensities; a text that is no number has to be one."""
+    return tuple(v for v in options.propensity.values() if as_number(v) is None)
+
+
+def as_number(text: str) -> float | None:
+    """The number that a text is, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _propensity_by_arm(
+    options: EffectOptions, arms: Levels, schema: pa.Schema
+) -> tuple[str | float, ...]:
+    if not options.propensity:
+        return ()
+    if surplus := set(options.propensity) - set(arms.labels):
+        raise ConfigError(
+            f"effects.propensity: {', '.join(sorted(surplus))} is no arm; the arms are "
+            f"{', '.join(arms.labels)}."
+        )
+    missing = [label for label in arms.labels if label not in options.propensity]
+    if missing and not (missing == [arms.labels[0]] and len(arms.labels) == 2):
+        raise ConfigError(
+            f"effects.propensity: {', '.join(missing)} is missing; give every arm's chance, a "
+            "number or a column."
+        )
+    parts: list[str | float] = []
+    for label in arms.labels:
+        text = options.propensity.get(label)
+        number = None if text is None else as_number(text)
+        parts.append(REST if text is None else (text if number is None else number))
+    return tuple(parts)
+
+
+def _choice(
+    name: str, choice: str, arms: Levels, chosen: dict[str, str], table: str
+) -> Levels | int:
+    if name in chosen:
+        return Levels(choice, arms.values)
+    if choice not in arms.labels:
+        raise ConfigError(
+            f"effects.policies.{name}: found {choice!r}, which is neither a column of {table} nor "
+            f"an arm ({', '.join(arms.labels)})."
+        )
+    return arms.labels.index(choice)
+
+
+def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str) -> None:
     parts: dict[str, str] = {}
-    named = [("treatment", columns.treatment), ("cluster", columns.cluster)]
-    named += [("outcome", n) for n in columns.outcomes]
-    named += [("covariate", n) for n in columns.covariates]
+    named = [("treatment", options.treatment), ("cluster", options.cluster)]
+    named += [("weight", options.weight)] if options.weight else []
+    named += [("outcome", n) for n in options.outcomes]
+    named += [("covariate", n) for n in (*covariates, *options.categorical)]
     for part, name in named:
         if name in parts:
             raise DataError(
@@ -122,6 +267,11 @@ def number_column(batch: pa.RecordBatch, name: str) -> np.ndarray:
     if column.type != pa.float64():
         column = column.cast(pa.float64(), safe=False)
     return column.to_numpy(zero_copy_only=False)
+
+
+def weight_column(batch: pa.RecordBatch, name: str | None) -> np.ndarray | None:
+    """The weights, or None where every unit counts the same."""
+    return None if name is None else number_column(batch, name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +299,3 @@ class Scale:
 
     def __iter__(self) -> Iterator[tuple[str, float, float]]:
         yield from zip(self.names, self.centre.tolist(), self.scale.tolist(), strict=True)
-
-
-def design(batch: pa.RecordBatch, scale: Scale) -> np.ndarray:
-    """Intercept and standardised columns, as (1 + columns) x rows."""
-    block = np.empty((1 + len(scale.names), batch.num_rows))
-    block[0] = 1.0
-    scale.rows(batch, block[1:])
-    return block

@@ -13,14 +13,17 @@ import numpy as np
 from scipy.special import xlogy
 
 from truelift.effects.clusters import clusters_in_two_buckets
-from truelift.effects.columns import panel_columns
-from truelift.effects.inference import ClusterMoments, estimates
-from truelift.effects.moments import Moments, MomentsKernel, make_moments
+from truelift.effects.columns import PanelColumns, panel_columns
+from truelift.effects.inference import estimates_of
+from truelift.effects.moments import Moments, MomentsKernel, make_moments, missing_covariates
 from truelift.effects.normal_equations import centred, complements, ridge_coefficients
-from truelift.effects.overlap import overlap_summary
+from truelift.effects.nuisances import LinearNuisances
+from truelift.effects.overlap import overlap_summaries
 from truelift.effects.propensity import NewtonKernel, PropensityFit
 from truelift.effects.results import EffectsResult
-from truelift.effects.scores import NuisanceModels, ScoreSumsKernel
+from truelift.effects.scoring.catalogue import estimands_of, followed_of, layout_of
+from truelift.effects.scoring.estimands import ClusterMoments
+from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
 from truelift.effects.source import PanelSource, State
 from truelift.effects.start import StartKernel, make_start, start_buckets
 from truelift.effects.verdict import support, verdict
@@ -32,21 +35,36 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, eq=False)
 class Estimation:
-    """A result, and the models that made it (to write scores with)."""
+    """A result, and what made it (to write scores with, or to look further).
+
+    Parameters
+    ----------
+    result : EffectsResult
+    scoring : Scoring
+    moments : Moments
+    cluster_moments : ClusterMoments
+    """
 
     result: EffectsResult
-    models: NuisanceModels
+    scoring: Scoring
+    moments: Moments
+    cluster_moments: ClusterMoments
 
-    @property
-    def treated_share(self) -> float:
-        """Share of treated units."""
-        return self.result.treated / self.result.n
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Nuisances of a learner, how good they are, and the passes that they took."""
+
+    nuisances: LinearNuisances
+    converged: bool
+    quality: dict[str, float]
+    passes: int
 
 
 def estimate_panel(
     source: PanelSource, options: EffectOptions, progress: Progress = lambda text: None
 ) -> Estimation:
-    """Cross-fitted doubly robust effects of a binary treatment on every outcome of a panel.
+    """Cross-fitted doubly robust effects of a treatment's arms on every outcome of a panel.
 
     Parameters
     ----------
@@ -62,38 +80,64 @@ def estimate_panel(
     DataError
         For rows that cannot support an estimate; see :func:`~.moments.make_moments`.
     """
-    columns = panel_columns(source.schema, options, source.name)
     rows = source.bucket_rows()
     if not sum(rows.values()):
         raise DataError(
             f"{source.name} has no rows, so there is nothing to estimate. Check the panel's "
             "campaigns, windows and sample."
         )
+    columns = panel_columns(source.schema, options, source.name, source.distinct)
     progress("drawing the start rows")
     drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
-    start = make_start(drawn, columns, options.ridge)
-    progress("pass 1: moments and a Newton step")
-    state = source.sum(
-        MomentsKernel(columns, start, options.folds), columns.numeric(), columns.batch_rows()
-    )
-    moments = make_moments(state, columns, start, source.name)
-    propensity, passes = _fit_propensity(source, moments, options, progress)
-    models = NuisanceModels(
-        columns=moments.columns,
-        covariates=moments.covariates,
+    moments = _moments(source, columns, options, drawn, progress)
+    fitted = _fit_linear(source, moments, options, progress)
+    scoring = Scoring(
+        columns=columns,
+        design=moments.design,
         outcomes=moments.outcomes,
-        propensity=propensity.coefficients,
-        outcome_regression=_outcome_regression(moments, options.ridge),
+        nuisances=fitted.nuisances,
+        folds=options.folds,
         clip=options.clip,
+        clip_levels=options.clip_levels,
+        layout=layout_of(columns, options),
     )
-    progress(f"pass {passes + 1}: scores")
-    sums = source.sum(
-        ScoreSumsKernel(models),
-        tuple(dict.fromkeys([*models.columns.numeric(), models.columns.cluster])),
-        models.columns.batch_rows(),
+    progress(f"pass {fitted.passes + 1}: scores")
+    sums = source.sum(ScoreSumsKernel(scoring), columns.of_scores(), columns.batch_rows())
+    _check_scores(sums, columns, options, source.name)
+    return _estimation(source, options, moments, fitted, scoring, sums)
+
+
+def _moments(
+    source: PanelSource, columns: PanelColumns, options: EffectOptions, drawn, progress: Progress
+) -> Moments:  # type: ignore[no-untyped-def]
+    start = make_start(drawn, columns, options)
+
+    def first_pass() -> State:
+        progress("pass 1: moments and a Newton step")
+        kernel = MomentsKernel(columns, start, options.folds)
+        return source.sum(kernel, columns.of_moments(), columns.batch_rows())
+
+    state = first_pass()
+    missing = missing_covariates(state, columns)
+    if missing and options.missing == "indicator":
+        # The start rows did not show these; with a feature for them the pass is made again.
+        start = make_start(drawn, columns, options, missing)
+        state = first_pass()
+    return make_moments(state, columns, start, source.name)
+
+
+def _fit_linear(
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+) -> Fitted:
+    propensity, passes = _fit_propensity(source, moments, options, progress)
+    quality = {
+        "propensity_newton_steps": float(propensity.steps),
+        "propensity_remaining": min(propensity.remaining, 1e6),
+    }
+    nuisances = LinearNuisances(
+        propensity.coefficients, _outcome_regression(moments, options.ridge)
     )
-    _check_clusters(sums, models, options, source.name)
-    return Estimation(_result(source, options, moments, propensity, sums, passes + 1), models)
+    return Fitted(nuisances, propensity.remaining <= options.tolerance, quality, passes)
 
 
 def _fit_propensity(
@@ -101,6 +145,9 @@ def _fit_propensity(
 ) -> tuple[PropensityFit, int]:
     penalty = np.concatenate([[0.0], options.ridge * moments.variances])
     fit = PropensityFit.start(moments.start, options.folds)
+    if moments.columns.propensity:  # known: nothing is fitted
+        known = PropensityFit(fit.coefficients, 0.0, 0, fit.accepted, fit.objective)
+        return known, 1
     fit = fit.step(moments.loss, moments.ascent, moments.hessian, moments.rows, penalty)
     passes = 1
     unfinished = fit.remaining > options.tolerance or not moments.exact_start
@@ -108,7 +155,7 @@ def _fit_propensity(
         passes += 1
         progress(f"pass {passes}: a further Newton step")
         state = source.sum(
-            NewtonKernel(moments.columns, moments.covariates, fit.coefficients),
+            NewtonKernel(moments.columns, moments.design, fit.coefficients),
             moments.columns.of_propensity(),
             moments.columns.batch_rows(),
         )
@@ -118,7 +165,7 @@ def _fit_propensity(
 
 
 def _outcome_regression(moments: Moments, ridge: float) -> np.ndarray:
-    p = len(moments.columns.covariates)
+    p = len(moments.design)
     without = complements(moments.gram)
     variances = moments.variances
     return np.array(
@@ -126,69 +173,88 @@ def _outcome_regression(moments: Moments, ridge: float) -> np.ndarray:
     )
 
 
-def _check_clusters(
-    sums: State, models: NuisanceModels, options: EffectOptions, table: str
-) -> None:
-    cluster = models.columns.cluster
+def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:
     if cut := clusters_in_two_buckets(sums["max_sketch"]):
         raise DataError(
-            f"{table}: at least {cut:,} values of the cluster column {cluster!r} lie in more than "
-            "one bucket. Expected each cluster in one bucket: partition the table by a hash of "
-            f"{cluster!r}, or name the column that it is partitioned by as effects.cluster."
+            f"{table}: at least {cut:,} values of the cluster column {columns.cluster!r} lie in "
+            "more than one bucket. Expected each cluster in one bucket: partition the table by a "
+            f"hash of {columns.cluster!r}, or name the column that it is partitioned by as "
+            "effects.cluster."
         )
-    _, control, treated = (int(c) for c in sums["clusters"])
-    for arm, found in (("treated", treated), ("control", control)):
+    if wrong := int(sums["odd_propensity"][0]):
+        raise DataError(
+            f"{table}: the known propensities of {wrong:,} rows are not all in (0, 1] or missing. "
+            "Expected chances of every arm that add up to one (effects.propensity)."
+        )
+    if wrong := int(sums["odd_choice"][0]):
+        raise DataError(
+            f"{table}: policies choose no known arm in {wrong:,} rows; expected one of "
+            f"{', '.join(columns.arms.labels)} in every row (effects.policies)."
+        )
+    labels = columns.arms.labels
+    names = ("control", "treated") if len(labels) == 2 else labels
+    for name, found in zip(names, sums["clusters"][1:].astype(int), strict=True):
         if found < options.min_clusters_per_arm:
             raise DataError(
-                f"{table}: the {arm} arm has {found:,} clusters ({cluster!r}), expected at least "
-                f"{options.min_clusters_per_arm}: standard errors would be too small. Use more "
-                "users, or lower effects.min_clusters_per_arm."
+                f"{table}: the {name} arm has {found:,} clusters ({columns.cluster!r}), expected "
+                f"at least {options.min_clusters_per_arm}: standard errors would be too small. "
+                "Use more users, or lower effects.min_clusters_per_arm."
             )
 
 
-def _result(
-    source: PanelSource, options: EffectOptions, moments: Moments, propensity: PropensityFit,
-    sums: State, passes: int,
-) -> EffectsResult:  # fmt: skip
-    cluster_moments = ClusterMoments(sums["total"], sums["cross"], int(sums["clusters"][0]))
-    control, treated = (int(n) for n in moments.arm_rows)
-    overlap = overlap_summary(sums, moments)
-    found = support(overlap, treated, control, propensity.remaining <= options.tolerance)
-    return EffectsResult(
-        estimates=estimates(cluster_moments, moments.outcomes, options.confidence),
-        overlap=overlap,
+def _estimation(
+    source: PanelSource, options: EffectOptions, moments: Moments, fitted: Fitted,
+    scoring: Scoring, sums: State,
+) -> Estimation:  # fmt: skip
+    columns, layout = moments.columns, scoring.layout
+    found = ClusterMoments(sums["total"], sums["cross"], int(sums["clusters"][0]))
+    overlaps = overlap_summaries(sums, moments)
+    units = dict(zip(columns.arms.labels, moments.arm_units.astype(int).tolist(), strict=True))
+    judged = support(overlaps, units, fitted.converged)
+    name = fitted.nuisances.name
+
+    def made(estimands, simultaneous: bool = True):  # type: ignore[no-untyped-def]
+        return estimates_of(found, layout, estimands, moments.outcomes, options, name, simultaneous)
+
+    result = EffectsResult(
+        estimates=made(estimands_of(columns, options)),
+        arms=units,
+        overlaps=overlaps,
         folds=options.folds,
-        n=control + treated,
-        clusters=cluster_moments.clusters,
-        treated=treated,
-        nuisance=_nuisance_quality(moments, propensity, sums, passes),
+        n=sum(units.values()),
+        clusters=found.clusters,
+        nuisance={
+            **_nuisance_quality(moments, sums),
+            **fitted.quality,
+            "passes": float(fitted.passes + 1),
+        },
         table=source.name,
         table_version=source.version,
-        verdict=verdict(found),
-        covariates=len(moments.columns.covariates),
+        verdict=verdict(judged),
+        covariates=len(moments.design),
         dropped=moments.dropped,
-        support=found,
+        support=judged,
+        followed=made(followed_of(columns, options), simultaneous=False),
+        learner=name,
     )
+    return Estimation(result, scoring, moments, found)
 
 
-def _nuisance_quality(
-    moments: Moments, propensity: PropensityFit, sums: State, passes: int
-) -> dict[str, float]:
-    control, treated = moments.arm_rows
-    n, share = control + treated, treated / (control + treated)
+def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:
+    """Losses out of fold: the propensity's beside a constant's, and R squared by arm."""
+    rows = moments.gram[:, :, 0, 0].sum(axis=0)
+    n = rows.sum()
     quality = {
         "propensity_log_loss": float(sums["log_loss"][0] / n),
-        "propensity_log_loss_constant": float(-xlogy(share, share) - xlogy(1 - share, 1 - share)),
-        "propensity_newton_steps": float(propensity.steps),
-        "propensity_remaining": min(propensity.remaining, 1e6),
-        "passes": float(passes),
+        "propensity_log_loss_constant": float(-xlogy(rows / n, rows / n).sum()),
     }
-    p = len(moments.columns.covariates)
-    for arm, label in ((0, "control"), (1, "treated")):
-        gram = moments.gram[:, arm].sum(axis=0)
+    p, labels = len(moments.design), moments.columns.arms.labels
+    names = ("control", "treated") if len(labels) == 2 else labels
+    for a, label in enumerate(names):
+        gram = moments.gram[:, a].sum(axis=0)
         _, covariance = centred(gram)
         for j, name in enumerate(moments.outcomes.names):
             spread = float(covariance[p + j, p + j] * gram[0, 0])
-            left = float(sums["residual_squares"][arm, j])
+            left = float(sums["residual_squares"][a, j])
             quality[f"r2_{label}.{name}"] = 1.0 - left / spread if spread > 0 else 0.0
     return quality

@@ -1,119 +1,119 @@
-"""From sums over clusters to estimates with clustered standard errors.
+"""From sums over clusters to estimates with clustered standard errors and simultaneous bands.
 
-Every estimate is a ratio of sums, so its influence function summed over a cluster is a linear
-combination ``a'S`` of the cluster's sums S, and its variance is ``a' (sum of S S') a`` times the
-small-sample factor G / (G - 1). Intervals and tests use Student's t with G - 1 degrees of
-freedom, for G clusters.
+The covariance matrix of all estimates comes from one small matrix of cluster cross-products, times
+the small-sample factor G / (G - 1). Intervals and tests use Student's t with G - 1 degrees of
+freedom, for G clusters; bands and adjusted p-values use the largest of several t statistics, one
+family a name (all effects, all effects on the treated, all group effects, ...).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from truelift.effects.columns import Scale
+from truelift.effects.intervals.bands import simultaneous_bands
 from truelift.effects.results import Estimate
+from truelift.effects.scoring.estimands import (
+    ClusterMoments,
+    Estimand,
+    covariance,
+    influence_rows,
+)
+from truelift.effects.scoring.layout import ScoreLayout
+from truelift.settings import EffectOptions
 
-METHODS = {
-    "ATE": "cross-fitted AIPW, linear nuisances",
-    "ATT": "cross-fitted AIPW, linear nuisances",
-    "naive difference": "difference in means",
-}
-
-
-@dataclass(frozen=True, eq=False)
-class ClusterMoments:
-    """Sums of the cluster sums S and of S S', and the number of clusters.
-
-    S is (1, d, and for each outcome psi_b of ATE, psi_b of ATT, d y, (1 - d) y).
-    """
-
-    total: np.ndarray
-    cross: np.ndarray
-    clusters: int
-
-    @property
-    def units(self) -> float:
-        """Number of units."""
-        return float(self.total[0])
-
-    @property
-    def treated(self) -> float:
-        """Number of treated units."""
-        return float(self.total[1])
+NAIVE = "naive difference"
 
 
-def influence(moments: ClusterMoments, estimand: str, outcome: int) -> tuple[float, np.ndarray]:
-    """The estimate, and ``a`` such that ``a'S`` is a cluster's influence on it.
+def estimates_of(
+    moments: ClusterMoments,
+    layout: ScoreLayout,
+    estimands: Sequence[Estimand],
+    outcomes: Scale,
+    options: EffectOptions,
+    learner: str,
+    simultaneous: bool = True,
+) -> tuple[Estimate, ...]:
+    """Every estimand with its interval, in the outcomes' own units.
 
     Parameters
     ----------
-    estimand : str
-        ``'ATE'``, ``'ATT'`` or ``'naive difference'``.
-    outcome : int
-        Position of the outcome.
+    moments : ClusterMoments
+    layout : ScoreLayout
+    estimands : sequence of Estimand
+    outcomes : Scale
+    options : EffectOptions
+        ``confidence``, ``simultaneous``, ``band_draws``, ``seed``.
+    learner : str
+        How the nuisances were fitted, for the description.
+    simultaneous : bool
+        Whether bands are wanted at all.
 
     Returns
     -------
-    estimate : float
-        In the scale of the kernels.
-    combination : ndarray
-        The influence combination; ``combination @ total`` is zero.
+    tuple of Estimate
+        Without those whose population has no unit.
     """
-    n, treated, total = moments.units, moments.treated, moments.total
-    control = n - treated
-    ate, att, treated_sum, control_sum = range(2 + 4 * outcome, 6 + 4 * outcome)
-    combination = np.zeros(len(total))
-    if estimand == "ATE":
-        estimate = total[ate] / n
-        combination[ate], combination[0] = 1.0 / n, -estimate / n
-    elif estimand == "ATT":
-        estimate = total[att] / treated
-        combination[att], combination[1] = 1.0 / treated, -estimate / treated
-    elif estimand == "naive difference":
-        mean1, mean0 = total[treated_sum] / treated, total[control_sum] / control
-        estimate = mean1 - mean0
-        combination[treated_sum], combination[control_sum] = 1.0 / treated, -1.0 / control
-        combination[1] = -mean1 / treated - mean0 / control
-        combination[0] = mean0 / control
-    else:
-        raise ValueError(f"unknown estimand {estimand!r}")
-    return float(estimate), combination
-
-
-def estimates(moments: ClusterMoments, outcomes: Scale, confidence: float) -> tuple[Estimate, ...]:
-    """ATE, ATT and naive difference of every outcome, in the outcomes' own units."""
-    found = []
-    groups = moments.clusters
-    factor = groups / (groups - 1)
-    quantile = stats.t.ppf(0.5 + confidence / 2, groups - 1)
-    for j, (name, _, scale) in enumerate(outcomes):
-        for estimand, method in METHODS.items():
-            value, combination = influence(moments, estimand, j)
-            variance = factor * combination @ moments.cross @ combination
-            error = scale * float(np.sqrt(max(variance, 0.0)))
-            value *= scale
-            found.append(
-                Estimate(
-                    estimand=estimand,
-                    outcome=name,
-                    estimate=value,
-                    standard_error=error,
-                    ci_lower=float(value - quantile * error),
-                    ci_upper=float(value + quantile * error),
-                    p_value=_p_value(value, error, groups),
-                    n=int(moments.units),
-                    clusters=groups,
-                    confidence=confidence,
-                    method=f"{method}, standard errors clustered over {groups:,} clusters",
-                )
+    values, rows = influence_rows(moments.total, layout, estimands)
+    found = np.flatnonzero(np.isfinite(values))
+    estimands = [estimands[i] for i in found]
+    spread = covariance(rows[found], moments)
+    scale = np.array([outcomes.scale[e.outcome] for e in estimands])
+    centre = np.array([outcomes.centre[e.outcome] if e.level else 0.0 for e in estimands])
+    values = values[found] * scale
+    spread = spread * np.outer(scale, scale)
+    degrees = max(moments.clusters - 1, 1)
+    made: list[Estimate | None] = [None] * len(estimands)
+    for family in _families(estimands):
+        bands = simultaneous_bands(
+            values[family], spread[np.ix_(family, family)], degrees, options.confidence,
+            draws=options.band_draws, seed=options.seed,
+        )  # fmt: skip
+        alone = bands.quantile.pointwise
+        wanted = simultaneous and options.simultaneous and len(family) > 1
+        for place, i in enumerate(family):
+            estimand, error = estimands[i], float(bands.standard_errors[place])
+            value = float(values[i] + centre[i])
+            made[i] = Estimate(
+                estimand=estimand.name,
+                outcome=outcomes.names[estimand.outcome],
+                estimate=value,
+                standard_error=error,
+                ci_lower=value - alone * error,
+                ci_upper=value + alone * error,
+                p_value=float(bands.p_values[place]),
+                n=round(moments.total[layout.place("unit")]),
+                clusters=moments.clusters,
+                confidence=options.confidence,
+                method=_method(estimand.name, learner, moments.clusters),
+                arm=estimand.arm,
+                versus=estimand.versus,
+                population=estimand.population,
             )
-    return tuple(found)
+            if estimand.level:
+                made[i] = replace(made[i], p_value=None)
+            if wanted:
+                made[i] = replace(
+                    made[i],
+                    band_lower=float(bands.lower[place] + centre[i]),
+                    band_upper=float(bands.upper[place] + centre[i]),
+                    adjusted_p_value=(
+                        None if estimand.level else float(bands.p_values_adjusted[place])
+                    ),
+                )
+    return tuple(e for e in made if e is not None)
 
 
-def _p_value(value: float, error: float, groups: int) -> float:
-    if error == 0:
-        return 1.0 if value == 0 else 0.0
-    return float(2 * stats.t.sf(abs(value) / error, groups - 1))
+def _families(estimands: Sequence[Estimand]) -> list[list[int]]:
+    families: dict[str, list[int]] = {}
+    for i, estimand in enumerate(estimands):
+        families.setdefault(estimand.name, []).append(i)
+    return list(families.values())
+
+
+def _method(name: str, learner: str, clusters: int) -> str:
+    how = "difference in means" if name == NAIVE else f"cross-fitted AIPW, {learner} nuisances"
+    return f"{how}, standard errors clustered over {clusters:,} clusters"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+from truelift.effects.any_table import TableAddress, panel_plan
 from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.lake_panel import LakePanel
-from truelift.effects.results import EffectsResult
-from truelift.effects.scores import ScoreRowsKernel
-from truelift.lake.scan import make_plan
+from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.lake.tables import TABLES, table_spec
 from truelift.settings import EffectOptions
 from truelift.steps import StepReport
@@ -19,28 +19,42 @@ if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import Lake
 
-_METRIC_NAMES = {"ATE": "ate", "ATT": "att", "naive difference": "naive"}
+_METRIC_NAMES = {
+    "ATE": "ate", "ATT": "att", "ATO": "ato", "APO": "mean", "GATE": "gate",
+    "policy value": "policy_value", "policy gain": "policy_gain", "naive difference": "naive",
+}  # fmt: skip
+_MOST_HEADLINES = 6
+# Metrics of a run stay few (MLflow's pages are slow beyond some tens).
+_MOST_METRICS = 24
 
 
 def estimate_effects(job: Job) -> StepReport:
     """Estimate the effect of the treatment on the panel; write scores and effects.
 
-    Reads ``gold.panel`` at its pinned version; writes ``gold.scores`` (one row a unit and
-    outcome) and ``gold.effects``. Without a panel, as for logs without exposures, the step
-    says so and writes nothing.
+    Reads ``gold.panel`` at its pinned version, or the table that ``effects.table`` names; writes
+    ``gold.scores`` (one row a unit, outcome and arm) and ``gold.effects``. Without a panel, as for
+    logs without exposures, the step says so and writes nothing.
 
     Raises
     ------
     DataError, TableError
         For a panel that cannot support an estimate; no table is touched.
     """
-    if not job.has("gold.panel"):
+    options = job.settings.effects
+    if options.table is not None:
+        job.progress.update("bringing the table into buckets")
+        address = TableAddress.parse(options.table)
+        plan = panel_plan(job.lake, address, options.cluster, job.settings.buckets)
+        job.run.log_table(address.uri, plan.uri, plan.version, "input")
+    elif not job.has("gold.panel"):
         return StepReport(0, 0, {"skipped": _why_no_panel(job)})
-    panel = LakePanel(job.lake, job.plan("gold.panel"))
-    estimation = estimate_panel(panel, job.settings.effects, job.progress.update)
+    else:
+        plan = job.plan("gold.panel")
+    panel = LakePanel(job.lake, plan)
+    estimation = estimate_panel(panel, options, job.progress.update)
     job.progress.update("writing scores")
     scores = job.replace("gold.scores", _scores(panel, estimation))
-    result = estimation.result
+    result = replace(estimation.result, run_id=job.run.run_id)
     job.replace("gold.effects", _effects(job.lake, result))
     job.log_metrics(_metrics(result))
     job.save_result(result)
@@ -54,15 +68,16 @@ def estimate_effects_from(
     version: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> EffectsResult:
-    """Estimate effects on any Delta table that is partitioned by ``bucket``; write nothing.
+    """Estimate effects on any Delta or Parquet table; write no scores.
 
     Parameters
     ----------
     lake : Lake
     table : str
-        A table of the lake (``gold.panel``), or the URI of any other Delta table. Its rows
-        have to lie in partitions ``bucket = hash(cluster) % buckets``
-        (:func:`truelift.lake.bucket_column`).
+        A table of the lake (``gold.panel``), or the URI of any other Delta table or folder of
+        Parquet files, with ``@version`` if wanted. A table that is not partitioned by ``bucket =
+        hash(cluster) % buckets`` (:func:`truelift.lake.bucket_column`) is first brought into
+        buckets, once, under the lake's ``work/``.
     options : EffectOptions, optional
         Names of the columns, folds, clipping, confidence.
     version : int, optional
@@ -84,9 +99,14 @@ def estimate_effects_from(
     >>> options = EffectOptions(treatment="mailed", outcomes=("sales",), covariates=("age",))
     >>> estimate_effects_from(lake, "s3://shop/panel", options)  # doctest: +SKIP
     """
-    uri = lake.uri(table) if table in TABLES else table
-    panel = LakePanel(lake, make_plan(table, uri, version=version))
-    return estimate_panel(panel, options or EffectOptions(), progress).result
+    options = options or EffectOptions()
+    if table in TABLES:
+        plan = lake.plan(table, version=version)
+    else:
+        address = TableAddress.parse(table)
+        address = address if version is None else replace(address, version=version)
+        plan = panel_plan(lake, address, options.cluster, lake.buckets)
+    return estimate_panel(LakePanel(lake, plan), options, progress).result
 
 
 def _why_no_panel(job: Job) -> str:
@@ -98,14 +118,26 @@ def _why_no_panel(job: Job) -> str:
 
 
 def _scores(panel: LakePanel, estimation: Estimation):  # type: ignore[no-untyped-def]
-    kernel = ScoreRowsKernel(estimation.models, estimation.treated_share)
-    plan = panel.plan.select(estimation.models.columns.of_scores())
+    plan = panel.plan.select(estimation.scoring.columns.of_rows())
+    kernel = ScoreRowsKernel(estimation.scoring)
     return panel.lake.map_buckets(kernel, {"panel": plan}, table_spec("gold.scores").schema())
 
 
 def _effects(lake: Lake, result: EffectsResult):  # type: ignore[no-untyped-def]
-    rows = [astuple(estimate) for estimate in result.estimates]
-    return lake.spark.createDataFrame(rows, table_spec("gold.effects").schema())
+    schema = table_spec("gold.effects").schema()
+    names = {f.name for f in fields(Estimate)}
+    common = {
+        "folds": result.folds, "learner": result.learner, "panel": result.table,
+        "panel_version": result.table_version, "run_id": result.run_id,
+    }  # fmt: skip
+    rows = [
+        tuple(
+            getattr(estimate, column) if column in names else common[column]
+            for column in schema.names
+        )
+        for estimate in result.estimates
+    ]
+    return lake.spark.createDataFrame(rows, schema)
 
 
 def _metrics(result: EffectsResult) -> dict[str, float]:
@@ -113,26 +145,34 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
         "units": float(result.n),
         "clusters": float(result.clusters),
         "treated": float(result.treated),
-        "clipped_share": result.overlap.clipped_share,
-        **{
-            f"supported.{_METRIC_NAMES[name]}": float(text.startswith("supported"))
-            for name, text in result.support.items()
-        },
+        "clipped_share": max(o.clipped_share for o in result.overlaps.values()),
         "propensity_log_loss": result.nuisance["propensity_log_loss"],
     }
-    for estimate in result.estimates:
-        name = f"{_METRIC_NAMES[estimate.estimand]}.{estimate.outcome}"
-        metrics[name] = estimate.estimate
-        metrics[f"{name}.standard_error"] = estimate.standard_error
+    for name, text in result.support.items():
+        estimand, _, arm = name.partition(" of ")
+        key = f"supported.{_METRIC_NAMES[estimand]}" + (f".{arm}" if arm else "")
+        metrics[key] = float(text.startswith("supported"))
+    several = len(result.arms) > 2
+    for e in result.estimates:
+        if len(metrics) > 2 * _MOST_METRICS:
+            break
+        if e.estimand == "GATE":
+            continue
+        name = f"{_METRIC_NAMES[e.estimand]}.{e.outcome}"
+        if several or not e.versus or e.estimand.startswith("policy"):
+            name += f".{e.arm}" + (f".against.{e.versus}" if e.versus else "")
+        metrics[name] = e.estimate
+        metrics[f"{name}.standard_error"] = e.standard_error
     return metrics
 
 
 def _headline(result: EffectsResult) -> dict[str, float | str | int]:
     headline: dict[str, float | str | int] = {}
-    for estimate in result.estimates:
-        if estimate.estimand in result.support:
-            headline[f"{estimate.estimand} {estimate.outcome}"] = (
-                f"{estimate.estimate:.4g} [{estimate.ci_lower:.4g}, {estimate.ci_upper:.4g}]"
-            )
+    several = len(result.arms) > 2
+    for e in result.estimates:
+        if e.estimand in ("ATE", "ATT") and len(headline) < _MOST_HEADLINES:
+            arm = f" {e.arm}" if several else ""
+            span = f"{e.estimate:.4g} [{e.ci_lower:.4g}, {e.ci_upper:.4g}]"
+            headline[f"{e.estimand}{arm} {e.outcome}"] = span
     headline["verdict"] = result.verdict.split(":")[0].split(". ")[0]
     return headline

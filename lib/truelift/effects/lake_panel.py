@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from truelift.effects.source import State, SumKernel
+from truelift.effects.source import State, SumKernel, distinct_values
 from truelift.effects.start import StartKernel
 from truelift.lake.scan import ScanPlan
 
@@ -61,15 +63,49 @@ class LakePanel:
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
-        from pyspark.sql.types import DoubleType, LongType, StructField, StructType
+        from pyspark.sql.pandas.types import from_arrow_schema
 
         plan = self.plan.select(
-            tuple(dict.fromkeys([*kernel.columns.numeric(), kernel.columns.unit]))
+            tuple(dict.fromkeys([*kernel.columns.of_moments(), kernel.columns.unit]))
         )
         if plan.direct:
             chosen = set(kernel.start.buckets)
             units = [u for b, members in plan.by_bucket().items() if b in chosen for u in members]
             plan = replace(plan, units=tuple(units))
-        fields = [StructField("order", LongType())]
-        fields += [StructField(name, DoubleType()) for name in kernel.columns.numeric()]
-        return self.lake.map_buckets(kernel, {"panel": plan}, StructType(fields)).toArrow()
+        kept = [_plain_field(plan.schema.field(name)) for name in kernel.columns.of_moments()]
+        schema = from_arrow_schema(pa.schema([pa.field("order", pa.int64()), *kept]))
+        return self.lake.map_buckets(kernel, {"panel": plan}, schema).toArrow()
+
+    def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
+        """Distinct values of each column, from one pass over these columns."""
+        wanted = tuple(dict.fromkeys(columns))
+        frame = self.lake.map_buckets(
+            partial(_values_of_bucket, columns=wanted),
+            {"panel": self.plan.select(wanted)},
+            "name string, value string",
+        )
+        found: dict[str, set[Any]] = {name: set() for name in wanted}
+        for row in frame.distinct().collect():
+            found[row["name"]].add(json.loads(row["value"]))
+        return {name: sorted(values) for name, values in found.items()}
+
+
+def _values_of_bucket(
+    bucket: int, tables: dict[str, pa.Table], columns: tuple[str, ...]
+) -> pa.Table:
+    rows = [
+        (name, json.dumps(value))
+        for name in columns
+        for value in distinct_values(tables["panel"][name])
+    ]
+    return pa.table(
+        {"name": pa.array([r[0] for r in rows], pa.string()),
+         "value": pa.array([r[1] for r in rows], pa.string())}
+    )  # fmt: skip
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.field(field.name, pa.float64() if pa.types.is_decimal(kind) else kind)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns, Scale, number_column
+from truelift.effects.columns import PanelColumns, Scale, number_column, weight_column
+from truelift.effects.design import Design
 from truelift.effects.normal_equations import centred, complements, dependent_columns
 from truelift.effects.propensity import loss_sums
 from truelift.effects.start import Start
@@ -29,31 +30,40 @@ class MomentsKernel:
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> dict[str, np.ndarray]:
         """Gram matrices by fold and arm, Newton sums at the start, counts for the checks."""
-        fold, p, width = bucket % self.folds, self._p, 1 + self._p + self._outcomes
-        gram = np.zeros((self.folds, 2, width, width))
+        columns, design, outcomes = self.columns, self.start.design, self.start.outcomes
+        fold, p, arms = bucket % self.folds, len(design), len(columns.arms.values)
+        width, size = 1 + p + len(outcomes.names), (arms - 1) * (1 + p)
+        gram = np.zeros((self.folds, arms, width, width))
         loss = np.zeros(self.folds)
-        ascent = np.zeros((self.folds, 1 + p))
-        hessian = np.zeros((self.folds, 1 + p, 1 + p))
-        bad = np.zeros(width)
-        odd = np.zeros(1)
+        ascent = np.zeros((self.folds, size))
+        hessian = np.zeros((self.folds, size, size))
+        units = np.zeros((self.folds, arms))
+        bad = np.zeros(len(columns.numbers()))
+        odd = np.zeros(2)
         highest = np.full((2, p), -np.inf)
+        fits = not columns.propensity
         for batch in batches:
             block = np.empty((width, batch.num_rows))
             block[0] = 1.0
-            self.start.covariates.rows(batch, block[1 : 1 + p])
-            self.start.outcomes.rows(batch, block[1 + p :])
-            treated = number_column(batch, self.columns.treatment)
-            bad += np.append(_not_finite(block[1:]), _not_finite(treated[None]))
-            is_treated, is_control = treated == 1.0, treated == 0.0
-            odd += batch.num_rows - is_treated.sum() - is_control.sum()
+            design.rows(batch, block[1 : 1 + p])
+            outcomes.rows(batch, block[1 + p :])
+            arm, weight = columns.arms.codes(batch), weight_column(batch, columns.weight)
+            if not np.isfinite(block.sum()) or weight is not None:
+                bad += self._not_finite(batch)
+            odd[0] += np.count_nonzero(arm < 0)
+            odd[1] += 0 if weight is None else np.count_nonzero(weight <= 0)
             with np.errstate(invalid="ignore", over="ignore"):  # refused by the checks later
-                for arm, member in enumerate((is_control, is_treated)):
-                    part = block[:, member]
-                    gram[fold, arm] += part @ part.T
-                sums = loss_sums(block[: 1 + p], treated, self.start.coefficients)
-            loss[fold] += sums[0]
-            ascent[fold] += sums[1]
-            hessian[fold] += sums[2]
+                for a in range(arms):
+                    own = np.flatnonzero(arm == a)
+                    part = block[:, own]
+                    units[fold, a] += len(own)
+                    weighted = part if weight is None else part * weight[own]
+                    gram[fold, a] += weighted @ part.T
+                if fits:
+                    sums = loss_sums(block[: 1 + p], arm, self.start.coefficients, weight)
+                    loss[fold] += sums[0]
+                    ascent[fold] += sums[1]
+                    hessian[fold] += sums[2]
             if batch.num_rows:
                 np.maximum(highest[0], block[1 : 1 + p].max(axis=1), out=highest[0])
                 np.maximum(highest[1], -block[1 : 1 + p].min(axis=1), out=highest[1])
@@ -62,56 +72,55 @@ class MomentsKernel:
             "loss": loss,
             "ascent": ascent,
             "hessian": hessian,
+            "units": units,
             "bad": bad,
             "odd": odd,
             "max_value": highest,
         }
 
-    @property
-    def _p(self) -> int:
-        return len(self.columns.covariates)
-
-    @property
-    def _outcomes(self) -> int:
-        return len(self.columns.outcomes)
-
-
-def _not_finite(rows: np.ndarray) -> np.ndarray:
-    # A sum is finite unless a value is not (or a sum overflows, which is looked at again).
-    sums = rows.sum(axis=1)
-    if np.isfinite(sums).all():
-        return np.zeros(len(rows))
-    return np.count_nonzero(~np.isfinite(rows), axis=1).astype(float)
+    def _not_finite(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Values that are not finite, by number column; a missing covariate may have a feature."""
+        counts = []
+        for name in self.columns.numbers():
+            values = number_column(batch, name)
+            fine = np.isfinite(values)
+            if name in self.start.design.missing:
+                fine |= np.isnan(values)
+            counts.append(np.count_nonzero(~fine))
+        return np.array(counts, dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """The first pass, checked and with columns that say nothing taken out.
+    """The first pass, checked and with features that say nothing taken out.
 
     Parameters
     ----------
     columns : PanelColumns
-        With the covariates that are kept.
-    covariates, outcomes : Scale
-        Of the kept columns.
-    gram : ndarray, K x 2 x (1 + p + J) x (1 + p + J)
-        By fold and arm (0 control, 1 treated).
+    design : Design
+        With the features that are kept.
+    outcomes : Scale
+    gram : ndarray, K x A x (1 + p + J) x (1 + p + J)
+        By fold and arm.
+    arm_units : ndarray, A
+        Units of each arm.
     loss, rows : ndarray, K
-    ascent : ndarray, K x (1 + p)
-    hessian : ndarray, K x (1 + p) x (1 + p)
+    ascent : ndarray, K x (A - 1)(1 + p)
+    hessian : ndarray, K x (A - 1)(1 + p) x (A - 1)(1 + p)
         Newton sums of each fold's complement at ``start``.
-    start : ndarray, 1 + p
+    start : ndarray, (A - 1) x (1 + p)
     exact_start : bool
         Whether ``start`` is the point at which the Newton sums were taken; False where a
-        column with a coefficient was dropped.
+        feature with a coefficient was dropped.
     dropped : dict of str to str
-        Dropped covariates and why.
+        Dropped features and why.
     """
 
     columns: PanelColumns
-    covariates: Scale
+    design: Design
     outcomes: Scale
     gram: np.ndarray
+    arm_units: np.ndarray
     loss: np.ndarray
     ascent: np.ndarray
     hessian: np.ndarray
@@ -121,85 +130,102 @@ class Moments:
     dropped: dict[str, str]
 
     @property
-    def arm_rows(self) -> np.ndarray:
-        """Control and treated units."""
-        return self.gram[:, :, 0, 0].sum(axis=0)
-
-    @property
     def variances(self) -> np.ndarray:
-        """Overall variance of each kept covariate, in the scale of the kernels."""
+        """Overall variance of each kept feature, in the scale of the kernels."""
         _, covariance = centred(self.gram.sum(axis=(0, 1)))
-        return np.diag(covariance)[: len(self.columns.covariates)].copy()
+        return np.diag(covariance)[: len(self.design)].copy()
+
+
+def missing_covariates(state: dict[str, np.ndarray], columns: PanelColumns) -> tuple[str, ...]:
+    """Covariates in which the first pass met values that are not finite."""
+    bad = dict(zip(columns.numbers(), state["bad"], strict=True)) if state else {}
+    return tuple(name for name in columns.covariates if bad.get(name))
 
 
 def make_moments(
     state: dict[str, np.ndarray], columns: PanelColumns, start: Start, table: str
 ) -> Moments:
-    """Check the first pass and drop constant and collinear covariates.
+    """Check the first pass and drop constant and collinear features.
 
     Raises
     ------
     DataError
-        If there are no rows, values that are not finite, a treatment that is not 0 or 1, or
+        If there are no rows, values that are not finite, a treatment that is null, or
         only one arm.
     """
-    _check(state, columns, start, table)
-    p = len(columns.covariates)
+    _check(state, columns, table)
+    names = start.design.names
+    p, others = len(names), len(columns.arms.values) - 1
     total = state["gram"].sum(axis=(0, 1))
     _, covariance = centred(total)
     constant = (state["max_value"][0] + state["max_value"][1]) == 0
     covariance = covariance[:p, :p] * ~constant[:, None] * ~constant[None]
-    dropped = {columns.covariates[j]: "constant" for j in np.flatnonzero(constant)}
+    dropped = {names[j]: "constant" for j in np.flatnonzero(constant)}
     for j in dependent_columns(covariance):
-        dropped[columns.covariates[j]] = "a linear combination of the covariates before it"
-    kept = tuple(n for n in columns.covariates if n not in dropped)
-    index = np.array([0, *(1 + columns.covariates.index(n) for n in kept)], dtype=int)
+        dropped[names[j]] = "a linear combination of the covariates before it"
+    left = [j for j in range(p) if names[j] not in dropped]
+    index = np.array([0, *(1 + j for j in left)], dtype=int)
     gone = np.setdiff1d(np.arange(1 + p), index)
     wide = np.concatenate([index, np.arange(1 + p, len(total))])
+    flat = (np.arange(others)[:, None] * (1 + p) + index).ravel()
     return Moments(
-        columns=columns.keeping(kept),
-        covariates=start.covariates.keeping(kept),
+        columns=columns,
+        design=start.design.keeping(tuple(names[j] for j in left)),
         outcomes=start.outcomes,
         gram=state["gram"][:, :, wide[:, None], wide[None]],
+        arm_units=state["units"].sum(axis=0),
         loss=complements(state["loss"]),
-        ascent=complements(state["ascent"])[:, index],
-        hessian=complements(state["hessian"])[:, index[:, None], index[None]],
+        ascent=complements(state["ascent"])[:, flat],
+        hessian=complements(state["hessian"])[:, flat[:, None], flat[None]],
         rows=complements(state["gram"][:, :, 0, 0].sum(axis=1)),
-        start=start.coefficients[index],
-        exact_start=not np.any(start.coefficients[gone]),
+        start=start.coefficients[:, index],
+        exact_start=not np.any(start.coefficients[:, gone]),
         dropped=dropped,
     )
 
 
-def _check(state: dict[str, np.ndarray], columns: PanelColumns, start: Start, table: str) -> None:
-    if not state or state["gram"][:, :, 0, 0].sum() + state["odd"][0] == 0:
+def _check(state: dict[str, np.ndarray], columns: PanelColumns, table: str) -> None:
+    if not state or state["units"].sum() + state["odd"][0] == 0:
         raise DataError(
             f"{table} has no rows, so there is nothing to estimate. Check the panel's campaigns, "
             "windows and sample."
         )
-    bad = dict(zip(columns.numeric(), state["bad"], strict=True))
+    bad = dict(zip(columns.numbers(), state["bad"], strict=True))
     if found := {name: int(count) for name, count in bad.items() if count}:
         listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in found.items())
         raise DataError(
             f"{table} has values that are missing or not finite: {listed}; expected a number in "
-            "every row. Fill them and add a missing indicator, or leave the column out."
+            "every row. Fill them or leave the column out; effects.missing=indicator does so for "
+            "covariates that are null."
         )
-    if state["odd"][0]:
+    if nulls := int(state["odd"][0]):
         raise DataError(
-            f"{table}, treatment {columns.treatment!r}: {int(state['odd'][0]):,} rows are neither "
-            f"0 nor 1 (found values such as {', '.join(f'{v:g}' for v in start.treatment_values)})"
-            ". Expected two arms, 0 for control and 1 for treated."
+            f"{table}, treatment {columns.arms.column!r}: {nulls:,} rows are null; expected one "
+            f"of {', '.join(columns.arms.labels)} in every row."
         )
-    control, treated = (int(n) for n in state["gram"][:, :, 0, 0].sum(axis=0))
-    if not control or not treated:
+    if weightless := int(state["odd"][1]):
         raise DataError(
-            f"{table}, treatment {columns.treatment!r}: found {treated:,} treated and {control:,} "
-            "control units; an effect needs both arms."
+            f"{table}, weight {columns.weight!r}: {weightless:,} rows are zero or negative; "
+            "expected positive weights. Filter these rows out."
         )
-    folds = np.count_nonzero(state["gram"][:, :, 0, 0].sum(axis=1))
-    if folds < 2:
+    units = state["units"].sum(axis=0)
+    counts = ", ".join(f"{n:,.0f} {a}" for a, n in zip(columns.arms.labels, units, strict=True))
+    if (units == 0).any():
         raise DataError(
-            f"{table}: its rows lie in {folds} of {len(state['gram'])} cross-fitting folds (fold "
-            "= bucket % effects.folds); expected at least 2. Partition it into more buckets, or "
-            "use more users."
+            f"{table}, treatment {columns.arms.column!r}: found {counts} rows; an effect needs "
+            "units in every arm."
+        )
+    folds = state["units"]
+    filled = np.count_nonzero(folds.sum(axis=1))
+    if filled < 2:
+        raise DataError(
+            f"{table} has rows in {filled} of {len(folds)} cross-fitting folds (fold = bucket % "
+            f"{len(folds)}), expected at least 2. Use more users or more buckets."
+        )
+    without = complements(folds)
+    for k, a in np.argwhere((without == 0) & (folds.sum(axis=1)[:, None] > 0)):
+        raise DataError(
+            f"{table}: all rows with {columns.arms.column!r} = {columns.arms.labels[a]!r} lie in "
+            f"fold {k} (fold = bucket % {len(folds)}), so no model of that arm can be fitted "
+            "without it. Use more users or fewer folds."
         )

@@ -1,12 +1,8 @@
-"""Cross-fitted logistic propensity by Newton steps on sums over the data.
+"""The propensity: multinomial logistic regression a fold, by Newton steps whose sums add up.
 
-The model of fold k minimises, over all rows outside fold k,
-
-    mean(log(1 + exp(f)) - treated * f) + ridge / 2 * sum(variance * slope^2),   f = a + x'b.
-
-One pass over the data gives gradient and Hessian of every fold's complement, hence one Newton
-step for all of them. How much a further step could still gain is predicted from the last step,
-so a pass is only spent where it is needed.
+One pass gives the gradient and Hessian of every fold's complement, hence one Newton step for all
+of them. How much a further step could still gain is predicted from the last step, so a pass is
+only spent where it is needed. With two arms this is the usual logistic regression.
 """
 
 from __future__ import annotations
@@ -18,14 +14,39 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit
 
-from truelift.effects.columns import PanelColumns, Scale, design, number_column
+from truelift.effects.columns import PanelColumns, weight_column
+from truelift.effects.design import Design
 from truelift.effects.normal_equations import solve_symmetric
 
 _MAX_START_STEPS = 50
 
 
+def arm_probabilities(coefficients: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Probability of each arm.
+
+    Parameters
+    ----------
+    coefficients : ndarray, (A - 1) x (1 + p)
+        Of the arms after the control.
+    block : ndarray, (1 + p) x n
+
+    Returns
+    -------
+    ndarray, A x n
+    """
+    index = coefficients @ block
+    if len(index) == 1:
+        treated = expit(index[0])
+        return np.stack([1.0 - treated, treated])
+    full = np.vstack([np.zeros(index.shape[1]), index])
+    full -= full.max(axis=0)
+    np.exp(full, out=full)
+    full /= full.sum(axis=0)
+    return full
+
+
 def loss_sums(
-    block: np.ndarray, treated: np.ndarray, coefficients: np.ndarray
+    block: np.ndarray, arm: np.ndarray, coefficients: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Log loss, minus its gradient, and its Hessian, summed over rows.
 
@@ -33,15 +54,50 @@ def loss_sums(
     ----------
     block : ndarray, (1 + p) x n
         Intercept and covariates.
-    treated : ndarray, n
-    coefficients : ndarray, 1 + p
+    arm : ndarray of int, n
+    coefficients : ndarray, (A - 1) x (1 + p)
+    weight : ndarray, n, optional
+
+    Returns
+    -------
+    loss : float
+    ascent : ndarray, (A - 1)(1 + p)
+    hessian : ndarray, (A - 1)(1 + p) x (A - 1)(1 + p)
     """
-    index = coefficients @ block
-    probability = expit(index)
-    loss = float(np.sum(np.logaddexp(0.0, index) - treated * index))
-    ascent = block @ (treated - probability)
-    half = block * np.sqrt(probability * (1.0 - probability))
-    return loss, ascent, half @ half.T
+    others, width = coefficients.shape
+    loss = float(np.sum(log_losses(coefficients @ block, arm, weight)))
+    probability = arm_probabilities(coefficients, block)[1:]
+    ascent = np.empty((others, width))
+    hessian = np.empty((others, width, others, width))
+    for a in range(others):
+        left = (arm == a + 1) - probability[a]
+        ascent[a] = block @ (left if weight is None else left * weight)
+        spread = probability[a] * (1.0 - probability[a])
+        half = block * np.sqrt(spread if weight is None else spread * weight)
+        hessian[a, :, a] = half @ half.T
+        for b in range(a):
+            # The product of two probabilities is positive; the Hessian's part is minus it.
+            joint = probability[a] * probability[b]
+            half = block * np.sqrt(joint if weight is None else joint * weight)
+            hessian[a, :, b] = hessian[b, :, a] = -(half @ half.T)
+    size = others * width
+    return loss, ascent.reshape(size), hessian.reshape(size, size)
+
+
+def log_losses(index: np.ndarray, arm: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Minus the log probability of the arm that each row has.
+
+    Parameters
+    ----------
+    index : ndarray, (A - 1) x n
+        Log odds of the arms against the control.
+    """
+    if len(index) == 1:
+        found = np.logaddexp(0.0, index[0]) - (arm == 1) * index[0]
+    else:
+        own = np.where(arm > 0, np.take_along_axis(index, np.maximum(arm - 1, 0)[None], 0)[0], 0.0)
+        found = np.logaddexp(0.0, np.logaddexp.reduce(index, axis=0)) - own
+    return found if weight is None else found * weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,29 +105,31 @@ class NewtonKernel:
     """Sums for a further Newton step: every row counts for each fold but its own."""
 
     columns: PanelColumns
-    scale: Scale
+    design: Design
     coefficients: np.ndarray
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> dict[str, np.ndarray]:
-        """Loss, ascent direction, Hessian and rows of each fold's complement."""
-        folds, width = self.coefficients.shape
+        """Loss, ascent direction, Hessian and weight of each fold's complement."""
+        folds, others, width = self.coefficients.shape
+        size = others * width
         state = {
             "loss": np.zeros(folds),
-            "ascent": np.zeros((folds, width)),
-            "hessian": np.zeros((folds, width, width)),
+            "ascent": np.zeros((folds, size)),
+            "hessian": np.zeros((folds, size, size)),
             "rows": np.zeros(folds),
         }
         for batch in batches:
-            block = design(batch, self.scale)
-            treated = number_column(batch, self.columns.treatment)
+            block = self.design.block(batch)
+            arm = self.columns.arms.codes(batch)
+            weight = weight_column(batch, self.columns.weight)
             for fold in range(folds):
                 if fold == bucket % folds:
                     continue
-                loss, ascent, hessian = loss_sums(block, treated, self.coefficients[fold])
+                loss, ascent, hessian = loss_sums(block, arm, self.coefficients[fold], weight)
                 state["loss"][fold] += loss
                 state["ascent"][fold] += ascent
                 state["hessian"][fold] += hessian
-                state["rows"][fold] += batch.num_rows
+                state["rows"][fold] += len(arm) if weight is None else weight.sum()
         return state
 
 
@@ -81,7 +139,7 @@ class PropensityFit:
 
     Parameters
     ----------
-    coefficients : ndarray, K x (1 + p)
+    coefficients : ndarray, K x (A - 1) x (1 + p)
         In the scale of the kernels.
     remaining : float
         Largest log loss per row that a further step is predicted to gain, over folds.
@@ -100,8 +158,8 @@ class PropensityFit:
 
     @staticmethod
     def start(coefficients: np.ndarray, folds: int) -> PropensityFit:
-        """The same start for all folds."""
-        point = np.tile(coefficients, (folds, 1))
+        """The same start, (A - 1) x (1 + p), for all folds."""
+        point = np.repeat(coefficients[None], folds, axis=0)
         return PropensityFit(point, np.inf, 0, point, np.full(folds, np.inf))
 
     def step(
@@ -117,27 +175,31 @@ class PropensityFit:
         Parameters
         ----------
         loss, rows : ndarray, K
-        ascent : ndarray, K x (1 + p)
-        hessian : ndarray, K x (1 + p) x (1 + p)
+        ascent : ndarray, K x (A - 1)(1 + p)
+        hessian : ndarray, K x (A - 1)(1 + p) x (A - 1)(1 + p)
             Sums over each fold's complement.
         penalty : ndarray, 1 + p
-            Penalty on squared coefficients, zero for the intercept.
+            Penalty on squared coefficients of every arm, zero for the intercept.
         """
         point, accepted = self.coefficients.copy(), self.accepted.copy()
         objective, remaining = self.objective.copy(), 0.0
+        _, others, width = point.shape
+        penalty = np.tile(penalty, others)
         for k in range(len(point)):
             if rows[k] <= 0:
                 continue
-            here = self.coefficients[k]
+            here = self.coefficients[k].ravel()
             value = loss[k] / rows[k] + 0.5 * penalty @ here**2
             if value > objective[k] + 1e-12 * abs(objective[k]):
-                point[k] = 0.5 * (accepted[k] + here)
+                point[k] = 0.5 * (accepted[k] + self.coefficients[k])
                 remaining = np.inf
                 continue
-            direction, gain, weight = _newton(
+            direction, gain = _newton(
                 ascent[k] / rows[k] - penalty * here, hessian[k] / rows[k], penalty
             )
-            accepted[k], objective[k], point[k] = here, value, here + direction
+            weight = float(np.diag(hessian[k])[::width].min() / rows[k])
+            accepted[k], objective[k] = self.coefficients[k], value
+            point[k] = (here + direction).reshape(others, width)
             remaining = max(remaining, predicted_gain(gain, weight))
         return replace(
             self,
@@ -154,47 +216,56 @@ def predicted_gain(decrement: float, weight: float) -> float:
 
     Newton's remainder for the logistic loss is of second order in the step: with ``decrement``
     the squared step in the Hessian's norm (per row) and ``weight`` the mean of ``e (1 - e)``,
-    the next decrement is at most about ``decrement^2 / weight``.
+    the next decrement is at most about ``decrement^2 / weight``. With several arms the smallest
+    of these means stands for all.
     """
     return decrement * decrement / max(weight, 1e-12)
 
 
 def _newton(
     ascent: np.ndarray, hessian: np.ndarray, penalty: np.ndarray
-) -> tuple[np.ndarray, float, float]:
+) -> tuple[np.ndarray, float]:
     direction = solve_symmetric(hessian + np.diag(penalty), ascent)
-    return direction, float(max(ascent @ direction, 0.0)), float(hessian[0, 0])
+    return direction, float(max(ascent @ direction, 0.0))
 
 
 def fit_start(
-    block: np.ndarray, treated: np.ndarray, penalty: np.ndarray, usable: np.ndarray
+    block: np.ndarray, arm: np.ndarray, arms: int, penalty: np.ndarray, usable: np.ndarray
 ) -> np.ndarray:
     """Logistic coefficients on the start rows, by Newton with step halving.
 
     Parameters
     ----------
     block : ndarray, (1 + p) x n
-    treated : ndarray, n
+    arm : ndarray of int, n
+    arms : int
+        A.
     penalty : ndarray, 1 + p
     usable : ndarray of bool, 1 + p
         Columns that may have a coefficient; the others stay at zero.
+
+    Returns
+    -------
+    ndarray, (A - 1) x (1 + p)
     """
-    coefficients = np.zeros(len(block))
-    n, ones = len(treated), float(treated.sum())
-    coefficients[0] = np.log((ones + 0.5) / (n - ones + 0.5))
-    if n == 0 or ones in (0.0, float(n)):
+    others, n = arms - 1, len(arm)
+    coefficients = np.zeros((others, len(block)))
+    counts = np.bincount(arm, minlength=arms)
+    coefficients[:, 0] = np.log((counts[1:] + 0.5) / (counts[0] + 0.5))
+    if n == 0 or counts.min() == 0:
         return coefficients
-    block, penalty = block[usable], penalty[usable]
-    current = coefficients[usable]
+    block, penalty = block[usable], np.tile(penalty[usable], others)
+    current = coefficients[:, usable]
 
     def objective(at: np.ndarray) -> float:
-        index = at @ block
-        return float(np.mean(np.logaddexp(0.0, index) - treated * index) + 0.5 * penalty @ at**2)
+        losses = log_losses(at @ block, arm)
+        return float(np.mean(losses) + 0.5 * penalty @ at.ravel() ** 2)
 
     value = objective(current)
     for _ in range(_MAX_START_STEPS):
-        _, ascent, hessian = loss_sums(block, treated, current)
-        direction, gain, _ = _newton(ascent / n - penalty * current, hessian / n, penalty)
+        _, ascent, hessian = loss_sums(block, arm, current)
+        flat, gain = _newton(ascent / n - penalty * current.ravel(), hessian / n, penalty)
+        direction = flat.reshape(current.shape)
         size, proposed = 1.0, objective(current + direction)
         while proposed > value and size > 1e-6:
             size *= 0.5
@@ -204,5 +275,5 @@ def fit_start(
         current, value = current + size * direction, proposed
         if gain < 1e-10:
             break
-    coefficients[usable] = current
+    coefficients[:, usable] = current
     return coefficients

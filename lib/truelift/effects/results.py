@@ -16,21 +16,31 @@ class Estimate:
     Parameters
     ----------
     estimand : str
-        ``'ATE'``, ``'ATT'`` or ``'naive difference'``.
+        ``'ATE'``, ``'ATT'``, ``'ATO'``, ``'APO'`` (an arm's mean), ``'GATE'``, ``'policy value'``,
+        ``'policy gain'`` or ``'naive difference'``.
     outcome : str
         Column of the panel.
     estimate, standard_error : float
         In the outcome's units; the standard error is clustered by user.
     ci_lower, ci_upper : float
         Bounds of the interval at level ``confidence``.
-    p_value : float
-        Two-sided, against no effect.
+    p_value : float or None
+        Two-sided, against no effect; None for a level (an arm's mean, a policy's value).
     n, clusters : int
         Units and clusters used.
     confidence : float
         Level of the interval, for example 0.95.
     method : str
         How the number was made.
+    arm, versus : str
+        The arm (or policy), and what it is compared with; ``versus`` is empty for a level.
+    population : str
+        Whom the average is over.
+    band_lower, band_upper : float or None
+        Bounds that hold for all estimates of this estimand at once, over arms, groups and
+        outcomes; None where there is one only.
+    adjusted_p_value : float or None
+        Adjusted for looking at all of them (step-down max-t).
     """
 
     estimand: str
@@ -39,18 +49,48 @@ class Estimate:
     standard_error: float
     ci_lower: float
     ci_upper: float
-    p_value: float
+    p_value: float | None
     n: int
     clusters: int
     confidence: float
     method: str
+    arm: str = ""
+    versus: str = ""
+    population: str = "all units"
+    band_lower: float | None = None
+    band_upper: float | None = None
+    adjusted_p_value: float | None = None
 
     def __repr__(self) -> str:
+        test = "" if self.p_value is None else f"p {self.p_value:.3g}, "
         return (
-            f"Estimate({self.estimand} on {self.outcome}: {self.estimate:.4g} "
+            f"Estimate({self.named}: {self.estimate:.4g} "
             f"[{self.ci_lower:.4g}, {self.ci_upper:.4g}] at {self.confidence:.0%}, "
-            f"se {self.standard_error:.4g}, p {self.p_value:.3g}, n {self.n:,}, "
+            f"se {self.standard_error:.4g}, {test}n {self.n:,}, "
             f"{self.clusters:,} clusters)"
+        )
+
+    @property
+    def named(self) -> str:
+        """Estimand, arms, population and outcome in words."""
+        arms = f" of {self.arm}" if self.arm else ""
+        arms += f" against {self.versus}" if self.versus else ""
+        told = "" if self.population == "all units" else f" ({self.population})"
+        return f"{self.estimand}{arms} on {self.outcome}{told}"
+
+    def sentence(self) -> str:
+        """The estimate as a sentence."""
+        span = (
+            f"{self.estimate:.4g} ({self.confidence:.0%} interval {self.ci_lower:.4g} to "
+            f"{self.ci_upper:.4g})"
+        )
+        if not self.versus:
+            return f"The mean of {self.outcome} under {self.arm} is {span}, over {self.population}."
+        verb = "changes" if self.estimand != "naive difference" else "goes with a difference in"
+        by = "by" if self.estimand != "naive difference" else "of"
+        return (
+            f"{self.estimand}: {self.arm} against {self.versus} {verb} {self.outcome} {by} {span}, "
+            f"over {self.population}."
         )
 
 
@@ -94,6 +134,11 @@ class OverlapSummary:
         counts enough, which is what matters to the ATT.
     effective_sample_size_control_att : float, optional
         The same of the controls with the ATT's weights.
+    trim_threshold : float
+        Units with a propensity outside ``[threshold, 1 - threshold]`` cost more precision than
+        they bring (Crump, Hotz, Imbens & Mitnik 2009); 0 where none do.
+    trimmed_share : float
+        Share of the units outside.
     """
 
     bin_edges: tuple[float, ...]
@@ -105,6 +150,8 @@ class OverlapSummary:
     balance: tuple[CovariateBalance, ...]
     treated_clipped_share: float = 0.0
     effective_sample_size_control_att: float | None = None
+    trim_threshold: float = 0.0
+    trimmed_share: float = 0.0
 
     def __repr__(self) -> str:
         return (
@@ -129,11 +176,14 @@ class EffectsResult:
     Parameters
     ----------
     estimates : tuple of Estimate
-    overlap : OverlapSummary
+    arms : dict of str to int
+        Units by arm, the control first.
+    overlaps : dict of str to OverlapSummary
+        By arm after the control, against the control.
     folds : int
         Cross-fitting folds.
-    n, clusters, treated : int
-        Units, users and treated units of the panel.
+    n, clusters : int
+        Units and users of the panel.
     nuisance : dict of str to float
         Out-of-fold quality of the nuisance models.
     table : str
@@ -144,19 +194,26 @@ class EffectsResult:
         ``'supported ...'`` or ``'not supported by the data ...'``, with the reasons; see
         :func:`truelift.effects.verdict.verdict`.
     covariates : int
-        Covariates that the nuisance models use.
+        Features that the nuisance models use.
     dropped : dict of str to str
-        Covariates that were left out, and why.
+        Features that were left out, and why.
     support : dict of str to str
-        The verdict on each estimand.
+        The verdict on each estimand; with several arms, on each estimand and arm
+        (``'ATE of mailer'``).
+    followed : tuple of Estimate
+        The ATE at several clip levels and within several trimming thresholds.
+    learner : str
+        How the nuisances were fitted.
+    run_id : str
+        MLflow's run, where there is one.
     """
 
     estimates: tuple[Estimate, ...]
-    overlap: OverlapSummary
+    arms: dict[str, int]
+    overlaps: dict[str, OverlapSummary]
     folds: int
     n: int
     clusters: int
-    treated: int
     nuisance: dict[str, float]
     table: str
     table_version: int
@@ -164,13 +221,43 @@ class EffectsResult:
     covariates: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
     support: dict[str, str] = field(default_factory=dict)
+    followed: tuple[Estimate, ...] = ()
+    learner: str = "linear"
+    run_id: str = ""
+
+    @property
+    def overlap(self) -> OverlapSummary:
+        """That of the first arm after the control: the only one where there are two arms."""
+        return next(iter(self.overlaps.values()))
+
+    @property
+    def treated(self) -> int:
+        """Units that are not in the control arm."""
+        return sum(list(self.arms.values())[1:])
+
+    @property
+    def supported(self) -> bool:
+        """Whether the data support at least one estimand."""
+        return self.verdict.startswith("supported")
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {e!r}" for e in self.estimates)
+        arms = ", ".join(f"{units:,} {arm}" for arm, units in self.arms.items())
         return (
-            f"EffectsResult({self.n:,} units ({self.treated:,} treated) of {self.clusters:,} "
-            f"clusters, {self.folds} folds, {self.table} version {self.table_version}{lines}\n"
-            f"  {self.verdict})"
+            f"EffectsResult({self.n:,} units ({arms}) of {self.clusters:,} "
+            f"clusters, {self.folds} folds, {self.learner}, {self.table} version "
+            f"{self.table_version}{lines}\n  {self.verdict})"
+        )
+
+    def summary(self) -> str:
+        """The estimates as sentences, and the verdict."""
+        head = (
+            f"{self.n:,} units of {self.clusters:,} clusters from {self.table} version "
+            f"{self.table_version}; {self.learner} nuisances with {self.covariates} features, "
+            f"cross-fitted in {self.folds} folds."
+        )
+        return "\n".join(
+            [head, *(e.sentence() for e in self.estimates), f"Verdict: {self.verdict}"]
         )
 
     def to_pandas(self) -> pd.DataFrame:

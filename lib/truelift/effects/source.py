@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     from truelift.effects.start import StartKernel
 
 State = dict[str, np.ndarray]
+#: A column of arms or groups has fewer values than this.
+MOST_VALUES = 1000
 SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
 
 
@@ -39,6 +42,10 @@ class PanelSource(Protocol):
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
+
+    def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
+        """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
+        of them where there are more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +84,20 @@ class MemoryPanel:
         """Rows of the kernel, bucket after bucket."""
         chosen = sorted(kernel.start.buckets)
         return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])
+
+    def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
+        """Distinct values of each column, in ascending order."""
+        found: dict[str, set[Any]] = {name: set() for name in columns}
+        for table in self.buckets.values():
+            for name in columns:
+                found[name].update(distinct_values(table[name]))
+        return {name: sorted(values) for name, values in found.items()}
+
+
+def distinct_values(column: pa.ChunkedArray) -> list[Any]:
+    """At most :data:`MOST_VALUES` + 1 of the values, without nulls and NaN."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        column = column.filter(pc.invert(pc.is_nan(column)))
+    return pc.unique(column).drop_null().to_pylist()[: MOST_VALUES + 1]

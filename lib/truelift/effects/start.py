@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from truelift.effects.arms import Levels
 from truelift.effects.columns import PanelColumns, Scale, number_column
+from truelift.effects.design import Design, Hashed, OneHot
 from truelift.effects.keys import hash_keys, mix
 from truelift.effects.normal_equations import centred, dependent_columns
 from truelift.effects.propensity import fit_start
+from truelift.settings import EffectOptions
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,13 @@ def start_buckets(rows: Mapping[int, int], wanted: int) -> StartBuckets:
 
 @dataclass(frozen=True)
 class StartKernel:
-    """The rows of a bucket whose unit hashes lowest, as a table of numbers and the hash."""
+    """The rows of a bucket whose unit hashes lowest, and the hash as ``order``."""
 
     columns: PanelColumns
     start: StartBuckets
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        """Columns ``order`` (the hash, as a signed integer) and the numeric columns."""
+        """Columns of the first pass, and ``order`` (the hash, as a signed integer)."""
         table = tables["panel"]
         if bucket not in self.start.buckets:
             table = table.slice(0, 0)
@@ -57,59 +61,110 @@ class StartKernel:
         if len(hashes) > limit:  # ties at the limit all come, so that no order decides
             lowest = np.flatnonzero(hashes <= np.partition(hashes, limit - 1)[limit - 1])
         taken = table.take(pa.array(lowest)).combine_chunks()
-        numbers = {
-            name: taken[name].cast(pa.float64(), safe=False) for name in self.columns.numeric()
-        }
-        return pa.table({"order": pa.array(hashes[lowest].view(np.int64)), **numbers})
+        named = {name: _plain(taken[name]) for name in self.columns.of_moments()}
+        return pa.table({"order": pa.array(hashes[lowest].view(np.int64)), **named})
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dictionaries as their values, decimals as doubles: types that Spark hands on unchanged."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    return column.cast(pa.float64()) if pa.types.is_decimal(column.type) else column
 
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Scales for the kernels and the propensity's first coefficients."""
+    """The features, scales for the kernels and the propensity's first coefficients.
 
-    covariates: Scale
+    Parameters
+    ----------
+    design : Design
+    outcomes : Scale
+    coefficients : ndarray, (A - 1) x (1 + p)
+    """
+
+    design: Design
     outcomes: Scale
     coefficients: np.ndarray
-    treatment_values: tuple[float, ...]
 
 
-def make_start(rows: pa.Table, columns: PanelColumns, ridge: float) -> Start:
-    """Scales and start coefficients from the start rows.
+def make_start(
+    rows: pa.Table,
+    columns: PanelColumns,
+    options: EffectOptions,
+    missing: tuple[str, ...] = (),
+) -> Start:
+    """Features, scales and start coefficients from the start rows.
 
     Rows with a value that is not finite are left out here; the first pass over the data
     counts and refuses them.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Of :class:`StartKernel`.
+    columns : PanelColumns
+    options : EffectOptions
+    missing : tuple of str
+        Numeric covariates known to have nulls, besides those that have them in these rows.
     """
     rows = rows.sort_by("order").combine_chunks()
-    batches = rows.select(columns.numeric()).to_batches()
-    values = np.array([_column(batches, name) for name in columns.numeric()])
-    treatment_values = tuple(np.unique(values[-1])[:5].tolist())
-    values = values[:, np.isfinite(values).all(axis=0)]
-    p = len(columns.covariates)
-    covariates = _scale(columns.covariates, values[:p])
-    outcomes = _scale(columns.outcomes, values[p:-1])
-    block = np.vstack([np.ones(values.shape[1]), _standard(covariates, values[:p])])
-    treated = values[-1]
-    coefficients = np.zeros(1 + p)
-    if block.shape[1] > 1 and np.isin(treated, (0.0, 1.0)).all():
+    batch = pa.RecordBatch.from_arrays(
+        [_whole(rows[name]) for name in columns.of_moments()], columns.of_moments()
+    )
+    numbers = _scale(columns.covariates, _values(batch, columns.covariates))
+    outcomes = _scale(columns.outcomes, _values(batch, columns.outcomes))
+    absent = [
+        name
+        for name in columns.covariates
+        if name in missing or np.isnan(number_column(batch, name)).any()
+    ]
+    design = Design(
+        numbers,
+        tuple(absent) if options.missing == "indicator" else (),
+        tuple(_category(batch, name, options) for name in columns.categories),
+        options.expansion,
+    )
+    block, arm = design.block(batch), columns.arms.codes(batch)
+    usable_rows = np.isfinite(block).all(axis=0) & (arm >= 0)
+    block, arm = block[:, usable_rows], arm[usable_rows]
+    arms, p = len(columns.arms.values), len(design)
+    coefficients = np.zeros((arms - 1, 1 + p))
+    if block.shape[1] > 1 and not columns.propensity:
         _, covariance = centred(block @ block.T)
         usable = np.concatenate([[True], np.diag(covariance) > 0])
         usable[1 + np.array(dependent_columns(covariance), dtype=int)] = False
-        penalty = np.concatenate([[0.0], np.full(p, ridge)])
-        coefficients = fit_start(block, treated, penalty, usable)
-    return Start(covariates, outcomes, coefficients, treatment_values)
+        penalty = np.concatenate([[0.0], np.full(p, options.ridge)])
+        coefficients = fit_start(block, arm, arms, penalty, usable)
+    return Start(design, outcomes, coefficients)
 
 
-def _column(batches: list[pa.RecordBatch], name: str) -> np.ndarray:
-    return np.concatenate([np.zeros(0), *(number_column(batch, name) for batch in batches)])
+def _category(batch: pa.RecordBatch, name: str, options: EffectOptions) -> OneHot | Hashed:
+    """One-hot levels are the most frequent of the start rows; what else comes has no indicator."""
+    if options.categorical[name] == "hash":
+        return Hashed(name, options.hash_size)
+    counts = pc.value_counts(batch.column(batch.schema.get_field_index(name)).drop_null())
+    found = sorted(counts.to_pylist(), key=lambda c: (-c["counts"], str(c["values"])))
+    levels = [c["values"] for c in found[: options.one_hot_levels]]
+    return OneHot(Levels(name, tuple(sorted(levels, key=str))))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _values(batch: pa.RecordBatch, names: tuple[str, ...]) -> np.ndarray:
+    return np.array([number_column(batch, name) for name in names]).reshape(
+        len(names), batch.num_rows
+    )
 
 
 def _scale(names: tuple[str, ...], values: np.ndarray) -> Scale:
-    if values.shape[1] == 0:
-        return Scale(names, np.zeros(len(names)), np.ones(len(names)))
-    centre, spread = values.mean(axis=1), values.std(axis=1)
-    constant = spread <= 1e-12 * np.abs(centre)
-    return Scale(names, centre, np.where(constant, 1.0, spread))
-
-
-def _standard(scale: Scale, values: np.ndarray) -> np.ndarray:
-    return (values - scale.centre[:, None]) / scale.scale[:, None]
+    """Mean and standard deviation of the finite values of each column."""
+    centre, spread = np.zeros(len(names)), np.ones(len(names))
+    for j, line in enumerate(values):
+        finite = line[np.isfinite(line)]
+        if len(finite):
+            centre[j], found = finite.mean(), finite.std()
+            spread[j] = found if found > 1e-12 * abs(centre[j]) else 1.0
+    return Scale(names, centre, spread)

@@ -1,13 +1,14 @@
 """Whether the data support an effect: thresholds, and a verdict on each estimand.
 
-The two estimands ask different things of the data. The ATE needs both arms everywhere. The ATT
+The estimands ask different things of the data. The ATE needs both arms everywhere. The ATT
 needs controls that are like the treated, and no treated units like those who were never
-treated: a campaign that skips most users can support the one and not the other.
+treated: a campaign that skips most users can support the one and not the other. The ATO asks for
+little, for it weighs units by their overlap: it is what is left where the others are refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from truelift.effects.results import CovariateBalance, OverlapSummary
 
@@ -24,14 +25,17 @@ NOTED_SMD = 0.10
 _NOT = "not supported by the data"
 
 
-def support(overlap: OverlapSummary, treated: int, control: int, converged: bool) -> dict[str, str]:
-    """The verdict on each estimand.
+def support(
+    overlaps: Mapping[str, OverlapSummary], units: Mapping[str, int], converged: bool
+) -> dict[str, str]:
+    """The verdict on each estimand, and with several arms on each of them.
 
     Parameters
     ----------
-    overlap : OverlapSummary
-    treated, control : int
-        Units in each arm.
+    overlaps : mapping of str to OverlapSummary
+        By arm after the control.
+    units : mapping of str to int
+        Units by arm, the control first.
     converged : bool
         Whether the propensity model met its tolerance.
 
@@ -40,6 +44,16 @@ def support(overlap: OverlapSummary, treated: int, control: int, converged: bool
     dict of str to str
         ``'supported ...'`` or ``'not supported by the data: ...'`` with every reason.
     """
+    control, *_ = units.values()
+    found = {}
+    for arm, overlap in overlaps.items():
+        of_arm = f" of {arm}" if len(overlaps) > 1 else ""
+        for name, text in _of_arm(overlap, units[arm], control, converged).items():
+            found[f"{name}{of_arm}"] = text
+    return found
+
+
+def _of_arm(overlap: OverlapSummary, treated: int, control: int, converged: bool) -> dict[str, str]:
     ate = _not_converged(converged)
     ate += _clipped(overlap.clipped_share, "the propensities")
     ate += _thin("treated", overlap.effective_sample_size_treated, treated)
@@ -52,28 +66,32 @@ def support(overlap: OverlapSummary, treated: int, control: int, converged: bool
     return {
         "ATE": _judge(ate, overlap, lambda b: b.smd_after),
         "ATT": _judge(att, overlap, lambda b: b.smd_after_att or 0.0),
+        "ATO": _judge(_not_converged(converged), overlap, lambda b: 0.0),
     }
 
 
 def verdict(found: dict[str, str]) -> str:
-    """One sentence on all estimands; begins with ``'supported'`` if the ATT is.
+    """One sentence on the ATE and the ATT; begins with ``'supported'`` if the ATT is.
 
     Parameters
     ----------
     found : dict of str to str
         From :func:`support`.
     """
-    if len(set(found.values())) == 1:
-        return next(iter(found.values()))
-    good = [name for name, text in found.items() if text.startswith("supported")]
+    asked = {name: text for name, text in found.items() if not name.startswith("ATO")}
+    if len(set(asked.values())) == 1:
+        return next(iter(asked.values()))
+    good = [name for name, text in asked.items() if text.startswith("supported")]
     if not good:
-        reasons = " ".join(f"{n}: {t.removeprefix(_NOT + ': ')}" for n, t in found.items())
+        reasons = " ".join(f"{n}: {t.removeprefix(_NOT + ': ')}" for n, t in asked.items())
         return f"{_NOT}. {reasons}"
-    if len(good) == len(found):
-        return max(found.values(), key=lambda text: "with care" in text)
-    bad = next(name for name in found if name not in good)
-    because = found[bad].removeprefix(_NOT + ": ")
-    if bad == "ATT":
+    if len(good) == len(asked):
+        return max(asked.values(), key=lambda text: "with care" in text)
+    bad = [name for name in asked if name not in good]
+    because = asked[bad[0]].removeprefix(_NOT + ": ")
+    if len(asked) > 2:
+        return f"supported for {', '.join(good)}. Not so {', '.join(bad)}; {bad[0]}: {because}"
+    if bad == ["ATT"]:
         return f"{_NOT} for the ATT: {because} The ATE alone is supported."
     return f"supported for the ATT only. The ATE is {_NOT}: {because}"
 

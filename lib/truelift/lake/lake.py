@@ -65,6 +65,11 @@ class Lake:
         return self._spark
 
     @property
+    def buckets(self) -> int:
+        """Buckets of users that its tables are cut into."""
+        return self._settings.buckets
+
+    @property
     def session_started(self) -> bool:
         """Whether a session was needed so far."""
         return self._spark is not None

@@ -137,15 +137,18 @@ _SPECS = (
     ),
     TableSpec(
         "gold.scores",
-        "unit_id string, user_key string, outcome string, treated int, propensity double, "
-        "mu0 double, mu1 double, psi_ate double, psi_att double, fold int, bucket int",
+        "unit_id string, user_key string, outcome string, arm string, in_arm boolean, "
+        "propensity double, outcome_regression double, score double, weight double, fold int, "
+        "bucket int",
         ("bucket",),
     ),
     TableSpec(
         "gold.effects",
-        "estimand string, outcome string, estimate double, standard_error double, "
-        "ci_lower double, ci_upper double, p_value double, n bigint, clusters bigint, "
-        "confidence double, method string",
+        "estimand string, outcome string, arm string, versus string, population string, "
+        "estimate double, standard_error double, ci_lower double, ci_upper double, "
+        "p_value double, band_lower double, band_upper double, adjusted_p_value double, "
+        "n bigint, clusters bigint, folds int, confidence double, learner string, "
+        "method string, panel string, panel_version bigint, run_id string",
     ),
     TableSpec(
         "gold.recommendations",

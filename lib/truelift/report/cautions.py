@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult
-from truelift.report.estimates import is_supported
+from truelift.report.estimates import supports
 from truelift.report.numbers import count, covariate_name, joined, plural, share
 from truelift.report.plots.overlap import BALANCE_LIMIT
 
@@ -16,7 +16,7 @@ NAMED_COVARIATES = 5
 def caution(result: EffectsResult) -> str | None:
     """How many warnings go with the headline; None where there are none, or no finding."""
     found = len(warnings(result))
-    if not found or not any(is_supported(result, name) for name in ("ATT", "ATE")):
+    if not found or not any(supports(result, name) for name in ("ATT", "ATE")):
         return None
     return f"{plural(found, 'warning')} below {'weakens' if found == 1 else 'weaken'} this finding."
 
@@ -34,7 +34,7 @@ def warnings(result: EffectsResult) -> list[str]:
         + _imbalance("ATE", [(b.covariate, b.smd_after) for b in balance])
         + _imbalance("ATT", att)
     )
-    found = [f"{name}: {text}" for name, text in of_estimands if is_supported(result, name)]
+    found = [f"{name}: {text}" for name, text in of_estimands if supports(result, name)]
     if result.clusters < CLUSTER_LIMIT:
         found.append(
             f"Only {plural(result.clusters, 'user')}: clustered standard errors tend to be too "

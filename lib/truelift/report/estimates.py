@@ -6,7 +6,7 @@ from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.numbers import decimals_for
 
 NAIVE = "naive difference"
-ORDER = (NAIVE, "ATE", "ATT")
+ORDER = (NAIVE, "ATE", "ATT", "ATO", "policy gain", "GATE", "APO", "policy value")
 
 
 def by_outcome(result: EffectsResult) -> dict[str, list[Estimate]]:
@@ -41,11 +41,39 @@ def decimals(estimate: Estimate) -> int:
     return places
 
 
-def is_supported(result: EffectsResult, estimand: str) -> bool:
-    """Whether the effect step judged that the data can carry this estimand.
+def is_supported(result: EffectsResult, estimate: Estimate) -> bool:
+    """Whether the effect step judged that the data can carry this estimate.
 
-    The naive difference is a plain description and always is.
+    The naive difference is a plain description and always is. Means of arms, groups and policies
+    ask of the data what the ATE does.
     """
-    if estimand == NAIVE:
+    if estimate.estimand == NAIVE:
         return True
-    return result.support.get(estimand, result.verdict).startswith("supported")
+    kind = estimate.estimand if estimate.estimand in ("ATT", "ATO") else "ATE"
+    of_kind = {name: text for name, text in result.support.items() if name.startswith(kind)}
+    text = of_kind.get(f"{kind} of {estimate.arm}", of_kind.get(kind))
+    if text is None:  # several arms, and the estimate is of none or of all of them
+        return all(found.startswith("supported") for found in of_kind.values())
+    return text.startswith("supported")
+
+
+def supports(result: EffectsResult, estimand: str) -> bool:
+    """Whether the data carry an estimand, for every arm."""
+    of_kind = [text for name, text in result.support.items() if name.startswith(estimand)]
+    return all(t.startswith("supported") for t in of_kind or [result.verdict])
+
+
+def about_campaigns(result: EffectsResult) -> bool:
+    """Whether the panel is the one of campaigns, of which more can be said in words."""
+    return result.table == "gold.panel" and len(result.arms) == 2
+
+
+def qualified(result: EffectsResult, e: Estimate) -> str:
+    """What tells an estimate from others of its name: arms, group, policy."""
+    several = len(result.arms) > 2 or e.estimand in ("APO", "policy value", "policy gain")
+    parts = []
+    if several:
+        parts.append(f"{e.arm} against {e.versus}" if e.versus else e.arm)
+    if e.estimand == "GATE":
+        parts.append(e.population)
+    return ", ".join(parts)

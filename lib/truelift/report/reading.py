@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.estimates import NAIVE, by_outcome, decimals, excludes_zero, find, is_supported
+from truelift.report.estimates import (
+    NAIVE,
+    about_campaigns,
+    by_outcome,
+    decimals,
+    excludes_zero,
+    find,
+    is_supported,
+    supports,
+)
 from truelift.report.numbers import (
     covariate_name,
     decimals_for,
@@ -52,6 +61,8 @@ def headline(result: EffectsResult) -> str:
     groups = by_outcome(result)
     if not groups:
         return "No effect was estimated."
+    if not about_campaigns(result):
+        return _of_any_table(result, next(iter(groups.values())))
     outcome = next(iter(groups))
     name = outcome_name(outcome)
     adjusted = [e for kind in ("ATT", "ATE") if (e := find(result, kind, outcome)) is not None]
@@ -61,9 +72,9 @@ def headline(result: EffectsResult) -> str:
             f"Users with and without a campaign differ in {name} by {_shown(e)}; no adjusted "
             "effect was estimated."
         )
-    e = next((a for a in adjusted if is_supported(result, a.estimand)), adjusted[0])
+    e = next((a for a in adjusted if is_supported(result, a)), adjusted[0])
     among = " among users who received one" if e.estimand == "ATT" else ""
-    if not is_supported(result, e.estimand):
+    if not is_supported(result, e):
         return (
             f"The data cannot tell the effect of the campaigns: users with and without them are "
             f"too different to compare safely. The adjusted change in {name} per user and "
@@ -84,6 +95,17 @@ def headline(result: EffectsResult) -> str:
     )
 
 
+def _of_any_table(result: EffectsResult, group: list[Estimate]) -> str:
+    causal = [e for e in group if e.versus and e.estimand not in (NAIVE, "GATE")]
+    carried = [e for e in causal if is_supported(result, e)]
+    if not carried:
+        return "The data support no effect: the arms are too different to compare safely."
+    e = min(carried, key=lambda c: c.p_value if c.p_value is not None else 1.0)
+    if not excludes_zero(e):
+        return f"No clear effect: {e.sentence()} The interval includes zero."
+    return f"{e.sentence()} This holds if the assumptions below do."
+
+
 def verdicts(result: EffectsResult) -> list[tuple[str, str]]:
     """The verdict on each estimand, or the one on all of them under an empty name."""
     if len(set(result.support.values())) < 2:
@@ -101,10 +123,14 @@ def readings(result: EffectsResult) -> list[Reading]:
     found = []
     for outcome, group in by_outcome(result).items():
         name = outcome_name(outcome)
+        if not about_campaigns(result):
+            told = [f"{e.sentence()}{_doubt(result, e)}" for e in group]
+            found.append(Reading(name, tuple(told)))
+            continue
         naive, att, ate = (find(result, estimand, outcome) for estimand in (NAIVE, "ATT", "ATE"))
         sentences = []
         if naive is not None:
-            reliable = att is not None and is_supported(result, "ATT")
+            reliable = att is not None and supports(result, "ATT")
             bias = f" {_selection(naive, att, name)}" if att is not None and reliable else ""
             sentences.append(
                 f"As they are, units with a campaign differ from those without by "
@@ -121,7 +147,13 @@ def readings(result: EffectsResult) -> list[Reading]:
                 f"{name} by {_shown(ate)} per user and campaign: {_strength(ate)}."
                 f"{_doubt(result, ate)}"
             )
-        known = {id(e) for e in (naive, att, ate)}
+        ato = find(result, "ATO", outcome)
+        if ato is not None:
+            sentences.append(
+                f"Among users of whom it was open whether a campaign would come to them (ATO), it "
+                f"changed {name} by {_shown(ato)}: {_strength(ato)}.{_doubt(result, ato)}"
+            )
+        known = {id(e) for e in (naive, att, ate, ato)}
         sentences += [
             f"{e.estimand}: {_shown(e)}: {_strength(e)}." for e in group if id(e) not in known
         ]
@@ -130,7 +162,7 @@ def readings(result: EffectsResult) -> list[Reading]:
 
 
 def _doubt(result: EffectsResult, e: Estimate) -> str:
-    if is_supported(result, e.estimand):
+    if is_supported(result, e):
         return ""
     return f" The data do not support the {e.estimand}: do not rely on this number."
 
@@ -151,6 +183,8 @@ def _selection(naive: Estimate, att: Estimate, name: str) -> str:
 
 
 def _strength(e: Estimate) -> str:
+    if e.p_value is None:
+        return "a level, not a change"
     text = p_value(e.p_value)
     p = f"p {text}" if text.startswith("<") else f"p = {text}"
     if excludes_zero(e):

@@ -34,7 +34,7 @@ def logistic(z: np.ndarray, d: np.ndarray) -> np.ndarray:
 
 
 def aipw(table: pa.Table, outcome: str, folds: int, clip: float) -> dict[str, tuple]:
-    """ATE, ATT and naive difference with clustered standard errors, by explicit loops."""
+    """ATE, ATT, ATO and naive difference with clustered standard errors, by explicit loops."""
     z, y, d, fold, cluster = arrays(table, outcome, folds)
     e, m0, m1 = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y))
     for k in np.unique(fold):
@@ -42,16 +42,22 @@ def aipw(table: pa.Table, outcome: str, folds: int, clip: float) -> dict[str, tu
         e[here] = expit(z[here] @ logistic(z[out], d[out]))
         m0[here] = z[here] @ np.linalg.lstsq(z[out & (d == 0)], y[out & (d == 0)], rcond=None)[0]
         m1[here] = z[here] @ np.linalg.lstsq(z[out & (d == 1)], y[out & (d == 1)], rcond=None)[0]
+    propensity = e
     e = np.clip(e, clip, 1 - clip)
     ate = m1 - m0 + d * (y - m1) / e - (1 - d) * (y - m0) / (1 - e)
     att = d * (y - m0) - e / (1 - e) * (1 - d) * (y - m0)
     p = d.mean()
     y1, y0 = y[d == 1].mean(), y[d == 0].mean()
     naive = d * (y - y1) / p - (1 - d) * (y - y0) / (1 - p)
+    raw = propensity  # the overlap weights need no clipping
+    overlap = (d - raw) ** 2
+    ato = overlap * (m1 - m0) + d * (1 - raw) * (y - m1) - (1 - d) * raw * (y - m0)
+    tau = ato.sum() / overlap.sum()
     theta = att.mean() / p
     return {
         "ATE": (ate.mean(), clustered_error(ate - ate.mean(), cluster)),
         "ATT": (theta, clustered_error((att - theta * d) / p, cluster)),
+        "ATO": (tau, clustered_error((ato - tau * overlap) / overlap.mean(), cluster)),
         "naive difference": (y1 - y0, clustered_error(naive, cluster)),
     }
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel
+from tests.unit.effects.test_effects_estimates import scores_of
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.scores import ScoreRowsKernel
 from truelift.settings import EffectOptions
 
 REPETITIONS = 200
@@ -19,7 +19,7 @@ OPTIONS = EffectOptions(outcomes=("y_spend",), tolerance=1e-5)
 @pytest.fixture(scope="module")
 def study() -> dict[str, float]:
     """Shares of repetitions whose interval covers the truth."""
-    covered = {"ATE": 0, "ATT": 0, "unclustered": 0, "naive difference": 0}
+    covered = {"ATE": 0, "ATT": 0, "ATO": 0, "unclustered": 0, "naive difference": 0}
     for seed in range(REPETITIONS):
         table = simulate_panel(
             seed,
@@ -38,17 +38,14 @@ def study() -> dict[str, float]:
             covered[estimate.estimand] += estimate.ci_lower <= EFFECT <= estimate.ci_upper
         if seed >= UNCLUSTERED_REPETITIONS:
             continue
-        kernel = ScoreRowsKernel(estimation.models, estimation.treated_share)
-        psi = np.concatenate(
-            [kernel(b, {"panel": t})["psi_ate"].to_numpy() for b, t in source.buckets.items()]
-        )
+        psi = scores_of(estimation, source.buckets)
         covered["unclustered"] += abs(psi.mean() - EFFECT) < 1.96 * psi.std() / np.sqrt(len(psi))
     shares = {name: count / REPETITIONS for name, count in covered.items()}
     shares["unclustered"] = covered["unclustered"] / UNCLUSTERED_REPETITIONS
     return shares
 
 
-@pytest.mark.parametrize("estimand", ["ATE", "ATT"])
+@pytest.mark.parametrize("estimand", ["ATE", "ATT", "ATO"])
 def test_clustered_intervals_cover_at_their_level(study, estimand):
     # 3.5 binomial standard deviations around .95 at 200 repetitions.
     assert 0.896 <= study[estimand] < 1

@@ -12,7 +12,7 @@ from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import aipw
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.results import EffectsResult
-from truelift.effects.scores import ScoreRowsKernel
+from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.settings import EffectOptions
 
 EXACT = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24)
@@ -20,6 +20,19 @@ EXACT = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24)
 
 def numbers(result: EffectsResult) -> np.ndarray:
     return np.array([(e.estimate, e.standard_error) for e in result.estimates])
+
+
+def find(result: EffectsResult, estimand: str, outcome: str = "y_spend"):
+    return next(e for e in result.estimates if (e.estimand, e.outcome) == (estimand, outcome))
+
+
+def scores_of(estimation, tables) -> np.ndarray:
+    """Scores of the contrast on ``y_spend``: those of arm 1 minus those of arm 0."""
+    kernel = ScoreRowsKernel(estimation.scoring)
+    rows = pa.concat_tables([kernel(b, {"panel": t}) for b, t in tables.items()])
+    rows = rows.filter(pa.compute.equal(rows["outcome"], "y_spend"))
+    arms = [rows.filter(pa.compute.equal(rows["arm"], arm))["score"].to_numpy() for arm in "01"]
+    return arms[1] - arms[0]
 
 
 def same(result: EffectsResult, other: EffectsResult, relative: float = 1e-12) -> None:
@@ -56,7 +69,7 @@ def test_defaults_are_within_a_thousandth_of_a_standard_error_of_explicit_refits
 
 
 def test_adjusted_interval_covers_the_truth_and_the_naive_one_does_not(result):
-    ate, _, naive = result.estimates[:3]
+    ate, naive = find(result, "ATE"), find(result, "naive difference")
     assert ate.ci_lower < 1.5 < ate.ci_upper
     assert not naive.ci_lower < 1.5 < naive.ci_upper
 
@@ -97,7 +110,7 @@ def test_units_of_the_outcome_scale_estimates_and_errors(shift, scale):
     moved = with_column(table, "y_spend", table["y_spend"].to_numpy() * scale + shift)
     one = numbers(estimate_panel(in_buckets(table), EXACT).result)
     two = numbers(estimate_panel(in_buckets(moved), EXACT).result)
-    np.testing.assert_allclose(two[:3], one[:3] * scale, rtol=1e-7, atol=1e-9 * scale)
+    np.testing.assert_allclose(two[:4], one[:4] * scale, rtol=1e-7, atol=1e-9 * scale)
 
 
 def test_units_of_a_covariate_change_nothing(panel):
@@ -108,30 +121,27 @@ def test_units_of_a_covariate_change_nothing(panel):
 
 def test_several_outcomes_give_what_each_gives_alone(panel, result):
     alone = estimate_panel(in_buckets(panel), EffectOptions(outcomes=("y_visits",))).result
-    np.testing.assert_allclose(numbers(alone), numbers(result)[3:], rtol=1e-10)
+    np.testing.assert_allclose(numbers(alone), numbers(result)[4:], rtol=1e-10)
 
 
 def test_mean_of_the_score_rows_is_the_estimate(panel):
     source = in_buckets(panel)
     estimation = estimate_panel(source, EffectOptions())
-    kernel = ScoreRowsKernel(estimation.models, estimation.treated_share)
-    rows = pa.concat_tables([kernel(b, {"panel": t}) for b, t in source.buckets.items()])
-    assert rows.num_rows == 2 * panel.num_rows
-    for estimate in estimation.result.estimates:
-        column = {"ATE": "psi_ate", "ATT": "psi_att"}.get(estimate.estimand)
-        if column:
-            mine = rows.filter(pa.compute.equal(rows["outcome"], estimate.outcome))
-            assert np.mean(mine[column].to_numpy()) == pytest.approx(estimate.estimate, rel=1e-10)
+    ate = find(estimation.result, "ATE").estimate
+    assert np.mean(scores_of(estimation, source.buckets)) == pytest.approx(ate, rel=1e-10)
+    kernel = ScoreRowsKernel(estimation.scoring)
+    rows = [kernel(b, {"panel": t}).num_rows for b, t in source.buckets.items()]
+    assert sum(rows) == 2 * 2 * panel.num_rows  # outcomes x arms
 
 
 def test_score_rows_carry_outcome_predictions_in_the_outcomes_units(panel):
     source = in_buckets(panel)
     estimation = estimate_panel(source, EffectOptions())
-    kernel = ScoreRowsKernel(estimation.models, estimation.treated_share)
-    rows = kernel(0, {"panel": source.buckets[0]})
+    rows = ScoreRowsKernel(estimation.scoring)(0, {"panel": source.buckets[0]})
     spend = rows.filter(pa.compute.equal(rows["outcome"], "y_spend"))
     observed = source.buckets[0]["y_spend"].to_numpy()
-    assert abs(np.mean(spend["mu0"].to_numpy()) - observed.mean()) < 2
+    assert abs(np.mean(spend["outcome_regression"].to_numpy()) - observed.mean()) < 2
+    assert spend["arm"].to_pylist() == ["0"] * len(observed) + ["1"] * len(observed)
     assert set(rows["fold"].to_pylist()) == {0}
 
 
@@ -149,9 +159,6 @@ def test_one_unit_a_cluster_gives_the_usual_standard_error():
     table = with_column(table, "bucket", (np.arange(500) % 10).astype(np.int32))
     source = in_buckets(table)
     estimation = estimate_panel(source, EffectOptions(outcomes=("y_spend",)))
-    kernel = ScoreRowsKernel(estimation.models, estimation.treated_share)
-    scores = np.concatenate(
-        [kernel(b, {"panel": t})["psi_ate"].to_numpy() for b, t in source.buckets.items()]
-    )
+    scores = scores_of(estimation, source.buckets)
     expected = scores.std(ddof=1) / np.sqrt(500)
     assert estimation.result.estimates[0].standard_error == pytest.approx(expected, rel=1e-9)

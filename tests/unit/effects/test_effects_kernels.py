@@ -133,18 +133,18 @@ def test_directions_without_information_get_zero():
 def test_a_step_that_makes_the_loss_worse_is_halved():
     rng = np.random.default_rng(3)
     block = np.vstack([np.ones(400), rng.normal(size=400)])
-    treated = (rng.random(400) < 1 / (1 + np.exp(-2 * block[1]))).astype(float)
-    far = np.array([0.0, 8.0])  # a full Newton step from here overshoots
+    arm = (rng.random(400) < 1 / (1 + np.exp(-2 * block[1]))).astype(int)
+    far = np.array([[0.0, 8.0]])  # a full Newton step from here overshoots
     fit = PropensityFit.start(far, 1)
     losses = []
     for _ in range(30):
-        loss, ascent, hessian = loss_sums(block, treated, fit.coefficients[0])
+        loss, ascent, hessian = loss_sums(block, arm, fit.coefficients[0])
         losses.append(loss)
         rows = np.array([400.0])
         fit = fit.step(np.array([loss]), ascent[None], hessian[None], rows, np.zeros(2))
     assert max(losses[1:]) > losses[0]
     assert fit.remaining < 1e-20
-    _, ascent, _ = loss_sums(block, treated, fit.coefficients[0])
+    _, ascent, _ = loss_sums(block, arm, fit.coefficients[0])
     assert np.abs(ascent).max() < 1e-8
 
 

@@ -23,6 +23,7 @@ def overlap(
     )
 
 
+UNITS = {"0": 1000, "1": 1000}
 NO = "not supported by the data: "
 
 
@@ -45,11 +46,11 @@ NO = "not supported by the data: "
     ],
 )
 def test_each_estimand_is_judged_by_what_it_needs(estimand, summary, converged, says):
-    assert support(summary, 1000, 1000, converged)[estimand].startswith(says)
+    assert support({"1": summary}, UNITS, converged)[estimand].startswith(says)
 
 
 def test_every_reason_is_given():
-    text = support(overlap(clipped=0.5, treated=5, smd=1.0), 1000, 1000, True)["ATE"]
+    text = support({"1": overlap(clipped=0.5, treated=5, smd=1.0)}, UNITS, True)["ATE"]
     assert text.count(";") == 2
 
 
@@ -64,7 +65,7 @@ def test_every_reason_is_given():
     ],
 )
 def test_the_verdict_sums_up_both(summary, says):
-    assert verdict(support(summary, 1000, 1000, True)).startswith(says)
+    assert verdict(support({"1": summary}, UNITS, True)).startswith(says)
 
 
 def test_separated_arms_are_not_supported():

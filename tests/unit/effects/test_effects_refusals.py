@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
-from truelift.errors import DataError, TableError
+from truelift.errors import ConfigError, DataError, TableError
 from truelift.settings import EffectOptions
 
 
@@ -23,10 +23,10 @@ def panel():
     return simulate_panel(units=400, clusters=100)
 
 
-@pytest.mark.parametrize(("arm", "found"), [(1, "400 treated and 0 control"), (0, "0 treated")])
-def test_one_arm_only_is_refused_with_both_counts(panel, arm, found):
+@pytest.mark.parametrize("arm", [0, 1])
+def test_one_arm_only_is_refused_with_its_value(panel, arm):
     message = refusal(with_column(panel, "treated", np.full(400, arm, np.int32)))
-    assert found in message
+    assert f"every row has 'treated' = '{arm}'" in message
     assert "needs both arms" in message
 
 
@@ -60,11 +60,14 @@ def test_text_covariate_is_refused_with_its_type(panel):
     assert "'x_text': found type string" in message
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, None])
-def test_values_that_are_not_finite_are_refused_with_column_and_count(panel, value):
+@pytest.mark.parametrize(
+    ("value", "missing"),
+    [(np.nan, "refuse"), (None, "refuse"), (np.inf, "indicator"), (-np.inf, "indicator")],
+)
+def test_values_that_are_not_finite_are_refused_with_column_and_count(panel, value, missing):
     values = panel["x_1"].to_pylist()
     values[3] = values[250] = value
-    message = refusal(with_column(panel, "x_1", pa.array(values, pa.float64())))
+    message = refusal(with_column(panel, "x_1", pa.array(values, pa.float64())), missing=missing)
     assert "'x_1' in 2 rows" in message
     assert "x_0" not in message
 
@@ -85,11 +88,48 @@ def test_treatment_among_the_covariates_is_refused(panel):
     assert "'treated' is both treatment and covariate" in message
 
 
-def test_three_arms_are_refused_with_the_values_found(panel):
-    arms = (np.arange(400) % 3).astype(np.int32)
-    message = refusal(with_column(panel, "treated", arms))
-    assert "133 rows are neither 0 nor 1" in message
-    assert "0, 1, 2" in message
+def test_a_dose_is_refused_with_values_found(panel):
+    message = refusal(with_column(panel, "treated", np.arange(400) % 37))
+    assert "'treated' has 37 distinct values (0, 1, 2" in message
+    assert "at most 20 arms" in message
+
+
+def test_rows_without_a_treatment_are_refused_with_their_number(panel):
+    values = panel["treated"].to_pylist()
+    values[7] = None
+    assert "'treated': 1 rows are null" in refusal(with_column(panel, "treated", values))
+
+
+def test_arms_that_no_row_has_are_refused_with_those_there_are(panel):
+    assert "no row has 'treated' = '2'; values found: 0, 1" in refusal(panel, arms=("0", "2"))
+    assert "values that effects.arms does not list: 1" in refusal(panel, arms=("0",))
+
+
+def test_an_arm_that_lies_in_one_fold_is_refused(panel):
+    only = (panel["bucket"].to_numpy() % 5 == 3) & (panel["treated"].to_numpy() == 1)
+    message = refusal(with_column(panel, "treated", only.astype(np.int32)))
+    assert "all rows with 'treated' = '1' lie in fold 3" in message
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+def test_weights_that_are_not_positive_are_refused_with_their_number(panel, weight):
+    weights = np.ones(400)
+    weights[:3] = weight
+    message = refusal(with_column(panel, "w", weights), weight="w")
+    assert "weight 'w': 3 rows are zero or negative" in message
+
+
+def test_a_known_propensity_outside_zero_and_one_is_refused(panel):
+    chances = np.full(400, 0.5)
+    chances[:2] = 0.0
+    message = refusal(with_column(panel, "chance", chances), propensity={"1": "chance"})
+    assert "the known propensities of 2 rows" in message
+
+
+def test_a_policy_that_is_no_arm_and_no_column_is_refused(panel):
+    options = {"policies": {"nobody": "never"}, "estimands": ("policy value",)}
+    with pytest.raises(ConfigError, match=r"policies\.nobody: found 'never', which is neither"):
+        estimate_panel(in_buckets(panel), EffectOptions(**options))
 
 
 def test_few_clusters_in_an_arm_are_refused_with_the_number_found():

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.estimates import NAIVE, by_outcome, decimals, is_supported
+from truelift.report.estimates import NAIVE, by_outcome, decimals, is_supported, qualified
 from truelift.report.numbers import (
     level,
     number,
@@ -30,6 +30,10 @@ NAMES = {
     NAIVE: ("Naive difference", "Naive"),
     "ATE": ("ATE: everyone, against no one", "ATE"),
     "ATT": ("ATT: those who were treated", "ATT"),
+    "ATO": ("ATO: those who could go either way", "ATO"),
+    "APO": ("Mean under", "Mean"),
+    "policy value": ("Value of the policy", "Value"),
+    "policy gain": ("Gain of the policy", "Gain"),
 }
 
 
@@ -61,7 +65,7 @@ def _forest_panel(
 ) -> None:
     labels, values = [], []
     for row, e in enumerate(group):
-        naive, doubtful = e.estimand == NAIVE, not is_supported(result, e.estimand)
+        naive, doubtful = e.estimand == NAIVE, not is_supported(result, e)
         colour = GREY if naive else ORANGE if doubtful else BLUE
         line = (0, (2, 1.5)) if doubtful else "-"
         axes.plot([e.ci_lower, e.ci_upper], [row, row], color=colour, linewidth=2.2, linestyle=line)
@@ -76,6 +80,10 @@ def _forest_panel(
         )
         places = decimals(e)
         name = NAMES.get(e.estimand, (e.estimand, e.estimand))[width == "narrow"]
+        if told := qualified(result, e):
+            name = f"{name.partition(':')[0]} · {told}"
+        if e.band_lower is not None and e.band_upper is not None:
+            axes.plot([e.band_lower, e.band_upper], [row, row], color=colour, linewidth=0.8)
         labels.append(f"{name}\n(not supported by the data)" if doubtful else name)
         values.append(
             f"{number(e.estimate, places, signed=True)} "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.cautions import ASSUMPTIONS, warnings
 from truelift.report.content import ReportContent
-from truelift.report.estimates import by_outcome, decimals, is_supported
+from truelift.report.estimates import by_outcome, decimals, is_supported, qualified
 from truelift.report.markup import Html, bullets, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
     count,
@@ -69,7 +69,7 @@ def _verdict(result: EffectsResult) -> Html:
 
 
 def _doubtful(result: EffectsResult) -> bool:
-    return not all(is_supported(result, e.estimand) for e in result.estimates)
+    return not all(is_supported(result, e) for e in result.estimates)
 
 
 def _legend(result: EffectsResult) -> str:
@@ -115,12 +115,12 @@ def _estimates(result: EffectsResult) -> Html:
         rows.append(
             (
                 outcome_name(e.outcome),
-                e.estimand,
+                ", ".join(part for part in (e.estimand, qualified(result, e)) if part),
                 number(e.estimate, places, signed=True),
                 interval(e.ci_lower, e.ci_upper, places),
                 number(e.standard_error, places),
-                p_value(e.p_value),
-                "yes" if is_supported(result, e.estimand) else "no",
+                "" if e.p_value is None else p_value(e.p_value),
+                "yes" if is_supported(result, e) else "no",
             )
         )
     header = (

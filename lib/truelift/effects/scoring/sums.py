@@ -1,0 +1,174 @@
+"""The scores pass: sums by cluster for every estimand, and what overlap and balance need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.effects.arms import Levels
+from truelift.effects.clusters import ClusterSums, bucket_sketch
+from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.design import Design
+from truelift.effects.keys import hash_keys
+from truelift.effects.nuisances import KnownPropensity, Nuisances
+from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.quantities import UnitBlock, clipped, quantities
+
+BINS = 20
+#: Trimming thresholds of the propensity that are tried (Crump et al. 2009 choose among them).
+TRIM_LEVELS = (0.02, 0.05, 0.1, 0.15, 0.2)
+# Bins of 1 / e_a + 1 / e_0, on a logarithmic scale from 4: what Crump's rule looks at.
+_STEPS, _FIRST, _LAST = 400, 4.0, 4.0e4
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """Everything that turns a batch of rows into scores.
+
+    Parameters
+    ----------
+    columns : PanelColumns
+    design : Design
+    outcomes : Scale
+    nuisances : Nuisances
+    folds : int
+    clip : float
+    clip_levels : tuple of float
+        Levels at which the contrasts are followed.
+    layout : ScoreLayout
+    """
+
+    columns: PanelColumns
+    design: Design
+    outcomes: Scale
+    nuisances: Nuisances
+    folds: int
+    clip: float
+    clip_levels: tuple[float, ...]
+    layout: ScoreLayout
+
+    def units(self, batch: pa.RecordBatch, bucket: int) -> tuple[np.ndarray, UnitBlock]:
+        """Features with intercept, and the units with their out-of-fold predictions."""
+        columns = self.columns
+        block = self.design.block(batch)
+        outcome = np.empty((len(self.outcomes.names), batch.num_rows))
+        found = self.nuisances.predict(block, bucket % self.folds)
+        propensity = found.propensity
+        if columns.propensity:
+            propensity = KnownPropensity(columns.propensity).of(batch)
+        units = UnitBlock(
+            arm=columns.arms.codes(batch),
+            outcome=self.outcomes.rows(batch, outcome),
+            propensity=propensity,
+            outcome_regression=found.outcome_regression,
+            weight=weight_column(batch, columns.weight),
+            cells=[levels.codes(batch) for levels in columns.groups],
+            policies=[_chosen(choice, batch) for _, choice in columns.policies],
+        )
+        return block, units
+
+    def clusters(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Hashes of the units' clusters."""
+        return hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
+
+    def quantities(self, units: UnitBlock) -> np.ndarray:
+        """All summands, S x n."""
+        trims = TRIM_LEVELS[: self.layout.trims]
+        return quantities(units, self.layout, self.clip, self.clip_levels, trims)
+
+
+def _chosen(choice: Levels | int, batch: pa.RecordBatch) -> np.ndarray:
+    if isinstance(choice, Levels):
+        return choice.codes(batch)
+    return np.full(batch.num_rows, choice)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreSumsKernel:
+    """``total`` and ``cross``, sums over clusters of S and S S', and the sums of the checks.
+
+    By arm a: ``histogram`` of its own propensity (rows: units of the arm, and all others),
+    ``odds`` (a histogram of 1 / e_a + 1 / e_0), ``clipped`` units and those of the arm whose
+    control is clipped, ``weights`` and ``weighted_features`` with the weights of the mean
+    (1 / e_a) and of the ATT (control units only, e_a / e_0).
+    """
+
+    scoring: Scoring
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> dict[str, np.ndarray]:
+        """The state of one bucket."""
+        scoring = self.scoring
+        arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
+        sums = ClusterSums(len(scoring.layout))
+        state = {
+            "histogram": np.zeros((arms, 2, BINS)),
+            "odds": np.zeros((arms, _STEPS)),
+            "clipped": np.zeros((arms, 2)),
+            "weights": np.zeros((arms, 2, 2)),
+            "weighted_features": np.zeros((arms, 2, len(scoring.design))),
+            "log_loss": np.zeros(1),
+            "residual_squares": np.zeros((arms, outcomes)),
+            "odd_propensity": np.zeros(1),
+            "odd_choice": np.zeros(1),
+        }
+        for batch in batches:
+            block, units = scoring.units(batch, bucket)
+            _add_overlap(state, block, units, scoring.clip)
+            if scoring.columns.propensity:
+                fine = (units.propensity > 0) & (units.propensity <= 1)
+                state["odd_propensity"] += np.count_nonzero(~fine.all(axis=0))
+            state["odd_choice"] += sum(np.count_nonzero(p < 0) for p in units.policies)
+            sums.add(scoring.clusters(batch), scoring.quantities(units))
+        keys, by_cluster = sums.finish()
+        state["total"] = by_cluster.sum(axis=1)
+        state["cross"] = by_cluster @ by_cluster.T
+        members = by_cluster[scoring.layout.block(("arm", 0), arms)] != 0
+        state["clusters"] = np.array([len(keys), *members.sum(axis=1)], dtype=float)
+        state["max_sketch"] = bucket_sketch(keys, bucket)
+        return state
+
+
+def _add_overlap(
+    state: dict[str, np.ndarray], block: np.ndarray, units: UnitBlock, clip: float
+) -> None:
+    raw, own_weight = units.propensity, units.weight
+    propensity = clipped(raw, clip)
+    control = units.arm == 0
+    for a in range(len(raw)):
+        own = units.arm == a
+        bins = np.clip((raw[a] * BINS).astype(np.int64), 0, BINS - 1)
+        state["histogram"][a, 0] += np.bincount(bins[own], minlength=BINS)
+        state["histogram"][a, 1] += np.bincount(bins[~own], minlength=BINS)
+        outside = (raw[a] < clip) | (raw[a] > 1.0 - clip)
+        state["clipped"][a] += (np.count_nonzero(outside), np.count_nonzero(own & (raw[0] < clip)))
+        with np.errstate(divide="ignore"):
+            spread = 1.0 / raw[a] + 1.0 / raw[0]
+        state["odds"][a] += np.bincount(_odds_bin(spread), minlength=_STEPS)
+        found = np.log(np.maximum(raw[a, own], 1e-300))
+        state["log_loss"] -= found.sum() if own_weight is None else found @ own_weight[own]
+        residual = units.outcome[:, own] - units.outcome_regression[a][:, own]
+        squares = residual**2
+        state["residual_squares"][a] += (
+            squares.sum(axis=1) if own_weight is None else squares @ own_weight[own]
+        )
+        for row, (member, weight) in enumerate(
+            ((own, 1.0 / propensity[a]), (control, propensity[a] / propensity[0]))
+        ):
+            weights = np.where(member, weight, 0.0)
+            if own_weight is not None:
+                weights *= own_weight
+            state["weights"][a, row] += (weights.sum(), weights @ weights)
+            state["weighted_features"][a, row] += block[1:] @ weights
+
+
+def _odds_bin(spread: np.ndarray) -> np.ndarray:
+    place = np.log(np.clip(spread, _FIRST, _LAST) / _FIRST) / np.log(_LAST / _FIRST)
+    return np.minimum((place * _STEPS).astype(np.int64), _STEPS - 1)
+
+
+def odds_edges() -> np.ndarray:
+    """Upper edges of the bins of ``odds``."""
+    return _FIRST * (_LAST / _FIRST) ** (np.arange(1, _STEPS + 1) / _STEPS)
