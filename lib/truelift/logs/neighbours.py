@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from truelift.errors import ConfigError
 from truelift.lake.periods import period_column
 from truelift.logs import bots
-from truelift.logs.rules import action_of
+from truelift.logs.rules import action_of, listed
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -163,8 +163,7 @@ def _concluded(rows: DataFrame, conditions: dict[str, Column], options: CleanOpt
             for name, condition in conditions.items()
             if action_of(name, options, default_action(name)) == action
         ]
-        empty = F.array().cast("array<string>")
-        return F.array_compact(F.array(*marks)) if marks else empty
+        return listed(marks)
 
     # Whatever is not valid by itself keeps its reasons; neighbours have no say in it.
     reasons = F.when(F.col("_valid"), named("reject")).otherwise(F.col("reasons"))

@@ -78,11 +78,15 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
     zone = f" {source.time_zone}"
     if source.time_format == "iso":
-        by_zone = F.concat(text, F.lit(zone)).try_cast("timestamp")
+        # A cast that fails costs an exception a row, so what the text lacks is looked up first.
         by_day = F.concat(text, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
+        by_zone = F.concat(text, F.lit(zone)).try_cast("timestamp")
+        has_zone = text.rlike(r"[T ].*[A-Za-z+\-]")
         # The guard keeps out '2024' and '12:30', which Spark would complete by itself.
         is_date = text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)")
-        return F.when(is_date, F.coalesce(by_zone, by_day, text.try_cast("timestamp")))
+        instant = F.when(F.length(text) <= 10, by_day)
+        instant = instant.when(has_zone, text.try_cast("timestamp")).otherwise(by_zone)
+        return F.when(is_date, instant)
     if _letters(source.time_format) & set("VzOXxZ"):
         return F.try_to_timestamp(text, F.lit(source.time_format))
     return F.try_to_timestamp(F.concat(text, F.lit(zone)), F.lit(f"{source.time_format} VV"))

@@ -11,7 +11,7 @@ does with the row: ``reject``, ``label`` or ``ignore``.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,8 @@ class RuleContext:
     has_ingest_time: bool = False
 
 
+# Stands in no rule's name and means nothing to a regular expression.
+_BETWEEN = "\x1f"
 Condition = Callable[[RuleContext], "Column | None"]
 RULES: dict[str, Condition] = {}
 LABELS: dict[str, Condition] = {}
@@ -291,9 +293,22 @@ def _names(action: str, context: RuleContext) -> Column:
             if action_of(name, context.options, default) == action:
                 column = condition(context)
                 marks += [] if column is None else [F.when(column, F.lit(name))]
+    return listed(marks)
+
+
+def listed(marks: Sequence[Column]) -> Column:
+    """The texts that are not null, as an array.
+
+    By way of one text, which Spark compiles; ``array_compact`` is a higher-order function, and
+    Spark would interpret it and all conditions below it, row by row.
+    """
+    from pyspark.sql import functions as F
+
+    empty = F.array().cast("array<string>")
     if not marks:
-        return F.array().cast("array<string>")
-    return F.array_compact(F.array(*marks))
+        return empty
+    text = F.concat_ws(_BETWEEN, *marks)
+    return F.when(text == "", empty).otherwise(F.split(text, _BETWEEN))
 
 
 def _outlier(field: str, mads: float | None) -> Column | None:
