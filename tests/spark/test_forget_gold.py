@@ -1,0 +1,104 @@
+"""A forgotten person leaves the tables that are made of silver, and the models are named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from tests.spark.test_logs_privacy import key_of
+from truelift.lake import Lake
+from truelift.lake.tables import table_spec
+from truelift.logs.clean import clean
+from truelift.logs.forget import forget_user
+from truelift.logs.ingest import ingest
+from truelift.tools import tool_job
+from truelift.tracking import connect, job_run
+
+ANN, BOB = key_of("one", "ann"), key_of("one", "bob")
+LINES = [
+    "ann,x,2024-01-01 10:00:00,1,1",
+    "ANN,y,2024-01-02 10:00:00,1,1",
+    "bob,x,2024-01-01 10:00:00,1,1",
+    "torn,ann",
+]
+# What later jobs make of silver, by user.
+MADE = ("gold.users", "gold.exposures", "gold.panel", "gold.scores", "gold.recommendations")
+
+
+def rows(lake, table, *users, **texts):
+    """A row of each user in a table, empty but for the columns that tell who it is."""
+    selects = []
+    for user in users:
+        own = {"user_key": user, "unit_id": f"summer:{user}", "campaign": "summer", "bucket": 0}
+        own |= texts
+        columns = [
+            f"CAST({repr(own[f.name]) if f.name in own else 'NULL'} AS {f.dataType.simpleString()}) "
+            f"AS `{f.name}`"
+            for f in table_spec(table).schema()
+        ]
+        selects.append(f"SELECT {', '.join(columns)}")
+    return lake.spark.sql(" UNION ALL ".join(selects))
+
+
+def register(settings, name: str, uri: str, version: int) -> None:
+    """A model whose run read a version of ``gold.sequences``."""
+    client = connect(settings).MlflowClient()
+    with job_run(settings, "train_sequence", {}) as run:
+        run.log_table("gold.sequences", uri, version, "input")
+    client.create_registered_model(name)
+    client.create_model_version(name, f"runs:/{run.run_id}/model", run.run_id)
+
+
+@pytest.fixture
+def lake(tmp_path, make_settings, make_job, monkeypatch):
+    monkeypatch.setenv("TRUELIFT_USER_KEY", "one")
+    path = write_csv(tmp_path / "own" / "a.csv", *LINES)
+    options = {"max_quarantine_share": 1.0, "lower": ["user"]}
+    settings = make_settings(dataset=write_dataset(tmp_path / "own", {"path": path}, clean=options))
+    for job in (ingest, clean):
+        made = make_job(job.__name__, settings)
+        job(made)
+    lake: Lake = made.lake
+    for name in MADE:
+        lake.replace(name, rows(lake, name, ANN, BOB), "gold")
+    lake.replace("gold.sequences", rows(lake, "gold.sequences", BOB), "before she came")
+    lake.replace("gold.sequences", rows(lake, "gold.sequences", ANN, BOB), "with her")
+    # An item may be called what she is called.
+    lake.replace("gold.items", rows(lake, "gold.items", "nobody", name="ann"), "gold")
+    uri = lake.uri("gold.sequences")
+    elsewhere = replace(settings, lake="/another/lake")
+    for name, where, version in (
+        ("before", settings, 0),
+        ("with", settings, 1),
+        ("another", elsewhere, 1),
+    ):
+        register(where, name, uri, version)
+    return lake
+
+
+def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(lake):
+    with tool_job("forget_user", lake._settings) as job:
+        done = forget_user(job, "ann")
+    gone = {name: count for name, count in done.rows.items() if count}
+    # Both spellings are hers, and so is the torn record that names her.
+    first = {"bronze.events": 3, "silver.events": 2, "silver.quarantine": 1}
+    assert gone == {**first, **dict.fromkeys(MADE, 1), "gold.sequences": 1}
+    assert done.models == ("with, version 1",)
+    assert done.namesakes == {"gold.items.name": 1}
+    for name in (*MADE, "gold.sequences", "silver.events"):
+        assert set(rows_of(lake.read(name), "user_key")) == {(BOB,)}, name
+    files = [f for f in Path(lake.root).rglob("*.parquet") if "_delta_log" not in f.parts]
+    assert len(files) == done.files_scanned
+    for file in files:
+        text = str(pq.read_table(file).to_pylist())
+        assert ANN not in text, file
+        assert "ann" not in text.lower() or "gold/items" in str(file), file
+    for log in Path(lake.root).rglob("_delta_log/*.json"):
+        commits = [json.loads(line).get("commitInfo", {}) for line in log.read_text().splitlines()]
+        said = str([commit.get("operationParameters") for commit in commits])
+        assert ANN not in said and "ann" not in said.lower(), log
