@@ -392,6 +392,13 @@ class EffectOptions:
     ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
     arm and the smallest the control. ``propensity`` gives a number or a column by arm where the
     chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
+
+    ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
+    and how fragile it is. ``negative_controls`` are outcomes that must show no effect;
+    ``leave_out`` is a column whose levels are left out one by one; ``benchmark_covariates`` are
+    yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
+    randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
+    outcome; negative for outcomes of which less is better.
     """
 
     table: str | None = None
@@ -414,6 +421,7 @@ class EffectOptions:
     estimands: tuple[str, ...] = ("ATE", "ATT", "ATO", "naive difference")
     contrasts: str = "control"
     learner: str = "linear"
+    boosting: dict[str, Any] = field(default_factory=dict)
     folds: int = 5
     clip: float = 0.01
     clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
@@ -426,6 +434,16 @@ class EffectOptions:
     max_newton_steps: int = 8
     tolerance: float = 1e-8
     start_rows: int = 20000
+    heterogeneity: bool = False
+    quantile_groups: int = 5
+    top_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    credibility: bool = False
+    placebos: int = 100
+    negative_controls: tuple[str, ...] = ()
+    leave_out: str | None = None
+    benchmark_covariates: tuple[str, ...] = ()
+    pre_outcomes: dict[str, str] = field(default_factory=dict)
+    non_inferiority_margin: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def need(name: str, fine: bool, expected: str) -> None:
@@ -452,6 +470,15 @@ class EffectOptions:
         need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
         valued = "policy value" not in self.estimands or bool(self.policies)
         need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
+        need("quantile_groups", self.quantile_groups >= 2, "at least 2")
+        shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
+        need("top_fractions", shares, "shares in (0, 1]")
+        need("placebos", self.placebos >= 0, "at least 0")
+        for name in ("negative_controls", "pre_outcomes", "non_inferiority_margin"):
+            known = set(getattr(self, name)) <= set(self.outcomes)
+            need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
+        margins = all(margin != 0 for margin in self.non_inferiority_margin.values())
+        need("non_inferiority_margin", margins, "margins other than zero")
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import xlogy
 
 from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns, panel_columns
 from truelift.effects.inference import estimates_of
+from truelift.effects.learners import learner_named
 from truelift.effects.moments import Moments, MomentsKernel, make_moments, missing_covariates
-from truelift.effects.normal_equations import centred, complements, ridge_coefficients
-from truelift.effects.nuisances import LinearNuisances
+from truelift.effects.normal_equations import centred
+from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
-from truelift.effects.propensity import NewtonKernel, PropensityFit
 from truelift.effects.results import EffectsResult
 from truelift.effects.scoring.catalogue import estimands_of, followed_of, layout_of
 from truelift.effects.scoring.estimands import ClusterMoments
@@ -51,16 +50,6 @@ class Estimation:
     cluster_moments: ClusterMoments
 
 
-@dataclass(frozen=True, eq=False)
-class Fitted:
-    """Nuisances of a learner, how good they are, and the passes that they took."""
-
-    nuisances: LinearNuisances
-    converged: bool
-    quality: dict[str, float]
-    passes: int
-
-
 def estimate_panel(
     source: PanelSource, options: EffectOptions, progress: Progress = lambda text: None
 ) -> Estimation:
@@ -80,6 +69,7 @@ def estimate_panel(
     DataError
         For rows that cannot support an estimate; see :func:`~.moments.make_moments`.
     """
+    learner = learner_named(options.learner)
     rows = source.bucket_rows()
     if not sum(rows.values()):
         raise DataError(
@@ -90,7 +80,7 @@ def estimate_panel(
     progress("drawing the start rows")
     drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
     moments = _moments(source, columns, options, drawn, progress)
-    fitted = _fit_linear(source, moments, options, progress)
+    fitted = learner(source, moments, options, progress)
     scoring = Scoring(
         columns=columns,
         design=moments.design,
@@ -124,53 +114,6 @@ def _moments(
         start = make_start(drawn, columns, options, missing)
         state = first_pass()
     return make_moments(state, columns, start, source.name)
-
-
-def _fit_linear(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
-) -> Fitted:
-    propensity, passes = _fit_propensity(source, moments, options, progress)
-    quality = {
-        "propensity_newton_steps": float(propensity.steps),
-        "propensity_remaining": min(propensity.remaining, 1e6),
-    }
-    nuisances = LinearNuisances(
-        propensity.coefficients, _outcome_regression(moments, options.ridge)
-    )
-    return Fitted(nuisances, propensity.remaining <= options.tolerance, quality, passes)
-
-
-def _fit_propensity(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
-) -> tuple[PropensityFit, int]:
-    penalty = np.concatenate([[0.0], options.ridge * moments.variances])
-    fit = PropensityFit.start(moments.start, options.folds)
-    if moments.columns.propensity:  # known: nothing is fitted
-        known = PropensityFit(fit.coefficients, 0.0, 0, fit.accepted, fit.objective)
-        return known, 1
-    fit = fit.step(moments.loss, moments.ascent, moments.hessian, moments.rows, penalty)
-    passes = 1
-    unfinished = fit.remaining > options.tolerance or not moments.exact_start
-    while unfinished and fit.steps < options.max_newton_steps:
-        passes += 1
-        progress(f"pass {passes}: a further Newton step")
-        state = source.sum(
-            NewtonKernel(moments.columns, moments.design, fit.coefficients),
-            moments.columns.of_propensity(),
-            moments.columns.batch_rows(),
-        )
-        fit = fit.step(state["loss"], state["ascent"], state["hessian"], state["rows"], penalty)
-        unfinished = fit.remaining > options.tolerance
-    return fit, passes
-
-
-def _outcome_regression(moments: Moments, ridge: float) -> np.ndarray:
-    p = len(moments.design)
-    without = complements(moments.gram)
-    variances = moments.variances
-    return np.array(
-        [[ridge_coefficients(gram, p, variances, ridge) for gram in fold] for fold in without]
-    )
 
 
 def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:

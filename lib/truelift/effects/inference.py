@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import special
 
 from truelift.effects.columns import Scale
-from truelift.effects.intervals.bands import simultaneous_bands
+from truelift.effects.intervals.bands import simultaneous_bands, two_sided
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
@@ -67,15 +68,17 @@ def estimates_of(
     spread = spread * np.outer(scale, scale)
     degrees = max(moments.clusters - 1, 1)
     made: list[Estimate | None] = [None] * len(estimands)
+    errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
+    alone = float(special.stdtrit(degrees, 0.5 + options.confidence / 2))
     for family in _families(estimands):
-        bands = simultaneous_bands(
-            values[family], spread[np.ix_(family, family)], degrees, options.confidence,
-            draws=options.band_draws, seed=options.seed,
-        )  # fmt: skip
-        alone = bands.quantile.pointwise
         wanted = simultaneous and options.simultaneous and len(family) > 1
+        if wanted:  # a simulation: tens of milliseconds, more than all the rest
+            bands = simultaneous_bands(
+                values[family], spread[np.ix_(family, family)], degrees, options.confidence,
+                draws=options.band_draws, seed=options.seed,
+            )  # fmt: skip
         for place, i in enumerate(family):
-            estimand, error = estimands[i], float(bands.standard_errors[place])
+            estimand, error = estimands[i], float(errors[i])
             value = float(values[i] + centre[i])
             made[i] = Estimate(
                 estimand=estimand.name,
@@ -84,7 +87,7 @@ def estimates_of(
                 standard_error=error,
                 ci_lower=value - alone * error,
                 ci_upper=value + alone * error,
-                p_value=float(bands.p_values[place]),
+                p_value=_p_value(float(values[i]), error, degrees),
                 n=round(moments.total[layout.place("unit")]),
                 clusters=moments.clusters,
                 confidence=options.confidence,
@@ -105,6 +108,13 @@ def estimates_of(
                     ),
                 )
     return tuple(e for e in made if e is not None)
+
+
+def _p_value(value: float, error: float, degrees: float) -> float:
+    """Two-sided against zero; an estimate without error is certain."""
+    if error == 0:
+        return 1.0 if value == 0 else 0.0
+    return float(two_sided(np.array(value / error), degrees))
 
 
 def _families(estimands: Sequence[Estimand]) -> list[list[int]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from truelift.effects.any_table import TableAddress, panel_plan
 from truelift.effects.estimate import Estimation, estimate_panel
+from truelift.effects.further.look import check_columns, look_further
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.rows import ScoreRowsKernel
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
 _METRIC_NAMES = {
     "ATE": "ate", "ATT": "att", "ATO": "ato", "APO": "mean", "GATE": "gate",
     "policy value": "policy_value", "policy gain": "policy_gain", "naive difference": "naive",
+    "relative lift": "relative_lift",
 }  # fmt: skip
 _MOST_HEADLINES = 6
 # Metrics of a run stay few (MLflow's pages are slow beyond some tens).
 _MOST_METRICS = 24
+# What the campaigns' panel is left out by, one after the other, unless the options say otherwise.
+_CAMPAIGN = "campaign"
 
 
 def estimate_effects(job: Job) -> StepReport:
@@ -50,13 +55,21 @@ def estimate_effects(job: Job) -> StepReport:
         return StepReport(0, 0, {"skipped": _why_no_panel(job)})
     else:
         plan = job.plan("gold.panel")
+        if options.leave_out is None and _CAMPAIGN in plan.schema.names:
+            options = replace(options, leave_out=_CAMPAIGN)
     panel = LakePanel(job.lake, plan)
+    check_columns(panel.schema, options, panel.name)
+    started = time.perf_counter()
     estimation = estimate_panel(panel, options, job.progress.update)
+    seconds = {"estimation": time.perf_counter() - started}
+    further = look_further(panel, estimation, options, job.progress.update)
+    started = time.perf_counter()
     job.progress.update("writing scores")
     scores = job.replace("gold.scores", _scores(panel, estimation))
-    result = replace(estimation.result, run_id=job.run.run_id)
+    result = replace(further.result, run_id=job.run.run_id)
     job.replace("gold.effects", _effects(job.lake, result))
-    job.log_metrics(_metrics(result))
+    seconds |= further.seconds | {"writing": time.perf_counter() - started}
+    job.log_metrics(_metrics(result) | {f"seconds.{part}": s for part, s in seconds.items()})
     job.save_result(result)
     return StepReport(result.n, scores.rows, _headline(result))
 
@@ -106,7 +119,10 @@ def estimate_effects_from(
         address = TableAddress.parse(table)
         address = address if version is None else replace(address, version=version)
         plan = panel_plan(lake, address, options.cluster, lake.buckets)
-    return estimate_panel(LakePanel(lake, plan), options, progress).result
+    panel = LakePanel(lake, plan)
+    check_columns(panel.schema, options, panel.name)
+    estimation = estimate_panel(panel, options, progress)
+    return look_further(panel, estimation, options, progress).result
 
 
 def _why_no_panel(job: Job) -> str:
@@ -140,8 +156,29 @@ def _effects(lake: Lake, result: EffectsResult):  # type: ignore[no-untyped-def]
     return lake.spark.createDataFrame(rows, schema)
 
 
+def _further_metrics(result: EffectsResult) -> dict[str, float]:
+    """Those of the first outcome and arm: a run's page is no place for all."""
+    metrics: dict[str, float] = {}
+    for varying in result.heterogeneity[:1]:
+        metrics["autoc"] = varying.autoc.estimate
+        metrics["autoc.standard_error"] = varying.autoc.standard_error
+        metrics["most_less_least_affected"] = varying.difference.estimate
+    if result.credibility is not None:
+        for bounds in result.credibility.omitted_variables[:1]:
+            metrics["robustness_value"] = bounds.robustness_value
+            metrics["robustness_value_confident"] = bounds.robustness_value_confident
+        for placebo in result.credibility.placebos[:1]:
+            metrics["placebo_rejected_share"] = placebo.rejected_share
+        if controls := result.credibility.negative_controls:
+            found = sum(control.verdict == "effect found" for control in controls)
+            metrics["negative_controls_with_effect"] = float(found)
+    if result.experiment is not None:
+        metrics["sample_ratio_p_value"] = result.experiment.sample_ratio.p_value
+    return metrics
+
+
 def _metrics(result: EffectsResult) -> dict[str, float]:
-    metrics = {
+    metrics = _further_metrics(result) | {
         "units": float(result.n),
         "clusters": float(result.clusters),
         "treated": float(result.treated),

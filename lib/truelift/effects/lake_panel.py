@@ -15,6 +15,8 @@ from truelift.effects.start import StartKernel
 from truelift.lake.scan import ScanPlan
 
 if TYPE_CHECKING:
+    from truelift.effects.boosting import BoostingNuisances, BoostingOptions
+    from truelift.effects.boosting.barrier import Reader
     from truelift.lake import Lake
 
 
@@ -75,6 +77,14 @@ class LakePanel:
         kept = [_plain_field(plan.schema.field(name)) for name in kernel.columns.of_moments()]
         schema = from_arrow_schema(pa.schema([pa.field("order", pa.int64()), *kept]))
         return self.lake.map_buckets(kernel, {"panel": plan}, schema).toArrow()
+
+    def fit_boosting(
+        self, reader: Reader, folds: int, options: BoostingOptions
+    ) -> BoostingNuisances:
+        """In Spark's barrier tasks; see :func:`~.boosting.barrier.fit_on_plan`."""
+        from truelift.effects.boosting.barrier import fit_on_plan
+
+        return fit_on_plan(self.lake.spark, self.plan, reader, folds, options)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column, from one pass over these columns."""

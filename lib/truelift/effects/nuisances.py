@@ -45,6 +45,16 @@ class Nuisances(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class Fitted:
+    """Nuisances of a learner, how good they are, and the passes over the data that they took."""
+
+    nuisances: Nuisances
+    converged: bool
+    quality: dict[str, float]
+    passes: int
+
+
+@dataclass(frozen=True, eq=False)
 class LinearNuisances:
     """Multinomial logistic propensity and linear outcome regressions.
 

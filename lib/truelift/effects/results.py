@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from truelift.effects.credibility.assessment import Credibility
+from truelift.effects.further.results import Experiment, OutcomeTest, VaryingEffect
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -17,11 +20,12 @@ class Estimate:
     ----------
     estimand : str
         ``'ATE'``, ``'ATT'``, ``'ATO'``, ``'APO'`` (an arm's mean), ``'GATE'``, ``'policy value'``,
-        ``'policy gain'`` or ``'naive difference'``.
+        ``'policy gain'``, ``'relative lift'`` or ``'naive difference'``.
     outcome : str
         Column of the panel.
     estimate, standard_error : float
-        In the outcome's units; the standard error is clustered by user.
+        In the outcome's units (a relative lift is a share); the standard error is clustered by
+        user.
     ci_lower, ci_upper : float
         Bounds of the interval at level ``confidence``.
     p_value : float or None
@@ -86,6 +90,12 @@ class Estimate:
         )
         if not self.versus:
             return f"The mean of {self.outcome} under {self.arm} is {span}, over {self.population}."
+        if self.estimand == "relative lift":
+            return (
+                f"Relative lift: {self.arm} changes the mean of {self.outcome} under {self.versus} "
+                f"by {self.estimate:+.2%} ({self.confidence:.0%} interval {self.ci_lower:+.2%} to "
+                f"{self.ci_upper:+.2%}), over {self.population}."
+            )
         verb = "changes" if self.estimand != "naive difference" else "goes with a difference in"
         by = "by" if self.estimand != "naive difference" else "of"
         return (
@@ -206,6 +216,16 @@ class EffectsResult:
         How the nuisances were fitted.
     run_id : str
         MLflow's run, where there is one.
+    tests : tuple of OutcomeTest
+        Those that the options asked for.
+    experiment : Experiment, optional
+        Where the treatment was randomised.
+    heterogeneity : tuple of VaryingEffect
+        By outcome and arm, how the effect varies.
+    credibility : Credibility, optional
+        Every check of every effect.
+    not_made : dict of str to str
+        What was asked for and could not be made, and why.
     """
 
     estimates: tuple[Estimate, ...]
@@ -224,6 +244,11 @@ class EffectsResult:
     followed: tuple[Estimate, ...] = ()
     learner: str = "linear"
     run_id: str = ""
+    tests: tuple[OutcomeTest, ...] = ()
+    experiment: Experiment | None = None
+    heterogeneity: tuple[VaryingEffect, ...] = ()
+    credibility: Credibility | None = None
+    not_made: dict[str, str] = field(default_factory=dict)
 
     @property
     def overlap(self) -> OverlapSummary:
@@ -250,15 +275,23 @@ class EffectsResult:
         )
 
     def summary(self) -> str:
-        """The estimates as sentences, and the verdict."""
+        """The estimates as sentences, the verdict, and what further looks found."""
         head = (
             f"{self.n:,} units of {self.clusters:,} clusters from {self.table} version "
             f"{self.table_version}; {self.learner} nuisances with {self.covariates} features, "
             f"cross-fitted in {self.folds} folds."
         )
-        return "\n".join(
-            [head, *(e.sentence() for e in self.estimates), f"Verdict: {self.verdict}"]
-        )
+        said = [head, *(e.sentence() for e in self.estimates), f"Verdict: {self.verdict}"]
+        said += [test.sentence() for test in self.tests]
+        if self.experiment is not None:
+            said.append(self.experiment.sentence())
+        said += [varying.sentence() for varying in self.heterogeneity]
+        if self.credibility is not None:
+            found = self.credibility
+            checks = (*found.omitted_variables, *found.placebos, *found.negative_controls)
+            said += [repr(check) for check in checks]
+        said += [f"Not made, {what}: {why}" for what, why in self.not_made.items()]
+        return "\n".join(said)
 
     def to_pandas(self) -> pd.DataFrame:
         """The estimates, one row an estimand and outcome."""

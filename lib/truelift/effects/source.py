@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    from truelift.effects.boosting import BoostingNuisances, BoostingOptions
+    from truelift.effects.boosting.barrier import Reader
     from truelift.effects.start import StartKernel
 
 State = dict[str, np.ndarray]
@@ -42,6 +44,11 @@ class PanelSource(Protocol):
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
+
+    def fit_boosting(
+        self, reader: Reader, folds: int, options: BoostingOptions
+    ) -> BoostingNuisances:
+        """Cross-fitted boosting models of the rows that the reader makes blocks of."""
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
@@ -84,6 +91,31 @@ class MemoryPanel:
         """Rows of the kernel, bucket after bucket."""
         chosen = sorted(kernel.start.buckets)
         return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])
+
+    def fit_boosting(
+        self, reader: Reader, folds: int, options: BoostingOptions
+    ) -> BoostingNuisances:
+        """In this process; see :func:`~.boosting.memory.fit_in_memory`."""
+        from truelift.effects.boosting.memory import fit_in_memory
+
+        options.check_names(reader.covariates, self.name)
+        blocks = [
+            reader(batch, bucket % folds)
+            for bucket in sorted(self.buckets)
+            for batch in self.buckets[bucket].select(list(reader.columns)).to_batches()
+        ]
+        return fit_in_memory(
+            np.concatenate([b.covariates for b in blocks], axis=1),
+            np.concatenate([b.arm for b in blocks]),
+            np.concatenate([b.outcome for b in blocks], axis=1),
+            np.concatenate([b.fold for b in blocks]),
+            options,
+            folds=folds,
+            arms=reader.arms,
+            cluster=np.concatenate([b.cluster for b in blocks]),
+            weight=np.concatenate([b.weights() for b in blocks]),
+            covariates=reader.covariates,
+        )
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column, in ascending order."""

@@ -1,0 +1,274 @@
+"""How effects vary, for every arm and outcome, in three passes together.
+
+:func:`~truelift.effects.heterogeneity.explore` takes three passes for one contrast of one outcome.
+Here all explorations share them: the batches are read and scored once a pass, and each
+exploration is run up to the pass that it wants next, again from its first one, with the sums that
+are there already. What it does between passes is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.effects.further.results import VaryingEffect
+from truelift.effects.heterogeneity import (
+    Heterogeneity,
+    HeterogeneityOptions,
+    PassKernel,
+    ScoredBlock,
+    explore,
+)
+from truelift.effects.intervals.bands import simultaneous_bands
+from truelift.effects.scoring.quantities import arm_scores, clipped
+from truelift.effects.scoring.sums import Scoring
+from truelift.effects.source import State, SumKernel
+from truelift.errors import DataError
+from truelift.settings import EffectOptions
+
+_SLASH = "/"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An arm against the control, and an outcome, by their positions."""
+
+    arm: int
+    outcome: int
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredContrasts:
+    """Turns a batch into one scored block a contrast, in the outcomes' own units.
+
+    The score is the difference of the two arms' doubly robust scores, so that its mean given x is
+    the effect at x. Features are those of the nuisance models.
+    """
+
+    scoring: Scoring
+    contrasts: tuple[Contrast, ...]
+
+    def __call__(self, batch: pa.RecordBatch, fold: int) -> tuple[ScoredBlock, ...]:
+        """Blocks in the order of the contrasts."""
+        scoring = self.scoring
+        # The models depend on the bucket through its fold alone.
+        block, units = scoring.units(batch, fold)
+        scores = arm_scores(units, clipped(units.propensity, scoring.clip))
+        x, cluster = block[1:], scoring.clusters(batch)
+        return tuple(
+            ScoredBlock(
+                (scores[c.arm, c.outcome] - scores[0, c.outcome])
+                * scoring.outcomes.scale[c.outcome],
+                x,
+                cluster,
+                units.weight,
+            )
+            for c in self.contrasts
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class OneContrast:
+    """``read(batch, fold) -> ScoredBlock`` of one of several contrasts."""
+
+    scored: ScoredContrasts
+    place: int
+
+    def __call__(self, batch: pa.RecordBatch, fold: int) -> ScoredBlock:
+        """The contrast's block."""
+        return self.scored(batch, fold)[self.place]
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPass:
+    """The passes of several contrasts as one kernel; keys are ``'<place>/<key of the pass>'``.
+
+    Parameters
+    ----------
+    scored : ScoredContrasts
+    kernels : dict of int to PassKernel
+        By place of the contrast.
+    """
+
+    scored: ScoredContrasts
+    kernels: dict[int, PassKernel]
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        """The states of one bucket."""
+        fold = bucket % self.scored.scoring.folds
+        running = {place: _Running(kernel, fold) for place, kernel in self.kernels.items()}
+        for batch in batches:
+            if not batch.num_rows:
+                continue
+            blocks = self.scored(batch, fold)
+            for place, one in running.items():
+                one.add(blocks[place])
+        return {
+            f"{place}{_SLASH}{key}": value
+            for place, one in running.items()
+            for key, value in one.finish().items()
+        }
+
+
+class _Running:
+    """The tallies of one pass over one bucket."""
+
+    def __init__(self, kernel: PassKernel, fold: int):
+        self._fold, self._parts = fold, kernel.parts
+        self._models = {n: f.model for n, f in kernel.forecasts.items() if fold >= f.first_fold}
+        self._tallies = {name: part.begin(fold) for name, part in kernel.parts.items()}
+
+    def add(self, block: ScoredBlock) -> None:
+        forecasts = {n: model.predict(block.x, self._fold) for n, model in self._models.items()}
+        for name, part in self._parts.items():
+            if part.forecast is None:
+                self._tallies[name].add(block, np.zeros(0))
+            elif part.forecast in forecasts:
+                self._tallies[name].add(block, forecasts[part.forecast])
+
+    def finish(self) -> State:
+        return {
+            f"{name}.{key}": value
+            for name, tally in self._tallies.items()
+            for key, value in tally.finish().items()
+        }
+
+
+class _PassWanted(Exception):
+    """Not a fault: an exploration has come to a pass whose sums are not there yet."""
+
+    def __init__(self, kernel: PassKernel):
+        super().__init__("a pass is wanted")
+        self.kernel = kernel
+
+
+def _replayed(states: Sequence[State]) -> Callable[[PassKernel], State]:
+    known = iter(states)
+
+    def sum_pass(kernel: PassKernel) -> State:
+        state = next(known, None)
+        if state is None:
+            raise _PassWanted(kernel)
+        return state
+
+    return sum_pass
+
+
+def explore_together(
+    run: Callable[[SumKernel], State],
+    scored: ScoredContrasts,
+    options: HeterogeneityOptions,
+) -> list[Heterogeneity | DataError]:
+    """Explore every contrast; as many passes as one exploration takes.
+
+    Parameters
+    ----------
+    run : callable
+        Runs a kernel over all buckets and adds up.
+    scored : ScoredContrasts
+    options : HeterogeneityOptions
+
+    Returns
+    -------
+    list of Heterogeneity or DataError
+        By contrast; an error where its data cannot be explored.
+    """
+    places = range(len(scored.contrasts))
+    names, folds = scored.scoring.design.names, scored.scoring.folds
+    states: dict[int, list[State]] = {place: [] for place in places}
+    found: dict[int, Heterogeneity | DataError] = {}
+    while len(found) < len(places):
+        wanted: dict[int, PassKernel] = {}
+        for place in places:
+            if place in found:
+                continue
+            try:
+                read = OneContrast(scored, place)
+                found[place] = explore(_replayed(states[place]), read, folds, names, options)
+            except _PassWanted as pause:
+                wanted[place] = pause.kernel
+            except DataError as error:
+                found[place] = error
+        if wanted:
+            state = run(SharedPass(scored, wanted))
+            for place in wanted:
+                start = f"{place}{_SLASH}"
+                mine = {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
+                states[place].append(mine)
+    return [found[place] for place in places]
+
+
+def varying_effect(
+    found: Heterogeneity, outcome: str, arm: str, versus: str, options: EffectOptions
+) -> VaryingEffect:
+    """An exploration without its covariance matrices, but with the bands that they give."""
+    groups, targeting = found.quantile_groups, found.targeting
+    toc = [row.against_average for row in targeting.rows]
+    f = len(toc)
+    group_band = _band(groups.groups, groups.covariance, groups.clusters, options)
+    toc_band = _band(toc, targeting.covariance[f:, f:], targeting.clusters, options)
+    return VaryingEffect(
+        outcome=outcome,
+        arm=arm,
+        versus=versus,
+        groups=groups.groups,
+        shares=tuple(float(s) for s in groups.shares),
+        band_lower=group_band[0],
+        band_upper=group_band[1],
+        difference=groups.difference,
+        equal=groups.equal,
+        calibration=found.calibration,
+        best_linear=found.best_linear.terms,
+        joint=found.best_linear.joint,
+        classification=found.classification,
+        autoc=targeting.autoc,
+        qini=targeting.qini,
+        auuc=targeting.auuc,
+        targeting=targeting.rows,
+        toc_lower=toc_band[0],
+        toc_upper=toc_band[1],
+        clusters=int(groups.clusters),
+        confidence=options.confidence,
+        sequential=targeting.sequential,
+    )
+
+
+def _band(
+    terms: Sequence, covariance: np.ndarray, clusters: int, options: EffectOptions
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    values = np.array([t.estimate for t in terms])
+    errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    # The whole population is no better than itself: rounding there is not a variance.
+    certain = errors <= 1e-9 * errors.max(initial=0.0)
+    kept = np.where(certain[:, None] | certain[None], 0.0, covariance)
+    bands = simultaneous_bands(
+        values, kept, max(clusters - 1, 1), options.confidence,
+        draws=options.band_draws, seed=options.seed,
+    )  # fmt: skip
+    return tuple(bands.lower.tolist()), tuple(bands.upper.tolist())
+
+
+def explored_effects(
+    run: Callable[[SumKernel], State], scoring: Scoring, options: EffectOptions
+) -> tuple[tuple[VaryingEffect, ...], dict[str, str]]:
+    """Every arm against the control on every outcome, and what could not be explored, with why."""
+    labels, outcomes = scoring.columns.arms.labels, scoring.outcomes.names
+    contrasts = tuple(Contrast(a, j) for j in range(len(outcomes)) for a in range(1, len(labels)))
+    asked = HeterogeneityOptions(
+        groups=options.quantile_groups,
+        fractions=options.top_fractions,
+        confidence=options.confidence,
+    )
+    made, failed = [], {}
+    for contrast, found in zip(
+        contrasts, explore_together(run, ScoredContrasts(scoring, contrasts), asked), strict=True
+    ):
+        outcome, arm = outcomes[contrast.outcome], labels[contrast.arm]
+        if isinstance(found, DataError):
+            failed[f"heterogeneity of {arm} on {outcome}"] = str(found)
+        else:
+            made.append(varying_effect(found, outcome, arm, labels[0], options))
+    return tuple(made), failed

@@ -1,0 +1,205 @@
+"""Randomised experiments: difference in means, CUPED and the learner's estimate side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+from scipy import stats
+
+from truelift.effects.columns import REST, PanelColumns, Scale
+from truelift.effects.further.results import Experiment, ExperimentEstimate
+from truelift.effects.intervals.contrasts import many_to_one
+from truelift.effects.intervals.experiment_estimates import (
+    ExperimentResult,
+    cuped,
+    difference_in_means,
+)
+from truelift.effects.intervals.experiments import ExperimentCounter, ExperimentSums
+from truelift.effects.intervals.power import minimum_detectable_effect
+from truelift.effects.intervals.sample_ratio import SampleRatio, sample_ratio
+from truelift.effects.keys import hash_keys
+from truelift.effects.results import Estimate
+from truelift.effects.source import State, SumKernel
+from truelift.settings import EffectOptions
+
+# Beyond this share of clusters with units in several arms, units were assigned and not clusters.
+_MIXED = 0.1
+_LEVEL = 0.001
+
+
+def is_randomised(columns: PanelColumns) -> bool:
+    """Whether every arm's chance is one known number."""
+    return bool(columns.propensity) and all(
+        isinstance(part, float) or part == REST for part in columns.propensity
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentKernel:
+    """Sums of an experiment's arms and clusters, one bucket of whole clusters at a time.
+
+    Parameters
+    ----------
+    columns : PanelColumns
+    outcomes : Scale
+    before : Scale
+        The outcomes' columns from before the assignment; a missing value counts as the centre,
+        which no assignment can have moved.
+    """
+
+    columns: PanelColumns
+    outcomes: Scale
+    before: Scale
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        """The state of one bucket."""
+        arms = len(self.columns.arms.values)
+        width, count = len(self.before.names), len(self.outcomes.names)
+        counter = ExperimentCounter(arms, width, count)
+        for batch in batches:
+            earlier = self.before.rows(batch, np.empty((width, batch.num_rows)))
+            earlier[np.isnan(earlier)] = 0.0
+            outcome = self.outcomes.rows(batch, np.empty((count, batch.num_rows)))
+            cluster = hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
+            counter.add(cluster, self.columns.arms.codes(batch), earlier, outcome)
+        return counter.finish().to_state()
+
+
+def before_scale(outcomes: Scale, options: EffectOptions) -> Scale:
+    """Earlier outcomes in the scales of the outcomes that they precede."""
+    index = [outcomes.names.index(name) for name in options.pre_outcomes]
+    return Scale(
+        tuple(options.pre_outcomes.values()), outcomes.centre[index], outcomes.scale[index]
+    )
+
+
+def run_experiment(
+    run: Callable[[SumKernel], State],
+    columns: PanelColumns,
+    outcomes: Scale,
+    estimates: tuple[Estimate, ...],
+    options: EffectOptions,
+) -> Experiment:
+    """One light pass: the experiment's own estimates beside the learner-adjusted ATE.
+
+    Parameters
+    ----------
+    run : callable
+        Runs a kernel over all buckets and adds up.
+    columns : PanelColumns
+    outcomes : Scale
+    estimates : tuple of Estimate
+        Those of the learner.
+    options : EffectOptions
+        ``pre_outcomes``, ``confidence``.
+    """
+    before = before_scale(outcomes, options)
+    state = run(ExperimentKernel(columns, outcomes, before))
+    sums = ExperimentSums.from_state(state, len(before.names))
+    labels = columns.arms.labels
+    contrasts = many_to_one(labels)
+    earlier = list(options.pre_outcomes)
+    made: list[ExperimentEstimate] = []
+    for j, (name, _, scale) in enumerate(outcomes):
+        plain = _with_covariates(sums, [])
+        found = [
+            ("difference in means", difference_in_means(plain, j, contrasts, options.confidence))
+        ]
+        if name in earlier:
+            own = _with_covariates(sums, [earlier.index(name)])
+            found.append(("CUPED", cuped(own, j, contrasts, options.confidence)))
+        for method, result in found:
+            made += _rows(method, result, name, scale, labels, options.confidence)
+        made += [
+            _of_learner(e)
+            for e in estimates
+            if e.estimand == "ATE" and e.outcome == name and e.versus == labels[0]
+        ]
+    ratio, assigned = _ratio(sums, _shares(columns))
+    return Experiment(tuple(made), ratio, assigned)
+
+
+def _with_covariates(sums: ExperimentSums, chosen: list[int]) -> ExperimentSums:
+    """The sums with some of their covariates only."""
+    p, arms, width = sums.covariates, *sums.total.shape
+    kept = np.array([0, *(1 + c for c in chosen), *range(1 + p, width)])
+    flat = (np.arange(arms)[:, None] * width + kept).ravel()
+    return replace(
+        sums,
+        total=sums.total[:, kept],
+        cross=sums.cross[np.ix_(flat, flat)],
+        gram=sums.gram[:, kept[:, None], kept[None]],
+        covariates=len(chosen),
+    )
+
+
+def _rows(
+    method: str, result: ExperimentResult, outcome: str, scale: float, labels: tuple[str, ...],
+    confidence: float,
+) -> list[ExperimentEstimate]:  # fmt: skip
+    return [
+        ExperimentEstimate(
+            method=method,
+            outcome=outcome,
+            arm=arm,
+            versus=labels[0],
+            estimate=scale * c.estimate,
+            standard_error=scale * c.standard_error,
+            ci_lower=scale * c.ci_lower,
+            ci_upper=scale * c.ci_upper,
+            p_value=c.p_value,
+            degrees_of_freedom=c.degrees_of_freedom,
+            minimum_detectable_effect=_detectable(
+                scale * c.standard_error, c.degrees_of_freedom, confidence
+            ),
+            design_effect=float(c.design_effect),
+        )
+        for arm, c in zip(labels[1:], result.contrasts, strict=True)
+    ]
+
+
+def _of_learner(e: Estimate) -> ExperimentEstimate:
+    degrees = float(max(e.clusters - 1, 1))
+    return ExperimentEstimate(
+        method="learner-adjusted",
+        outcome=e.outcome,
+        arm=e.arm,
+        versus=e.versus,
+        estimate=e.estimate,
+        standard_error=e.standard_error,
+        ci_lower=e.ci_lower,
+        ci_upper=e.ci_upper,
+        p_value=1.0 if e.p_value is None else e.p_value,
+        degrees_of_freedom=degrees,
+        minimum_detectable_effect=_detectable(e.standard_error, degrees, e.confidence),
+    )
+
+
+def _detectable(error: float, degrees: float, confidence: float) -> float:
+    return float(minimum_detectable_effect(error, degrees, level=1.0 - confidence))
+
+
+def _shares(columns: PanelColumns) -> np.ndarray:
+    numbers = np.array([p if isinstance(p, float) else np.nan for p in columns.propensity])
+    numbers[np.isnan(numbers)] = 1.0 - np.nansum(numbers)
+    return numbers / numbers.sum()
+
+
+def _ratio(sums: ExperimentSums, shares: np.ndarray) -> tuple[SampleRatio, str]:
+    """Pearson's test of what was assigned: clusters, or units where arms share most clusters."""
+    if sums.clusters_in_several_arms <= _MIXED * sums.cluster_count:
+        return sample_ratio(sums, shares, _LEVEL), "clusters"
+    observed, expected = sums.units, shares * sums.units.sum()
+    statistic = float(((observed - expected) ** 2 / expected).sum())
+    ratio = SampleRatio(
+        observed=tuple(int(n) for n in observed),
+        expected=tuple(expected.tolist()),
+        statistic=statistic,
+        p_value=float(stats.chi2.sf(statistic, len(shares) - 1)),
+        level=_LEVEL,
+        clusters_in_several_arms=0,
+    )
+    return ratio, "units"
