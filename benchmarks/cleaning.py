@@ -50,6 +50,11 @@ def main() -> None:
             for table in ("events", "quarantine"):
                 shutil.rmtree(f"{folder}/lake/silver/{table}", ignore_errors=True)
             measured(our_run, lambda: run_job("clean", settings, lake, f"clean-{repeat}"))  # noqa: B023
+            print(
+                f"{repeat}/{options.repeats}: bare {bare_run.seconds[-1]:.1f} s, "
+                f"ours {our_run.seconds[-1]:.1f} s",
+                flush=True,
+            )
         from truelift.logs.explain import explain_quarantine
 
         print(explain_quarantine(lake, examples=0))

@@ -220,13 +220,14 @@ def run_buckets(
 def _through_files(
     spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
 ) -> DataFrame:
-    tasks = _assign(plans, _parallelism(spark))
+    tasks = _assign(plans, parallelism(spark))
     run = partial(_files_task, tasks=tasks, plans=_without_units(plans), work=work)
     # One row, one partition, one task: the row's number is the task's number.
     return spark.range(0, len(tasks), 1, max(len(tasks), 1)).mapInArrow(run, schema)
 
 
-def _parallelism(spark: SparkSession) -> int:
+def parallelism(spark: SparkSession) -> int:
+    """Tasks that can run at once."""
     try:
         return int(spark.sparkContext.defaultParallelism)
     except Exception:  # Spark Connect has no context: fall back on the session's setting

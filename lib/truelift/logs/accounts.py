@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.lake import bucket_column
-from truelift.lake.periods import period_column
+from truelift.lake.periods import period_bounds, period_of
 from truelift.logs.neighbours import COPIES
 from truelift.logs.results import CleanResult
 
@@ -42,6 +43,8 @@ _LISTS = ("_why", "_marks", "_was_marks")
 _COMMA = "\x1f"
 _MERGE_EVERY = 64
 _FINITE = 1.7976931348623157e308
+_FIRST_TIME, _LAST_TIME = period_bounds("all", "all")
+_NO_TIME = _FIRST_TIME - 1
 # Name, column, and how a group of rows is summed up; "null_" counts what is not there.
 _MEASURES = (
     *((f"null_{name}", name, "count") for name in REQUIRED),
@@ -130,7 +133,8 @@ class Counts:
     It is made where the rows are, goes as JSON to the driver and adds up there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, period: str) -> None:
+        self._period = period
         self._parts: list[pa.Table] = []
 
     def add(self, rows: pa.Table) -> None:
@@ -138,12 +142,26 @@ class Counts:
         for field in ("quantity", "value"):
             odd = pc.invert(pc.less_equal(pc.abs(rows[field]), _FINITE))
             rows = rows.append_column(f"not_finite_{field}", odd.cast(pa.int64()))
+        rows = rows.append_column("misplaced_times", self._misplaced(rows))
         grouped = rows.group_by(list(KEYS), use_threads=False)
         found = grouped.aggregate([(c, word) for _, c, word in _MEASURES] + [([], "count_all")])
         names = {_column(c, word): name for name, c, word in _MEASURES} | {"count_all": "rows"}
         self._parts.append(found.rename_columns([names.get(n, n) for n in found.column_names]))
         if len(self._parts) >= _MERGE_EVERY:
             self._merge()
+
+    def _misplaced(self, rows: pa.Table) -> pa.Array:
+        """1 for kept rows that do not lie in the period of their time."""
+        wrong = np.zeros(rows.num_rows, np.int64)
+        kept = np.flatnonzero(pc.equal(rows["_why"], "").to_numpy())
+        mine = rows.select(["event_time", "period"]).take(pa.array(kept))
+        micros = pc.fill_null(mine["event_time"].cast(pa.int64()), _NO_TIME).to_numpy()
+        readable = (micros >= _FIRST_TIME) & (micros < _LAST_TIME)
+        wrong[kept[~readable]] = 1
+        names = period_of(micros[readable], self._period)
+        same = pc.equal(names, mine["period"].filter(pa.array(readable)).combine_chunks())
+        wrong[kept[readable]] = ~pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+        return pa.array(wrong)
 
     def _merge(self) -> None:
         grouped = pa.concat_tables(self._parts).group_by(list(KEYS), use_threads=False)
@@ -172,14 +190,12 @@ def counted_columns(settings: Settings) -> dict[str, Column]:
     def joined(names: str) -> Column:
         return F.coalesce(F.array_join(names, _COMMA), F.lit(""))
 
-    in_its_period = F.col("period") == period_column(F.col("event_time"), settings.period)
     in_its_bucket = F.col("bucket") == bucket_column("user_key", settings.buckets)
     return {
         "_why": joined("reasons"),
         "_marks": joined("labels"),
         "_was_marks": joined("_was_names"),
         "misplaced_users": (~in_its_bucket).cast("long"),
-        "misplaced_times": (~in_its_period).cast("long"),
     }
 
 

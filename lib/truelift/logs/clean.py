@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, InvariantError, TableError
+from truelift.lake.kernels import parallelism
 from truelift.lake.scan import slice_predicate
 from truelift.logs.accounts import Account, Tally
 from truelift.logs.contract import ContractResult, check_contract
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
     from truelift.job import Job
     from truelift.settings import Settings
+
+
+# Sorted and judged in one task, by spilling if need be: some 100 MB.
+_ROWS_A_TASK = 500_000
 
 
 def clean(job: Job) -> StepReport:
@@ -81,7 +86,10 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
             rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
         wanted = None if slices is None else {**slices, state.rejected_slice: []}
         within = None if wanted is None else slice_predicate(wanted)
-        judged = judge_neighbours(placed(rows, job.settings, within), job.settings)
+        tasks = _tasks(job, state, slices)
+        judged = judge_neighbours(
+            placed(rows, job.settings, within, partitions=tasks), job.settings
+        )
         job.progress.update("parsing, judging, de-duplicating and writing")
         staged = stage_rows(job.lake, judged, job)
         counted = staged.account
@@ -101,6 +109,13 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
     keep_metrics(job, counted)
     job.save_result(result)
     return _report(result)
+
+
+def _tasks(job: Job, state: Standing, slices: Any) -> int:
+    """Tasks that judge: Spark compiles the rules anew in each, which costs seconds."""
+    rows = state.new_rows + (0 if slices is None else rows_in_slices(job, state, slices))
+    wanted = max(-(-rows // _ROWS_A_TASK), parallelism(job.lake.spark))
+    return min(wanted, job.settings.buckets)
 
 
 def _with_past(rows: DataFrame) -> DataFrame:

@@ -63,6 +63,8 @@ def judge_rows(
     labels = labels_column(context)
     if source.mapping.user_agent and options.bots.declared:
         labels = _with_crawlers(labels, options)
+    # Under a secret the person stands in the record by the key alone.
+    hidden = bronze_name(source.mapping.user) if users.secret is not None else None
     judged = typed.withColumn("reasons", reasons_column(context)).withColumn("labels", labels)
     rejected = F.size("reasons") > 0
     by_user = bucket_column("user_key", settings.buckets)
@@ -82,7 +84,7 @@ def judge_rows(
         SOURCE_ROW,
         BATCH_ID,
         "reasons",
-        F.when(rejected, _record(bronze.columns)).alias("raw"),
+        F.when(rejected, _record(bronze.columns, hidden)).alias("raw"),
         F.when(rejected, by_file).otherwise(by_user).alias("bucket"),
         F.when(rejected, F.lit(rejected_slice))
         .otherwise(period_column(F.col("event_time"), settings.period))
@@ -199,10 +201,10 @@ def _context(columns: tuple[str, ...], campaign: str | None) -> Column:
     return F.create_map(*pairs).cast("map<string,string>")
 
 
-def _record(columns: list[str]) -> Column:
+def _record(columns: list[str], hidden: str | None) -> Column:
     """The raw record without its empty columns."""
     from pyspark.sql import functions as F
 
-    texts = [c for c in columns if c not in PROVENANCE]
+    texts = [c for c in columns if c not in PROVENANCE and c != hidden]
     pairs = [part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))]
     return F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull())

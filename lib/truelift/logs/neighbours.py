@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
-from truelift.lake.periods import period_column
+from truelift.lake.periods import period_column, period_number
 from truelift.logs import bots
 from truelift.logs.rules import action_of, listed
 
@@ -73,7 +73,11 @@ def reach_seconds(settings: Settings) -> float:
 
 
 def placed(
-    rows: DataFrame, settings: Settings, within: str | None = None, shuffle: bool = True
+    rows: DataFrame,
+    settings: Settings,
+    within: str | None = None,
+    shuffle: bool = True,
+    partitions: int | None = None,
 ) -> DataFrame:
     """Rows with the slices in which they are looked at, in the order of the rules.
 
@@ -85,6 +89,9 @@ def placed(
         A condition on ``bucket`` and ``period``: the slices that are looked at.
     shuffle : bool
         Bring the rows of a bucket together.
+    partitions : int, optional
+        Into so many tasks, of one or several buckets each; as many as there are buckets by
+        default.
 
     Returns
     -------
@@ -101,16 +108,17 @@ def placed(
         placed = placed.withColumn("period", F.col("_period"))
     placed = placed.filter(within) if within else placed
     placed = placed.withColumn("_own", F.col("period") == F.col("_period")).drop("_period")
-    return placed.repartition(settings.buckets, "bucket") if shuffle else placed
+    return placed.repartition(partitions or settings.buckets, "bucket") if shuffle else placed
 
 
 def _slices(reach: int, unit: str) -> Column:
     from pyspark.sql import functions as F
 
     time, own = F.unix_micros("event_time"), F.col("_period")
-    before = period_column(F.timestamp_micros(time - reach), unit)
-    after = period_column(F.timestamp_micros(time + reach), unit)
-    inside = (F.size("reasons") > 0) | ((before == own) & (after == own))
+    first, last = F.timestamp_micros(time - reach), F.timestamp_micros(time + reach)
+    within = period_number(first, unit) == period_number(last, unit)
+    inside = (F.size("reasons") > 0) | within
+    before, after = period_column(first, unit), period_column(last, unit)
     return F.when(inside, F.array(own)).otherwise(F.array_distinct(F.array(before, own, after)))
 
 

@@ -81,9 +81,10 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
         # A cast that fails costs an exception a row, so what the text lacks is looked up first.
         by_day = F.concat(text, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
         by_zone = F.concat(text, F.lit(zone)).try_cast("timestamp")
-        has_zone = text.rlike(r"[T ].*[A-Za-z+\-]")
-        # The guard keeps out '2024' and '12:30', which Spark would complete by itself.
-        is_date = text.rlike(r"^\d{4}-\d{1,2}-\d{1,2}([T ]|$)")
+        ends_in_letter = ~F.substring(text, -1, 1).between("0", "9")
+        has_zone = (F.locate("-", text, 11) > 0) | (F.locate("+", text) > 0) | ends_in_letter
+        # The guard keeps out '12:30', which Spark would complete by itself.
+        is_date = F.substring(text, 5, 1) == "-"
         instant = F.when(F.length(text) <= 10, by_day)
         instant = instant.when(has_zone, text.try_cast("timestamp")).otherwise(by_zone)
         return F.when(is_date, instant)

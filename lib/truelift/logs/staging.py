@@ -91,7 +91,12 @@ def stage_rows(lake: Lake, judged: DataFrame, job: Job) -> StagedRows:
     direct = all(takes_buckets(uri, table_spec(name)) for name, uri in uris.items())
     held = None if direct else judged.persist(StorageLevel.DISK_ONLY)
     rows = (judged if held is None else held).withColumns(counted_columns(job.settings))
-    task = partial(_stage_task, schema=_quarantine_schema(), uris=uris if direct else {})
+    task = partial(
+        _stage_task,
+        schema=_quarantine_schema(),
+        uris=uris if direct else {},
+        period=job.settings.period,
+    )
     found = rows.mapInArrow(task, "name string, payload string").collect()
     files: dict[str, list[DataFileRecord]] = {name: [] for name in uris} if direct else {}
     for row in found:
@@ -109,9 +114,9 @@ def _quarantine_schema() -> pa.Schema:
 
 
 def _stage_task(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, uris: Mapping[str, str]
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema, uris: Mapping[str, str], period: str
 ) -> Iterator[pa.RecordBatch]:
-    counts, writers, schemas = Counts(), {}, {}
+    counts, writers, schemas = Counts(period), {}, {}
     for name, uri in uris.items():
         spec = table_spec(name)
         left_out = {"reasons", "raw"} if name == SILVER else set()

@@ -6,7 +6,9 @@ from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.numbers import decimals_for
 
 NAIVE = "naive difference"
-ORDER = (NAIVE, "ATE", "ATT", "ATO", "policy gain", "GATE", "APO", "policy value")
+#: A share, not in the outcome's units: it stands in tables and sentences, never on their axis.
+LIFT = "relative lift"
+ORDER = (NAIVE, "ATE", LIFT, "ATT", "ATO", "policy gain", "GATE", "APO", "policy value")
 
 
 def by_outcome(result: EffectsResult) -> dict[str, list[Estimate]]:

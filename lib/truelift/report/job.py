@@ -155,4 +155,26 @@ def logged_figures(content: ReportContent) -> dict[str, Callable[[], Figure]]:
         found["overlap_histogram"] = lambda: plots.overlap_histogram(effects)
         if effects.overlap.balance:
             found["love_plot"] = lambda: plots.love_plot(effects)
+        found |= _further_figures(effects)
+    return found
+
+
+def _further_figures(effects: EffectsResult) -> dict[str, Callable[[], Figure]]:
+    """Of the first outcome and arm; a run's page is no place for all."""
+    found: dict[str, Callable[[], Figure]] = {}
+    if effects.followed:
+        found["clip_path"] = lambda: plots.clip_path(effects)
+    if effects.heterogeneity:
+        varying = effects.heterogeneity[0]
+        found["sorted_groups"] = lambda: plots.sorted_groups(varying)
+        found["targeting_curve"] = lambda: plots.targeting_curve(varying)
+    if checks := effects.credibility:
+        if checks.omitted_variables:
+            bounds = checks.omitted_variables[0]
+            found["confounder_contour"] = lambda: plots.confounder_contour(bounds)
+        if checks.placebos:
+            placebo = checks.placebos[0]
+            found["placebo_histogram"] = lambda: plots.placebo_histogram(placebo)
+        if groups := [group for group in checks.groups if group.levels]:
+            found["left_out"] = lambda: plots.left_out(groups[0])
     return found

@@ -11,9 +11,11 @@ from truelift.report.numbers import count, share
 from truelift.report.reading import headline
 from truelift.report.sections.answer import answer, why_no_effects
 from truelift.report.sections.data import rows, sessions
+from truelift.report.sections.fragile import fragile
 from truelift.report.sections.pedigree import pedigree
 from truelift.report.sections.ranking import ranking, recommendations
 from truelift.report.sections.trust import trust
+from truelift.report.sections.whom import whom
 
 QUESTION = "Do the campaigns change what people do, and how sure are we?"
 QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
@@ -21,6 +23,8 @@ QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
 CONTENTS = (
     ("answer", "Did it help?"),
     ("trust", "Can the groups be compared?"),
+    ("whom", "Whom does it help?"),
+    ("fragile", "How fragile is it?"),
     ("ranking", "What comes next?"),
     ("recommendations", "Recommendations"),
     ("rows", "Rows"),
@@ -59,6 +63,8 @@ def render_page(content: ReportContent) -> str:
             "main",
             answer(content),
             trust(content),
+            whom(content),
+            fragile(content),
             ranking(content),
             recommendations(content),
             rows(content),

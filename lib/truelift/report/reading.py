@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.estimates import (
+    LIFT,
     NAIVE,
     about_campaigns,
     by_outcome,
@@ -96,7 +97,7 @@ def headline(result: EffectsResult) -> str:
 
 
 def _of_any_table(result: EffectsResult, group: list[Estimate]) -> str:
-    causal = [e for e in group if e.versus and e.estimand not in (NAIVE, "GATE")]
+    causal = [e for e in group if e.versus and e.estimand not in (NAIVE, LIFT, "GATE")]
     carried = [e for e in causal if is_supported(result, e)]
     if not carried:
         return "The data support no effect: the arms are too different to compare safely."
@@ -155,7 +156,9 @@ def readings(result: EffectsResult) -> list[Reading]:
             )
         known = {id(e) for e in (naive, att, ate, ato)}
         sentences += [
-            f"{e.estimand}: {_shown(e)}: {_strength(e)}." for e in group if id(e) not in known
+            e.sentence() if e.estimand == LIFT else f"{e.estimand}: {_shown(e)}: {_strength(e)}."
+            for e in group
+            if id(e) not in known
         ]
         found.append(Reading(name, tuple(sentences)))
     return found

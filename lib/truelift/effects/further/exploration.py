@@ -255,6 +255,8 @@ def explored_effects(
     run: Callable[[SumKernel], State], scoring: Scoring, options: EffectOptions
 ) -> tuple[tuple[VaryingEffect, ...], dict[str, str]]:
     """Every arm against the control on every outcome, and what could not be explored, with why."""
+    if not len(scoring.design):
+        return (), {"heterogeneity": "there is no covariate that effects could vary with."}
     labels, outcomes = scoring.columns.arms.labels, scoring.outcomes.names
     contrasts = tuple(Contrast(a, j) for j in range(len(outcomes)) for a in range(1, len(labels)))
     asked = HeterogeneityOptions(

@@ -7,7 +7,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.estimates import NAIVE, by_outcome, decimals, is_supported, qualified
+from truelift.report.estimates import (
+    LIFT,
+    NAIVE,
+    by_outcome,
+    decimals,
+    is_supported,
+    qualified,
+)
 from truelift.report.numbers import (
     level,
     number,
@@ -51,7 +58,10 @@ def effects_forest(result: EffectsResult, width: Width = "wide") -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    groups = by_outcome(result)
+    groups = {
+        outcome: [e for e in group if e.estimand != LIFT]
+        for outcome, group in by_outcome(result).items()
+    }
     rows = [len(group) for group in groups.values()]
     figure = new_figure(width, 0.75 * len(rows) + (0.44 if width == "narrow" else 0.34) * sum(rows))
     panels = figure.subplots(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from truelift.effects.further.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.cautions import ASSUMPTIONS, warnings
 from truelift.report.content import ReportContent
-from truelift.report.estimates import by_outcome, decimals, is_supported, qualified
+from truelift.report.estimates import LIFT, by_outcome, decimals, is_supported, qualified
 from truelift.report.markup import Html, bullets, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
     count,
+    decimals_for,
     interval,
     level,
     number,
     outcome_name,
     p_value,
     plural,
+    share,
 )
-from truelift.report.plots import effects_forest
+from truelift.report.plots import clip_path, effects_forest
 from truelift.report.reading import Reading, readings, verdicts
 from truelift.report.svg import figure_block
 
@@ -53,7 +56,80 @@ def answer(content: ReportContent) -> Html:
         _estimates(result),
         element("p", _method(result), class_="small"),
         bullets(_methods(result), class_="small"),
+        *_tests(result),
+        *_experiment(result),
+        *_followed(result),
     )
+
+
+def _tests(result: EffectsResult) -> list[Html]:
+    if not result.tests:
+        return []
+    return [element("h3", "Tests"), bullets(test.sentence() for test in result.tests)]
+
+
+def _experiment(result: EffectsResult) -> list[Html]:
+    experiment = result.experiment
+    if experiment is None:
+        return []
+    fine = not experiment.sample_ratio.mismatch
+    return [
+        element("h3", "The experiment, three ways"),
+        note(
+            "good" if fine else "warning",
+            "The arms have their sizes" if fine else "The arms do not have their sizes",
+            element("p", experiment.sentence()),
+        ),
+        _experiment_table(experiment),
+    ]
+
+
+def _experiment_table(experiment: Experiment) -> Html:
+    rows = []
+    for e in experiment.estimates:
+        places = decimals_for(e.standard_error)
+        rows.append(
+            (
+                f"{outcome_name(e.outcome)}: {e.arm} against {e.versus}",
+                e.method,
+                number(e.estimate, places, signed=True),
+                interval(e.ci_lower, e.ci_upper, places),
+                p_value(e.p_value),
+                number(e.minimum_detectable_effect, places),
+            )
+        )
+    return table(
+        "The same contrast by each method; the last column is the smallest effect that such an "
+        "experiment finds four times out of five",
+        ("Contrast", "Method", "Estimate", "Interval", "p", "Detectable"),
+        rows,
+        numeric=frozenset({2, 3, 4, 5}),
+    )
+
+
+def _followed(result: EffectsResult) -> list[Html]:
+    """The estimate along clip levels: one that moves hangs on few units with extreme chances."""
+    if not result.followed:
+        return []
+    first = result.followed[0].arm
+    arm = f" of {first} against {result.followed[0].versus}" if len(result.arms) > 2 else ""
+    return [
+        element("h3", "Does it hang on a few units?"),
+        figure_block(
+            lambda width: clip_path(result, width),
+            "clip-path",
+            f"The ATE{arm} with propensities clipped at several levels, and among the units whose "
+            "chances lie within a range. An estimate that wanders leans on the few units that are "
+            "almost sure to be treated, or not to be.",
+            " ".join(
+                f"{outcome_name(e.outcome)}, {e.population}: "
+                f"{number(e.estimate, decimals(e))} "
+                f"({interval(e.ci_lower, e.ci_upper, decimals(e))})."
+                for e in result.followed
+                if e.arm == first
+            ),
+        ),
+    ]
 
 
 def _reading(reading: Reading) -> Html:
@@ -111,14 +187,11 @@ def _warnings(result: EffectsResult) -> Html | None:
 def _estimates(result: EffectsResult) -> Html:
     rows = []
     for e in _ordered(result):
-        places = decimals(e)
         rows.append(
             (
                 outcome_name(e.outcome),
                 ", ".join(part for part in (e.estimand, qualified(result, e)) if part),
-                number(e.estimate, places, signed=True),
-                interval(e.ci_lower, e.ci_upper, places),
-                number(e.standard_error, places),
+                *_numbers(e),
                 "" if e.p_value is None else p_value(e.p_value),
                 "yes" if is_supported(result, e) else "no",
             )
@@ -137,6 +210,21 @@ def _estimates(result: EffectsResult) -> Html:
         header,
         rows,
         numeric=frozenset({2, 3, 4, 5}),
+    )
+
+
+def _numbers(e: Estimate) -> tuple[str, str, str]:
+    """Estimate, interval and standard error; a lift is a percentage."""
+    if e.estimand == LIFT:
+        return (
+            share(e.estimate), f"{share(e.ci_lower)} to {share(e.ci_upper)}",
+            share(e.standard_error),
+        )  # fmt: skip
+    places = decimals(e)
+    return (
+        number(e.estimate, places, signed=True),
+        interval(e.ci_lower, e.ci_upper, places),
+        number(e.standard_error, places),
     )
 
 

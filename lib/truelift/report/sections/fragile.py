@@ -1,0 +1,207 @@
+"""How fragile is it? Confounders, placebos, negative controls, stability."""
+
+from __future__ import annotations
+
+import re
+
+from truelift.effects.credibility.assessment import Credibility
+from truelift.effects.credibility.confounding_results import OmittedVariableBounds
+from truelift.effects.results import EffectsResult
+from truelift.report.content import ReportContent
+from truelift.report.estimates import supports
+from truelift.report.markup import Html, bullets, element, missing, note, section, table
+from truelift.report.numbers import (
+    count,
+    covariate_name,
+    decimals_for,
+    interval,
+    level,
+    number,
+    outcome_name,
+    plural,
+    share,
+    significant,
+)
+from truelift.report.plots import confounder_contour, left_out, placebo_histogram
+from truelift.report.plots.fragility import LEFT_OUT_ROWS
+from truelift.report.sections.answer import why_no_effects
+from truelift.report.sections.whom import why_not
+from truelift.report.svg import figure_block
+
+HEADING = "How fragile is it?"
+
+
+def fragile(content: ReportContent) -> Html:
+    """What it would take for the finding to be wrong, as far as that can be tried."""
+    result, what = content.effects, "Checks of credibility"
+    if result is None:
+        return section("fragile", HEADING, missing(what, why_no_effects(content)))
+    found = result.credibility
+    if found is None or not found.omitted_variables:
+        why = why_not(result, "credibility") or "Set effects.credibility to true for them."
+        return section("fragile", HEADING, missing(what, why))
+    return section(
+        "fragile",
+        HEADING,
+        _confounding(result, found),
+        _controls(found),
+        _placebos(found),
+        _left_out(result, found),
+        _others(found),
+    )
+
+
+def told(text: str) -> str:
+    """A check's own sentence with the panel's columns as words."""
+    text = re.sub(r"\by_\w+", lambda name: outcome_name(name.group()), text)
+    return re.sub(r"\bx_\w+", lambda name: covariate_name(name.group()), text)
+
+
+def _main(result: EffectsResult, found: Credibility) -> OmittedVariableBounds:
+    """The first outcome's bounds of the estimand that the headline is about."""
+    wanted = "ATT" if supports(result, "ATT") else "ATE"
+    return next(
+        (b for b in found.omitted_variables if b.estimand == wanted), found.omitted_variables[0]
+    )
+
+
+def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
+    main = _main(result, found)
+    name = outcome_name(main.outcome)
+    sentence = (
+        f"To bring the {main.estimand} on {name} to zero, a confounder that nobody measured would "
+        f"have to explain {share(main.robustness_value)} of what is left unexplained of both the "
+        f"treatment and {name}"
+    )
+    confident = main.robustness_value_confident
+    sentence += (
+        f", and {share(confident)} to bring the {level(main.confidence)} bound there."
+        if confident > 0
+        else "; the interval holds zero as it is."
+    )
+    # Benchmarks come outcome by outcome for each arm: those of the first belong to the plot.
+    names = list(dict.fromkeys(b.covariates for b in found.benchmarks))
+    shown = found.benchmarks[: len(names)] if main.estimand == "ATE" else ()
+    plot = figure_block(
+        lambda width: confounder_contour(main, shown, width),
+        "confounder-contour",
+        "Each point is a confounder. One that lies beyond a curve, up and to the right, would "
+        "bring the estimate, or the end of its interval, to zero.",
+        sentence,
+    )
+    rows = []
+    e_values = {e.outcome: e for e in found.e_values} if len(result.arms) == 2 else {}
+    for b in found.omitted_variables:
+        places = decimals_for(b.standard_error)
+        e_value = e_values.get(b.outcome) if b.estimand == "ATE" else None
+        rows.append(
+            (
+                f"{b.estimand} on {outcome_name(b.outcome)}"
+                + (f", {b.contrast}" if len(result.arms) > 2 else ""),
+                number(b.estimate, places, signed=True),
+                share(b.robustness_value),
+                share(b.robustness_value_confident),
+                interval(b.lower, b.upper, places),
+                "" if e_value is None else significant(e_value.point),
+            )
+        )
+    first = found.omitted_variables[0]
+    return [
+        element("h3", "A confounder that nobody measured"),
+        element("p", sentence),
+        plot,
+        table(
+            "Robustness values; and where the effect could lie with a confounder that explains "
+            f"{share(first.cf_y)} of the outcome and {share(first.cf_d)} of the treatment",
+            ("Estimate of", "Estimate", "Robustness", "Of the bound", "Could lie in", "E-value"),
+            rows,
+            numeric=frozenset({1, 2, 3, 4, 5}),
+        ),
+        bullets(told(repr(b)) for b in found.benchmarks) if found.benchmarks else Html(""),
+    ]
+
+
+def _controls(found: Credibility) -> list[Html]:
+    if not found.negative_controls:
+        return []
+    bad = [c for c in found.negative_controls if c.verdict == "effect found"]
+    heading = (
+        f"{plural(len(bad), 'outcome')} that must show no effect "
+        f"{'does' if len(bad) == 1 else 'do'}"
+        if bad
+        else "No outcome that must show no effect is seen to show one"
+    )
+    return [
+        element("h3", "Outcomes that the treatment cannot change"),
+        note(
+            "warning" if bad else "good",
+            heading,
+            bullets(told(repr(c)) for c in found.negative_controls),
+        ),
+    ]
+
+
+def _placebos(found: Credibility) -> list[Html]:
+    if not found.placebos:
+        return []
+    first = found.placebos[0]
+    expected = first.expected_share * len(first.estimates)
+    sentence = (
+        f"Of {plural(len(first.estimates), 'treatment')} that were drawn at random, "
+        f"{count(first.rejected)} look significant; {significant(expected)} should. "
+        + (
+            "So the standard errors hold. "
+            if first.passed
+            else "So the standard errors do not hold: do not rely on the intervals. "
+        )
+        + "Placebos test the inference; they cannot show confounding."
+    )
+    plot = figure_block(
+        lambda width: placebo_histogram(first, width),
+        "placebo-histogram",
+        "Estimated effects of placebo treatments, which follow each unit's propensity but have no "
+        "effect; and the real treatment, estimated in the same way.",
+        sentence,
+    )
+    others = [told(repr(p)) for p in found.placebos[1:]]
+    return [
+        element("h3", "Placebo treatments"),
+        element("p", sentence),
+        plot,
+        bullets(others) if others else Html(""),
+    ]
+
+
+def _left_out(result: EffectsResult, found: Credibility) -> list[Html]:
+    main = _main(result, found)
+    mine = [
+        g
+        for g in found.groups
+        if (g.estimand, g.outcome, g.contrast) == (main.estimand, main.outcome, main.contrast)
+        and g.levels
+    ]
+    parts: list[Html] = []
+    for place, group in enumerate(mine):
+        caption = f"The {group.estimand} when one {group.group} is left out, largest change first."
+        if len(group.levels) > LEFT_OUT_ROWS:
+            caption += f" {LEFT_OUT_ROWS} of {count(len(group.levels))} are drawn."
+        parts += [
+            element("h3", f"Without one {group.group}"),
+            element("p", told(repr(group))),
+            figure_block(
+                lambda width, group=group: left_out(group, width),  # type: ignore[misc]
+                f"left-out-{place + 1}",
+                caption,
+                told(repr(group)),
+            ),
+        ]
+    return parts
+
+
+def _others(found: Credibility) -> Html:
+    rest = [*found.random_causes, *found.halves, *found.folds]
+    return element(
+        "details",
+        element("summary", "Random covariates, random halves, folds"),
+        bullets(told(repr(check)) for check in rest),
+    )
