@@ -55,7 +55,7 @@ def is_supported(result: EffectsResult, estimate: Estimate) -> bool:
     of_kind = {name: text for name, text in result.support.items() if name.startswith(kind)}
     text = of_kind.get(f"{kind} of {estimate.arm}", of_kind.get(kind))
     if text is None:  # several arms, and the estimate is of none or of all of them
-        return all(found.startswith("supported") for found in of_kind.values())
+        return supports(result, kind)
     return text.startswith("supported")
 
 
