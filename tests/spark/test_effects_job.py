@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
+from truelift.effects.further.look import look_further
 from truelift.effects.job import estimate_effects, estimate_effects_from
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult
@@ -86,6 +87,35 @@ def test_the_step_writes_scores_and_effects_that_agree(lake, frame, panel, make_
     assert [row.same for row in folds] == [True]
     assert job.run.metrics["ate.y_spend"] == effects["ATE", "y_spend"].estimate
     assert effects["ATE", "y_spend"].ci_lower < 1.5 < effects["ATE", "y_spend"].ci_upper
+
+
+def test_further_looks_through_spark_say_what_they_say_in_memory(
+    lake, frame, panel, make_settings, make_job
+):
+    lake.replace("gold.panel", frame, "panel")
+    asked = ("heterogeneity=true", "credibility=true", "placebos=20", "start_rows=500")
+    job = make_job("estimate_effects", make_settings(*(f"effects.{key}" for key in asked)), lake)
+    estimate_effects(job)
+    result = from_plain(EffectsResult, job.results["EffectsResult"])
+    options = replace(
+        OPTIONS, heterogeneity=True, credibility=True, placebos=20, leave_out="campaign"
+    )
+    source = in_buckets(panel)
+    expected = look_further(source, estimate_panel(source, options), options).result
+    for found, wanted in zip(result.heterogeneity, expected.heterogeneity, strict=True):
+        assert [g.estimate for g in found.groups] == pytest.approx(
+            [g.estimate for g in wanted.groups], rel=1e-9
+        )
+        assert found.autoc.standard_error == pytest.approx(wanted.autoc.standard_error, rel=1e-9)
+    for found, wanted in zip(
+        result.credibility.placebos, expected.credibility.placebos, strict=True
+    ):
+        assert found.estimates == pytest.approx(wanted.estimates, rel=1e-8, abs=1e-10)
+    assert {g.group for g in result.credibility.groups} == {"campaign"}
+    first = result.credibility.omitted_variables[0]
+    assert job.run.metrics["robustness_value"] == first.robustness_value
+    assert job.run.metrics["autoc"] == result.heterogeneity[0].autoc.estimate
+    assert job.run.metrics["seconds.credibility"] > 0
 
 
 def test_a_second_execution_writes_nothing(lake, frame, make_settings, make_job):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 
 MINUS = "\N{MINUS SIGN}"
@@ -114,6 +115,12 @@ def outcome_name(column: str) -> str:
 def covariate_name(column: str) -> str:
     """A panel's covariate column as words: ``x_days_since_last`` -> ``days since last``."""
     return column.removeprefix("x_").replace("_", " ")
+
+
+def in_words(text: str) -> str:
+    """A sentence with the panel's outcomes and covariates as words."""
+    text = re.sub(r"\by_\w+", lambda name: outcome_name(name.group()), text)
+    return re.sub(r"\bx_\w+", lambda name: covariate_name(name.group()), text)
 
 
 def short(identifier: str, length: int = 10) -> str:

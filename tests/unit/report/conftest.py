@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
+from truelift.effects.credibility.assessment import Credibility
+from truelift.effects.credibility.results import (
+    CovariateBenchmark,
+    EValue,
+    FoldStability,
+    HalfStability,
+    LeaveOneGroupOut,
+    NegativeControl,
+    OmittedVariableBounds,
+    PlaceboTreatments,
+    RandomCommonCause,
+)
+from truelift.effects.further.results import (
+    Experiment,
+    ExperimentEstimate,
+    OutcomeTest,
+    VaryingEffect,
+)
+from truelift.effects.heterogeneity.results import (
+    Calibration,
+    ClassificationAnalysis,
+    JointTest,
+    TargetingRow,
+    Term,
+)
+from truelift.effects.intervals.hypotheses import HypothesisTest
+from truelift.effects.intervals.sample_ratio import SampleRatio
 from truelift.effects.results import (
     CovariateBalance,
     EffectsResult,
@@ -134,6 +163,152 @@ def make_training() -> TrainingResult:
     )
 
 
+def term(name, value, error, null=0.0) -> Term:
+    p = math.erfc(abs(value - null) / error / math.sqrt(2)) if error else math.nan
+    return Term(name, value, error, value - 1.96 * error, value + 1.96 * error, p, null)
+
+
+def make_varying() -> VaryingEffect:
+    groups = tuple(term(f"group {i + 1}", 1.5 + 3.1 * i, 2.4 + 0.3 * i) for i in range(5))
+    shares = (0.1, 0.25, 0.5, 1.0)
+    gains = tuple(9.0 * (1 - q) for q in shares)
+    average = term("average", 7.7, 2.1)
+    names = [f"x_{n}" for n in ("spend_lookback", "visits_lookback", "income_missing")]
+    names += [f"x_demographic_{i}" for i in range(9)]
+    return VaryingEffect(
+        outcome="y_spend",
+        arm="1",
+        versus="0",
+        groups=groups,
+        shares=(0.2,) * 5,
+        band_lower=tuple(g.estimate - 2.6 * g.standard_error for g in groups),
+        band_upper=tuple(g.estimate + 2.6 * g.standard_error for g in groups),
+        difference=term("most less least affected", 12.4, 4.4),
+        equal=JointTest("all groups have one effect", 2.9, (4.0, 2468.0), 0.021),
+        calibration=Calibration(
+            average,
+            term("mean forecast", 1.02, 0.2, 1.0),
+            term("differential forecast", 0.9, 0.3),
+            JointTest("the slope is 1", -0.3, (1.0, 2468.0), 0.74),
+            2_469,
+        ),
+        best_linear=(average, term("x_spend_lookback", 2.0, 0.8)),
+        joint=JointTest("all slopes are zero", 2.1, (1.0, 2468.0), 0.012),
+        classification=ClassificationAnalysis(
+            tuple(term(n, 0.8 - 0.1 * i, 0.05) for i, n in enumerate(names)),
+            tuple(term(n, -0.7 + 0.1 * i, 0.05) for i, n in enumerate(names)),
+            tuple(term(n, 1.5 - 0.2 * i, 0.07) for i, n in enumerate(names)),
+        ),
+        autoc=term("AUTOC", 3.1, 1.2),
+        qini=term("Qini", 1.4, 0.6),
+        auuc=term("AUUC", 5.2, 1.1),
+        targeting=tuple(
+            TargetingRow(
+                q,
+                term("effect", 7.7 + gain, 2.0),
+                term("against average", gain, 0.2 * gain),
+                term("value", q * (7.7 + gain), q * 2.0),
+                term("against random", q * gain, 0.2 * q * gain),
+            )
+            for q, gain in zip(shares, gains, strict=True)
+        ),
+        toc_lower=tuple(0.5 * g for g in gains),
+        toc_upper=tuple(1.5 * g for g in gains),
+        clusters=1_975,
+        confidence=0.95,
+        sequential=JointTest("AUTOC is not above zero", 2.6, (4.0, math.inf), 0.0047),
+    )
+
+
+def make_credibility() -> Credibility:
+    against = "1 against 0"
+
+    def bounds(estimand, outcome, value, error, robust, confident):
+        return OmittedVariableBounds(
+            estimand, outcome, against, value, error, 0.03, 0.03, 1.0, value - 4 * error,
+            value + 4 * error, value - 6 * error, value + 6 * error, robust, confident, 0.0, 0.95,
+            410.0, 9.0,
+        )  # fmt: skip
+
+    campaigns = tuple(f"campaign {i} {HOSTILE}" for i in range(26))
+    without = tuple(14.48 + 0.4 * (-1) ** i * (26 - i) / 13 for i in range(26))
+    placebos = tuple(2.4 * math.sin(i) for i in range(100))
+    edges = tuple(-2.5 + 0.25 * i for i in range(21))
+    counts = tuple(sum(a <= p < b for p in placebos) for a, b in pairwise(edges))
+    return Credibility(
+        omitted_variables=(
+            bounds("ATE", "y_spend", 6.31, 2.412, 0.041, 0.013),
+            bounds("ATE", "y_visits", 0.061, 0.052, 0.02, 0.0),
+            bounds("ATT", "y_spend", 14.48, 3.102, 0.083, 0.052),
+        ),
+        benchmarks=(CovariateBenchmark("x_spend_lookback", 0.21, 0.06, 0.8, 9.1),),
+        e_values=(EValue("y_spend", 1.12, 1.48, 1.2, "standardised difference"),),
+        placebos=(
+            PlaceboTreatments(
+                "y_spend", against, placebos, (1.2,) * 100, 6, 0.05, 0.62, 15.2, 5.1, 0.0099,
+                edges, counts, "cluster", True, 2_469,
+            ),
+        ),
+        random_causes=(RandomCommonCause("y_spend", against, 6.31, 2.412, (0.01, -0.02)),),
+        halves=(
+            HalfStability("ATE", "y_spend", against, 6.31, 2.412, (4.1, 8.3), 1.02, 0.7, 2.1),
+        ),
+        folds=(
+            FoldStability("ATE", "y_spend", against, (0, 1), (5.9, 6.8), (5.0, 5.1), 0.02, 0.9),
+        ),
+        groups=(
+            LeaveOneGroupOut(
+                "ATT", "y_spend", against, "campaign", 14.48, 3.102, campaigns, (2_389,) * 26,
+                without, (3.2,) * 26, tuple(w - 6.2 for w in without),
+                tuple(w + 6.2 for w in without), (0.6,) * 26, 2_469, 0.95,
+            ),
+        ),
+        negative_controls=(
+            NegativeControl("y_spend_before", against, 0.3, 1.1, 4.0, 0.79, 0.0004, 0.05),
+        ),
+    )  # fmt: skip
+
+
+def make_experiment() -> Experiment:
+    rows = (
+        ("difference in means", 7.1, 4.4, 12.3, 1.9),
+        ("CUPED", 6.6, 2.9, 8.1, 1.9),
+        ("learner-adjusted", 6.31, 2.412, 6.8, None),
+    )
+    return Experiment(
+        tuple(
+            ExperimentEstimate(
+                method, "y_spend", "1", "0", value, error, value - 2 * error, value + 2 * error,
+                0.03, 2467.0, detectable, effect,
+            )
+            for method, value, error, detectable, effect in rows
+        ),
+        SampleRatio((1_240, 1_229), (1234.5, 1234.5), 0.05, 0.82, 0.001, 0),
+        "clusters",
+    )  # fmt: skip
+
+
+def make_followed() -> tuple[Estimate, ...]:
+    populations = [f"all units, clipped at {c:g}" for c in (0.001, 0.01, 0.05, 0.1)]
+    populations += [f"units with chances in [{t:g}, {1 - t:g}]" for t in (0.02, 0.05, 0.1)]
+    return tuple(
+        replace(
+            estimate("ATE", outcome, value * (1 + 0.04 * i), error),
+            arm="1",
+            versus="0",
+            population=told,
+        )
+        for outcome, value, error in (("y_spend", 6.1, 2.4), ("y_visits", 0.06, 0.05))
+        for i, told in enumerate(populations)
+    )
+
+
+def make_tests() -> tuple[OutcomeTest, ...]:
+    said = "treatment is worse by less than 2"
+    test = HypothesisTest("treatment is worse by 2 or more", said, 3.4, 0.0003, 0.025, True)
+    return (OutcomeTest("ATE", "y_spend", "1", "0", test),)
+
+
 def make_effects() -> EffectsResult:
     names = [
         "days_since_last_event",
@@ -197,6 +372,11 @@ def make_effects() -> EffectsResult:
         },
         covariates=26,
         dropped={"x_always_one": "constant"},
+        followed=make_followed(),
+        tests=make_tests(),
+        experiment=make_experiment(),
+        heterogeneity=(make_varying(),),
+        credibility=make_credibility(),
     )
 
 

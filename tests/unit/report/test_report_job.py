@@ -53,9 +53,11 @@ def test_the_page_shows_what_the_steps_saved(job_on, record_of, whole, recording
     assert "Receiving a campaign raised spend by 14.5" in page
     assert "silver.events v7" in page
     assert "The step train_sequence has not run on this lake." in page
-    assert done.rows_in == 3 and done.headline["figures"] == 4
+    assert done.rows_in == 3 and done.headline["figures"] == 10
     assert recording_run.figures == [
         "rows_funnel.png", "effects_forest.png", "overlap_histogram.png", "love_plot.png",
+        "clip_path.png", "sorted_groups.png", "targeting_curve.png", "confounder_contour.png",
+        "placebo_histogram.png", "left_out.png",
     ]  # fmt: skip
     assert [p.endswith("index.html") for p in recording_run.artifacts] == [True]
     assert not job.lake.session_started

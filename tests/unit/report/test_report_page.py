@@ -122,11 +122,11 @@ def test_heading_ranks_do_not_jump(outline):
 
 def test_every_plot_has_a_description_and_every_table_a_caption(page, outline):
     plots = [label for label in outline.labels if label["tag"] == "svg"]
-    assert len(plots) == 14  # seven plots, for two widths each
+    assert len(plots) == 26  # thirteen plots, for two widths each
     for plot in plots:
         assert plot["role"] == "img"
         assert outline.ids[plot["aria-labelledby"]] == 1
-    assert outline.counts["figure"] == outline.counts["figcaption"] == 7
+    assert outline.counts["figure"] == outline.counts["figcaption"] == 13
     assert outline.counts["table"] == outline.counts["caption"] > 0
 
 
@@ -228,7 +228,9 @@ def test_empty_series_leave_no_broken_plots(content_with):
         content_with(
             sessions=replace(whole.sessions, per_day=(), agreement=None, sessions=0, events=0),
             training=replace(whole.training, epochs=(), test=()),
-            effects=replace(whole.effects, overlap=replace(whole.effects.overlap, balance=())),
+            effects=replace(
+                whole.effects, overlaps={"1": replace(whole.effects.overlap, balance=())}
+            ),
             recommend=replace(whole.recommend, examples=()),
             pedigree=(),
         )

@@ -25,6 +25,14 @@ def draw(name, whole, width="wide"):
         "sessions_over_time": (whole.sessions,),
         "learning_curve": (whole.training,),
         "ranking_bars": (whole.training,),
+        "sorted_groups": (whole.effects.heterogeneity[0],),
+        "targeting_curve": (whole.effects.heterogeneity[0],),
+        "confounder_contour": (
+            whole.effects.credibility.omitted_variables[0],
+            whole.effects.credibility.benchmarks,
+        ),
+        "placebo_histogram": (whole.effects.credibility.placebos[0],),
+        "left_out": (whole.effects.credibility.groups[0],),
     }.get(name, (whole.effects,))
     return getattr(plots, name)(*arguments, width)
 

@@ -26,7 +26,7 @@ def sound(whole) -> EffectsResult:
         balance=(CovariateBalance("x_recency", 0.4, 0.01),),
     )  # fmt: skip
     verdict = "supported: the arms overlap, and weighting balances the covariates."
-    return replace(whole.effects, overlap=overlap, verdict=verdict, support={})
+    return replace(whole.effects, overlaps={"1": overlap}, verdict=verdict, support={})
 
 
 def with_estimates(result, *estimates):
@@ -69,7 +69,7 @@ def test_only_a_supported_estimand_becomes_the_headline(sound):
 
 def test_an_unsupported_estimand_has_a_verdict_in_place_of_warnings(sound):
     overlap = replace(sound.overlap, clipped_share=0.4, treated_clipped_share=0.02)
-    result = replace(sound, overlap=overlap)
+    result = replace(sound, overlaps={"1": overlap})
     assert [w[:4] for w in warnings(result)] == ["ATE:", "ATT:"]
     doubted = replace(result, support={"ATE": "not supported by the data: x_age differs.",
                                        "ATT": "supported: fine."})  # fmt: skip
@@ -129,8 +129,8 @@ def test_each_outcome_gets_its_own_reading_in_order(sound):
 
 
 def test_an_unknown_estimand_is_read_out_too(sound):
-    (reading,) = readings(with_estimates(sound, estimate("ATO", 2.0, 0.5)))
-    assert reading.sentences[0].startswith("ATO: +2.00")
+    (reading,) = readings(with_estimates(sound, estimate("LATE", 2.0, 0.5)))
+    assert reading.sentences[0].startswith("LATE: +2.00")
 
 
 def test_a_sound_result_has_no_warnings(sound):
@@ -139,13 +139,15 @@ def test_a_sound_result_has_no_warnings(sound):
 
 
 def test_clipping_is_a_warning(sound):
-    result = replace(sound, overlap=replace(sound.overlap, clipped_share=0.03))
+    result = replace(sound, overlaps={"1": replace(sound.overlap, clipped_share=0.03)})
     assert len(warnings(result)) == 1 and warnings(result)[0].startswith("ATE: 3.0% of the units")
     assert caution(result) == "1 warning below weakens this finding."
 
 
 def test_a_small_effective_sample_is_a_warning_that_names_the_arm(sound):
-    result = replace(sound, overlap=replace(sound.overlap, effective_sample_size_control=100.0))
+    result = replace(
+        sound, overlaps={"1": replace(sound.overlap, effective_sample_size_control=100.0)}
+    )
     (text,) = warnings(result)
     assert "56,012 untreated units" in text and "about 100" in text
 
@@ -153,7 +155,7 @@ def test_a_small_effective_sample_is_a_warning_that_names_the_arm(sound):
 def test_the_att_asks_only_for_as_many_controls_as_there_are_treated(sound):
     def with_controls(effective):
         overlap = replace(sound.overlap, effective_sample_size_control_att=effective)
-        return warnings(replace(sound, overlap=overlap))
+        return warnings(replace(sound, overlaps={"1": overlap}))
 
     assert with_controls(5_000.0) == []  # of 6,101 treated units, though of 56,012 controls
     (text,) = with_controls(900.0)
@@ -162,13 +164,13 @@ def test_the_att_asks_only_for_as_many_controls_as_there_are_treated(sound):
 
 def test_treated_units_without_a_counterpart_weaken_the_att_alone(sound):
     overlap = replace(sound.overlap, treated_clipped_share=0.02)
-    (text,) = warnings(replace(sound, overlap=overlap))
+    (text,) = warnings(replace(sound, overlaps={"1": overlap}))
     assert text == "ATT: 2.0% of the treated units have hardly any untreated unit like them."
 
 
 def test_covariates_that_still_differ_are_named_the_worst_first(sound):
     balance = tuple(CovariateBalance(f"x_c{i}", 0.5, -0.11 - i / 100) for i in range(7))
-    result = replace(sound, overlap=replace(sound.overlap, balance=balance))
+    result = replace(sound, overlaps={"1": replace(sound.overlap, balance=balance)})
     (text,) = warnings(result)
     assert text.startswith("ATE: after weighting, 7 covariates still differ")
     assert "c6, c5, c4, c3, c2 and 2 more" in text

@@ -22,6 +22,7 @@ from truelift.effects.heterogeneity import (
     ScoredBlock,
     explore,
 )
+from truelift.effects.heterogeneity.results import Term
 from truelift.effects.intervals.bands import simultaneous_bands
 from truelift.effects.scoring.quantities import arm_scores, clipped
 from truelift.effects.scoring.sums import Scoring
@@ -237,7 +238,7 @@ def varying_effect(
 
 
 def _band(
-    terms: Sequence, covariance: np.ndarray, clusters: int, options: EffectOptions
+    terms: Sequence[Term], covariance: np.ndarray, clusters: int, options: EffectOptions
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     values = np.array([t.estimate for t in terms])
     errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))

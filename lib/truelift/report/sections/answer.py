@@ -11,6 +11,7 @@ from truelift.report.markup import Html, bullets, element, fragment, missing, no
 from truelift.report.numbers import (
     count,
     decimals_for,
+    in_words,
     interval,
     level,
     number,
@@ -65,7 +66,7 @@ def answer(content: ReportContent) -> Html:
 def _tests(result: EffectsResult) -> list[Html]:
     if not result.tests:
         return []
-    return [element("h3", "Tests"), bullets(test.sentence() for test in result.tests)]
+    return [element("h3", "Tests"), bullets(in_words(test.sentence()) for test in result.tests)]
 
 
 def _experiment(result: EffectsResult) -> list[Html]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
-
 from truelift.effects.credibility.assessment import Credibility
-from truelift.effects.credibility.confounding_results import OmittedVariableBounds
+from truelift.effects.credibility.confounding_results import (
+    CovariateBenchmark,
+    OmittedVariableBounds,
+)
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
 from truelift.report.estimates import supports
 from truelift.report.markup import Html, bullets, element, missing, note, section, table
 from truelift.report.numbers import (
     count,
-    covariate_name,
     decimals_for,
+    in_words,
     interval,
     level,
     number,
@@ -51,12 +52,6 @@ def fragile(content: ReportContent) -> Html:
     )
 
 
-def told(text: str) -> str:
-    """A check's own sentence with the panel's columns as words."""
-    text = re.sub(r"\by_\w+", lambda name: outcome_name(name.group()), text)
-    return re.sub(r"\bx_\w+", lambda name: covariate_name(name.group()), text)
-
-
 def _main(result: EffectsResult, found: Credibility) -> OmittedVariableBounds:
     """The first outcome's bounds of the estimand that the headline is about."""
     wanted = "ATT" if supports(result, "ATT") else "ATE"
@@ -81,7 +76,8 @@ def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
     )
     # Benchmarks come outcome by outcome for each arm: those of the first belong to the plot.
     names = list(dict.fromkeys(b.covariates for b in found.benchmarks))
-    shown = found.benchmarks[: len(names)] if main.estimand == "ATE" else ()
+    benchmarks = found.benchmarks[: len(names)]
+    shown = benchmarks if main.estimand == "ATE" else ()
     plot = figure_block(
         lambda width: confounder_contour(main, shown, width),
         "confounder-contour",
@@ -117,8 +113,17 @@ def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
             rows,
             numeric=frozenset({1, 2, 3, 4, 5}),
         ),
-        bullets(told(repr(b)) for b in found.benchmarks) if found.benchmarks else Html(""),
+        *_benchmarks(first, benchmarks),
     ]
+
+
+def _benchmarks(
+    first: OmittedVariableBounds, benchmarks: tuple[CovariateBenchmark, ...]
+) -> list[Html]:
+    if not benchmarks:
+        return []
+    lead = f"Yardsticks, for the ATE on {outcome_name(first.outcome)}:"
+    return [element("p", lead), bullets(in_words(repr(b)) for b in benchmarks)]
 
 
 def _controls(found: Credibility) -> list[Html]:
@@ -136,7 +141,7 @@ def _controls(found: Credibility) -> list[Html]:
         note(
             "warning" if bad else "good",
             heading,
-            bullets(told(repr(c)) for c in found.negative_controls),
+            bullets(in_words(repr(c)) for c in found.negative_controls),
         ),
     ]
 
@@ -163,7 +168,7 @@ def _placebos(found: Credibility) -> list[Html]:
         "effect; and the real treatment, estimated in the same way.",
         sentence,
     )
-    others = [told(repr(p)) for p in found.placebos[1:]]
+    others = [in_words(repr(p)) for p in found.placebos[1:]]
     return [
         element("h3", "Placebo treatments"),
         element("p", sentence),
@@ -187,12 +192,12 @@ def _left_out(result: EffectsResult, found: Credibility) -> list[Html]:
             caption += f" {LEFT_OUT_ROWS} of {count(len(group.levels))} are drawn."
         parts += [
             element("h3", f"Without one {group.group}"),
-            element("p", told(repr(group))),
+            element("p", in_words(repr(group))),
             figure_block(
                 lambda width, group=group: left_out(group, width),  # type: ignore[misc]
                 f"left-out-{place + 1}",
                 caption,
-                told(repr(group)),
+                in_words(repr(group)),
             ),
         ]
     return parts
@@ -203,5 +208,5 @@ def _others(found: Credibility) -> Html:
     return element(
         "details",
         element("summary", "Random covariates, random halves, folds"),
-        bullets(told(repr(check)) for check in rest),
+        bullets(in_words(repr(check)) for check in rest),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.further.results import VaryingEffect
+from truelift.effects.heterogeneity.results import Term
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
 from truelift.report.estimates import supports
@@ -15,7 +16,6 @@ from truelift.report.numbers import (
     number,
     outcome_name,
     p_value,
-    share,
 )
 from truelift.report.plots import sorted_groups, targeting_curve
 from truelift.report.sections.answer import why_no_effects
@@ -35,7 +35,7 @@ def whom(content: ReportContent) -> Html:
     if not result.heterogeneity:
         why = why_not(result, "heterogeneity") or "Set effects.heterogeneity to true for it."
         return section("whom", HEADING, missing(what, why))
-    parts = [_part(v, i) for i, v in enumerate(result.heterogeneity[:DRAWN])]
+    parts = [_part(result, v, i) for i, v in enumerate(result.heterogeneity[:DRAWN])]
     others = [element("p", _sentence(v)) for v in result.heterogeneity[DRAWN:]]
     return section("whom", HEADING, _doubt(result), *parts, *others, _reading())
 
@@ -60,12 +60,14 @@ def _doubt(result: EffectsResult) -> Html | None:
     )
 
 
-def _part(v: VaryingEffect, place: int) -> Html:
-    name = outcome_name(v.outcome)
+def _part(result: EffectsResult, v: VaryingEffect, place: int) -> Html:
+    name = outcome_name(v.outcome).capitalize()
+    if len(result.arms) > 2:
+        name = f"{name}: {v.arm} against {v.versus}"
     suffix = f"{place + 1}"
     gap = v.difference
     return fragment(
-        element("h3", f"{name.capitalize()}: {v.arm} against {v.versus}"),
+        element("h3", name),
         element("p", _sentence(v)),
         figure_block(
             lambda width: sorted_groups(v, width),
@@ -83,7 +85,7 @@ def _part(v: VaryingEffect, place: int) -> Html:
             "How much larger the effect is among the share with the highest forecasts than among "
             "all. A flat line at zero: choosing by forecast gains nothing.",
             "Effect among the top share less the average: "
-            + "; ".join(f"{share(r.fraction)}: {_shown(r.against_average)}" for r in v.targeting)
+            + "; ".join(f"{100 * r.fraction:g}%: {_shown(r.against_average)}" for r in v.targeting)
             + ".",
         ),
         _targeting(v),
@@ -109,14 +111,14 @@ def _sentence(v: VaryingEffect) -> str:
     )
 
 
-def _shown(term) -> str:  # type: ignore[no-untyped-def]
+def _shown(term: Term) -> str:
     places = decimals_for(term.standard_error)
     return f"{number(term.estimate, places)} ({interval(term.ci_lower, term.ci_upper, places)})"
 
 
 def _targeting(v: VaryingEffect) -> Html:
     rows = [
-        (share(r.fraction), _shown(r.effect), _shown(r.value), _shown(r.against_random))
+        (f"{100 * r.fraction:g}%", _shown(r.effect), _shown(r.value), _shown(r.against_random))
         for r in v.targeting
     ]
     return table(
