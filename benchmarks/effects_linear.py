@@ -1,12 +1,13 @@
-"""Cross-fitted linear AIPW: ours beside EconML (and DoubleML where it is installed).
+"""Cross-fitted linear AIPW: ours beside dml-rs, EconML and DoubleML.
 
-    python benchmarks/effects_linear.py [--rows 1000000] [--repeats 3] [--peer-python PATH]
+    python benchmarks/effects_linear.py [--rows 1000000] [--repeats 3] [--peers dml_rs,econml]
 
 All read the same Parquet files (one Delta table, 20 covariates, binary treatment, one outcome);
-reading is timed, process start and imports are not. Ours gives user-clustered standard errors,
-EconML's LinearDRLearner has none. Without --peer-python the script makes an environment for the
-peers with uv, in the user's cache. The last line is one JSON object; ratios are ours divided
-by the peer's.
+reading is timed, process start and imports are not. Ours and dml-rs give user-clustered standard
+errors, the others have none here. Each contestant runs in a process of its own, one after the
+other; ``tree_mib`` is the largest memory of that process and all below it. "20 outcomes" is ours
+again with twenty outcome columns. The peers live in an environment that the script makes with uv, in
+the user's cache. The last line is one JSON object; ratios are ours divided by the other's.
 """
 
 from __future__ import annotations
@@ -15,16 +16,13 @@ import argparse
 import json
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-FOLDS = 5
-PEERS = ("econml", "doubleml")
+from effects_peers import PEERS, ours, peer
+from effects_timing import importable, in_process, publish, timed
+
+MANY = 20
 
 
 def main() -> None:
@@ -34,163 +32,58 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--tolerance", type=float, default=1e-5)
-    parser.add_argument("--peer-python", help="an interpreter that can import econml")
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated; '' for none")
     parser.add_argument("--out", default="benchmarks/results/effects_linear.json")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--table", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        run = run_ours(options) if options.measure == "truelift" else run_peer(options)
-        print(json.dumps(timed(run, options.repeats)))
+        print(json.dumps(timed(contestant(options), options.repeats)))
         return
     place = tempfile.mkdtemp(prefix="truelift-linear-")
     try:
         figures = compare(options, f"{place}/panel")
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    ours = figures["truelift"]["seconds"]
-    result = {
-        "benchmark": "effects_linear",
-        "rows": options.rows,
-        "figures": figures,
-        "ratios": {n: round(ours / f["seconds"], 3) for n, f in figures.items() if n != "truelift"},
-    }
-    out = Path(options.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    one = figures["truelift"]["seconds"]
+    ratios = {n: round(one / f["seconds"], 3) for n, f in figures.items() if n in PEERS}
+    many = figures["truelift, 20 outcomes"]["seconds"]
+    ratios["20 outcomes, over one"] = round(many / one, 3)
+    publish("effects_linear", options.rows, figures, ratios, options.out)
 
 
 def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
+    from peers import peer_environment
     from simulated_table import write_panel
 
-    truth = write_panel(table, options.rows, options.covariates, 40)
-    runs = {"truelift": sys.executable}
-    if not options.no_peers:
-        peer = options.peer_python or peer_environment()
-        runs |= {name: peer for name in PEERS if importable(peer, name)}
+    truth = write_panel(table, options.rows, options.covariates, 40, outcomes=MANY)
+    runs = {"truelift": sys.executable, "truelift, 20 outcomes": sys.executable}
+    wanted = [name for name in options.peers.split(",") if name]
+    if wanted:
+        python = peer_environment()
+        runs |= {name: python for name in wanted if importable(python, name)}
     figures = {}
+    shared = ["--table", table, "--repeats", str(options.repeats), "--cores", str(options.cores)]
+    shared += ["--tolerance", str(options.tolerance), "--covariates", str(options.covariates)]
     for name, python in runs.items():
-        figures[name] = in_process(python, name, table, options)
+        figures[name] = in_process(python, __file__, name, *shared)
+        found = figures[name]
         print(
-            f"{name}: {figures[name]['seconds']:.2f} s (median of {options.repeats}), "
-            f"{figures[name]['driver_mib']:,.0f} MiB in its Python process, estimate "
-            f"{figures[name]['estimate']:.4f} +- {figures[name]['standard_error']:.4f}, "
-            f"truth {truth:.4f}",
+            f"{name}: {found['seconds']:.2f} s (median of {options.repeats}), "
+            f"{found['tree_mib']:,.0f} MiB, estimate {found['estimate']:.4f} +- "
+            f"{found['standard_error']:.4f}, truth {truth:.4f}",
             flush=True,
         )
     return figures
 
 
-def in_process(python: str, name: str, table: str, options: argparse.Namespace) -> dict[str, float]:
-    command = [python, __file__, "--measure", name, "--table", table]
-    command += ["--repeats", str(options.repeats), "--cores", str(options.cores)]
-    command += ["--tolerance", str(options.tolerance), "--covariates", str(options.covariates)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def timed(run: Callable[[], tuple[float, float]], repeats: int) -> dict[str, float]:
-    """Median seconds of the repeats, after one that warms up."""
-    run()
-    seconds = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        estimate, error = run()
-        seconds.append(time.perf_counter() - began)
-    return {
-        "seconds": round(statistics.median(seconds), 3),
-        "fastest": round(min(seconds), 3),
-        "estimate": float(estimate),
-        "standard_error": float(error),
-        "driver_mib": peak_mib(),
-    }
-
-
-def peak_mib() -> float:
-    # Not getrusage: its peak begins with that of the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return round(int(status.split("VmHWM:")[1].split()[0]) / 1024, 1)
-
-
-def run_ours(options: argparse.Namespace) -> Callable[[], tuple[float, float]]:
-    from truelift.effects.job import estimate_effects_from
-    from truelift.lake import Lake
-    from truelift.settings import EffectOptions, Settings, SparkOptions
-
-    spark = SparkOptions(master=f"local[{options.cores}]", driver_memory="1g")
-    lake = Lake.open(Settings(lake=str(Path(options.table).parent / "lake"), spark=spark))
-    lake.spark.range(1).count()
-    chosen = EffectOptions(outcomes=("y_spend",), folds=FOLDS, tolerance=options.tolerance)
-
-    def run() -> tuple[float, float]:
-        ate = estimate_effects_from(lake, options.table, chosen).estimates[0]
-        return ate.estimate, ate.standard_error
-
-    return run
-
-
-def run_peer(options: argparse.Namespace) -> Callable[[], tuple[float, float]]:
-    import pyarrow.dataset as ds
-    from sklearn.linear_model import LinearRegression, LogisticRegression
-
-    names = [f"x_{j + 1}" for j in range(options.covariates)]
-
-    def read():  # type: ignore[no-untyped-def]
-        data = ds.dataset(options.table, format="parquet", exclude_invalid_files=True)
-        return data.to_table(columns=["y_spend", "treated", *names]).to_pandas()
-
-    def econml() -> tuple[float, float]:
-        from econml.dr import LinearDRLearner
-
-        frame = read()
-        x = frame[names].to_numpy()
-        learner = LinearDRLearner(
-            model_propensity=LogisticRegression(C=1e6),
-            model_regression=LinearRegression(),
-            cv=FOLDS,
-        )
-        # The final model is a constant, as ours is; covariates go to the nuisances.
-        learner.fit(frame["y_spend"].to_numpy(), frame["treated"].to_numpy(), X=None, W=x)
-        inference = learner.ate_inference()
-        return float(inference.mean_point), float(inference.stderr_mean)
-
-    def doubleml() -> tuple[float, float]:
-        import doubleml as dml
-
-        data = dml.DoubleMLData(read(), y_col="y_spend", d_cols="treated", x_cols=names)
-        model = dml.DoubleMLIRM(
-            data, LinearRegression(), LogisticRegression(C=1e6), n_folds=FOLDS, score="ATE"
-        )
-        model.fit()
-        return float(model.coef[0]), float(model.se[0])
-
-    return {"econml": econml, "doubleml": doubleml}[options.measure]
-
-
-def peer_environment() -> str:
-    """An interpreter with the peers, made with uv once and kept in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "truelift" / "peers-effects"
-    python = place / "bin" / "python"
-    if not importable(str(python), "econml"):
-        print(f"installing EconML and DoubleML in {place}", flush=True)
-        uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], check=True)
-        packages = ["econml", "doubleml", "pyarrow"]
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), *packages]
-        subprocess.run(install, check=True)
-    return str(python)
-
-
-def importable(python: str, module: str) -> bool:
-    if not Path(python).exists():
-        return False
-    done = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)
-    return done.returncode == 0
+def contestant(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+    if not options.measure.startswith("truelift"):
+        return peer(options.measure, options.table, options.covariates, "linear")
+    outcomes: tuple[str, ...] = ("y_spend",)
+    if "20" in options.measure:
+        outcomes = ("y_spend", "y_visits", *(f"y_{j}" for j in range(MANY - 2)))
+    return ours(options.table, options.cores, options.tolerance, outcomes)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import write_deltalake
@@ -12,10 +13,13 @@ CHUNK_ROWS = 200_000
 ROWS_PER_USER = 4
 
 
-def write_panel(uri: str, rows: int, covariates: int, buckets: int, seed: int = 0) -> float:
+def write_panel(
+    uri: str, rows: int, covariates: int, buckets: int, seed: int = 0, outcomes: int = 2
+) -> float:
     """Write ``rows`` units in partitions by bucket; returns the true average effect.
 
-    Each chunk brings users of its own, so users grow with the rows.
+    Each chunk brings users of its own, so users grow with the rows. Outcomes beyond the two of
+    the simulated panel are ``y_0``, ``y_1``, ...: spend with further noise.
     """
     world = PanelWorld(covariates=covariates)
     for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
@@ -25,5 +29,9 @@ def write_panel(uri: str, rows: int, covariates: int, buckets: int, seed: int = 
         for name in ("unit_id", "user_key"):
             renamed = pc.binary_join_element_wise(pa.scalar(f"{chunk}"), table[name], "-")
             table = table.set_column(table.column_names.index(name), name, renamed)
+        rng = np.random.default_rng(seed + chunk)
+        for j in range(outcomes - 2):
+            more = table["y_spend"].to_numpy() + rng.normal(size=units)
+            table = table.append_column(f"y_{j}", pa.array(more))
         write_deltalake(uri, table, mode="append", partition_by=["bucket"])
     return world.average_effect()
