@@ -153,5 +153,6 @@ signed = F.when(F.col("arm") == "1", F.col("score")).otherwise(-F.col("score"))
 scores = lake.read("gold.scores").join(panel.select("unit_id", "campaign"), "unit_id")
 scores.groupBy("outcome").agg(
     # Two rows a unit, one an arm: twice the mean of the signed scores is that of the difference.
-    (2 * F.avg(signed)).alias("ATE"), F.countDistinct("campaign").alias("campaigns")
+    (2 * F.avg(signed)).alias("ATE"),
+    F.countDistinct("campaign").alias("campaigns"),
 ).orderBy("outcome").show()

@@ -60,7 +60,7 @@ def estimates_of(
     """
     values, rows = influence_rows(moments.total, layout, estimands)
     found = np.flatnonzero(np.isfinite(values))
-    estimands = [estimands[i] for i in found]
+    estimands = [estimands[i] for i in found.tolist()]
     spread = covariance(rows[found], moments)
     scale = np.array([outcomes.scale[e.outcome] for e in estimands])
     centre = np.array([outcomes.centre[e.outcome] if e.level else 0.0 for e in estimands])
@@ -80,14 +80,14 @@ def estimates_of(
         for place, i in enumerate(family):
             estimand, error = estimands[i], float(errors[i])
             value = float(values[i] + centre[i])
-            made[i] = Estimate(
+            one = Estimate(
                 estimand=estimand.name,
                 outcome=outcomes.names[estimand.outcome],
                 estimate=value,
                 standard_error=error,
                 ci_lower=value - alone * error,
                 ci_upper=value + alone * error,
-                p_value=_p_value(float(values[i]), error, degrees),
+                p_value=None if estimand.level else _p_value(float(values[i]), error, degrees),
                 n=round(moments.total[layout.place("unit")]),
                 clusters=moments.clusters,
                 confidence=options.confidence,
@@ -96,17 +96,16 @@ def estimates_of(
                 versus=estimand.versus,
                 population=estimand.population,
             )
-            if estimand.level:
-                made[i] = replace(made[i], p_value=None)
             if wanted:
-                made[i] = replace(
-                    made[i],
+                one = replace(
+                    one,
                     band_lower=float(bands.lower[place] + centre[i]),
                     band_upper=float(bands.upper[place] + centre[i]),
                     adjusted_p_value=(
                         None if estimand.level else float(bands.p_values_adjusted[place])
                     ),
                 )
+            made[i] = one
     return tuple(e for e in made if e is not None)
 
 

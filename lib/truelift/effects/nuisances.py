@@ -31,7 +31,9 @@ class Predictions:
 class Nuisances(Protocol):
     """Cross-fitted models of the propensity and of every arm's outcomes."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """How they are fitted, in a word."""
 
     def predict(self, block: np.ndarray, fold: int) -> Predictions:
         """Predict with the models that were fitted without a fold.

@@ -40,8 +40,13 @@ _ERRORS: dict[str, type[TrueliftError]] = {c.__name__: c for c in (ConfigError, 
 class Reader(Protocol):
     """Makes blocks of record batches; :class:`~.reading.PanelReader` is one."""
 
-    covariates: tuple[str, ...]
-    arms: int
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the covariates."""
+
+    @property
+    def arms(self) -> int:
+        """A."""
 
     @property
     def columns(self) -> tuple[str, ...]:
