@@ -1,0 +1,96 @@
+"""Cells of the coverage study: a world, what is estimated in it, and what theory promises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from coverage_worlds import POLICY, World
+
+from truelift.settings import EffectOptions
+
+PLAIN = EffectOptions(
+    outcomes=("y",),
+    estimands=("ATE", "ATT", "ATO"),
+    clip_levels=(),
+    band_draws=1000,
+)
+EVERYTHING = replace(
+    PLAIN,
+    estimands=("ATE", "ATT", "ATO", "GATE", "policy value"),
+    groups=("group",),
+    policies={POLICY: "choice"},
+)
+PAIRS = replace(PLAIN, contrasts="all")
+SQUARES = replace(PLAIN, expansion="squares")
+EXPERIMENT = replace(
+    PLAIN, estimands=("ATE", "naive difference"), propensity={"0": "0.5", "1": "0.5"}
+)
+
+TOSS = {"logits": (0.0,), "slopes": (0.0,)}
+NULL = {"effects": (0.0,), "heterogeneity": (0.0,)}
+THREE = {
+    "logits": (-0.3, 0.2), "slopes": (0.7, -0.5), "effects": (1.0, 2.0), "heterogeneity": (0.5, -0.5)
+}  # fmt: skip
+BENT = {"curvature": 1.0, "odds_curvature": 0.3}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One world and one estimation.
+
+    Parameters
+    ----------
+    world : World
+    options : EffectOptions
+    share : float
+        Of the repetitions asked for; smaller where units are many.
+    unpromised : tuple of str
+        Estimands for which no theory promises the nominal level here.
+    """
+
+    world: World
+    options: EffectOptions = PLAIN
+    share: float = 1.0
+    unpromised: tuple[str, ...] = ()
+
+
+ALL = ("ATE", "ATT", "ATO")
+
+CELLS: dict[str, Cell] = {
+    "linear-500": Cell(World(500)),
+    "linear-2000": Cell(World(2000), EVERYTHING),
+    "linear-20000": Cell(World(20_000), EVERYTHING, 0.25),
+    "linear-100000": Cell(World(100_000), EVERYTHING, 0.1),
+    "experiment-500": Cell(World(500, **TOSS), EXPERIMENT),
+    "null-500": Cell(World(500, **NULL)),
+    "null-2000": Cell(World(2000, **NULL)),
+    "squares-2000": Cell(World(2000, **BENT), SQUARES),
+    "squares-20000": Cell(World(20_000, **BENT), SQUARES, 0.25),
+    "outcome-wrong-2000": Cell(World(2000, curvature=1.0)),
+    "outcome-wrong-20000": Cell(World(20_000, curvature=1.0), PLAIN, 0.25),
+    "propensity-wrong-2000": Cell(World(2000, odds_curvature=0.5), PLAIN, 1.0, ALL),
+    "propensity-wrong-20000": Cell(World(20_000, odds_curvature=0.5), PLAIN, 0.25, ALL),
+    "both-wrong-2000": Cell(World(2000, **BENT), PLAIN, 1.0, ALL),
+    "student-500": Cell(World(500, tails="student")),
+    "student-2000": Cell(World(2000, tails="student")),
+    "lognormal-2000": Cell(World(2000, tails="lognormal")),
+    "weak-overlap-2000": Cell(World(2000, slopes=(2.0,)), PLAIN),
+    "weak-overlap-20000": Cell(World(20_000, slopes=(2.0,)), PLAIN, 0.25),
+    "weak-overlap-outcome-wrong-2000": Cell(
+        World(2000, slopes=(2.0,), curvature=1.0), PLAIN, 1.0, ALL
+    ),
+    "three-arms-500": Cell(World(500, **THREE), PAIRS),
+    "three-arms-2000": Cell(World(2000, **THREE), PAIRS),
+    "three-arms-20000": Cell(World(20_000, **THREE), PAIRS, 0.25),
+    "clusters-icc.3-2000": Cell(World(2000, 400, 0.3)),
+    "clusters-icc.1-5000": Cell(World(5000, 1000, 0.1), PLAIN, 0.5),
+    "clusters-icc.3-5000": Cell(World(5000, 1000, 0.3), PLAIN, 0.5),
+    "clusters-icc.5-5000": Cell(World(5000, 1000, 0.5), PLAIN, 0.5),
+    "clusters-null-5000": Cell(World(5000, 1000, 0.3, **NULL), PLAIN, 0.5),
+    "clusters-arms-5000": Cell(World(5000, 1000, 0.3, **THREE), PAIRS, 0.5),
+    "clusters-icc.3-20000": Cell(World(20_000, 4000, 0.3), EVERYTHING, 0.25),
+    "clusters-icc.5-100000": Cell(World(100_000, 20_000, 0.5), EVERYTHING, 0.1),
+    "boosting-2000": Cell(World(2000), replace(PLAIN, learner="boosting"), 0.1),
+    "boosting-bent-2000": Cell(World(2000, **BENT), replace(PLAIN, learner="boosting"), 0.1),
+    "stack-2000": Cell(World(2000), replace(PLAIN, learner="stack"), 0.1),
+}
