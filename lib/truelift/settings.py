@@ -422,6 +422,7 @@ class EffectOptions:
     contrasts: str = "control"
     learner: str = "linear"
     boosting: dict[str, Any] = field(default_factory=dict)
+    calibration: bool = False
     folds: int = 5
     clip: float = 0.01
     clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)

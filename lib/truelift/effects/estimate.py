@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from scipy.special import xlogy
 
+from truelift.effects.calibration import calibrated
 from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns, panel_columns
 from truelift.effects.inference import estimates_of
@@ -81,6 +82,8 @@ def estimate_panel(
     drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
     moments = _moments(source, columns, options, drawn, progress)
     fitted = learner(source, moments, options, progress)
+    if options.calibration:
+        fitted = calibrated(source, moments, options, fitted, progress)
     scoring = Scoring(
         columns=columns,
         design=moments.design,

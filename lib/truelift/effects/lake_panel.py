@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.effects.source import State, SumKernel, distinct_values
 from truelift.effects.start import StartKernel
+from truelift.lake.log import open_table
 from truelift.lake.scan import ScanPlan
 
 if TYPE_CHECKING:
@@ -87,8 +89,13 @@ class LakePanel:
         return fit_on_plan(self.lake.spark, self.plan, reader, folds, options)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
-        """Distinct values of each column, from one pass over these columns."""
-        wanted = tuple(dict.fromkeys(columns))
+        """Distinct values of each column: from the log's bounds where these leave no choice, as
+        for 0 and 1, else from one pass over the columns.
+        """
+        known = {name: values for name in columns if (values := self._from_log(name)) is not None}
+        wanted = tuple(name for name in dict.fromkeys(columns) if name not in known)
+        if not wanted:
+            return known
         frame = self.lake.map_buckets(
             partial(_values_of_bucket, columns=wanted),
             {"panel": self.plan.select(wanted)},
@@ -97,7 +104,20 @@ class LakePanel:
         found: dict[str, set[Any]] = {name: set() for name in wanted}
         for row in frame.distinct().collect():
             found[row["name"]].add(json.loads(row["value"]))
-        return {name: sorted(values) for name, values in found.items()}
+        return known | {name: sorted(values) for name, values in found.items()}
+
+    def _from_log(self, name: str) -> list[Any] | None:
+        """The values of a whole number whose least and greatest value are neighbours."""
+        if not self.plan.direct or not pa.types.is_integer(self.plan.schema.field(name).type):
+            return None
+        table = open_table(self.plan.uri, self.plan.version)
+        assert table is not None
+        actions = pa.table(table.get_add_actions(flatten=True))
+        bounds = [f"{bound}.{name}" for bound in ("min", "max")]
+        if any(b not in actions.column_names or actions[b].null_count for b in bounds):
+            return None
+        low, high = pc.min(actions[bounds[0]]).as_py(), pc.max(actions[bounds[1]]).as_py()
+        return sorted({low, high}) if low is not None and high - low <= 1 else None
 
 
 def _values_of_bucket(

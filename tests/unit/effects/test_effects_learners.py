@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from truelift.effects.calibration import monotone_means
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.stack import simplex_weights
 from truelift.errors import ConfigError
@@ -77,3 +78,40 @@ def test_weights_of_the_stack_are_convex_and_no_others_do_better(numbers):
     grid = [np.array([a, b, 20 - a - b]) / 20 for a in range(21) for b in range(21 - a)]
     best = min(w @ products @ w for w in grid)
     assert found @ products @ found <= best + 1e-6 * (1 + np.trace(products))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.1, 5), st.floats(-3, 3)), min_size=1, max_size=12))
+def test_pooled_means_are_the_monotone_fit_of_least_squares(pairs):
+    weight, value = np.array(pairs).T
+    found = monotone_means(weight, weight * value)
+    assert (np.diff(found) >= 0).all()
+    # The max-min formula of isotonic regression (Robertson, Wright & Dykstra 1988).
+    n = range(len(value))
+    means = [[np.average(value[i : k + 1], weights=weight[i : k + 1]) if k >= i else 0 for k in n]
+             for i in n]  # fmt: skip
+    expected = [max(min(means[i][k] for k in n if k >= j) for i in range(j + 1)) for j in n]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_bins_without_rows_take_the_nearest_bins_value():
+    weight, total = np.array([0, 2.0, 0, 0, 0, 1.0, 0]), np.array([0, 2.0, 0, 0, 0, 5.0, 0])
+    assert monotone_means(weight, total).tolist() == [1, 1, 1, 1, 5, 5, 5]
+
+
+def test_calibration_mends_propensities_that_are_off_in_level():
+    # Far too much ridge flattens every model; ranks stay, so a monotone map can mend them.
+    table = simulate_panel(seed=6, units=6000, clusters=6000, cluster_effect=0, heterogeneity=0)
+    table = with_column(table, "user_key", [f"k{i}" for i in range(6000)])
+    table = with_column(table, "bucket", (np.arange(6000) % 10).astype(np.int32))
+    common = {"outcomes": ("y_spend",), "estimands": ("ATE",), "ridge": 2.0}
+    flat, mended = (
+        estimate_panel(in_buckets(table), EffectOptions(calibration=c, **common)).result
+        for c in (False, True)
+    )
+    loss = "propensity_log_loss"
+    best = estimate_panel(in_buckets(table), EffectOptions(outcomes=("y_spend",))).result
+    assert best.nuisance[loss] < mended.nuisance[loss] < flat.nuisance[loss] - 0.01
+    truth = 1.5
+    assert abs(mended.estimates[0].estimate - truth) < abs(flat.estimates[0].estimate - truth)
+    assert "calibrated linear nuisances" in mended.estimates[0].method
