@@ -70,4 +70,4 @@ def test_the_page_prints(page, tmp_path):
     chromium(tmp_path / "profile", f"--print-to-pdf={target}", (tmp_path / "index.html").as_uri())
     data = target.read_bytes()
     assert data.startswith(b"%PDF")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 12
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 16

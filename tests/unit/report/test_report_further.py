@@ -82,7 +82,7 @@ def test_the_robustness_sentence_is_about_the_estimand_that_the_data_support(who
 def test_placebos_that_reject_too_often_warn(whole, changed):
     good = whole.effects.credibility
     bad = replace(good, placebos=(replace(good.placebos[0], rejected=40, rejection_p_value=0.0),))
-    assert "So the standard errors hold." in words(fragile(whole))
+    assert "The standard errors pass this test." in words(fragile(whole))
     assert "do not rely on the intervals" in words(fragile(changed(credibility=bad)))
 
 

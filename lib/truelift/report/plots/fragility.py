@@ -86,7 +86,7 @@ def confounder_contour(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda v, _: f"{100 * v:.3g}%"))
         axis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel("what the confounder adds to explaining the treatment")
+    axes.set_xlabel("what it adds to explaining the treatment")
     axes.grid()
     title(axes, "What it adds to explaining the outcome")
     if axes.get_legend_handles_labels()[0]:
@@ -140,15 +140,24 @@ def left_out(found: LeaveOneGroupOut, width: Width = "wide") -> Figure:
     matplotlib.figure.Figure
     """
     order = np.argsort(-np.abs(found.changes), kind="stable")[:LEFT_OUT_ROWS]
-    figure = new_figure(width, 1.0 + 0.24 * len(order))
+    names = [_level_name(found.levels[i], 18 if width == "narrow" else 40) for i in order]
+    tallest = max(name.count("\n") for name in names) + 1
+    figure = new_figure(width, 1.0 + (0.1 + 0.14 * tallest) * len(order))
     axes = figure.add_subplot()
-    names = [literal(wrapped(found.levels[i], 18 if width == "narrow" else 40)) for i in order]
     rows = [(found.estimates[i], found.ci_lower[i], found.ci_upper[i]) for i in order]
     _lines(axes, names, rows)
     axes.axvline(found.estimate, color=GREEN, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=0)
     axes.set_xlabel("dotted: the estimate with all")
     title(axes, f"{found.estimand} on {outcome_name(found.outcome)} without one {found.group}")
     return figure
+
+
+def _level_name(level: str, characters: int) -> str:
+    """At most two lines."""
+    lines = wrapped(level, characters).split("\n")
+    if len(lines) > 2:
+        lines = [lines[0], lines[1][: characters - 1] + "\N{HORIZONTAL ELLIPSIS}"]
+    return literal("\n".join(lines))
 
 
 @drawn

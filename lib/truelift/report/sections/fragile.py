@@ -81,7 +81,7 @@ def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
     plot = figure_block(
         lambda width: confounder_contour(main, shown, width),
         "confounder-contour",
-        "Each point is a confounder. One that lies beyond a curve, up and to the right, would "
+        "Each point is a confounder, by how much more it explains. One that lies beyond a curve, up and to the right, would "
         "bring the estimate, or the end of its interval, to zero.",
         sentence,
     )
@@ -153,11 +153,11 @@ def _placebos(found: Credibility) -> list[Html]:
     expected = first.expected_share * len(first.estimates)
     sentence = (
         f"Of {plural(len(first.estimates), 'treatment')} that were drawn at random, "
-        f"{count(first.rejected)} look significant; {significant(expected)} should. "
+        f"{count(first.rejected)} look significant; {expected:.3g} should. "
         + (
-            "So the standard errors hold. "
+            "The standard errors pass this test. "
             if first.passed
-            else "So the standard errors do not hold: do not rely on the intervals. "
+            else "The standard errors do not hold: do not rely on the intervals. "
         )
         + "Placebos test the inference; they cannot show confounding."
     )
