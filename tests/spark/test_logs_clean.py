@@ -13,7 +13,7 @@ from truelift.errors import ConfigError, DataError, InvariantError, TableError
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.judging import judge_rows
-from truelift.logs.neighbours import judge_neighbours, placed
+from truelift.logs.neighbours.placing import by_user, judge_neighbours, placed
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.results import CleanResult
 from truelift.typed import from_plain
@@ -180,7 +180,7 @@ def test_cleaning_shuffles_the_rows_once(cleaned, capsys):
     lake, _ = cleaned(["a,x,2024-01-01,1,1"])
     settings = lake._settings
     rows = judge_rows(lake.read("bronze.events"), settings, UserKeys())
-    judge_neighbours(placed(rows, settings), settings).explain()
+    judge_neighbours(by_user(placed(rows, settings), 5), settings).explain()
     plan = capsys.readouterr().out
     assert (plan.count("Exchange"), plan.count("Sort ")) == (1, 1)
 

@@ -14,7 +14,7 @@ from truelift.lake.maintenance import maintain
 from truelift.logs.clean import clean
 from truelift.logs.explain import _example, explain_quarantine, meanings
 from truelift.logs.ingest import ingest
-from truelift.logs.neighbours import neighbour_labels
+from truelift.logs.neighbours.names import neighbour_labels
 from truelift.logs.rules import LABELS, RULES
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.spark.test_simulated_traffic import CALLED
 from truelift.logs.judging import judge_rows
-from truelift.logs.neighbours import neighbour_labels
+from truelift.logs.neighbours.names import neighbour_labels
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.rules import LABELS, RULES
 from truelift.settings import CleanOptions, MappingOptions

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DELTA_VERSION = "4.3.0"
+# Java interprets methods of more than 8000 bytes for good, and Spark generates such for wide rows.
+_COMPILE_ALL = "-XX:-DontCompileHugeMethods"
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -140,7 +142,8 @@ def _embedded(options: SparkOptions) -> dict[str, str]:
         "spark.jars": ",".join(jars),
         "spark.driver.memory": options.driver_memory,
         "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": java_logging(),
+        "spark.driver.extraJavaOptions": f"{_COMPILE_ALL} {java_logging()}",
+        "spark.executor.extraJavaOptions": _COMPILE_ALL,
         # The defaults of both are made for large clusters and cost seconds on small tables.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",

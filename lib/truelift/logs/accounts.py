@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from truelift.lake import bucket_column
 from truelift.lake.periods import period_bounds, period_of
-from truelift.logs.neighbours import COPIES
+from truelift.logs.neighbours.names import COPIES
 from truelift.logs.results import CleanResult
 
 if TYPE_CHECKING:
@@ -138,7 +138,14 @@ class Counts:
         self._parts: list[pa.Table] = []
 
     def add(self, rows: pa.Table) -> None:
-        """Count rows with the columns of :func:`counted_columns`."""
+        """Count rows of ``silver.quarantine``, with what they were before and ``misplaced_users``."""
+        for name, lists in (
+            ("_why", "reasons"),
+            ("_marks", "labels"),
+            ("_was_marks", "_was_names"),
+        ):
+            joined = pc.fill_null(pc.binary_join(rows[lists], _COMMA), "")
+            rows = rows.append_column(name, joined)
         for field in ("quantity", "value"):
             odd = pc.invert(pc.less_equal(pc.abs(rows[field]), _FINITE))
             rows = rows.append_column(f"not_finite_{field}", odd.cast(pa.int64()))
@@ -183,20 +190,11 @@ class Counts:
         return json.dumps(table.to_pylist())
 
 
-def counted_columns(settings: Settings) -> dict[str, Column]:
-    """What :class:`Counts` needs beside the columns of ``silver.quarantine``."""
+def misplaced_users(settings: Settings) -> Column:
+    """1 for rows that do not lie in the bucket of their user: what only Spark's hash can tell."""
     from pyspark.sql import functions as F
 
-    def joined(names: str) -> Column:
-        return F.coalesce(F.array_join(names, _COMMA), F.lit(""))
-
-    in_its_bucket = F.col("bucket") == bucket_column("user_key", settings.buckets)
-    return {
-        "_why": joined("reasons"),
-        "_marks": joined("labels"),
-        "_was_marks": joined("_was_names"),
-        "misplaced_users": (~in_its_bucket).cast("long"),
-    }
+    return (F.col("bucket") != bucket_column("user_key", settings.buckets)).cast("long")
 
 
 def account_of(texts: Iterable[str]) -> Account:

@@ -20,7 +20,8 @@ from truelift.logs.increments import (
     standing,
 )
 from truelift.logs.judging import judge_rows
-from truelift.logs.neighbours import judge_neighbours, placed, reach_seconds
+from truelift.logs.neighbours.names import COPIES
+from truelift.logs.neighbours.placing import by_user, judge_neighbours, placed, reach_seconds
 from truelift.logs.outliers import item_limits
 from truelift.logs.parsing import check_time_options
 from truelift.logs.pseudonyms import UserKeys, secret_name
@@ -86,17 +87,14 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
             rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
         wanted = None if slices is None else {**slices, state.rejected_slice: []}
         within = None if wanted is None else slice_predicate(wanted)
-        tasks = _tasks(job, state, slices)
-        judged = judge_neighbours(
-            placed(rows, job.settings, within, partitions=tasks), job.settings
-        )
+        users = by_user(placed(rows, job.settings, within), _tasks(job, state, slices))
         job.progress.update("parsing, judging, de-duplicating and writing")
-        staged = stage_rows(job.lake, judged, job)
+        staged = stage_rows(job.lake, users, job)
         counted = staged.account
         _check_balance(
             job, state, counted, 0 if slices is None else rows_in_slices(job, state, slices)
         )
-        _check_share(counted.fresh, judged, job.settings)
+        _check_share(counted.fresh, users, job.settings)
         contract = _checked_contract(job, state, counted)
         result = _result(job, state, counted, contract)
         trailing = trailing_with(state.silver.notes.get("trailing", {}), counted)
@@ -112,7 +110,7 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
 
 
 def _tasks(job: Job, state: Standing, slices: Any) -> int:
-    """Tasks that judge: Spark compiles the rules anew in each, which costs seconds."""
+    """Tasks that judge and write: few, for each writes files of its own buckets and starts Python."""
     rows = state.new_rows + (0 if slices is None else rows_in_slices(job, state, slices))
     wanted = max(-(-rows // _ROWS_A_TASK), parallelism(job.lake.spark))
     return min(wanted, job.settings.buckets)
@@ -241,27 +239,26 @@ def _check_balance(job: Job, state: Standing, counted: Account, held: int) -> No
         )
 
 
-def _check_share(fresh: Tally, judged: DataFrame, settings: Settings) -> None:
+def _check_share(fresh: Tally, users: DataFrame, settings: Settings) -> None:
     limit = settings.clean.max_quarantine_share
     if not fresh.rows or fresh.quarantine <= limit * fresh.rows:
         return
-    from truelift.logs.neighbours import COPIES
-
     rejected = {r: n for r, n in fresh.reasons.items() if r not in COPIES}
     worst = max(rejected, key=lambda reason: (rejected[reason], reason))
     raise DataError(
         f"{fresh.quarantine} of {fresh.rows} rows of bronze.events are rejected "
         f"({fresh.quarantine / fresh.rows:.1%}), more than clean.max_quarantine_share "
         f"({limit:.1%}) allows. Reasons: {', '.join(f'{r} {n}' for r, n in rejected.items())}. "
-        f"{_example(worst, judged, settings)} Nothing was published."
+        f"{_example(worst, users, settings)} Nothing was published."
     )
 
 
-def _example(reason: str, judged: DataFrame, settings: Settings) -> str:
+def _example(reason: str, users: DataFrame, settings: Settings) -> str:
     """A row with that reason, and what was expected of it."""
     from pyspark.sql import functions as F
 
     source = settings.source
+    judged = judge_neighbours(users, settings)
     row = judged.filter(F.array_contains("reasons", reason)).first()
     if row is None:
         return ""

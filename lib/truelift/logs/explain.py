@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from truelift.errors import TableError
 from truelift.logs import rules
 from truelift.logs.bots import SIGNS
-from truelift.logs.neighbours import COPIES, RETURNS, SLIPS
+from truelift.logs.neighbours.names import COPIES, RETURNS, SLIPS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from truelift.lake.periods import next_period, previous_period
 from truelift.lake.scan import slice_predicate
 from truelift.lake.writes import TableState, table_state
-from truelift.logs.neighbours import LINK, neighbour_labels, placed, reach_seconds
+from truelift.logs.neighbours.names import LINK, neighbour_labels
+from truelift.logs.neighbours.placing import placed, reach_seconds
 from truelift.steps import fingerprint_of, sources_digest
 from truelift.typed import to_plain
 
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 REJECTED = "rejected"
-# The modules that decide what becomes of a row.
+# The modules, and the folder of modules, that decide what becomes of a row.
 _DECIDING = (
-    "bots",
-    "identities",
-    "judging",
+    "bots.py",
+    "identities.py",
+    "judging.py",
     "neighbours",
-    "outliers",
-    "parsing",
-    "pseudonyms",
-    "rules",
+    "outliers.py",
+    "parsing.py",
+    "pseudonyms.py",
+    "rules.py",
 )
 Slices = Mapping[str, Sequence[int]]
 
@@ -109,7 +110,7 @@ def rules_hash(settings: Settings, **others: Any) -> str:
         clean.pop(key, None)
     logs, lake = files("truelift.logs"), files("truelift.lake")
     code = sources_digest(
-        *(logs.joinpath(f"{name}.py") for name in _DECIDING),
+        *(logs.joinpath(name) for name in _DECIDING),
         *(lake.joinpath(f"{name}.py") for name in ("buckets", "periods")),
     )
     layout = (settings.buckets, settings.period)
@@ -138,7 +139,7 @@ def new_bronze(job: Job, state: Standing) -> DataFrame:
 def reached_slices(new_rows: DataFrame, settings: Settings) -> dict[str, list[int]]:
     """Slices whose rows may be judged differently because of the new ones."""
     valid = new_rows.filter("size(reasons) = 0")
-    pairs = placed(valid, settings, shuffle=False).select("period", "bucket").distinct().collect()
+    pairs = placed(valid, settings).select("period", "bucket").distinct().collect()
     slices: dict[str, list[int]] = {}
     for row in pairs:
         slices.setdefault(row["period"], []).append(row["bucket"])
@@ -184,6 +185,7 @@ def old_rows(job: Job, state: Standing, slices: Slices) -> DataFrame:
             "reasons": F.array().cast("array<string>"),
             "labels": F.array_except("labels", names),
             "context": unlinked,
+            "_user_agent": F.lit(None).cast("string"),
         }
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from truelift.lake import bucket_column
 from truelift.lake.periods import period_column
-from truelift.logs.bots import DECLARED, is_crawler
+from truelift.logs.bots import DECLARED
 from truelift.logs.parsing import content_id, instant_of, normal_form, number_of, text_of
 from truelift.logs.rules import RuleContext, action_of, labels_column, reasons_column
 from truelift.logs.sources.columns import (
@@ -52,6 +52,7 @@ def judge_rows(
     DataFrame
         The columns of ``silver.quarantine``: ``reasons`` is empty for rows to keep, and
         ``raw`` is null for them. The ``user_key`` stays null where the source names none.
+        Beside them ``_user_agent``, where the rules ask for it.
     """
     from pyspark.sql import functions as F
 
@@ -60,12 +61,11 @@ def judge_rows(
     if item_limits is not None:
         typed = typed.join(F.broadcast(item_limits), "item_id", "left")
     context = RuleContext(options, has_ingest_time=source.mapping.ingest_time is not None)
-    labels = labels_column(context)
-    if source.mapping.user_agent and options.bots.declared:
-        labels = _with_crawlers(labels, options)
     # Under a secret the person stands in the record by the key alone.
     hidden = bronze_name(source.mapping.user) if users.secret is not None else None
-    judged = typed.withColumn("reasons", reasons_column(context)).withColumn("labels", labels)
+    judged = typed.withColumn("reasons", reasons_column(context)).withColumn(
+        "labels", labels_column(context)
+    )
     rejected = F.size("reasons") > 0
     by_user = bucket_column("user_key", settings.buckets)
     by_file = F.pmod(F.xxhash64(SOURCE_FILE), F.lit(settings.buckets)).cast("int")
@@ -89,6 +89,7 @@ def judge_rows(
         F.when(rejected, F.lit(rejected_slice))
         .otherwise(period_column(F.col("event_time"), settings.period))
         .alias("period"),
+        _agent(options).alias("_user_agent"),
     )
 
 
@@ -179,13 +180,12 @@ def _imputed(found: Column, default: str | None, text: Column | None = None) -> 
     )
 
 
-def _with_crawlers(labels: Column, options: CleanOptions) -> Column:
+def _agent(options: CleanOptions) -> Column:
+    """The user agent, if somebody is to look at it; else there is no need to carry it along."""
     from pyspark.sql import functions as F
 
-    if action_of(DECLARED, options, "label") != "label":
-        return labels
-    mark = F.when(is_crawler(F.col("user_agent")), F.array(F.lit(DECLARED)))
-    return F.concat(labels, F.coalesce(mark, F.array().cast("array<string>")))
+    asked = options.bots.declared and action_of(DECLARED, options, "label") == "label"
+    return F.col("user_agent") if asked else F.lit(None).cast("string")
 
 
 def _context(columns: tuple[str, ...], campaign: str | None) -> Column:

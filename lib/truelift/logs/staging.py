@@ -1,6 +1,6 @@
-"""Judged rows on their way into silver and quarantine: written and counted in one pass.
+"""Rows on their way into silver and quarantine: judged, written and counted in one pass.
 
-Tasks write the data files of both tables and count what they write. The driver audits the
+Tasks judge users by their events, write the data files of both tables and count what they write. The driver audits the
 counts and then publishes the files with a commit a table, or deletes them. So an audit that
 fails leaves readers on the old version, and rows are neither computed nor read twice.
 
@@ -14,14 +14,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from truelift.lake.bucket_writes import DataFileRecord, SliceWriter, discard_files, takes_buckets
 from truelift.lake.tables import table_spec
-from truelift.logs.accounts import Account, Counts, account_of, counted_columns
+from truelift.logs.accounts import Account, Counts, account_of, misplaced_users
+from truelift.logs.neighbours.placing import judge_neighbours, rules_of
+from truelift.logs.neighbours.users import starts, whole_users
+from truelift.logs.neighbours.verdicts import NeighbourRules, judge_users
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from truelift.lake.writes import TableState
 
 SILVER, QUARANTINE = "silver.events", "silver.quarantine"
+_PAYLOADS = "name string, payload string"
 
 
 @dataclass
@@ -77,33 +82,39 @@ class StagedRows:
             self.held.unpersist()
 
 
-def stage_rows(lake: Lake, judged: DataFrame, job: Job) -> StagedRows:
-    """Write the rows of :func:`~truelift.logs.neighbours.judge_neighbours`, and count them.
+def stage_rows(lake: Lake, users: DataFrame, job: Job) -> StagedRows:
+    """Judge rows by their neighbours, write and count them.
 
     Parameters
     ----------
-    judged : DataFrame
-        Sorted by bucket and period inside its partitions, with ``_was`` and ``_was_names``.
+    users : DataFrame
+        Rows of :func:`~truelift.logs.neighbours.placing.by_user`, with ``_was`` and
+        ``_was_names``.
     """
     from pyspark.storagelevel import StorageLevel
 
     uris = {name: lake.uri(name) for name in (SILVER, QUARANTINE)}
-    direct = all(takes_buckets(uri, table_spec(name)) for name, uri in uris.items())
-    held = None if direct else judged.persist(StorageLevel.DISK_ONLY)
-    rows = (judged if held is None else held).withColumns(counted_columns(job.settings))
+    rows = users.withColumn("misplaced_users", misplaced_users(job.settings))
+    if not all(takes_buckets(uri, table_spec(name)) for name, uri in uris.items()):
+        held = judge_neighbours(rows, job.settings).persist(StorageLevel.DISK_ONLY)
+        count = partial(_count_task, period=job.settings.period)
+        found = held.mapInArrow(count, _PAYLOADS).collect()
+        return StagedRows(account_of(row["payload"] for row in found), held=held)
     task = partial(
         _stage_task,
+        rules=rules_of(job.settings),
         schema=_quarantine_schema(),
-        uris=uris if direct else {},
+        uris=uris,
         period=job.settings.period,
     )
-    found = rows.mapInArrow(task, "name string, payload string").collect()
-    files: dict[str, list[DataFileRecord]] = {name: [] for name in uris} if direct else {}
-    for row in found:
+    files: dict[str, list[DataFileRecord]] = {name: [] for name in uris}
+    counts = []
+    for row in rows.mapInArrow(task, _PAYLOADS).collect():
         if row["name"] in files:
             files[row["name"]].append(json.loads(row["payload"]))
-    counts = [row["payload"] for row in found if row["name"] == "counts"]
-    return StagedRows(account_of(counts), files, held)
+        else:
+            counts.append(row["payload"])
+    return StagedRows(account_of(counts), files)
 
 
 def _quarantine_schema() -> pa.Schema:
@@ -114,7 +125,11 @@ def _quarantine_schema() -> pa.Schema:
 
 
 def _stage_task(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, uris: Mapping[str, str], period: str
+    batches: Iterator[pa.RecordBatch],
+    rules: NeighbourRules,
+    schema: pa.Schema,
+    uris: Mapping[str, str],
+    period: str,
 ) -> Iterator[pa.RecordBatch]:
     counts, writers, schemas = Counts(period), {}, {}
     for name, uri in uris.items():
@@ -122,18 +137,29 @@ def _stage_task(
         left_out = {"reasons", "raw"} if name == SILVER else set()
         schemas[name] = pa.schema([f for f in schema if f.name not in left_out])
         writers[name] = SliceWriter(uri, schemas[name], spec.partition_by)
-    for batch in batches:
-        rows = pa.Table.from_batches([batch])
-        counts.add(rows)
-        kept = pc.equal(rows["_why"], "")
-        for name, writer in writers.items():
-            mine = rows.filter(kept if name == SILVER else pc.invert(kept))
-            if mine.num_rows:
-                wanted = schemas[name]
-                yield from _records(name, writer.add(mine.select(wanted.names).cast(wanted)))
+    for table in whole_users(batches):
+        for name, rows in zip((SILVER, QUARANTINE), judge_users(table, rules), strict=True):
+            counts.add(rows)
+            mine = rows.select(schemas[name].names).cast(schemas[name])
+            for part in _slices(mine):
+                yield from _records(name, writers[name].add(part))
     for name, writer in writers.items():
         yield from _records(name, writer.close())
     yield _payload("counts", counts.to_json())
+
+
+def _count_task(batches: Iterator[pa.RecordBatch], period: str) -> Iterator[pa.RecordBatch]:
+    counts = Counts(period)
+    for batch in batches:
+        counts.add(pa.Table.from_batches([batch]))
+    yield _payload("counts", counts.to_json())
+
+
+def _slices(rows: pa.Table) -> Iterator[pa.Table]:
+    """Rows slice by slice; those of a slice follow each other."""
+    places = [*np.flatnonzero(starts(rows, ("bucket", "period"))).tolist(), rows.num_rows]
+    for place, following in pairwise(places):
+        yield rows.slice(place, following - place)
 
 
 def _records(name: str, files: Iterator[DataFileRecord]) -> Iterator[pa.RecordBatch]:
