@@ -40,6 +40,7 @@ DIRTY = [
     "c,x,noon,-1,1",
     "too,few",
 ]
+SILVER = ("event_id", "user_key", "event_time", "item_id", "labels", "source_row", "period")
 LIMITS = {"max_quantity": 100, "max_value": 1000, "max_quarantine_share": 1.0}
 
 
@@ -183,6 +184,23 @@ def test_cleaning_shuffles_the_rows_once(cleaned, capsys):
     judge_neighbours(by_user(placed(rows, settings), 5), settings).explain()
     plan = capsys.readouterr().out
     assert (plan.count("Exchange"), plan.count("Sort ")) == (1, 1)
+
+
+def test_rows_that_only_spark_may_write_are_judged_and_counted_alike(
+    cleaned, make_job, monkeypatch
+):
+    lines = [f"user{n % 3},item{n % 2},2024-01-01 10:00:{n % 7:02},1,1" for n in range(40)]
+    lake, result = cleaned(DIRTY + lines, clean={"double_click_seconds": 2})
+    places = ("source_row", "reasons", "raw", "labels", "bucket", "period")
+    silver = rows_of(lake.read("silver.events"), *SILVER)
+    removed = rows_of(lake.read("silver.quarantine"), *places)
+    monkeypatch.setattr("truelift.logs.staging.takes_buckets", lambda uri, spec: False)
+    job = make_job("clean", rebuilding(lake._settings), lake, fingerprint="other")
+    clean(job)
+    assert from_plain(CleanResult, job.results["CleanResult"]) == result
+    assert {"double_click", "duplicate"} <= set(result.reasons)
+    assert rows_of(lake.read("silver.events"), *SILVER) == silver
+    assert rows_of(lake.read("silver.quarantine"), *places) == removed
 
 
 def test_silver_files_are_sorted_by_user_and_time(cleaned):
