@@ -459,7 +459,9 @@ class EffectOptions:
         need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
         expansions = ("none", "squares", "interactions")
         need("expansion", self.expansion in expansions, f"one of {expansions}")
-        need("contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)")
+        need(
+            "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
+        )
         known = set(self.estimands) <= set(ESTIMANDS) and len(self.estimands) > 0
         need("estimands", known, f"some of {ESTIMANDS}")
         codings = set(self.categorical.values()) <= {"one_hot", "hash"}
@@ -475,6 +477,8 @@ class EffectOptions:
         shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
         need("top_fractions", shares, "shares in (0, 1]")
         need("placebos", self.placebos >= 0, "at least 0")
+        sums = not self.benchmark_covariates or self.learner == "linear"
+        need("benchmark_covariates", sums, "none unless effects.learner is 'linear'")
         for name in ("negative_controls", "pre_outcomes", "non_inferiority_margin"):
             known = set(getattr(self, name)) <= set(self.outcomes)
             need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")

@@ -110,6 +110,11 @@ def test_a_benchmark_that_is_no_covariate_is_refused(panel, estimation):
         look_further(in_buckets(panel), estimation, options)
 
 
+def test_benchmarks_of_other_learners_are_refused_before_anything_is_read():
+    with pytest.raises(ConfigError, match=r"unless effects\.learner is 'linear'"):
+        EffectOptions(learner="boosting", benchmark_covariates=("x_0",))
+
+
 def test_a_negative_control_that_shows_an_effect_is_called_out(panel):
     options = EffectOptions(**KEYS, negative_controls=("y_visits",))
     source = in_buckets(panel)

@@ -140,6 +140,15 @@ def test_without_covariates_it_is_said_that_nothing_could_be_explored(source, es
     assert "no covariate" in failed["heterogeneity"]
 
 
+def test_of_many_contrasts_the_first_are_explored_and_the_rest_is_counted(
+    source, estimation, monkeypatch
+):
+    monkeypatch.setattr("truelift.effects.further.exploration.MOST_EXPLORED", 1)
+    found, failed = explored_effects(runner(source, estimation), estimation.scoring, OPTIONS)
+    assert [v.outcome for v in found] == ["y_spend"]
+    assert list(failed) == ["heterogeneity of 1 more arms and outcomes"]
+
+
 def test_an_exploration_that_fails_is_named_and_the_others_go_on(source, estimation, monkeypatch):
     def failing(sum_pass, read, *others):
         if read.place == 0:

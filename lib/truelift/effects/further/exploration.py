@@ -31,6 +31,8 @@ from truelift.errors import DataError
 from truelift.settings import EffectOptions
 
 _SLASH = "/"
+#: Contrasts of one run that are explored: each holds sums of its own in every task.
+MOST_EXPLORED = 24
 
 
 @dataclass(frozen=True)
@@ -260,18 +262,26 @@ def explored_effects(
         return (), {"heterogeneity": "there is no covariate that effects could vary with."}
     labels, outcomes = scoring.columns.arms.labels, scoring.outcomes.names
     contrasts = tuple(Contrast(a, j) for j in range(len(outcomes)) for a in range(1, len(labels)))
+    failed: dict[str, str] = {}
+    if len(contrasts) > MOST_EXPLORED:
+        failed[f"heterogeneity of {len(contrasts) - MOST_EXPLORED} more arms and outcomes"] = (
+            f"the first {MOST_EXPLORED} are explored; name those of interest first, or fewer."
+        )
+        contrasts = contrasts[:MOST_EXPLORED]
     asked = HeterogeneityOptions(
         groups=options.quantile_groups,
         fractions=options.top_fractions,
         confidence=options.confidence,
     )
-    made, failed = [], {}
+    made = []
     for contrast, found in zip(
         contrasts, explore_together(run, ScoredContrasts(scoring, contrasts), asked), strict=True
     ):
         outcome, arm = outcomes[contrast.outcome], labels[contrast.arm]
-        if isinstance(found, DataError):
-            failed[f"heterogeneity of {arm} on {outcome}"] = str(found)
-        else:
+        try:
+            if isinstance(found, DataError):
+                raise found
             made.append(varying_effect(found, outcome, arm, labels[0], options))
+        except DataError as error:  # the effects themselves stand
+            failed[f"heterogeneity of {arm} on {outcome}"] = str(error)
     return tuple(made), failed

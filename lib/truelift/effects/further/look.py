@@ -45,13 +45,14 @@ def check_columns(schema: pa.Schema, options: EffectOptions, table: str) -> None
     named = {f"pre_outcomes.{k}": v for k, v in options.pre_outcomes.items()}
     if options.leave_out is not None:
         named["leave_out"] = options.leave_out
+    named |= {f"benchmark_covariates: {name}": name for name in options.benchmark_covariates}
     for key, column in named.items():
         if column not in schema.names:
             raise TableError(
                 f"{table} has no column {column!r} (effects.{key}); its columns are "
                 f"{', '.join(schema.names)}."
             )
-        if key != "leave_out" and not _is_number(schema.field(column).type):
+        if key.startswith("pre_outcomes") and not _is_number(schema.field(column).type):
             raise TableError(
                 f"{table}, column {column!r}: found type {schema.field(column).type}, expected a "
                 f"number (effects.{key})."

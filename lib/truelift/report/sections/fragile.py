@@ -173,8 +173,14 @@ def _placebos(found: Credibility) -> list[Html]:
         element("h3", "Placebo treatments"),
         element("p", sentence),
         plot,
-        bullets(others) if others else Html(""),
+        _folded(f"{plural(len(others), 'other effect')}", others),
     ]
+
+
+def _folded(summary: str, items: list[str]) -> Html:
+    if not items:
+        return Html("")
+    return element("details", element("summary", summary), bullets(items))
 
 
 def _left_out(result: EffectsResult, found: Credibility) -> list[Html]:
@@ -205,8 +211,6 @@ def _left_out(result: EffectsResult, found: Credibility) -> list[Html]:
 
 def _others(found: Credibility) -> Html:
     rest = [*found.random_causes, *found.halves, *found.folds]
-    return element(
-        "details",
-        element("summary", "Random covariates, random halves, folds"),
-        bullets(in_words(repr(check)) for check in rest),
+    return _folded(
+        "Random covariates, random halves, folds", [in_words(repr(check)) for check in rest]
     )

@@ -36,7 +36,7 @@ def whom(content: ReportContent) -> Html:
         why = why_not(result, "heterogeneity") or "Set effects.heterogeneity to true for it."
         return section("whom", HEADING, missing(what, why))
     parts = [_part(result, v, i) for i, v in enumerate(result.heterogeneity[:DRAWN])]
-    others = [element("p", _sentence(v)) for v in result.heterogeneity[DRAWN:]]
+    others = [element("p", _named(result, v)) for v in result.heterogeneity[DRAWN:]]
     return section("whom", HEADING, _doubt(result), *parts, *others, _reading())
 
 
@@ -91,6 +91,11 @@ def _part(result: EffectsResult, v: VaryingEffect, place: int) -> Html:
         _targeting(v),
         _who(v),
     )
+
+
+def _named(result: EffectsResult, v: VaryingEffect) -> str:
+    several = len(result.arms) > 2
+    return (f"{v.arm} against {v.versus}: " if several else "") + _sentence(v)
 
 
 def _sentence(v: VaryingEffect) -> str:
