@@ -285,13 +285,22 @@ class EffectsResult:
         said += [test.sentence() for test in self.tests]
         if self.experiment is not None:
             said.append(self.experiment.sentence())
-        said += [varying.sentence() for varying in self.heterogeneity]
+        said += [
+            f"{varying.sentence()}{self._doubt(varying.arm)}" for varying in self.heterogeneity
+        ]
         if self.credibility is not None:
             found = self.credibility
             checks = (*found.omitted_variables, *found.placebos, *found.negative_controls)
             said += [repr(check) for check in checks]
         said += [f"Not made, {what}: {why}" for what, why in self.not_made.items()]
         return "\n".join(said)
+
+    def _doubt(self, arm: str) -> str:
+        """Parts of an average that the data do not support are no better supported."""
+        text = self.support.get(f"ATE of {arm}", self.support.get("ATE", self.verdict))
+        if text.startswith("supported"):
+            return ""
+        return " The data do not support the ATE: take this as a hint where to look."
 
     def to_pandas(self) -> pd.DataFrame:
         """The estimates, one row an estimand and outcome."""

@@ -100,6 +100,12 @@ def test_an_effect_that_grows_with_a_covariate_is_found_with_who_gains(result):
     assert "varies with what is known" in spend.sentence()
 
 
+def test_parts_of_an_average_that_is_not_supported_are_called_a_hint(result):
+    assert "a hint where to look" not in result.summary()
+    doubtful = replace(result, support=result.support | {"ATE": "not supported by the data: thin"})
+    assert doubtful.summary().count("take this as a hint where to look") == 2
+
+
 def test_bands_for_all_groups_hold_the_intervals_of_each(result):
     for varying in result.heterogeneity:
         for group, lower, upper in zip(

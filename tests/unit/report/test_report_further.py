@@ -50,6 +50,11 @@ def test_the_covariates_that_differ_most_come_first_and_the_rest_is_folded(whole
     assert "The other 2" in words(page)
 
 
+def test_treating_all_gains_nothing_on_treating_at_random(whole):
+    row = words(whom(whole)).split("100% 7.7")[1]
+    assert "(3.8 to 11.6) 7.7 (3.8 to 11.6) 0 Who they are" in row
+
+
 def test_where_the_average_is_not_supported_its_parts_are_not_either(whole, changed):
     assert "read what follows as a hint" in words(whom(whole))
     supported = changed(support={"ATE": "supported: fine"})

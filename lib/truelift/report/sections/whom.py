@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.further.results import VaryingEffect
-from truelift.effects.heterogeneity.results import Term
+from truelift.effects.heterogeneity.results import TargetingRow, Term
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
 from truelift.report.estimates import supports
@@ -85,7 +85,9 @@ def _part(result: EffectsResult, v: VaryingEffect, place: int) -> Html:
             "How much larger the effect is among the share with the highest forecasts than among "
             "all. A flat line at zero: choosing by forecast gains nothing.",
             "Effect among the top share less the average: "
-            + "; ".join(f"{100 * r.fraction:g}%: {_shown(r.against_average)}" for r in v.targeting)
+            + "; ".join(
+                f"{100 * r.fraction:g}%: {_beside(r, r.against_average)}" for r in v.targeting
+            )
             + ".",
         ),
         _targeting(v),
@@ -121,9 +123,14 @@ def _shown(term: Term) -> str:
     return f"{number(term.estimate, places)} ({interval(term.ci_lower, term.ci_upper, places)})"
 
 
+def _beside(row: TargetingRow, term: Term) -> str:
+    """Treating all is no better than treating all: what is left there is rounding."""
+    return "0" if row.fraction == 1 else _shown(term)
+
+
 def _targeting(v: VaryingEffect) -> Html:
     rows = [
-        (f"{100 * r.fraction:g}%", _shown(r.effect), _shown(r.value), _shown(r.against_random))
+        (f"{100 * r.fraction:g}%", _shown(r.effect), _shown(r.value), _beside(r, r.against_random))
         for r in v.targeting
     ]
     return table(
