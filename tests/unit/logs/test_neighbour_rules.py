@@ -138,7 +138,7 @@ def machine(history, counted, day, places, bots):
     return signs
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.lists(ROW, max_size=14), OPTIONS, st.booleans())
 def test_the_kernels_say_what_the_rules_say_row_by_row(changes, options, ids_are_given):
     changes = [{**change, "source_row": number} for number, change in enumerate(changes)]

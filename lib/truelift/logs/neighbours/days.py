@@ -33,7 +33,7 @@ def day_signs(
     if options.events_per_minute is not None:
         signs["bot_rate"] = _fast(events, counted, day, days, options.events_per_minute)
     if options.items_per_day is not None:
-        signs["bot_breadth"] = _items(events, counted, day, days) > options.items_per_day
+        signs["bot_breadth"] = _broad(events, counted, day, days, options.items_per_day)
     if options.metronome_events is not None:
         signs["bot_metronome"] = _even(
             events, counted, day, days, options.metronome_events, options.metronome_variation
@@ -54,11 +54,16 @@ def _fast(
     return np.bincount(day[later[fast]], minlength=days) > 0
 
 
-def _items(events: UserEvents, counted: np.ndarray, day: np.ndarray, days: int) -> np.ndarray:
-    """Distinct items of each day."""
+def _broad(
+    events: UserEvents, counted: np.ndarray, day: np.ndarray, days: int, most_items: int
+) -> np.ndarray:
+    """Days with more than so many distinct items."""
     known = counted & (events.item >= 0)
+    # Few days have the events for it, and only theirs are sorted.
+    known &= (np.bincount(day[known], minlength=days) > most_items)[day]
     item, size = events.item[known], int(events.item.max(initial=0)) + 1
-    return np.bincount(np.unique(day[known] * size + item) // size, minlength=days)
+    distinct = np.unique(day[known] * size + item) // size
+    return np.bincount(distinct, minlength=days) > most_items
 
 
 def _even(
