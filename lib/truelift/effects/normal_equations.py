@@ -76,6 +76,8 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     The matrix is first scaled to a unit diagonal, so that the rank does not depend on units.
     """
+    if not len(matrix):
+        return np.zeros_like(right)
     diagonal = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
     scale = np.where(diagonal > 0, diagonal, 1.0)
     values, vectors = np.linalg.eigh(matrix / np.outer(scale, scale))

@@ -166,6 +166,16 @@ def test_the_controls_chance_is_what_the_others_leave():
     assert [e.estimate for e in one.estimates] == [e.estimate for e in two.estimates]
 
 
+def test_an_experiment_needs_no_covariates():
+    table = simulate_panel(seed=3, units=600, clusters=120, confounding=0.0)
+    plain = table.select([n for n in table.column_names if not n.startswith("x_")])
+    share = table["treated"].to_numpy().mean()
+    chances = options(control=None, estimands=("ATE",), propensity={"1": str(share)})
+    ate = estimate_panel(in_buckets(plain), chances).result.estimates[0]
+    y, d = table["y_spend"].to_numpy(), table["treated"].to_numpy() == 1
+    assert abs(ate.estimate - (y[d].mean() - y[~d].mean())) < 0.05 * ate.standard_error
+
+
 def test_bands_hold_for_all_pairs_and_are_between_pointwise_and_bonferroni(panel):
     from scipy import stats
 
