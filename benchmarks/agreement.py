@@ -51,10 +51,12 @@ def compared(ours: Numbers, theirs: dict[str, dict]) -> dict:
     """Print a line a number; keep them, and the largest difference by peer."""
     figures: dict[str, dict[str, list[float]]] = {}
     ratios: dict[str, float] = {}
+    versions: dict[str, str] = {}
     print(f"{'quantity':44}{'truelift':>20}{'peer':>20}{'difference':>13}")
     for peer, numbers in theirs.items():
         figures[peer] = {}
-        print(f"{peer} {numbers.pop('versions')}")
+        versions[peer] = numbers.pop("versions")
+        print(f"{peer} {versions[peer]}")
         for name, values in numbers.items():
             for part, mine, his in zip(("", ", standard error"), ours[name], values):  # noqa: B905
                 difference = abs(mine - his) / max(1.0, abs(his))
@@ -72,7 +74,7 @@ def compared(ours: Numbers, theirs: dict[str, dict]) -> dict:
                 ratios[key] = max(ratios.get(key, 0.0), difference)
     for peer, largest in ratios.items():
         print(f"{peer}: largest difference {largest:.1e}, {'within' if largest <= TARGET else 'ABOVE'} {TARGET:g}")  # fmt: skip
-    return {"figures": figures, "ratios": ratios}
+    return {"versions": versions, "figures": figures, "ratios": ratios}
 
 
 # ---------------------------------------------------------------- our side

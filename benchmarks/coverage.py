@@ -231,7 +231,11 @@ def _figures(cell: Cell, state: State) -> dict[str, dict[str, float]]:
             "bias_by_sd": np.mean(bias / deviation),
             "worst_bias_by_sd": np.max(np.abs(bias / deviation)),
         }
-        if cell.world.clusters is None and name != "naive difference":
+        if (
+            cell.world.clusters is None
+            and name != "naive difference"
+            and name not in cell.unpromised
+        ):
             found["width"] = np.mean(
                 half / (1.959964 * np.sqrt(_bounds(cell, name) / cell.world.units))
             )

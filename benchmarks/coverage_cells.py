@@ -61,6 +61,7 @@ CELLS: dict[str, Cell] = {
     "linear-2000": Cell(World(2000), EVERYTHING),
     "linear-20000": Cell(World(20_000), EVERYTHING, 0.25),
     "linear-100000": Cell(World(100_000), EVERYTHING, 0.1),
+    "ridge-500": Cell(World(500), replace(PLAIN, ridge=0.01)),
     "experiment-500": Cell(World(500, **TOSS), EXPERIMENT),
     "null-500": Cell(World(500, **NULL)),
     "null-2000": Cell(World(2000, **NULL)),
