@@ -1,6 +1,6 @@
 """A daily increment over a short history and over one that is 20 times longer.
 
-    python benchmarks/incremental.py [--rows 100000] [--days 3] [--factor 20] [--out FILE]
+    python benchmarks/incremental.py [--rows 10000] [--days 3] [--factor 20] [--out FILE]
 
 ``--rows`` events a day. Two lakes hold histories that end on the same day; then the same new
 days arrive in both, one after the other: ingest, clean, sessionize. The last line is one JSON
@@ -27,9 +27,10 @@ LAST = datetime.date(2024, 12, 12)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000, help="events a day")
+    parser.add_argument("--rows", type=int, default=10_000, help="events a day")
     parser.add_argument("--days", type=int, default=3, help="days that arrive one by one")
-    parser.add_argument("--short", type=int, default=10, help="days of the short history")
+    # A month, so that the slices that a day reaches are as full in the short history.
+    parser.add_argument("--short", type=int, default=30, help="days of the short history")
     parser.add_argument("--factor", type=int, default=20)
     parser.add_argument("--out", default="benchmarks/results/incremental.json")
     options = parser.parse_args()
