@@ -20,7 +20,7 @@ from truelift.lake import Lake
 from truelift.lake.session import start_session
 from truelift.pipeline import pin_inputs, step_named
 from truelift.settings import Settings, SparkOptions
-from truelift.steps import StepStore
+from truelift.steps import StepRecord, StepStore
 
 
 @dataclass
@@ -85,7 +85,13 @@ def run_job(name: str, settings: Settings, lake: Lake, fingerprint: str) -> Job:
             name, settings, lake, pin_inputs(step_named(name), lake), fingerprint, NoRun(),  # type: ignore[arg-type]
             Path(folder), store=StepStore(lake.root),
         )  # fmt: skip
-        step_named(name).run(job)
+        report = step_named(name).run(job)
+        # The next run goes on from what a step leaves behind, as in the pipeline.
+        record = StepRecord(
+            name, fingerprint, job.inputs, job.outputs, report.rows_in, report.rows_out, 0.0, {},
+            job.results, "benchmark", "benchmark", "",
+        )  # fmt: skip
+        StepStore(lake.root).write(record)
     return job
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import random
 from dataclasses import replace
 
@@ -147,3 +148,24 @@ def test_the_same_job_again_writes_no_new_version(made, make_job):
     again = make_job("sessionize", job.settings, job.lake)
     sessionize(again)
     assert job.lake.version("silver.sessions") == version
+
+
+def test_users_of_two_deliveries_are_counted_once_without_reading_the_old_ones(
+    spark, lake, make_settings, make_job
+):
+    from truelift.logs.sessionize import _counts, _united
+
+    ddl = "user_key string, start timestamp, events int, is_open boolean"
+
+    def sketch(first: int, last: int) -> bytes:
+        rows = [
+            (f"u{n}", datetime.datetime(2024, 1, 1 + n % 9), 1, False) for n in range(first, last)
+        ]
+        return _counts(spark.createDataFrame(rows, ddl)).user_sketch
+
+    job = make_job("ingest", make_settings(), lake)
+    both, users = _united(job, sketch(0, 60), sketch(40, 100))
+    assert users == 100
+    assert _united(job, both, sketch(0, 100))[1] == 100
+    many = _united(job, sketch(0, 6000), sketch(3000, 9000))[1]
+    assert abs(many - 9000) < 0.05 * 9000

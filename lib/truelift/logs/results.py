@@ -141,7 +141,8 @@ class SessionsResult:
     Parameters
     ----------
     sessions, events, users : int
-        Sessions, the events in them, and the users they belong to.
+        Sessions, the events in them, and the users they belong to; after an increment the users
+        are an estimate, within 2%.
     open_sessions : int
         Sessions that the end of the data may have cut (end of data - end <= timeout).
     per_day : tuple of (str, int)
@@ -151,6 +152,8 @@ class SessionsResult:
     given : dict of str to int
         With ``sessions.given: respect``: given sessions, those with a gap over the timeout,
         and ids shared by several users.
+    user_sketch : str
+        Apache DataSketches' HLL sketch of the users, in base64, for the next increment.
     """
 
     sessions: int
@@ -160,6 +163,7 @@ class SessionsResult:
     per_day: tuple[tuple[str, int], ...]
     agreement: SessionAgreement | None
     given: dict[str, int] = field(default_factory=dict)
+    user_sketch: str = field(default="", repr=False)
 
     def __repr__(self) -> str:
         return (
