@@ -66,7 +66,7 @@ def test_every_user_gets_ten_different_items(after_first, workspace):
 
 def test_effects_come_with_the_naive_difference_and_intervals(after_first, workspace):
     effects = workspace.table("gold.effects")
-    assert {"ATE", "ATT", "naive difference"} == set(effects["estimand"])
+    assert {"ATE", "ATT", "ATO", "naive difference"} == set(effects["estimand"])
     assert (
         (effects["ci_lower"] < effects["estimate"]) & (effects["estimate"] < effects["ci_upper"])
     ).all()

@@ -112,7 +112,8 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
 def _tasks(job: Job, state: Standing, slices: Any) -> int:
     """Tasks that judge and write: few, for each writes files of its own buckets and starts Python."""
     rows = state.new_rows + (0 if slices is None else rows_in_slices(job, state, slices))
-    wanted = max(-(-rows // _ROWS_A_TASK), parallelism(job.lake.spark))
+    # Four a core: a lost task is then a small loss, and an uneven one is made up for.
+    wanted = max(-(-rows // _ROWS_A_TASK), 4 * parallelism(job.lake.spark))
     return min(wanted, job.settings.buckets)
 
 
