@@ -158,7 +158,7 @@ def panel(spark, rows: int, treated: str):
 @pytest.mark.parametrize(
     ("rows", "treated", "parts"),
     [
-        (300, "1", ("300 treated and 0 control", "both arms")),
+        (300, "1", ("every row has 'treated' = '1'", "both arms")),
         (0, "id % 2", ("gold.panel", "no rows")),
     ],
 )
