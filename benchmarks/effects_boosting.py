@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 from effects_peers import ours, peer
-from effects_timing import importable, in_process, publish, timed
+from effects_timing import importable, in_process, timed
 
 SAME = {"trees": 100, "depth": 4, "learning_rate": 0.1, "early_stopping_rounds": 0}
 
@@ -37,6 +37,8 @@ def main() -> None:
     if options.measure:
         print(json.dumps(timed(contestant(options), options.repeats)))
         return
+    from measuring import publish
+
     place = tempfile.mkdtemp(prefix="truelift-boosting-")
     try:
         figures = compare(options, f"{place}/panel")

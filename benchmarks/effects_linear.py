@@ -20,7 +20,7 @@ import sys
 import tempfile
 
 from effects_peers import PEERS, ours, peer
-from effects_timing import importable, in_process, publish, timed
+from effects_timing import importable, in_process, timed
 
 MANY = 20
 
@@ -40,6 +40,8 @@ def main() -> None:
     if options.measure:
         print(json.dumps(timed(contestant(options), options.repeats)))
         return
+    from measuring import publish
+
     place = tempfile.mkdtemp(prefix="truelift-linear-")
     try:
         figures = compare(options, f"{place}/panel")

@@ -8,9 +8,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-
-import psutil
 
 
 def timed(run: Callable[[], tuple[float, float]], repeats: int) -> dict[str, float]:
@@ -46,6 +43,9 @@ class _Peak:
     """The largest sum of the unique memory of a process and all below it, while it runs."""
 
     def __init__(self, pid: int):
+        import psutil  # the peers' interpreter, which imports this module too, may lack it
+
+        self._psutil = psutil
         self._pid, self._highest, self._done = pid, 0.0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -59,25 +59,15 @@ class _Peak:
         while not self._done.wait(0.25):
             total = 0
             try:
-                root = psutil.Process(self._pid)
+                root = self._psutil.Process(self._pid)
                 for each in [root, *root.children(recursive=True)]:
                     try:
                         total += each.memory_full_info().uss
-                    except psutil.Error:
+                    except self._psutil.Error:
                         continue
-            except psutil.Error:
+            except self._psutil.Error:
                 continue
             self._highest = max(self._highest, total)
-
-
-def publish(name: str, rows: int, figures: dict, ratios: dict, out: str) -> None:
-    """Print a table and one JSON object, and keep the object in a file."""
-    for label, found in figures.items():
-        print(f"  {label:<28}" + "  ".join(f"{k} {v:,.4g}" for k, v in found.items()))
-    result = {"benchmark": name, "rows": rows, "figures": figures, "ratios": ratios}
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    Path(out).write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
 
 
 def importable(python: str, module: str) -> bool:

@@ -125,7 +125,7 @@ def panel_columns(
         covariates = tuple(n for n in schema.names if n.startswith("x_") and n not in taken)
     unit = options.unit if options.unit in schema.names else options.cluster
     weight = [options.weight] if options.weight else []
-    known = _known_propensity(options, schema)
+    known = _known_propensity(options)
     chosen = {n: c for n, c in options.policies.items() if c in schema.names}
     _check_parts(options, covariates, table)
     needed = _unique(
@@ -164,7 +164,7 @@ def panel_columns(
         unit=unit,
         weight=options.weight,
         groups=tuple(_cells(name, found[name], table) for name in options.groups),
-        propensity=_propensity_by_arm(options, arms, schema),
+        propensity=_propensity_by_arm(options, arms),
         policies=tuple(
             (name, _choice(name, choice, arms, chosen, table))
             for name, choice in options.policies.items()
@@ -190,7 +190,7 @@ def _cells(name: str, values: Sequence[object], table: str) -> Levels:
     return Levels(name, tuple(sorted(values)))  # type: ignore[type-var]
 
 
-def _known_propensity(options: EffectOptions, schema: pa.Schema) -> tuple[str, ...]:
+def _known_propensity(options: EffectOptions) -> tuple[str, ...]:
     """Columns among the known propensities; a text that is no number has to be one."""
     return tuple(v for v in options.propensity.values() if as_number(v) is None)
 
@@ -203,9 +203,7 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def _propensity_by_arm(
-    options: EffectOptions, arms: Levels, schema: pa.Schema
-) -> tuple[str | float, ...]:
+def _propensity_by_arm(options: EffectOptions, arms: Levels) -> tuple[str | float, ...]:
     if not options.propensity:
         return ()
     if surplus := set(options.propensity) - set(arms.labels):

@@ -137,15 +137,19 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
             f"{table}: policies choose no known arm in {wrong:,} rows; expected one of "
             f"{', '.join(columns.arms.labels)} in every row (effects.policies)."
         )
-    labels = columns.arms.labels
-    names = ("control", "treated") if len(labels) == 2 else labels
-    for name, found in zip(names, sums["clusters"][1:].astype(int), strict=True):
+    for name, found in zip(_arm_names(columns), sums["clusters"][1:].astype(int), strict=True):
         if found < options.min_clusters_per_arm:
             raise DataError(
                 f"{table}: the {name} arm has {found:,} clusters ({columns.cluster!r}), expected "
                 f"at least {options.min_clusters_per_arm}: standard errors would be too small. "
                 "Use more users, or lower effects.min_clusters_per_arm."
             )
+
+
+def _arm_names(columns: PanelColumns) -> tuple[str, ...]:
+    """What people call the arms: of two, the control and the treated."""
+    labels = columns.arms.labels
+    return ("control", "treated") if len(labels) == 2 else labels
 
 
 def _estimation(
@@ -194,9 +198,8 @@ def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:
         "propensity_log_loss": float(sums["log_loss"][0] / n),
         "propensity_log_loss_constant": float(-xlogy(rows / n, rows / n).sum()),
     }
-    p, labels = len(moments.design), moments.columns.arms.labels
-    names = ("control", "treated") if len(labels) == 2 else labels
-    for a, label in enumerate(names):
+    p = len(moments.design)
+    for a, label in enumerate(_arm_names(moments.columns)):
         gram = moments.gram[:, a].sum(axis=0)
         _, covariance = centred(gram)
         for j, name in enumerate(moments.outcomes.names):

@@ -78,22 +78,21 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
 
     held, staged = None, None
     try:
-        slices = None
+        slices, held_rows = None, 0
         if state.since is None:
             rows = _with_past(new_rows)
         else:
             held = new_rows.persist(StorageLevel.DISK_ONLY)
             slices = reached_slices(new_rows, job.settings)
+            held_rows = rows_in_slices(job, state, slices)
             rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
         wanted = None if slices is None else {**slices, state.rejected_slice: []}
         within = None if wanted is None else slice_predicate(wanted)
-        users = by_user(placed(rows, job.settings, within), _tasks(job, state, slices))
+        users = by_user(placed(rows, job.settings, within), _tasks(job, state.new_rows + held_rows))
         job.progress.update("parsing, judging, de-duplicating and writing")
         staged = stage_rows(job.lake, users, job)
         counted = staged.account
-        _check_balance(
-            job, state, counted, 0 if slices is None else rows_in_slices(job, state, slices)
-        )
+        _check_balance(job, state, counted, held_rows)
         _check_share(counted.fresh, users, job.settings)
         contract = _checked_contract(job, state, counted)
         result = _result(job, state, counted, contract)
@@ -109,9 +108,8 @@ def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
     return _report(result)
 
 
-def _tasks(job: Job, state: Standing, slices: Any) -> int:
+def _tasks(job: Job, rows: int) -> int:
     """Tasks that judge and write: few, for each writes files of its own buckets and starts Python."""
-    rows = state.new_rows + (0 if slices is None else rows_in_slices(job, state, slices))
     # Four a core: a lost task is then a small loss, and an uneven one is made up for.
     wanted = max(-(-rows // _ROWS_A_TASK), 4 * parallelism(job.lake.spark))
     return min(wanted, job.settings.buckets)
