@@ -14,11 +14,10 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
 
 from effects_peers import ours, peer
-from effects_timing import importable, in_process, timed
+from effects_timing import compared, timed
 
 SAME = {"trees": 100, "depth": 4, "learning_rate": 0.1, "early_stopping_rounds": 0}
 
@@ -50,24 +49,14 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
-    from peers import peer_environment
     from simulated_table import write_panel
 
     truth = write_panel(table, options.rows, options.covariates, 40)
-    runs = {"truelift": sys.executable}
-    wanted = [name for name in options.peers.split(",") if name]
-    if wanted:
-        python = peer_environment()
-        runs |= {name: python for name in wanted if importable(python, name)}
-    figures = {}
-    shared = ["--table", table, "--repeats", str(options.repeats), "--cores", str(options.cores)]
-    for name, python in runs.items():
-        arguments = [*shared, "--covariates", str(options.covariates)]
-        found = {**in_process(python, __file__, name, *arguments), "truth": truth}
-        figures[name] = found
-        print(f"{name}: {found['seconds']:.1f} s, {found['tree_mib']:,.0f} MiB, estimate "
-              f"{found['estimate']:.4f} +- {found['standard_error']:.4f}", flush=True)  # fmt: skip
-    return figures
+    return compared(
+        __file__, ("truelift",), options.peers, options.repeats, truth,
+        "--table", table, "--cores", str(options.cores),
+        "--covariates", str(options.covariates),
+    )  # fmt: skip
 
 
 def contestant(options: argparse.Namespace):  # type: ignore[no-untyped-def]

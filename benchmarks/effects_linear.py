@@ -16,11 +16,10 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
 
 from effects_peers import PEERS, ours, peer
-from effects_timing import importable, in_process, timed
+from effects_timing import compared, timed
 
 MANY = 20
 
@@ -55,28 +54,15 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
-    from peers import peer_environment
     from simulated_table import write_panel
 
     truth = write_panel(table, options.rows, options.covariates, 40, outcomes=MANY)
-    runs = {"truelift": sys.executable, "truelift, 20 outcomes": sys.executable}
-    wanted = [name for name in options.peers.split(",") if name]
-    if wanted:
-        python = peer_environment()
-        runs |= {name: python for name in wanted if importable(python, name)}
-    figures = {}
-    shared = ["--table", table, "--repeats", str(options.repeats), "--cores", str(options.cores)]
-    shared += ["--tolerance", str(options.tolerance), "--covariates", str(options.covariates)]
-    for name, python in runs.items():
-        figures[name] = in_process(python, __file__, name, *shared)
-        found = figures[name]
-        print(
-            f"{name}: {found['seconds']:.2f} s (median of {options.repeats}), "
-            f"{found['tree_mib']:,.0f} MiB, estimate {found['estimate']:.4f} +- "
-            f"{found['standard_error']:.4f}, truth {truth:.4f}",
-            flush=True,
-        )
-    return figures
+    return compared(
+        __file__, ("truelift", "truelift, 20 outcomes"), options.peers, options.repeats, truth,
+        "--table", table, "--cores", str(options.cores),
+        "--covariates", str(options.covariates),
+        "--tolerance", str(options.tolerance),
+    )  # fmt: skip
 
 
 def contestant(options: argparse.Namespace):  # type: ignore[no-untyped-def]

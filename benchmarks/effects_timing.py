@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -74,3 +75,35 @@ def importable(python: str, module: str) -> bool:
     """Whether an interpreter has a module."""
     command = [python, "-c", f"import {module}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def compared(
+    script: str, ours: tuple[str, ...], peers: str, repeats: int, truth: float, *arguments: str
+) -> dict[str, dict[str, float]]:
+    """Figures of ours and of the peers that can be imported, a process each.
+
+    Parameters
+    ----------
+    script : str
+        Understands ``--measure NAME`` and the arguments.
+    ours : tuple of str
+        Names that run in this interpreter.
+    peers : str
+        Comma-separated names that run in the peers' environment.
+    """
+    from peers import peer_environment
+
+    runs = dict.fromkeys(ours, sys.executable)
+    if wanted := [name for name in peers.split(",") if name]:
+        python = peer_environment()
+        runs |= {name: python for name in wanted if importable(python, name)}
+    figures = {}
+    for name, python in runs.items():
+        found = in_process(python, script, name, "--repeats", str(repeats), *arguments)
+        figures[name] = {**found, "truth": truth}
+        print(
+            f"{name}: {found['seconds']:.2f} s (median of {repeats}), {found['tree_mib']:,.0f} MiB, "
+            f"estimate {found['estimate']:.4f} +- {found['standard_error']:.4f}, truth {truth:.4f}",
+            flush=True,
+        )
+    return figures
