@@ -163,12 +163,8 @@ def test_a_batch_is_never_longer_than_asked_for(spark, lake):
 
 
 def test_a_table_without_buckets_is_refused_by_kernels(spark, lake):
-    rows = spark.createDataFrame(
-        [("ATE", "y", 1.0, 1.0, 0.0, 2.0, 0.3, 1, 1, 0.95, "m")],
-        "estimand string, outcome string, estimate double, standard_error double, "
-        "ci_lower double, ci_upper double, p_value double, n bigint, clusters bigint, "
-        "confidence double, method string",
-    )
+    columns = TABLES["gold.effects"].columns
+    rows = spark.createDataFrame([(None,) * len(columns.split(","))], columns)
     lake.replace("gold.effects", rows, "one")
     with pytest.raises(TableError, match="not partitioned by bucket"):
         lake.sum_buckets(SumOfUnits(), {"panel": lake.plan("gold.effects")})
