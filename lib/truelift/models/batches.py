@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,10 @@ class Batch:
         Positions of the longest window; slots run from 0 to ``width``.
     sequences : int
         Windows that are real; 0 marks the filler batch of a rank that has run out.
+    times : numpy.ndarray of int64, shape (entries,)
+        Microseconds since the epoch.
+    features : mapping of str to numpy.ndarray of int32, shape (entries,)
+        Side features of each entry.
     """
 
     rows: np.ndarray
@@ -31,6 +35,8 @@ class Batch:
     windows: int
     width: int
     sequences: int
+    times: np.ndarray
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def pack(windows: Sequence[Window]) -> Batch:
@@ -43,13 +49,27 @@ def pack(windows: Sequence[Window]) -> Batch:
         windows=len(windows),
         width=max(w.length for w in windows),
         sequences=len(windows),
+        times=np.concatenate([w.times for w in windows]),
+        features={
+            name: np.concatenate([w.features[name] for w in windows])
+            for name in windows[0].features
+        },
     )
 
 
-def filler() -> Batch:
+def filler(features: Sequence[str] = ()) -> Batch:
     """A batch without targets: its loss and gradient are zero."""
     nothing = np.zeros(0, dtype=np.int32)
-    return Batch(nothing, nothing, nothing, windows=1, width=1, sequences=0)
+    return Batch(
+        nothing,
+        nothing,
+        nothing,
+        windows=1,
+        width=1,
+        sequences=0,
+        times=nothing.astype(np.int64),
+        features=dict.fromkeys(features, nothing),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ where each user begins, so that cutting and counting need no loop over users.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +18,8 @@ import pyarrow.compute as pc
 from truelift.errors import DataError
 
 COLUMNS = ("user_key", "item_index", "event_time", "session_number")
+# What an interaction may carry beside these; small whole numbers, 0 = unknown.
+SIDE_FEATURES = ("event_type", "category", "gap_bucket", "quantity")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Histories:
         Microseconds since the epoch, non-decreasing within a user.
     sessions : numpy.ndarray of int32
         Session numbers, non-decreasing within a user.
+    features : mapping of str to numpy.ndarray
+        Side features of each interaction, by name (some of :data:`SIDE_FEATURES`).
     """
 
     users: np.ndarray
@@ -62,6 +68,7 @@ class Histories:
     items: np.ndarray
     times: np.ndarray
     sessions: np.ndarray
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> Histories:
@@ -72,15 +79,16 @@ class Histories:
         DataError
             If the three list columns of a row differ in length.
         """
-        lists = [_list_column(table, name) for name in COLUMNS[1:]]
+        sides = [name for name in SIDE_FEATURES if name in table.column_names]
+        lists = [_list_column(table, name) for name in (*COLUMNS[1:], *sides)]
         offsets = lists[0][0]
-        for name, (other, _) in zip(COLUMNS[2:], lists[1:], strict=True):
+        for name, (other, _) in zip((*COLUMNS[2:], *sides), lists[1:], strict=True):
             if not np.array_equal(offsets, other):
                 raise DataError(
                     f"gold.sequences: found rows where {name} and item_index differ in length, "
                     "expected equal lengths; build the features again."
                 )
-        items, times, sessions = (values for _, values in lists)
+        items, times, sessions, *features = (values for _, values in lists)
         users = np.array(table.column("user_key").to_pylist(), dtype=object)
         return cls(
             users,
@@ -88,6 +96,7 @@ class Histories:
             items.astype(np.int32, copy=False),
             times.astype(np.int64, copy=False),
             sessions.astype(np.int32, copy=False),
+            {name: v.astype(np.int32) for name, v in zip(sides, features, strict=True)},
         )
 
     def __len__(self) -> int:
@@ -100,30 +109,20 @@ class Histories:
 
     def before(self, time: int) -> Histories:
         """Only interactions strictly before ``time``; users without any keep an empty history."""
-        return self._keep(self.times < time)
+        return self.keep(self.times < time)
 
     def slice(self, start: int, stop: int) -> Histories:
         """The users ``start:stop``."""
         low, high = self.offsets[start], self.offsets[stop]
-        return Histories(
-            self.users[start:stop],
-            self.offsets[start : stop + 1] - low,
-            self.items[low:high],
-            self.times[low:high],
-            self.sessions[low:high],
+        return self._events(
+            slice(low, high), self.users[start:stop], self.offsets[start : stop + 1] - low
         )
 
     def take(self, keep: np.ndarray) -> Histories:
         """The users where ``keep`` is true, in the same order."""
         sizes = np.diff(self.offsets)
         mask = np.repeat(keep, sizes)
-        return Histories(
-            self.users[keep],
-            _offsets(sizes[keep]),
-            self.items[mask],
-            self.times[mask],
-            self.sessions[mask],
-        )
+        return self._events(mask, self.users[keep], _offsets(sizes[keep]))
 
     def session_starts(self) -> np.ndarray:
         """For each interaction, whether it opens a session of its user."""
@@ -160,10 +159,19 @@ class Histories:
         sizes = np.bincount(pairs[:, 0], minlength=len(self))
         return ItemSets(_offsets(sizes), pairs[:, 1].astype(np.int32))
 
-    def _keep(self, mask: np.ndarray) -> Histories:
+    def keep(self, mask: np.ndarray) -> Histories:
+        """Only the interactions where ``mask`` is true; users left without any stay."""
         sizes = np.bincount(self.owner[mask], minlength=len(self))
+        return self._events(mask, self.users, _offsets(sizes))
+
+    def _events(self, chosen: Any, users: np.ndarray, offsets: np.ndarray) -> Histories:
         return Histories(
-            self.users, _offsets(sizes), self.items[mask], self.times[mask], self.sessions[mask]
+            users,
+            offsets,
+            self.items[chosen],
+            self.times[chosen],
+            self.sessions[chosen],
+            {name: values[chosen] for name, values in self.features.items()},
         )
 
 

@@ -17,22 +17,22 @@ class ModelEntry:
     build: Callable[[dict[str, Any]], Any]
 
 
-def _gru_options(items: int, sequence: Any) -> dict[str, Any]:
-    from truelift.models.gru import GRUOptions
+def _basket_gru_options(items: int, sequence: Any) -> dict[str, Any]:
+    from truelift.models.basket_gru import BasketGRUOptions
 
-    return asdict(GRUOptions(items, sequence.units, sequence.layers, sequence.dropout))
+    return asdict(BasketGRUOptions(items, sequence.units, sequence.layers, sequence.dropout))
 
 
-def _build_gru(options: dict[str, Any]) -> Any:
-    from truelift.models.gru import GRUOptions, SessionGRU
+def _build_basket_gru(options: dict[str, Any]) -> Any:
+    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
 
     given = {**options, "half_lives": tuple(options["half_lives"])}
-    model = SessionGRU(GRUOptions(**given))
+    model = BasketGRU(BasketGRUOptions(**given))
     model.build()
     return model
 
 
-MODELS: dict[str, ModelEntry] = {"gru": ModelEntry(_gru_options, _build_gru)}
+MODELS: dict[str, ModelEntry] = {"basket_gru": ModelEntry(_basket_gru_options, _build_basket_gru)}
 
 
 def entry(name: str) -> ModelEntry:

@@ -1,4 +1,4 @@
-"""Scores of a trained model for users' next sessions."""
+"""Scores of a trained model for users' next steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from truelift.models.batches import Batch, pack
+from truelift.models.batches import pack
 from truelift.models.histories import Histories
 from truelift.models.windows import query_window
 
@@ -17,28 +17,9 @@ from truelift.models.windows import query_window
 QUERY_POSITIONS = 4096
 
 
-def dense_sessions(batch: Batch, items: int) -> tf.Tensor:
-    """A batch as a tensor (windows, width + 1, items + 1) with 1 where the slot has the item."""
-    return one_where_taken(
-        tf.constant(batch.rows),
-        tf.constant(batch.slots),
-        tf.constant(batch.items),
-        tf.constant([batch.windows, batch.width + 1, items + 1], dtype=tf.int32),
-    )
-
-
-def one_where_taken(
-    rows: tf.Tensor, slots: tf.Tensor, items: tf.Tensor, shape: tf.Tensor
-) -> tf.Tensor:
-    """Entries as a tensor of zeros and ones."""
-    index = tf.stack([rows, slots, items], axis=1)
-    # An item that comes twice in a session is in the session once.
-    return tf.minimum(tf.scatter_nd(index, tf.ones_like(items, dtype=tf.float32), shape), 1.0)
-
-
 @dataclass
 class SequenceRanker:
-    """Scores of a model for the session after each user's latest."""
+    """Scores of a model (:class:`~truelift.models.protocol.SequenceModel`) for what comes next."""
 
     model: Any
     items: int
@@ -47,11 +28,7 @@ class SequenceRanker:
 
     def __post_init__(self) -> None:
         self._score: Callable[..., Any] = tf.function(
-            self.model.score_next,
-            input_signature=[
-                tf.TensorSpec([None, None, self.items + 1], tf.float32),
-                tf.TensorSpec([None], tf.int32),
-            ],
+            self.model.next_scores, input_signature=list(self.model.query_signature())
         )
 
     def scores(self, histories: Histories) -> np.ndarray:
@@ -71,7 +48,7 @@ class SequenceRanker:
             ):
                 stop += 1
             chosen = order[start:stop]
-            dense = dense_sessions(pack([windows[i] for i in chosen]), self.items)[:, :-1]
-            result[chosen] = self._score(dense, tf.constant(lengths[chosen])).numpy()
+            batch = pack([windows[i] for i in chosen])
+            result[chosen] = self._score(*self.model.query_inputs(batch, lengths[chosen])).numpy()
             start = stop
         return result

@@ -8,8 +8,8 @@ learned to the end and no window is a stump.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -28,11 +28,17 @@ class Window:
         target of position ``i - 1``; slot 0 is empty at the beginning of a history.
     length : int
         Number of positions; slots run from 0 to ``length``.
+    times : numpy.ndarray of int64
+        Microseconds since the epoch of each item.
+    features : mapping of str to numpy.ndarray
+        Side features of each item.
     """
 
     items: np.ndarray
     slots: np.ndarray
     length: int
+    times: np.ndarray
+    features: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def step_index(histories: Histories, step: str) -> np.ndarray:
@@ -70,7 +76,7 @@ def training_windows(histories: Histories, max_length: int, step: str) -> Iterat
             a = low + np.searchsorted(own, first - 1)
             b = low + np.searchsorted(own, stop)
             slots = (index[a:b] - (first - 1)).astype(np.int32)
-            yield Window(histories.items[a:b], slots, int(stop - first))
+            yield _window(histories, a, b, slots, int(stop - first))
 
 
 def query_window(histories: Histories, max_length: int, step: str) -> list[Window]:
@@ -84,7 +90,15 @@ def query_window(histories: Histories, max_length: int, step: str) -> list[Windo
         own = index[low:high] + 1
         a = int(np.searchsorted(own, first))
         slots = (own[a:] - first).astype(np.int32)
-        windows.append(
-            Window(histories.items[low + a : high], slots, int(counts[user]) + 1 - first)
-        )
+        windows.append(_window(histories, low + a, high, slots, int(counts[user]) + 1 - first))
     return windows
+
+
+def _window(histories: Histories, start: int, stop: int, slots: np.ndarray, length: int) -> Window:
+    return Window(
+        histories.items[start:stop],
+        slots,
+        length,
+        histories.times[start:stop],
+        {name: values[start:stop] for name, values in histories.features.items()},
+    )

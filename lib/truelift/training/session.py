@@ -86,7 +86,7 @@ def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(variables)
     broadcast([*variables, *optimizer.variables])
-    trainer = Trainer(model, optimizer, job.items)
+    trainer = Trainer(model, optimizer)
     ranker = SequenceRanker(model, job.items, options.max_length, options.step)
 
     recent_days = _best_recent_window(feed, split, popularity, options.top_k)

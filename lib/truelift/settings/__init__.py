@@ -11,12 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from truelift.errors import ConfigError
-
-
-def _require(condition: bool, key: str, found: Any, expected: str) -> None:
-    if not condition:
-        raise ConfigError(f"{key}: found {found!r}, expected {expected}.")
-
+from truelift.settings.checks import require
+from truelift.settings.effects import ESTIMANDS as ESTIMANDS
+from truelift.settings.effects import EffectOptions
+from truelift.settings.sequence import SequenceOptions
 
 # As the context of an event: every column that no other field takes.
 ALL_COLUMNS = "*"
@@ -46,7 +44,7 @@ class MappingOptions:
         if isinstance(self.context, str):
             object.__setattr__(self, "context", (self.context,))
         alone = ALL_COLUMNS not in self.context or len(self.context) == 1
-        _require(alone, "source.mapping.context", self.context, 'a list of columns or "*" alone')
+        require(alone, "source.mapping.context", self.context, 'a list of columns or "*" alone')
 
 
 @dataclass(frozen=True)
@@ -80,15 +78,15 @@ class SourceOptions:
     identities: ReferenceOptions | None = None
 
     def __post_init__(self) -> None:
-        _require(self.format in FORMATS, "source.format", self.format, f"one of {FORMATS}")
+        require(self.format in FORMATS, "source.format", self.format, f"one of {FORMATS}")
         is_pinned = self.version is not None
-        _require(
+        require(
             not is_pinned or self.format == "delta",
             "source.version",
             self.version,
             "none, for only source.format 'delta' has versions",
         )
-        _require(len(self.delimiter) == 1, "source.delimiter", self.delimiter, "one character")
+        require(len(self.delimiter) == 1, "source.delimiter", self.delimiter, "one character")
 
 
 @dataclass(frozen=True)
@@ -120,9 +118,7 @@ class BotOptions:
     def __post_init__(self) -> None:
         for name in ("events_per_minute", "items_per_day", "metronome_events", "hours_per_day"):
             value = getattr(self, name)
-            _require(
-                value is None or value >= 1, f"clean.bots.{name}", value, "at least 1, or null"
-            )
+            require(value is None or value >= 1, f"clean.bots.{name}", value, "at least 1, or null")
 
 
 @dataclass(frozen=True)
@@ -202,7 +198,7 @@ class CleanOptions:
     rebuild: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             0 < self.max_quarantine_share <= 1,
             "clean.max_quarantine_share",
             self.max_quarantine_share,
@@ -210,21 +206,21 @@ class CleanOptions:
         )
         for name in ("return_days", "double_click_seconds", "misclick_seconds", "outlier_mads"):
             value = getattr(self, name)
-            _require(value is None or value > 0, f"clean.{name}", value, "more than 0, or null")
-        _require(
+            require(value is None or value > 0, f"clean.{name}", value, "more than 0, or null")
+        require(
             self.repeat_window_seconds >= 0,
             "clean.repeat_window_seconds",
             self.repeat_window_seconds,
             "seconds, 0 or more",
         )
         for rule, action in self.actions.items():
-            _require(
+            require(
                 action in ("reject", "label", "ignore"),
                 f"clean.actions.{rule}",
                 action,
                 "'reject', 'label' or 'ignore'",
             )
-        _require(
+        require(
             self.unicode in (None, "NFC", "NFKC", "NFD", "NFKD"),
             "clean.unicode",
             self.unicode,
@@ -233,7 +229,7 @@ class CleanOptions:
         for key, known in (("lower", ("user", "item", "event_type")),
                            ("impute", ("item", "event_type", "quantity", "value"))):  # fmt: skip
             for name in getattr(self, key):
-                _require(name in known, f"clean.{key}", name, f"one of {known}")
+                require(name in known, f"clean.{key}", name, f"one of {known}")
 
 
 @dataclass(frozen=True)
@@ -260,26 +256,24 @@ class SessionOptions:
 
     def __post_init__(self) -> None:
         seconds = "a positive number of seconds"
-        _require(
-            self.timeout_seconds > 0, "sessions.timeout_seconds", self.timeout_seconds, seconds
-        )
+        require(self.timeout_seconds > 0, "sessions.timeout_seconds", self.timeout_seconds, seconds)
         known = ("gap", "day", "campaign", "max_duration")
-        _require(
+        require(
             set(self.split_on) <= set(known), "sessions.split_on", self.split_on, f"some of {known}"
         )
         ways = ("ignore", "check", "respect")
-        _require(self.given in ways, "sessions.given", self.given, f"one of {ways}")
+        require(self.given in ways, "sessions.given", self.given, f"one of {ways}")
         most = self.max_duration_seconds
         if "max_duration" in self.split_on:
-            _require(most is not None and most > 0, "sessions.max_duration_seconds", most, seconds)
+            require(most is not None and most > 0, "sessions.max_duration_seconds", most, seconds)
         else:
-            _require(
+            require(
                 most is None,
                 "sessions.max_duration_seconds",
                 most,
                 "no value unless sessions.split_on names max_duration",
             )
-        _require(
+        require(
             _is_time_zone(self.time_zone),
             "sessions.time_zone",
             self.time_zone,
@@ -308,10 +302,10 @@ class FeatureOptions:
     category_column: str = "category"
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.min_item_count >= 1, "features.min_item_count", self.min_item_count, "at least 1"
         )
-        _require(
+        require(
             0 <= self.top_categories <= 100,
             "features.top_categories",
             self.top_categories,
@@ -331,159 +325,11 @@ class PanelOptions:
     def __post_init__(self) -> None:
         known = ("spend", "visits")
         for outcome in self.outcomes:
-            _require(outcome in known, "panel.outcomes", outcome, f"names out of {known}")
-        _require(len(self.outcomes) > 0, "panel.outcomes", self.outcomes, "at least one outcome")
-        _require(
+            require(outcome in known, "panel.outcomes", outcome, f"names out of {known}")
+        require(len(self.outcomes) > 0, "panel.outcomes", self.outcomes, "at least one outcome")
+        require(
             self.lookback_days > 0, "panel.lookback_days", self.lookback_days, "a positive number"
         )
-
-
-@dataclass(frozen=True)
-class SequenceOptions:
-    """The sequence model, its training, and the processes that share the work."""
-
-    model: str = "gru"
-    processes: int = 2
-    launcher: str = "local"
-    epochs: int = 5
-    batch_size: int = 4
-    max_length: int = 100
-    units: int = 64
-    layers: int = 1
-    dropout: float = 0.2
-    learning_rate: float = 0.003
-    warmup_steps: int = 50
-    patience: int = 2
-    validation_days: int = 28
-    test_days: int = 28
-    top_k: int = 10
-    shuffle_buffer: int = 4096
-    threads_per_process: int = 1
-    timeout_seconds: int = 3600
-    step: str = "session"
-    network_interfaces: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _require(
-            self.step in ("session", "event"), "sequence.step", self.step, "'session' or 'event'"
-        )
-        _require(self.processes >= 1, "sequence.processes", self.processes, "at least 1")
-        _require(
-            self.launcher in ("local", "spark"),
-            "sequence.launcher",
-            self.launcher,
-            "'local' or 'spark'",
-        )
-        _require(0 <= self.dropout < 1, "sequence.dropout", self.dropout, "a share in [0, 1)")
-        for name in ("epochs", "batch_size", "max_length", "units", "layers", "top_k"):
-            _require(
-                getattr(self, name) >= 1, f"sequence.{name}", getattr(self, name), "at least 1"
-            )
-
-
-ESTIMANDS = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
-
-
-@dataclass(frozen=True)
-class EffectOptions:
-    """What to estimate on a panel, and how; docs/effects.md explains every key.
-
-    ``table`` is a Delta or Parquet table (``URI`` or ``URI@version``) in place of ``gold.panel``.
-    ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
-    arm and the smallest the control. ``propensity`` gives a number or a column by arm where the
-    chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
-
-    ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
-    and how fragile it is. ``negative_controls`` are outcomes that must show no effect;
-    ``leave_out`` is a column whose levels are left out one by one; ``benchmark_covariates`` are
-    yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
-    randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
-    outcome; negative for outcomes of which less is better.
-    """
-
-    table: str | None = None
-    treatment: str = "treated"
-    arms: tuple[str, ...] = ()
-    control: str | None = None
-    outcomes: tuple[str, ...] = ("y_spend", "y_visits")
-    covariates: tuple[str, ...] = ()
-    categorical: dict[str, str] = field(default_factory=dict)
-    one_hot_levels: int = 20
-    hash_size: int = 32
-    missing: str = "indicator"
-    expansion: str = "none"
-    cluster: str = "user_key"
-    unit: str = "unit_id"
-    weight: str | None = None
-    groups: tuple[str, ...] = ()
-    propensity: dict[str, str] = field(default_factory=dict)
-    policies: dict[str, str] = field(default_factory=dict)
-    estimands: tuple[str, ...] = ("ATE", "ATT", "ATO", "naive difference")
-    contrasts: str = "control"
-    learner: str = "linear"
-    boosting: dict[str, Any] = field(default_factory=dict)
-    calibration: bool = False
-    folds: int = 5
-    clip: float = 0.01
-    clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
-    ridge: float = 1e-6
-    confidence: float = 0.95
-    simultaneous: bool = True
-    band_draws: int = 20_000
-    seed: int = 7
-    min_clusters_per_arm: int = 20
-    max_newton_steps: int = 8
-    tolerance: float = 1e-8
-    start_rows: int = 20000
-    heterogeneity: bool = False
-    quantile_groups: int = 5
-    top_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-    credibility: bool = False
-    placebos: int = 100
-    negative_controls: tuple[str, ...] = ()
-    leave_out: str | None = None
-    benchmark_covariates: tuple[str, ...] = ()
-    pre_outcomes: dict[str, str] = field(default_factory=dict)
-    non_inferiority_margin: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        def need(name: str, fine: bool, expected: str) -> None:
-            _require(fine, f"effects.{name}", getattr(self, name), expected)
-
-        need("folds", self.folds >= 2, "at least 2")
-        need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
-        levels = all(0 <= c < 0.5 for c in self.clip_levels)
-        need("clip_levels", levels, "probabilities in [0, 0.5)")
-        need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
-        need("outcomes", len(self.outcomes) > 0, "at least one outcome")
-        need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
-        expansions = ("none", "squares", "interactions")
-        need("expansion", self.expansion in expansions, f"one of {expansions}")
-        need(
-            "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
-        )
-        known = set(self.estimands) <= set(ESTIMANDS) and len(self.estimands) > 0
-        need("estimands", known, f"some of {ESTIMANDS}")
-        codings = set(self.categorical.values()) <= {"one_hot", "hash"}
-        need("categorical", codings, "'one_hot' or 'hash' by column")
-        need("one_hot_levels", self.one_hot_levels >= 1, "at least 1")
-        need("hash_size", self.hash_size >= 1, "at least 1")
-        need("band_draws", self.band_draws >= 1000, "at least 1000")
-        grouped = "GATE" not in self.estimands or bool(self.groups)
-        need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
-        valued = "policy value" not in self.estimands or bool(self.policies)
-        need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
-        need("quantile_groups", self.quantile_groups >= 2, "at least 2")
-        shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
-        need("top_fractions", shares, "shares in (0, 1]")
-        need("placebos", self.placebos >= 0, "at least 0")
-        sums = not self.benchmark_covariates or self.learner == "linear"
-        need("benchmark_covariates", sums, "none unless effects.learner is 'linear'")
-        for name in ("negative_controls", "pre_outcomes", "non_inferiority_margin"):
-            known = set(getattr(self, name)) <= set(self.outcomes)
-            need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
-        margins = all(margin != 0 for margin in self.non_inferiority_margin.values())
-        need("non_inferiority_margin", margins, "margins other than zero")
 
 
 @dataclass(frozen=True)
@@ -494,8 +340,8 @@ class RecommendOptions:
     seen_items: str = "keep"
 
     def __post_init__(self) -> None:
-        _require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")
-        _require(
+        require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")
+        require(
             self.seen_items in ("keep", "drop"),
             "recommend.seen_items",
             self.seen_items,
@@ -574,11 +420,11 @@ class Settings:
     spark: SparkOptions = field(default_factory=SparkOptions)
 
     def __post_init__(self) -> None:
-        _require(0 < self.sample <= 1, "sample", self.sample, "a share of users in (0, 1]")
-        _require(self.buckets >= 1, "buckets", self.buckets, "at least 1")
+        require(0 < self.sample <= 1, "sample", self.sample, "a share of users in (0, 1]")
+        require(self.buckets >= 1, "buckets", self.buckets, "at least 1")
         periods = ("day", "week", "month", "quarter", "year", "all")
-        _require(self.period in periods, "period", self.period, f"one of {periods}")
-        _require(
+        require(self.period in periods, "period", self.period, f"one of {periods}")
+        require(
             self.buckets >= self.effects.folds,
             "buckets",
             self.buckets,

@@ -20,10 +20,10 @@ def model():
     start_tensorflow()
     import keras
 
-    from truelift.models.gru import GRUOptions, SessionGRU
+    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
 
     keras.utils.set_random_seed(1)
-    made = SessionGRU(GRUOptions(ITEMS, units=4, layers=2, half_lives=(2.0, math.inf)))
+    made = BasketGRU(BasketGRUOptions(ITEMS, units=4, layers=2, half_lives=(2.0, math.inf)))
     made.build()
     generator = np.random.default_rng(0)
     for variable in made.trainable_variables:
@@ -60,7 +60,7 @@ def test_padding_is_never_the_best_item(model):
 
 
 def test_repetition_fades_by_half_in_its_half_life(model):
-    from truelift.models.gru import _fading
+    from truelift.models.basket_gru import _fading
 
     weights = np.asarray(_fading(4, 0.5 ** (1 / 2.0)))
     np.testing.assert_allclose(weights[3], [0.5**1.5, 0.5, 0.5**0.5, 1.0], rtol=1e-6)
@@ -79,9 +79,9 @@ def test_scores_do_not_depend_on_who_shares_the_batch(model):
 
 
 def test_popular_items_lead_for_a_user_without_history():
-    from truelift.models.gru import GRUOptions, SessionGRU
+    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
 
-    fresh = SessionGRU(GRUOptions(ITEMS, units=4))
+    fresh = BasketGRU(BasketGRUOptions(ITEMS, units=4))
     fresh.build()
     fresh.start_from_popularity(np.array([0.0, 1, 2, 90, 3, 4, 5]))
     empty = np.zeros((1, 1, ITEMS + 1), dtype=np.float32)
@@ -90,7 +90,7 @@ def test_popular_items_lead_for_a_user_without_history():
 
 def test_weights_survive_the_package(model):
     options = {"items": ITEMS, "units": 4, "layers": 2, "half_lives": [2.0, math.inf]}
-    package = ModelPackage("gru", options, 5, "session", tuple("abcdef"), named_weights(model))
+    package = ModelPackage("basket_gru", options, 5, "session", tuple("abcdef"), named_weights(model))
     again = ModelPackage.from_bytes(package.to_bytes()).build()
     np.testing.assert_allclose(again(sessions()).numpy(), model(sessions()).numpy(), rtol=1e-5)
 

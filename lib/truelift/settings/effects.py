@@ -1,0 +1,112 @@
+"""What to estimate, and how: the section ``effects``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from truelift.settings.checks import require
+
+ESTIMANDS = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
+
+
+@dataclass(frozen=True)
+class EffectOptions:
+    """What to estimate on a panel, and how; docs/effects.md explains every key.
+
+    ``table`` is a Delta or Parquet table (``URI`` or ``URI@version``) in place of ``gold.panel``.
+    ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
+    arm and the smallest the control. ``propensity`` gives a number or a column by arm where the
+    chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
+
+    ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
+    and how fragile it is. ``negative_controls`` are outcomes that must show no effect;
+    ``leave_out`` is a column whose levels are left out one by one; ``benchmark_covariates`` are
+    yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
+    randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
+    outcome; negative for outcomes of which less is better.
+    """
+
+    table: str | None = None
+    treatment: str = "treated"
+    arms: tuple[str, ...] = ()
+    control: str | None = None
+    outcomes: tuple[str, ...] = ("y_spend", "y_visits")
+    covariates: tuple[str, ...] = ()
+    categorical: dict[str, str] = field(default_factory=dict)
+    one_hot_levels: int = 20
+    hash_size: int = 32
+    missing: str = "indicator"
+    expansion: str = "none"
+    cluster: str = "user_key"
+    unit: str = "unit_id"
+    weight: str | None = None
+    groups: tuple[str, ...] = ()
+    propensity: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=dict)
+    estimands: tuple[str, ...] = ("ATE", "ATT", "ATO", "naive difference")
+    contrasts: str = "control"
+    learner: str = "linear"
+    boosting: dict[str, Any] = field(default_factory=dict)
+    calibration: bool = False
+    folds: int = 5
+    clip: float = 0.01
+    clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
+    ridge: float = 1e-6
+    confidence: float = 0.95
+    simultaneous: bool = True
+    band_draws: int = 20_000
+    seed: int = 7
+    min_clusters_per_arm: int = 20
+    max_newton_steps: int = 8
+    tolerance: float = 1e-8
+    start_rows: int = 20000
+    heterogeneity: bool = False
+    quantile_groups: int = 5
+    top_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    credibility: bool = False
+    placebos: int = 100
+    negative_controls: tuple[str, ...] = ()
+    leave_out: str | None = None
+    benchmark_covariates: tuple[str, ...] = ()
+    pre_outcomes: dict[str, str] = field(default_factory=dict)
+    non_inferiority_margin: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def need(name: str, fine: bool, expected: str) -> None:
+            require(fine, f"effects.{name}", getattr(self, name), expected)
+
+        need("folds", self.folds >= 2, "at least 2")
+        need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
+        levels = all(0 <= c < 0.5 for c in self.clip_levels)
+        need("clip_levels", levels, "probabilities in [0, 0.5)")
+        need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
+        need("outcomes", len(self.outcomes) > 0, "at least one outcome")
+        need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
+        expansions = ("none", "squares", "interactions")
+        need("expansion", self.expansion in expansions, f"one of {expansions}")
+        need(
+            "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
+        )
+        known = set(self.estimands) <= set(ESTIMANDS) and len(self.estimands) > 0
+        need("estimands", known, f"some of {ESTIMANDS}")
+        codings = set(self.categorical.values()) <= {"one_hot", "hash"}
+        need("categorical", codings, "'one_hot' or 'hash' by column")
+        need("one_hot_levels", self.one_hot_levels >= 1, "at least 1")
+        need("hash_size", self.hash_size >= 1, "at least 1")
+        need("band_draws", self.band_draws >= 1000, "at least 1000")
+        grouped = "GATE" not in self.estimands or bool(self.groups)
+        need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
+        valued = "policy value" not in self.estimands or bool(self.policies)
+        need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
+        need("quantile_groups", self.quantile_groups >= 2, "at least 2")
+        shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
+        need("top_fractions", shares, "shares in (0, 1]")
+        need("placebos", self.placebos >= 0, "at least 0")
+        sums = not self.benchmark_covariates or self.learner == "linear"
+        need("benchmark_covariates", sums, "none unless effects.learner is 'linear'")
+        for name in ("negative_controls", "pre_outcomes", "non_inferiority_margin"):
+            known = set(getattr(self, name)) <= set(self.outcomes)
+            need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
+        margins = all(margin != 0 for margin in self.non_inferiority_margin.values())
+        need("non_inferiority_margin", margins, "margins other than zero")

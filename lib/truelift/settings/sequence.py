@@ -1,0 +1,106 @@
+"""The sequence models, their training and their evaluation: the section ``sequence``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from truelift.settings.checks import require
+
+SPLITS = ("temporal", "leave_one_out", "by_user")
+LOSSES = ("full_softmax", "sampled_softmax", "bce", "gbce")
+SIDE_FEATURES = ("event_type", "category", "gap_bucket")
+
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """The sequence model, its training, and the processes that share the work.
+
+    docs/sequences.md explains every key. ``step`` says what one step of a sequence is: a
+    session (a set of items) or an event. ``split`` says what is kept apart for validation and
+    test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
+    to the split by user. ``seen_items`` says whether evaluation ranks items of the user's past
+    (``keep``) or leaves them out (``drop``). ``negatives`` and ``calibration`` belong to the
+    sampled losses. ``average`` is the decay of a moving average of the weights, which is then
+    what is evaluated and kept; 0 switches it off.
+    """
+
+    model: str = "basket_gru"
+    processes: int = 2
+    launcher: str = "local"
+    threads_per_process: int = 1
+    network_interfaces: tuple[str, ...] = ()
+    compression: str = "none"
+    # what is learned from
+    step: str = "session"
+    max_length: int = 100
+    side_features: tuple[str, ...] = ()
+    split: str = "temporal"
+    validation_days: int = 28
+    test_days: int = 28
+    held_out_users: float = 0.1
+    # the model
+    units: int = 64
+    layers: int = 1
+    heads: int = 1
+    dropout: float = 0.2
+    relative_time: bool = False
+    loss: str = "full_softmax"
+    negatives: int = 256
+    calibration: float = 0.75
+    # training
+    epochs: int = 5
+    batch_size: int = 4
+    accumulate: int = 1
+    learning_rate: float = 0.003
+    warmup_steps: int = 50
+    final_rate: float = 0.02
+    average: float = 0.0
+    patience: int = 2
+    mixed_precision: bool = False
+    xla: bool = False
+    shuffle_buffer: int = 4096
+    # recovery
+    checkpoint: str | None = None
+    checkpoint_steps: int = 200
+    restarts: int = 2
+    hang_seconds: int = 300
+    timeout_seconds: int = 3600
+    # evaluation
+    top_k: int = 10
+    cutoffs: tuple[int, ...] = (1, 5, 10, 20)
+    seen_items: str = "keep"
+    neighbours: int = 100
+
+    def __post_init__(self) -> None:
+        def need(name: str, condition: bool, expected: str) -> None:
+            require(condition, f"sequence.{name}", getattr(self, name), expected)
+
+        need("step", self.step in ("session", "event"), "'session' or 'event'")
+        need("launcher", self.launcher in ("local", "spark"), "'local' or 'spark'")
+        need("compression", self.compression in ("none", "fp16"), "'none' or 'fp16'")
+        need("split", self.split in SPLITS, f"one of {', '.join(SPLITS)}")
+        need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
+        need("seen_items", self.seen_items in ("keep", "drop"), "'keep' or 'drop'")
+        need(
+            "side_features",
+            set(self.side_features) <= set(SIDE_FEATURES),
+            f"some of {', '.join(SIDE_FEATURES)}",
+        )
+        need("held_out_users", 0 < self.held_out_users < 1, "a share in (0, 1)")
+        need("dropout", 0 <= self.dropout < 1, "a share in [0, 1)")
+        need("average", 0 <= self.average < 1, "a decay in [0, 1)")
+        need("final_rate", 0 <= self.final_rate <= 1, "a share of learning_rate in [0, 1]")
+        need("calibration", 0 <= self.calibration <= 1, "a share in [0, 1]")
+        need("units", self.units % max(self.heads, 1) == 0, "a multiple of sequence.heads")
+        need("restarts", self.restarts >= 0, "at least 0")
+        need(
+            "cutoffs",
+            len(self.cutoffs) > 0 and all(k >= 1 for k in self.cutoffs),
+            "lengths of ranked lists",
+        )
+        positive = (
+            "processes", "epochs", "batch_size", "accumulate", "max_length", "units", "layers",
+            "heads", "top_k", "negatives", "checkpoint_steps", "neighbours",
+        )  # fmt: skip
+        for name in positive:
+            need(name, getattr(self, name) >= 1, "at least 1")
