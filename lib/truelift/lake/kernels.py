@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 from truelift.errors import TableError
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
 from truelift.lake.tables import schema_of
+from truelift.lake.workers import remember_archives
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -265,6 +266,7 @@ def _files_task(
     plans: dict[str, ScanPlan],
     work: Any,
 ) -> Iterator[pa.RecordBatch]:
+    remember_archives()
     schemas = {name: plan.schema for name, plan in plans.items()}
     for batch in batches:
         for number in batch.column(0).to_pylist():

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from truelift.lake.bucket_writes import DataFileRecord, SliceWriter, discard_files, takes_buckets
 from truelift.lake.tables import table_spec
+from truelift.lake.workers import remember_archives
 from truelift.logs.accounts import Account, Counts, account_of, misplaced_users
 from truelift.logs.neighbours.placing import judge_neighbours, rules_of
 from truelift.logs.neighbours.users import starts, whole_users
@@ -131,6 +132,7 @@ def _stage_task(
     uris: Mapping[str, str],
     period: str,
 ) -> Iterator[pa.RecordBatch]:
+    remember_archives()
     counts, writers, schemas = Counts(period), {}, {}
     for name, uri in uris.items():
         spec = table_spec(name)

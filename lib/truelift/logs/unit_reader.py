@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from truelift.errors import TrueliftError
+from truelift.lake.workers import remember_archives
 from truelift.logs.sampling import in_sample
 from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
 from truelift.logs.sources.registry import read
@@ -52,6 +53,7 @@ class UnitReader:
         object.__setattr__(self, "schema", pa.schema([*texts, *places, *counts]))
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        remember_archives()
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 for unit in self.units[number]:

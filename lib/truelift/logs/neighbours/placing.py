@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from truelift.errors import ConfigError
 from truelift.lake.periods import period_column, period_number
+from truelift.lake.workers import remember_archives
 from truelift.logs import bots
 from truelift.logs.neighbours.users import whole_users
 from truelift.logs.neighbours.verdicts import NeighbourRules, judge_users
@@ -105,6 +106,7 @@ def judge_neighbours(rows: DataFrame, settings: Settings) -> DataFrame:
 def _judge_task(
     batches: Iterator[pa.RecordBatch], rules: NeighbourRules, schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
+    remember_archives()
     for table in whole_users(batches):
         for part in judge_users(table, rules):
             yield from part.select(schema.names).cast(schema).to_batches()
