@@ -90,7 +90,9 @@ def test_popular_items_lead_for_a_user_without_history():
 
 def test_weights_survive_the_package(model):
     options = {"items": ITEMS, "units": 4, "layers": 2, "half_lives": [2.0, math.inf]}
-    package = ModelPackage("basket_gru", options, 5, "session", tuple("abcdef"), named_weights(model))
+    package = ModelPackage(
+        "basket_gru", options, 5, "session", tuple("abcdef"), named_weights(model)
+    )
     again = ModelPackage.from_bytes(package.to_bytes()).build()
     np.testing.assert_allclose(again(sessions()).numpy(), model(sessions()).numpy(), rtol=1e-5)
 

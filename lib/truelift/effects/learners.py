@@ -16,6 +16,7 @@ from truelift.effects.design import Design
 from truelift.effects.keys import hash_keys
 from truelift.effects.linear import fit_linear
 from truelift.effects.moments import Moments
+from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances import Fitted, Predictions
 from truelift.effects.source import PanelSource
 from truelift.effects.stack import fit_stack
@@ -108,9 +109,27 @@ def fit_both(
     return fit_stack(source, moments, options, (linear, boosted), progress)
 
 
+def fit_neural(
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+) -> Fitted:
+    """TARNet or DragonNet, all folds' models in one network that Horovod ranks train."""
+    chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
+    reader = DesignReader(moments.design, moments.outcomes, moments.columns)
+    fit = source.fit_neural(reader, options.folds, chosen, progress)
+    quality = {
+        "neural_epochs": float(len(fit.curve)),
+        "neural_best_epoch": float(fit.best_epoch.mean()),
+        "neural_validation_loss": float(fit.validation_loss.mean()),
+        "neural_seconds": fit.seconds,
+        "neural_processes": float(fit.processes),
+    }
+    return Fitted(fit.nuisances, True, quality, 1 + len(fit.curve))
+
+
 LEARNERS: dict[str, Learner] = {
     "linear": fit_linear,
     "boosting": fit_boosting,
+    "neural": fit_neural,
     "stack": fit_both,
 }
 

@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions
     from truelift.effects.boosting.barrier import Reader
+    from truelift.effects.boosting.reading import Block
+    from truelift.effects.neural.fitting import NeuralFit
+    from truelift.effects.neural.options import NeuralOptions
     from truelift.effects.start import StartKernel
 
 State = dict[str, np.ndarray]
@@ -49,6 +52,11 @@ class PanelSource(Protocol):
         self, reader: Reader, folds: int, options: BoostingOptions
     ) -> BoostingNuisances:
         """Cross-fitted boosting models of the rows that the reader makes blocks of."""
+
+    def fit_neural(
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
+    ) -> NeuralFit:
+        """Cross-fitted networks of the rows that the reader makes blocks of."""
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
@@ -99,11 +107,7 @@ class MemoryPanel:
         from truelift.effects.boosting.memory import fit_in_memory
 
         options.check_names(reader.covariates, self.name)
-        blocks = [
-            reader(batch, bucket % folds)
-            for bucket in sorted(self.buckets)
-            for batch in self.buckets[bucket].select(list(reader.columns)).to_batches()
-        ]
+        blocks = self._blocks(reader, folds)
         return fit_in_memory(
             np.concatenate([b.covariates for b in blocks], axis=1),
             np.concatenate([b.arm for b in blocks]),
@@ -116,6 +120,21 @@ class MemoryPanel:
             weight=np.concatenate([b.weights() for b in blocks]),
             covariates=reader.covariates,
         )
+
+    def fit_neural(
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
+    ) -> NeuralFit:
+        """In this process; see :func:`~.neural.memory.fit_in_memory`."""
+        from truelift.effects.neural.memory import fit_in_memory
+
+        return fit_in_memory(self._blocks(reader, folds), options, folds, reader.arms)
+
+    def _blocks(self, reader: Reader, folds: int) -> list[Block]:
+        return [
+            reader(batch, bucket % folds)
+            for bucket in sorted(self.buckets)
+            for batch in self.buckets[bucket].select(list(reader.columns)).to_batches()
+        ]
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column, in ascending order."""

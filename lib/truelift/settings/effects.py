@@ -48,6 +48,7 @@ class EffectOptions:
     contrasts: str = "control"
     learner: str = "linear"
     boosting: dict[str, Any] = field(default_factory=dict)
+    neural: dict[str, Any] = field(default_factory=dict)
     calibration: bool = False
     folds: int = 5
     clip: float = 0.01

@@ -1,0 +1,1 @@
+"""Neural nuisances: TARNet and DragonNet, all folds' models in one network."""

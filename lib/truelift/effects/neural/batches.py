@@ -1,0 +1,194 @@
+"""A rank's rows of a panel, epoch by epoch, without holding them all.
+
+A background thread reads the rank's parts in a seeded order, mixes rows inside a buffer and cuts
+batches, so that the training step does not wait for input and memory is bounded by the buffer.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from truelift.effects.boosting.binning import drawn
+from truelift.effects.boosting.reading import Block
+
+# Rows mixed with one another; at 200 features of four bytes 50 MB.
+BUFFER_ROWS = 65_536
+_AHEAD = 4
+_VALIDATION = 7
+
+#: One part of a rank's rows: called each epoch, gives its rows block by block.
+Part = Callable[[], Iterator[Block]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """n units as a step takes them.
+
+    Parameters
+    ----------
+    x : ndarray of float32, (n, p)
+    arm, fold : ndarray of int32, n
+    outcome : ndarray of float32, (n, J)
+    weight : ndarray of float32, n
+    """
+
+    x: np.ndarray
+    arm: np.ndarray
+    outcome: np.ndarray
+    fold: np.ndarray
+    weight: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.arm)
+
+    def take(self, index: np.ndarray | slice) -> Rows:
+        """Some of the rows."""
+        return Rows(
+            self.x[index], self.arm[index], self.outcome[index], self.fold[index],
+            self.weight[index],
+        )  # fmt: skip
+
+    @staticmethod
+    def of(block: Block, keep: np.ndarray) -> Rows:
+        """The rows of a block where ``keep`` is true."""
+        return Rows(
+            np.ascontiguousarray(block.covariates[:, keep].T, dtype=np.float32),
+            block.arm[keep].astype(np.int32),
+            np.ascontiguousarray(block.outcome[:, keep].T, dtype=np.float32),
+            block.fold[keep].astype(np.int32),
+            block.weights()[keep].astype(np.float32),
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[Rows]) -> Rows:
+        """One after the other."""
+        return Rows(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("x", "arm", "outcome", "fold", "weight")
+            )
+        )
+
+    @staticmethod
+    def none(features: int, outcomes: int) -> Rows:
+        """No rows: the batch of a rank that has run out."""
+        whole, real = np.zeros(0, np.int32), np.zeros(0, np.float32)
+        return Rows(
+            np.zeros((0, features), np.float32), whole, np.zeros((0, outcomes), np.float32),
+            whole, real,
+        )  # fmt: skip
+
+
+def chooses(cluster: np.ndarray, share: float) -> np.ndarray:
+    """Whether each unit's cluster (a hash) is among those that choose the epoch."""
+    return drawn(cluster, share, salt=_VALIDATION)
+
+
+@dataclass(frozen=True, eq=False)
+class RankRows:
+    """The rows of one rank.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+    validation : float
+        Share of the clusters that train no model.
+    batch_size : int
+        Rows of this rank a step.
+    seed : tuple of int
+        With the rank in it.
+    """
+
+    parts: Sequence[Part]
+    validation: float
+    batch_size: int
+    seed: tuple[int, ...]
+    buffer_rows: int = BUFFER_ROWS
+
+    def counts(self) -> tuple[int, int]:
+        """Rows to train on and rows that choose; reads all parts once."""
+        train = choose = 0
+        for part in self.parts:
+            for block in part():
+                held = int(chooses(block.cluster, self.validation).sum())
+                train, choose = train + len(block.arm) - held, choose + held
+        return train, choose
+
+    def epoch(self, number: int) -> Iterator[Rows]:
+        """Training batches, each row once, in an order of the epoch's own."""
+        return _in_background(self._batches(number))
+
+    def choosing(self) -> Iterator[Rows]:
+        """The validation rows."""
+        for part in self.parts:
+            for block in part():
+                rows = Rows.of(block, chooses(block.cluster, self.validation))
+                if len(rows):
+                    yield rows
+
+    def _batches(self, number: int) -> Iterator[Rows]:
+        generator = np.random.default_rng([*self.seed, number])
+        held: list[Rows] = []
+        size = 0
+        for index in generator.permutation(len(self.parts)):
+            for block in self.parts[index]():
+                rows = Rows.of(block, ~chooses(block.cluster, self.validation))
+                held.append(rows)
+                size += len(rows)
+                if size >= self.buffer_rows:
+                    # Half a buffer stays behind to be mixed with what comes next.
+                    mixed = Rows.joined(held)
+                    mixed = mixed.take(generator.permutation(len(mixed)))
+                    leave = (size // 2) // self.batch_size * self.batch_size
+                    yield from self._cut(mixed.take(slice(0, leave)))
+                    held, size = [mixed.take(slice(leave, None))], size - leave
+        if size:
+            mixed = Rows.joined(held)
+            yield from self._cut(mixed.take(generator.permutation(len(mixed))))
+
+    def _cut(self, rows: Rows) -> Iterator[Rows]:
+        for start in range(0, len(rows), self.batch_size):
+            yield rows.take(slice(start, start + self.batch_size))
+
+    def steps(self, train_rows: int) -> int:
+        """Batches an epoch of so many rows."""
+        return -(-train_rows // self.batch_size)
+
+
+def _in_background(batches: Iterator[Rows]) -> Iterator[Rows]:
+    ready: queue.Queue[Rows | BaseException | None] = queue.Queue(maxsize=_AHEAD)
+    stopped = threading.Event()
+
+    def put(entry: Rows | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(entry, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def produce() -> None:
+        try:
+            for batch in batches:
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:  # handed to the consumer, which raises it
+            put(error)
+
+    thread = threading.Thread(target=produce, name="panel rows", daemon=True)
+    thread.start()
+    try:
+        while (entry := ready.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,228 @@
+"""Training of the folds' networks, alone or together with other Horovod ranks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from truelift.effects.neural.batches import RankRows, Rows
+from truelift.effects.neural.forward import NeuralNuisances
+from truelift.effects.neural.network import FoldNetworks
+from truelift.effects.neural.options import NeuralOptions
+from truelift.errors import DataError
+from truelift.training.optimizer import WarmupCosine
+
+# Steps an epoch should have, and rows a step where the data are few.
+_LEAST_STEPS, _LEAST_BATCH = 50, 32
+
+Report = Callable[[str, int, int], None]
+
+
+class Ranks(Protocol):
+    """What training needs of the processes that share it."""
+
+    rank: int
+    size: int
+
+    def sum(self, values: np.ndarray, name: str) -> np.ndarray:
+        """The sum over all ranks, on each of them."""
+
+    def sum_gradients(self, tensors: list[Any]) -> list[Any]:
+        """The same for tensors inside a compiled step."""
+
+    def share(self, variables: list[Any]) -> None:
+        """Give all ranks the values of rank 0."""
+
+
+class Alone:
+    """One process holds every row."""
+
+    rank, size = 0, 1
+
+    def sum(self, values: np.ndarray, name: str) -> np.ndarray:
+        """The values themselves."""
+        return values
+
+    def sum_gradients(self, tensors: list[Any]) -> list[Any]:
+        """The tensors themselves."""
+        return tensors
+
+    def share(self, variables: list[Any]) -> None:
+        """Nobody to share with."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeuralFit:
+    """Networks and how the fitting went.
+
+    Parameters
+    ----------
+    nuisances : NeuralNuisances
+    best_epoch : ndarray of int, K
+        The epoch that validation chose, for the model of each fold.
+        At that epoch.
+    curve : ndarray, (epochs, 2)
+        Mean training and validation loss over the models, by epoch.
+    rows, validation_rows : int
+    seconds : float
+    processes : int
+    """
+
+    nuisances: NeuralNuisances
+    best_epoch: np.ndarray
+    validation_loss: np.ndarray
+    curve: np.ndarray
+    rows: int
+    validation_rows: int
+    seconds: float
+    processes: int
+
+
+def fit_networks(
+    rows: RankRows, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int,
+    ranks: Ranks, report: Report = lambda text, done, total: None,
+) -> NeuralFit:  # fmt: skip
+    """Train K networks; every model's epoch is chosen by validation rows outside its fold.
+
+    Parameters
+    ----------
+    rows : RankRows
+        This rank's share.
+    options : NeuralOptions
+    folds, features, arms, outcomes : int
+        K, p, A, J.
+    ranks : Ranks
+    report : callable, optional
+        Told a line, steps done and steps in all.
+
+    Returns
+    -------
+    NeuralFit
+        Equal on all ranks.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to train on or to choose with, or the loss is no number.
+    """
+    started = time.perf_counter()
+    train_rows, choosing = rows.counts()
+    totals = ranks.sum(np.array([train_rows, choosing], np.float64), "rows")
+    if totals.min() == 0:
+        raise DataError(
+            f"Neural nuisances: found {totals[0]:,.0f} rows to train on and {totals[1]:,.0f} for "
+            "validation, expected some of both; raise effects.neural.validation or use more units."
+        )
+    # One entry a rank: all take as many steps as the one with the most rows.
+    own = np.zeros(ranks.size)
+    rows = replace(rows, batch_size=_batch_of_rank(options.batch_size, totals[0], ranks.size))
+    own[ranks.rank] = rows.steps(train_rows)
+    steps = int(ranks.sum(own, "steps").max())
+    network = FoldNetworks(options, folds, features, arms, outcomes)
+    total = steps * options.epochs
+    optimizer = keras.optimizers.AdamW(
+        WarmupCosine(options.learning_rate, min(100, total // 10), total),
+        weight_decay=options.weight_decay,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "linear", "epsilon"])
+    optimizer.build(network.trainable_variables)
+    ranks.share([*network.trainable_variables, *optimizer.variables])
+    step = _compiled_step(network, optimizer, ranks)
+    judge = _compiled_losses(network)
+    nothing = Rows.none(features, outcomes)
+    best = {name: np.array(value) for name, value in network.arrays().items()}
+    best_loss, best_epoch = np.full(folds, np.inf), np.zeros(folds, np.int64)
+    curve = []
+    for epoch in range(1, options.epochs + 1):
+        sums = np.zeros((2, folds))
+        batches = rows.epoch(epoch)
+        for number in range(1, steps + 1):
+            sums += np.array(step(*_tensors(next(batches, nothing))))
+            report(
+                f"epoch {epoch}/{options.epochs}, step {number}/{steps}",
+                (epoch - 1) * steps + number,
+                total,
+            )
+        held = np.zeros((2, folds))
+        for some in rows.choosing():
+            held += np.array(judge(*_tensors(some)))
+        (trained, loss) = (
+            s[0] / np.maximum(s[1], 1e-12)
+            for s in ranks.sum(np.stack([sums, held]), "losses")
+        )  # fmt: skip
+        if not np.isfinite(loss).all():
+            raise DataError(
+                "Neural nuisances: the validation loss is no number; the training diverged. Lower "
+                "effects.neural.learning_rate."
+            )
+        curve.append((trained.mean(), loss.mean()))
+        better = loss < best_loss
+        best_loss[better], best_epoch[better] = loss[better], epoch
+        for name, values in network.arrays().items():
+            best[name][better] = values[better]
+        if epoch - best_epoch.max() >= options.patience:
+            break
+    return NeuralFit(
+        NeuralNuisances(options, best),
+        best_epoch,
+        best_loss,
+        np.array(curve),
+        int(totals[0]),
+        int(totals[1]),
+        time.perf_counter() - started,
+        ranks.size,
+    )
+
+
+def _batch_of_rank(most: int, rows: float, size: int) -> int:
+    """Rows of one rank a step."""
+    return -(-max(min(most, int(rows) // _LEAST_STEPS), min(most, _LEAST_BATCH)) // size)
+
+
+def _tensors(rows: Rows) -> tuple[Any, ...]:
+    return tuple(
+        tf.constant(values) for values in (rows.x, rows.arm, rows.outcome, rows.fold, rows.weight)
+    )
+
+
+def _signature(network: FoldNetworks) -> list[Any]:
+    features, outcomes = (
+        network.by_name["outcome.linear"].shape[i] for i in (2, 3)
+    )  # fmt: skip
+    return [
+        tf.TensorSpec([None, features], tf.float32),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, outcomes], tf.float32),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None], tf.float32),
+    ]
+
+
+def _compiled_step(network: FoldNetworks, optimizer: Any, ranks: Ranks) -> Any:
+    def step(x: Any, arm: Any, outcome: Any, fold: Any, weight: Any) -> Any:
+        with tf.GradientTape() as tape:
+            sums, weights = network.losses_by_fold(x, arm, outcome, fold, weight, own=False)
+            loss = tf.reduce_sum(sums)
+        variables = network.trainable_variables
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        *summed, total = ranks.sum_gradients([*gradients, weights])
+        # Each model's gradient is of the mean over the rows that it may see.
+        scale = 1.0 / tf.maximum(total, 1e-6)
+        means = [g * tf.reshape(scale, [-1] + [1] * (len(g.shape) - 1)) for g in summed]
+        optimizer.apply(means, variables)
+        return tf.stack([sums, weights])
+
+    return tf.function(step, input_signature=_signature(network))
+
+
+def _compiled_losses(network: FoldNetworks) -> Any:
+    def losses(x: Any, arm: Any, outcome: Any, fold: Any, weight: Any) -> Any:
+        return tf.stack(network.losses_by_fold(x, arm, outcome, fold, weight, own=False))
+
+    return tf.function(losses, input_signature=_signature(network))

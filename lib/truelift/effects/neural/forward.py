@@ -1,0 +1,102 @@
+"""The networks' predictions in NumPy, so that a Spark task needs no TensorFlow.
+
+All K models of the folds lie in arrays with a leading fold axis. A model is
+
+- a representation ``phi(x)``: dense layers with ELU, the first on the p features;
+- for every arm a head on ``phi(x)``: dense layers with ELU, a linear output of J values, plus a
+  linear term of the features themselves, so that a linear world is inside the model;
+- the propensity: a softmax over a linear map of ``phi(x)`` (dragonnet) or of layers of its own
+  (tarnet), plus a linear term of the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import softmax
+
+from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.nuisances import Predictions
+
+Weights = Mapping[str, np.ndarray]
+
+
+def weight_shapes(
+    options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights by name; every one begins with the fold axis.
+
+    Parameters
+    ----------
+    options : NeuralOptions
+    folds, features, arms, outcomes : int
+        K, p, A, J.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def dense(name: str, before: int, after: int, *axes: int) -> None:
+        shapes[f"{name}.kernel"] = (folds, *axes, before, after)
+        shapes[f"{name}.bias"] = (folds, *axes, 1, after)
+
+    towers = ("shared",) if options.kind == "dragonnet" else ("shared", "assignment")
+    for tower in towers:
+        for i, (before, after) in enumerate(_pairs((features, *options.shared))):
+            dense(f"{tower}_{i}", before, after)
+    for i, (before, after) in enumerate(_pairs((options.shared[-1], *options.head))):
+        dense(f"head_{i}", before, after, arms)
+    dense("outcome", (*options.shared[-1:], *options.head)[-1], outcomes, arms)
+    dense("propensity", options.shared[-1], arms)
+    shapes["outcome.linear"] = (folds, arms, features, outcomes)
+    shapes["propensity.linear"] = (folds, features, arms)
+    if options.targeted > 0:
+        shapes["targeted.epsilon"] = (folds, arms, 1, outcomes)
+    return shapes
+
+
+def _pairs(widths: tuple[int, ...]) -> list[tuple[int, int]]:
+    return list(pairwise(widths))
+
+
+@dataclass(frozen=True, eq=False)
+class NeuralNuisances:
+    """Cross-fitted networks; the weights of index k have not seen fold k.
+
+    Parameters
+    ----------
+    options : NeuralOptions
+    weights : mapping of str to ndarray
+        See :func:`weight_shapes`.
+    """
+
+    options: NeuralOptions
+    weights: Weights
+
+    @property
+    def name(self) -> str:
+        """The kind of network."""
+        return self.options.kind
+
+    def predict(self, block: np.ndarray, fold: int) -> Predictions:
+        """See :class:`~truelift.effects.nuisances.Nuisances`."""
+        own = {name: values[fold].astype(np.float64) for name, values in self.weights.items()}
+        x = block[1:].T
+        shared = _tower(x, own, "shared", len(self.options.shared))
+        tower = shared
+        if self.options.kind == "tarnet":
+            tower = _tower(x, own, "assignment", len(self.options.shared))
+        odds = tower @ own["propensity.kernel"] + own["propensity.bias"]
+        odds += x @ own["propensity.linear"]
+        hidden = np.broadcast_to(shared, (len(own["outcome.kernel"]), *shared.shape))
+        hidden = _tower(hidden, own, "head", len(self.options.head))
+        outcome = hidden @ own["outcome.kernel"] + own["outcome.bias"] + x @ own["outcome.linear"]
+        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
+
+
+def _tower(x: np.ndarray, weights: Weights, name: str, layers: int) -> np.ndarray:
+    for i in range(layers):
+        x = x @ weights[f"{name}_{i}.kernel"] + weights[f"{name}_{i}.bias"]
+        x = np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))
+    return x

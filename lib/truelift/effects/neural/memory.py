@@ -1,0 +1,36 @@
+"""Networks of rows in memory, in this process: coverage studies and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from truelift.effects.boosting.reading import Block
+from truelift.effects.neural.batches import RankRows
+from truelift.effects.neural.fitting import Alone, NeuralFit, fit_networks
+from truelift.effects.neural.options import NeuralOptions
+from truelift.models.runtime import start_tensorflow
+
+
+def fit_in_memory(
+    blocks: Iterable[Block], options: NeuralOptions, folds: int, arms: int
+) -> NeuralFit:
+    """Cross-fitted networks of blocks that are all held.
+
+    Parameters
+    ----------
+    blocks : iterable of Block
+        At least one; covariates are the features of the design, without the intercept.
+    options : NeuralOptions
+        ``processes`` has no meaning here.
+    folds, arms : int
+    """
+    start_tensorflow(options.threads_per_process)
+    held = tuple(blocks)
+    rows = RankRows(
+        parts=[lambda block=block: iter([block]) for block in held],  # type: ignore[misc]
+        validation=options.validation,
+        batch_size=options.batch_size,
+        seed=(options.seed, 0),
+    )
+    features, outcomes = len(held[0].covariates), len(held[0].outcome)
+    return fit_networks(rows, options, folds, features, arms, outcomes, Alone())

@@ -1,0 +1,76 @@
+"""What the networks look like and how they are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from truelift.settings.checks import require
+
+KINDS = ("tarnet", "dragonnet")
+
+
+@dataclass(frozen=True)
+class NeuralOptions:
+    """Options of ``effects.neural``.
+
+    Parameters
+    ----------
+    kind : str
+        ``'tarnet'``: a shared representation with an outcome head for every arm, and a
+        propensity model of its own (Shalit, Johansson & Sontag 2017 leave it out, a doubly robust
+        score needs one). ``'dragonnet'``: the propensity is a head on the same representation
+        (Shi, Blei & Veitch 2019).
+    shared, head : tuple of int
+        Widths of the hidden layers of the representation and of each outcome head.
+    propensity_weight : float
+        Weight of the propensity's cross-entropy beside the outcomes' squared errors.
+    targeted : float
+        Weight of targeted regularisation (Shi et al. 2019, section 4); 0 switches it off.
+    epochs : int
+    patience : int
+        Epochs without a better validation loss of any fold's model.
+    batch_size : int
+        Most units a step, all processes together; an epoch of fewer than 50 such steps takes
+        smaller ones, of at least 32 units.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate follows a warm-up and a cosine.
+    validation : float
+        Share of the clusters that chooses the epoch and trains no model.
+    processes : int
+        Horovod processes.
+    threads_per_process : int
+    seed : int
+    timeout_seconds : int
+    """
+
+    kind: str = "dragonnet"
+    shared: tuple[int, ...] = (64, 64)
+    head: tuple[int, ...] = (32,)
+    propensity_weight: float = 1.0
+    targeted: float = 0.0
+    epochs: int = 30
+    patience: int = 5
+    batch_size: int = 512
+    learning_rate: float = 0.002
+    weight_decay: float = 0.0001
+    validation: float = 0.15
+    processes: int = 2
+    threads_per_process: int = 1
+    seed: int = 0
+    timeout_seconds: int = 3600
+
+    def __post_init__(self) -> None:
+        def need(name: str, condition: bool, expected: str) -> None:
+            require(condition, f"effects.neural.{name}", getattr(self, name), expected)
+
+        need("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}")
+        for name in ("epochs", "patience", "batch_size", "processes", "threads_per_process"):
+            need(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("shared", "head"):
+            widths = getattr(self, name)
+            need(name, all(w >= 1 for w in widths), "widths of at least 1")
+        need("shared", len(self.shared) >= 1, "at least one layer")
+        for name in ("propensity_weight", "targeted", "weight_decay"):
+            need(name, getattr(self, name) >= 0, "at least 0")
+        need("learning_rate", self.learning_rate > 0, "above 0")
+        need("validation", 0 < self.validation < 0.5, "a share in (0, 0.5)")

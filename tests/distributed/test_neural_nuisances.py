@@ -1,0 +1,148 @@
+"""TARNet and DragonNet: one network for all folds, blind to its own fold, equal in NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from truelift.effects.boosting.reading import Block
+from truelift.effects.estimate import estimate_panel
+from truelift.effects.neural.batches import RankRows, chooses
+from truelift.effects.neural.forward import NeuralNuisances
+from truelift.effects.neural.memory import fit_in_memory
+from truelift.effects.neural.options import NeuralOptions
+from truelift.errors import ConfigError
+from truelift.models.runtime import start_tensorflow
+from truelift.settings import EffectOptions
+
+KINDS = ("tarnet", "dragonnet")
+FOLDS, ARMS = 3, 3
+
+
+def some_block(seed: int = 0, n: int = 240) -> Block:
+    rng = np.random.default_rng(seed)
+    return Block(
+        rng.normal(size=(4, n)).astype(np.float32),
+        rng.integers(0, ARMS, n),
+        rng.normal(size=(2, n)),
+        rng.integers(0, 2**63, n).astype(np.uint64),
+        np.arange(n) % FOLDS,
+        rng.uniform(0.5, 2, n),
+    )
+
+
+def random_networks(kind: str, targeted: float = 0.0):
+    start_tensorflow()
+    from truelift.effects.neural.network import FoldNetworks
+
+    options = NeuralOptions(kind=kind, shared=(5, 6), head=(7,), targeted=targeted)
+    made = FoldNetworks(options, FOLDS, 4, ARMS, 2)
+    rng = np.random.default_rng(5)
+    for variable in made.by_name.values():
+        variable.assign(rng.normal(size=variable.shape) * 0.5)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpy_predicts_what_the_network_predicts(kind):
+    made, block = random_networks(kind), some_block(n=50)
+    odds, outcome = (np.array(t) for t in made(block.covariates.T))
+    nuisances = NeuralNuisances(made.options, made.arrays())
+    design = np.vstack([np.ones(50), block.covariates])
+    for fold in range(FOLDS):
+        found = nuisances.predict(design, fold)
+        chance = np.exp(odds[fold]) / np.exp(odds[fold]).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found.propensity, chance.T, rtol=1e-5, atol=1e-6)
+        expected = np.moveaxis(outcome[fold], -1, 1)
+        np.testing.assert_allclose(found.outcome_regression, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("targeted", [0.0, 0.7])
+def test_a_model_loses_by_the_rows_outside_its_fold(targeted):
+    made, b = random_networks("dragonnet", targeted), some_block(n=60)
+    weight = b.weights().astype(np.float32)
+    found = made.losses_by_fold(
+        b.covariates.T, b.arm.astype(np.int32), b.outcome.T.astype(np.float32),
+        b.fold.astype(np.int32), weight, own=False,
+    )  # fmt: skip
+    nuisances = NeuralNuisances(made.options, made.arrays())
+    design, unit = np.vstack([np.ones(60), b.covariates]), np.arange(60)
+    for fold in range(FOLDS):
+        p = nuisances.predict(design, fold)
+        factual = p.outcome_regression[b.arm, :, unit].T
+        chance = p.propensity[b.arm, unit]
+        each = ((b.outcome - factual) ** 2).sum(axis=0) - np.log(chance)
+        if targeted:
+            epsilon = nuisances.weights["targeted.epsilon"][fold, b.arm, 0].T
+            nudged = factual + epsilon / np.maximum(chance, 0.02)
+            each += targeted * ((b.outcome - nudged) ** 2).sum(axis=0)
+        outside = b.fold != fold
+        expected = [(each * weight)[outside].sum(), weight[outside].sum()]
+        np.testing.assert_allclose([found[0][fold], found[1][fold]], expected, rtol=2e-5)
+
+
+def test_what_a_fold_holds_never_reaches_its_own_model():
+    options = NeuralOptions(shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32)
+    block = some_block()
+    changed = some_block()
+    changed.outcome[:, changed.fold == 1] += 100.0
+    first, second = (fit_in_memory([b], options, FOLDS, ARMS) for b in (block, changed))
+    for name, values in first.nuisances.weights.items():
+        np.testing.assert_array_equal(values[1], second.nuisances.weights[name][1])
+    kernel = first.nuisances.weights["outcome.kernel"]
+    assert not np.allclose(kernel[0], second.nuisances.weights["outcome.kernel"][0])
+
+
+def test_an_epoch_takes_every_row_once_and_whole_clusters_choose():
+    rng = np.random.default_rng(3)
+    blocks = []
+    for part in range(5):
+        n = int(rng.integers(1, 90))
+        block = some_block(part, n)
+        block.covariates[0] = np.arange(n) + 1000 * part
+        block.cluster[:] = rng.integers(0, 25, n).astype(np.uint64) * np.uint64(2**57 + 11)
+        blocks.append(block)
+    parts = [lambda b=b: iter([b]) for b in blocks]
+    rows = RankRows(parts, 0.3, 16, (1, 0), buffer_rows=64)
+    epochs = [list(rows.epoch(number)) for number in (1, 2)]
+    seen = [np.concatenate([r.x[:, 0] for r in batches]) for batches in epochs]
+    held = np.concatenate([r.x[:, 0] for r in rows.choosing()])
+    everything = np.concatenate([b.covariates[0] for b in blocks])
+    for order in seen:
+        assert sorted([*order, *held]) == sorted(everything)
+    assert list(seen[0]) != list(seen[1])
+    assert rows.counts() == (len(seen[0]), len(held))
+    clusters = np.concatenate([b.cluster for b in blocks])
+    choosing = np.isin(everything, held)
+    assert not set(clusters[choosing]) & set(clusters[~choosing])
+    assert chooses(clusters, 0.3).tolist() == choosing.tolist()
+
+
+def test_networks_find_what_a_linear_model_misses():
+    rng = np.random.default_rng(2)
+    table = simulate_panel(seed=9, units=4000, clusters=4000, cluster_effect=0)
+    x = (table["x_1"].to_numpy() - 3) / 10
+    treated = (rng.random(4000) < 1 / (1 + np.exp(-np.sin(2 * x)))).astype(np.int32)
+    table = with_column(table, "treated", treated)
+    table = with_column(table, "y_spend", 2 * np.sin(2 * x) + treated + rng.normal(size=4000))
+    table = with_column(table, "user_key", [f"k{i}" for i in range(4000)])
+    table = with_column(table, "bucket", pa.array((np.arange(4000) % 10).astype(np.int32)))
+    found = {}
+    for learner in ("linear", "neural"):
+        options = EffectOptions(
+            outcomes=("y_spend",), estimands=("ATE",), learner=learner, neural={"epochs": 15}
+        )
+        found[learner] = estimate_panel(in_buckets(table), options).result
+    linear, neural = (found[name].estimates[0] for name in ("linear", "neural"))
+    assert abs(linear.estimate - 1) > 5 * linear.standard_error
+    assert abs(neural.estimate - 1) < 3 * neural.standard_error
+    better = found["neural"].nuisance["r2_control.y_spend"]
+    assert better > found["linear"].nuisance["r2_control.y_spend"] + 0.3
+    assert found["neural"].learner == "dragonnet"
+
+
+def test_an_unknown_kind_is_refused_with_those_there_are():
+    with pytest.raises(ConfigError, match=r"effects\.neural\.kind.*tarnet, dragonnet"):
+        NeuralOptions(kind="causalnet")
