@@ -51,21 +51,30 @@ def top_items(scores: np.ndarray, k: int) -> np.ndarray:
     DataError
         For scores that are not numbers: they have no order.
     """
-    if np.isnan(scores).any():
+    if scores.size and np.isnan(scores.min()):
         raise DataError("Scores: found values that are not numbers, expected finite scores.")
     real = scores[:, 1:]
     users, items = real.shape
     k = min(k, items)
+    top = np.empty((users, k), dtype=np.int64)
     if users == 0 or k == 0:
-        return np.zeros((users, k), dtype=np.int64)
-    threshold = -np.partition(-real, k - 1, axis=1)[:, k - 1 : k]
-    above = real > threshold
-    level = real == threshold
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (level & (np.cumsum(level, axis=1) <= room))
-    index = np.nonzero(chosen)[1].reshape(users, k)
-    order = np.argsort(-np.take_along_axis(real, index, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(index, order, axis=1) + 1
+        return top
+    for place, row in enumerate(real):
+        top[place] = _top_row(row, k)
+    return top + 1
+
+
+def _top_row(row: np.ndarray, k: int) -> np.ndarray:
+    """Indices of the ``k`` largest values; of equals the smallest indices."""
+    cut = len(row) - k
+    threshold = np.partition(row, cut)[cut]
+    chosen = np.flatnonzero(row >= threshold)
+    if len(chosen) > k:
+        # More are level at the threshold than there is room for.
+        above = row[chosen] > threshold
+        room = k - int(np.count_nonzero(above))
+        chosen = chosen[above | (np.cumsum(~above) <= room)]
+    return chosen[np.argsort(-row[chosen], kind="stable")]
 
 
 def rank_metrics(top: np.ndarray, relevant: ItemSets, k: int) -> UserMetrics:

@@ -19,7 +19,8 @@ class SequenceOptions:
     session (a set of items) or an event. ``split`` says what is kept apart for validation and
     test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
     to the split by user. ``seen_items`` says whether evaluation ranks items of the user's past
-    (``keep``) or leaves them out (``drop``). ``negatives`` and ``calibration`` belong to the
+    (``keep``) or leaves them out (``drop``); ``sampled_candidates`` adds metrics among that many
+    drawn items, which are biased. ``negatives`` and ``calibration`` belong to the
     sampled losses. ``average`` is the decay of a moving average of the weights, which is then
     what is evaluated and kept; 0 switches it off.
     """
@@ -69,6 +70,7 @@ class SequenceOptions:
     top_k: int = 10
     cutoffs: tuple[int, ...] = (1, 5, 10, 20)
     seen_items: str = "keep"
+    sampled_candidates: int | None = None
     neighbours: int = 100
 
     def __post_init__(self) -> None:
@@ -97,6 +99,11 @@ class SequenceOptions:
             "cutoffs",
             len(self.cutoffs) > 0 and all(k >= 1 for k in self.cutoffs),
             "lengths of ranked lists",
+        )
+        need(
+            "sampled_candidates",
+            self.sampled_candidates is None or self.sampled_candidates >= 1,
+            "a number of drawn items, or nothing",
         )
         positive = (
             "processes", "epochs", "batch_size", "accumulate", "max_length", "units", "layers",
