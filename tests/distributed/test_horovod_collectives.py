@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from truelift.training.launcher import _HOROVODRUN
+from truelift.training.processes import HOROVODRUN
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checks")
     script = Path(__file__).with_name("rank_checks.py")
     command = [
-        sys.executable, "-c", _HOROVODRUN, "--gloo", "-np", "2", "-H", "localhost:2",
+        sys.executable, "-c", HOROVODRUN, "--gloo", "-np", "2", "-H", "localhost:2",
         sys.executable, str(script), str(folder),
     ]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

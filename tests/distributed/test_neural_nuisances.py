@@ -146,3 +146,53 @@ def test_networks_find_what_a_linear_model_misses():
 def test_an_unknown_kind_is_refused_with_those_there_are():
     with pytest.raises(ConfigError, match=r"effects\.neural\.kind.*tarnet, dragonnet"):
         NeuralOptions(kind="causalnet")
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A panel in a Delta table, and the reader of its features."""
+    from deltalake import write_deltalake
+
+    from truelift.effects.columns import panel_columns
+    from truelift.effects.learners import DesignReader
+    from truelift.effects.moments import MomentsKernel, make_moments
+    from truelift.effects.start import StartKernel, make_start, start_buckets
+    from truelift.lake.scan import make_plan
+
+    table = simulate_panel(seed=3, units=3000, clusters=500)
+    uri = str(tmp_path_factory.mktemp("panel") / "panel")
+    write_deltalake(uri, table, partition_by=["bucket"])
+    panel, options = in_buckets(table), EffectOptions(outcomes=("y_spend",))
+    columns = panel_columns(panel.schema, options, panel.name, panel.distinct)
+    drawn = panel.start_rows(StartKernel(columns, start_buckets(panel.bucket_rows(), 1000)))
+    start = make_start(drawn, columns, options)
+    kernel = MomentsKernel(columns, start, options.folds)
+    state = panel.sum(kernel, columns.of_moments(), 65536)
+    moments = make_moments(state, columns, start, panel.name)
+    reader = DesignReader(moments.design, moments.outcomes, moments.columns)
+    return make_plan("panel", uri), reader, panel
+
+
+def test_two_processes_train_together_on_the_files_of_a_table(written):
+    from truelift.effects.neural.launching import fit_on_plan
+
+    plan, reader, panel = written
+    told: list[str] = []
+    options = NeuralOptions(epochs=8, processes=2, shared=(16,), head=(8,))
+    fit = fit_on_plan(plan, reader, 5, options, told.append)
+    assert fit.processes == 2
+    assert fit.rows + fit.validation_rows == 3000
+    assert told and "step" in told[-1]
+    alone = panel.fit_neural(reader, 5, options, lambda text: None)
+    # Other batches, the same rows: both learn, and the same function but for noise.
+    assert (fit.validation_loss < fit.curve[0, 1]).all()
+    np.testing.assert_allclose(fit.validation_loss, alone.validation_loss, rtol=0.1)
+
+
+def test_more_processes_than_parts_of_a_table_are_refused(written):
+    from truelift.effects.neural.launching import fit_on_plan
+    from truelift.errors import DataError
+
+    plan, reader, _ = written
+    with pytest.raises(DataError, match="found 10 row groups for 11 processes"):
+        fit_on_plan(plan, reader, 5, NeuralOptions(processes=11))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from truelift.lake.scan import ScanPlan
 if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions
     from truelift.effects.boosting.barrier import Reader
+    from truelift.effects.neural.options import NeuralOptions
+    from truelift.effects.neural.results import NeuralFit
     from truelift.lake import Lake
 
 
@@ -87,6 +89,14 @@ class LakePanel:
         from truelift.effects.boosting.barrier import fit_on_plan
 
         return fit_on_plan(self.lake.spark, self.plan, reader, folds, options)
+
+    def fit_neural(
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
+    ) -> NeuralFit:
+        """In Horovod's ranks; see :func:`~.neural.launching.fit_on_plan`."""
+        from truelift.effects.neural.launching import fit_on_plan
+
+        return fit_on_plan(self.plan, reader, folds, options, progress)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column: from the log's bounds where these leave no choice, as

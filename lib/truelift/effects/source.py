@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions
     from truelift.effects.boosting.barrier import Reader
     from truelift.effects.boosting.reading import Block
-    from truelift.effects.neural.fitting import NeuralFit
     from truelift.effects.neural.options import NeuralOptions
+    from truelift.effects.neural.results import NeuralFit
     from truelift.effects.start import StartKernel
 
 State = dict[str, np.ndarray]

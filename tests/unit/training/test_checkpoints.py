@@ -10,7 +10,7 @@ from truelift.models.package import ModelPackage
 from truelift.models.registry import entry
 from truelift.training import checkpoints
 from truelift.training.checkpoints import BestWeights
-from truelift.training.launcher import _error_from
+from truelift.training.processes import error_from
 
 
 def weights(value: float) -> dict[str, np.ndarray]:
@@ -67,7 +67,7 @@ def test_a_package_survives_the_journey_as_bytes():
 
 
 def test_an_unknown_model_is_named_with_the_known_ones():
-    with pytest.raises(ConfigError, match="found 'gpt', expected one of .*basket_gru"):
+    with pytest.raises(ConfigError, match=r"found 'gpt', expected one of .*basket_gru"):
         entry("gpt")
 
 
@@ -76,7 +76,7 @@ def failed(rank: int, error: str, message: str, trace: str = "") -> dict:
 
 
 def test_our_own_error_in_a_rank_comes_back_as_itself():
-    error = _error_from([failed(1, "DataError", "gold.sequences: found nothing")], "", "")
+    error = error_from([failed(1, "DataError", "gold.sequences: found nothing")], "", "")
     assert type(error) is DataError
     assert str(error) == "gold.sequences: found nothing"
 
@@ -85,9 +85,9 @@ def test_the_cause_is_reported_and_not_the_neighbour_that_lost_its_connection():
     lost = failed(0, "HorovodInternalError", "closed", "HorovodInternalError: closed by peer")
     cause = failed(1, "FileNotFoundError", "part-0.parquet")
     assert "rank 1 failed with FileNotFoundError: part-0.parquet" in str(
-        _error_from([lost, cause], "", "")
+        error_from([lost, cause], "", "")
     )
 
 
 def test_a_death_without_a_word_says_so():
-    assert "no rank said why" in str(_error_from([], "the launcher ended with code 9", ""))
+    assert "no rank said why" in str(error_from([], "the launcher ended with code 9", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
@@ -15,6 +15,7 @@ from truelift.effects.neural.batches import RankRows, Rows
 from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.network import FoldNetworks
 from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.results import NeuralFit
 from truelift.errors import DataError
 from truelift.training.optimizer import WarmupCosine
 
@@ -55,33 +56,6 @@ class Alone:
 
     def share(self, variables: list[Any]) -> None:
         """Nobody to share with."""
-
-
-@dataclass(frozen=True, eq=False)
-class NeuralFit:
-    """Networks and how the fitting went.
-
-    Parameters
-    ----------
-    nuisances : NeuralNuisances
-    best_epoch : ndarray of int, K
-        The epoch that validation chose, for the model of each fold.
-        At that epoch.
-    curve : ndarray, (epochs, 2)
-        Mean training and validation loss over the models, by epoch.
-    rows, validation_rows : int
-    seconds : float
-    processes : int
-    """
-
-    nuisances: NeuralNuisances
-    best_epoch: np.ndarray
-    validation_loss: np.ndarray
-    curve: np.ndarray
-    rows: int
-    validation_rows: int
-    seconds: float
-    processes: int
 
 
 def fit_networks(

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
-from truelift.effects.neural.fitting import Alone, NeuralFit, fit_networks
 from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.results import NeuralFit
 from truelift.models.runtime import start_tensorflow
 
 
@@ -25,6 +25,8 @@ def fit_in_memory(
     folds, arms : int
     """
     start_tensorflow(options.threads_per_process)
+    from truelift.effects.neural.fitting import Alone, fit_networks
+
     held = tuple(blocks)
     rows = RankRows(
         parts=[lambda block=block: iter([block]) for block in held],  # type: ignore[misc]

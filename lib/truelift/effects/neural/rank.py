@@ -23,7 +23,7 @@ from truelift.models.runtime import start_tensorflow
 
 if TYPE_CHECKING:
     from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.neural.fitting import NeuralFit
+    from truelift.effects.neural.results import NeuralFit
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def units_of(plan: ScanPlan, rank: int, size: int) -> list[ScanUnit]:
 
 def blocks_of(job: NeuralJob, unit: ScanUnit) -> Iterator[Block]:
     """Blocks of one unit, with the fold of its bucket."""
-    fold = int(unit.partition["bucket"]) % job.folds
+    fold = int(unit.partition["bucket"] or 0) % job.folds
     for batch in read_batches(job.plan, unit):
         yield job.reader(batch, fold)
 

@@ -1,0 +1,36 @@
+"""What fitting the networks gives; holds arrays only, so reading it back needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from truelift.effects.neural.forward import NeuralNuisances
+
+
+@dataclass(frozen=True, eq=False)
+class NeuralFit:
+    """Networks and how the fitting went.
+
+    Parameters
+    ----------
+    nuisances : NeuralNuisances
+    best_epoch : ndarray of int, K
+        The epoch that validation chose, for the model of each fold.
+        At that epoch.
+    curve : ndarray, (epochs, 2)
+        Mean training and validation loss over the models, by epoch.
+    rows, validation_rows : int
+    seconds : float
+    processes : int
+    """
+
+    nuisances: NeuralNuisances
+    best_epoch: np.ndarray
+    validation_loss: np.ndarray
+    curve: np.ndarray
+    rows: int
+    validation_rows: int
+    seconds: float
+    processes: int
