@@ -54,7 +54,7 @@ class BasketGRUOptions:
     half_lives: tuple[float, ...] = (3.0, 12.0, math.inf)
 
 
-class BasketGRU(keras.Model):
+class BasketGRU(keras.layers.Layer):
     """Scores of every item for the session after each session.
 
     The input is a tensor of shape (users, sessions, items + 1) with 1 where the session holds

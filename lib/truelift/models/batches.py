@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,10 +110,10 @@ class LengthBuckets:
         return int(sum(-(-int(n) // self.rows(b)) for b, n in enumerate(counts)))
 
 
-def batched(windows: Iterator[Window], buckets: LengthBuckets) -> Iterator[Batch]:
-    """Batches in the order in which their buckets fill; what is left comes at the end.
+def grouped(windows: Iterable[Window], buckets: LengthBuckets) -> Iterator[list[Window]]:
+    """Windows of a batch, in the order in which their buckets fill; what is left comes at the end.
 
-    Only the end of the epoch sends a part-filled batch, so the number of batches depends on
+    Only the end of the epoch gives a part-filled batch, so the number of batches depends on
     the lengths and never on the order of the windows.
     """
     waiting: list[list[Window]] = [[] for _ in buckets.edges]
@@ -121,8 +121,11 @@ def batched(windows: Iterator[Window], buckets: LengthBuckets) -> Iterator[Batch
         bucket = buckets.bucket(window.length)
         waiting[bucket].append(window)
         if len(waiting[bucket]) == buckets.rows(bucket):
-            yield pack(waiting[bucket])
+            yield waiting[bucket]
             waiting[bucket] = []
-    for rest in waiting:
-        if rest:
-            yield pack(rest)
+    yield from (rest for rest in waiting if rest)
+
+
+def batched(windows: Iterable[Window], buckets: LengthBuckets) -> Iterator[Batch]:
+    """The batches of :func:`grouped`, packed."""
+    return map(pack, grouped(windows, buckets))

@@ -155,9 +155,13 @@ class Histories:
 
     def distinct_items(self) -> ItemSets:
         """Each user's distinct items, ascending."""
-        pairs = np.unique(np.stack([self.owner, self.items], axis=1), axis=0)
-        sizes = np.bincount(pairs[:, 0], minlength=len(self))
-        return ItemSets(_offsets(sizes), pairs[:, 1].astype(np.int32))
+        # Sorting one number a pair is many times faster than np.unique over rows.
+        span = int(self.items.max(initial=0)) + 1
+        pairs = np.sort(self.owner * span + self.items)
+        first = np.ones(len(pairs), dtype=bool)
+        first[1:] = pairs[1:] != pairs[:-1]
+        owner, items = np.divmod(pairs[first], span)
+        return ItemSets(_offsets(np.bincount(owner, minlength=len(self))), items.astype(np.int32))
 
     def keep(self, mask: np.ndarray) -> Histories:
         """Only the interactions where ``mask`` is true; users left without any stay."""

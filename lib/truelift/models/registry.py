@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from truelift.errors import ConfigError
+from truelift.models.event_options import EventModelOptions, SASRecOptions
+
+Sizes = Mapping[str, int] | None
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """How to make a model: its options from the vocabulary size and settings, and itself."""
+    """How to make a model.
 
-    options: Callable[[int, Any], dict[str, Any]]
+    Parameters
+    ----------
+    make_options : callable
+        Options as plain values from the vocabulary size, the section ``sequence`` and, where
+        known, the number of codes of each side feature.
+    build : callable
+        The model with fresh weights from such options.
+    step : str
+        What one step of its sequence is: ``'session'`` or ``'event'``.
+    task : str
+        ``'ranking'`` of items, or ``'classification'`` of the next event's type.
+    """
+
+    make_options: Callable[[int, Any, Sizes], dict[str, Any]]
     build: Callable[[dict[str, Any]], Any]
+    step: str = "event"
+    task: str = "ranking"
+
+    def options(self, items: int, sequence: Any, sizes: Sizes = None) -> dict[str, Any]:
+        """Options from the settings.
+
+        Raises
+        ------
+        ConfigError
+            If ``sequence.step`` is not the model's.
+        """
+        if sequence.step != self.step:
+            raise ConfigError(
+                f"sequence.step: found {sequence.step!r}, expected {self.step!r} for "
+                f"sequence.model {sequence.model!r}."
+            )
+        return self.make_options(items, sequence, sizes)
 
 
-def _basket_gru_options(items: int, sequence: Any) -> dict[str, Any]:
+def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
     from truelift.models.basket_gru import BasketGRUOptions
 
     return asdict(BasketGRUOptions(items, sequence.units, sequence.layers, sequence.dropout))
@@ -32,7 +65,39 @@ def _build_basket_gru(options: dict[str, Any]) -> Any:
     return model
 
 
-MODELS: dict[str, ModelEntry] = {"basket_gru": ModelEntry(_basket_gru_options, _build_basket_gru)}
+def _event_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
+    return EventModelOptions.from_settings(items, sequence, sizes).plain()
+
+
+def _sasrec_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
+    return SASRecOptions.from_settings(items, sequence, sizes).plain()
+
+
+def _build_sasrec(options: dict[str, Any]) -> Any:
+    from truelift.models.sasrec import SASRec
+
+    model = SASRec(SASRecOptions.from_plain(options))
+    model.build()
+    return model
+
+
+def _build_recurrent(cell: str) -> Callable[[dict[str, Any]], Any]:
+    def build(options: dict[str, Any]) -> Any:
+        from truelift.models.recurrent_models import Recurrent
+
+        model = Recurrent(EventModelOptions.from_plain(options), cell)
+        model.build()
+        return model
+
+    return build
+
+
+MODELS: dict[str, ModelEntry] = {
+    "basket_gru": ModelEntry(_basket_gru_options, _build_basket_gru, step="session"),
+    "sasrec": ModelEntry(_sasrec_options, _build_sasrec),
+    "gru": ModelEntry(_event_options, _build_recurrent("gru")),
+    "lstm": ModelEntry(_event_options, _build_recurrent("lstm")),
+}
 
 
 def entry(name: str) -> ModelEntry:

@@ -1,0 +1,214 @@
+"""What all models whose step is one event share: embeddings, losses, queries.
+
+An event enters as the sum of its item's embedding and one embedding for each side feature. A
+model of this kind only says how these become states (:meth:`EventModel.encode`); the state of a
+position is matched with the same item embeddings (tied output, Press & Wolf 2017) plus a bias of
+each item that starts at its log frequency. Windows are padded on the right, so that causality
+alone keeps padding out: no position sees a later one. Row 0 of the embedding stands for "nothing
+yet", the input at the beginning of a history.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from truelift.models.batches import Batch, LengthBuckets
+from truelift.models.chance import Draws, NegativeSampler
+from truelift.models.event_options import SLICE_TOKENS, EventModelOptions
+from truelift.models.losses import (
+    NEVER,
+    binary_cross_entropy,
+    full_softmax,
+    plain_softmax,
+    sampled_softmax,
+)
+from truelift.models.tokens import lay_out
+
+
+class EventModel(keras.layers.Layer):
+    """A causal model of the next event's item.
+
+    Parameters
+    ----------
+    options : EventModelOptions
+    name : str
+    """
+
+    task = "ranking"
+
+    def __init__(self, options: EventModelOptions, name: str) -> None:
+        super().__init__(name=name)
+        self.options = options
+        self.side_features = options.features
+        self.seeds = keras.random.SeedGenerator()
+        self.sampler = NegativeSampler(np.zeros(options.items + 1), 0.0)
+        self._product_type = _product_type(options.mixed_precision)
+        self._batch_loss = self._loss_of
+        if options.xla:
+            self._batch_loss = tf.function(self._loss_of, jit_compile=True)
+
+    @abstractmethod
+    def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:
+        """States of positions from embedded events.
+
+        Parameters
+        ----------
+        events : tensor, shape (windows, positions, units)
+        seconds : tensor of int32, shape (windows, positions)
+            As in :class:`~truelift.models.tokens.Tokens`.
+        draws : Draws or None
+            Where dropout draws from; None outside training.
+
+        Returns
+        -------
+        tensor, shape (windows * positions, units)
+            State ``p`` of a window depends on its events ``0..p`` only.
+        """
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make all weights; the shapes depend on the options alone."""
+        width, units = self.options.items + 1, self.options.units
+        spread = keras.initializers.RandomNormal(stddev=units**-0.5)
+        self.embedding = self.add_weight(
+            shape=(width, units), name="item_embedding", initializer=spread
+        )
+        self.item_bias = self.add_weight(shape=(width,), name="item_bias", initializer="zeros")
+        self.sides = [
+            self.add_weight(shape=(size, units), name=f"{name}_embedding", initializer="zeros")
+            for name, size in self.options.side_features
+        ]
+        self.build_encoder()
+        self.built = True
+
+    @abstractmethod
+    def build_encoder(self) -> None:
+        """Make the weights of :meth:`encode`."""
+
+    def call(self, items: Any, sides: Any, seconds: Any) -> Any:
+        """Scores after each position, shape (windows, positions, items + 1), without dropout."""
+        events = self._events(self.embedding, items, sides)
+        states = self.encode(events, seconds, None)
+        return tf.reshape(self._scores(states), [*_shape(items), self.options.items + 1])
+
+    @property
+    def sparse_variables(self) -> list[Any]:
+        """Variables whose gradient is given as rows (``tf.IndexedSlices`` with unique ids)."""
+        return [self.embedding, self.item_bias] if self.options.sparse else []
+
+    def training_inputs(self, batch: Batch) -> tuple[Any, ...]:
+        """Items, side features and seconds of all slots."""
+        width = 0
+        if self.options.xla:  # each new shape is compiled, so there are few
+            buckets = LengthBuckets(self.options.max_length, 1)
+            width = buckets.edges[buckets.bucket(batch.width)]
+        tokens = lay_out(batch, self.options.side_features, width)
+        return tf.constant(tokens.items), tf.constant(tokens.sides), tf.constant(tokens.seconds)
+
+    def training_signature(self) -> tuple[Any, ...]:
+        """A matrix, a cube and a matrix."""
+        matrix = tf.TensorSpec([None, None], tf.int32)
+        return matrix, tf.TensorSpec([None, None, len(self.side_features)], tf.int32), matrix
+
+    def query_inputs(self, batch: Batch, lengths: np.ndarray) -> tuple[Any, ...]:
+        """As for training, and the lengths."""
+        return *self.training_inputs(batch), tf.constant(lengths, dtype=tf.int32)
+
+    def query_signature(self) -> tuple[Any, ...]:
+        """As for training, and the lengths."""
+        return *self.training_signature(), tf.TensorSpec([None], tf.int32)
+
+    def loss(self, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
+        """The loss of the options over the positions that have a target."""
+        return self._batch_loss(tf.cast(self.seeds.next(), tf.int32), items, sides, seconds)
+
+    def _loss_of(self, seed: Any, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
+        draws = Draws(seed)
+        table, bias = self.embedding, self.item_bias
+        negatives = log_expected = None
+        if self.options.loss != "full_softmax":
+            negatives, log_expected = self.sampler.draw(self.options.negatives, draws)
+        if self.options.sparse:
+            table, bias, items, negatives = self._rows_in_use(items, negatives)
+        events = self._events(table, items[:, :-1], sides[:, :-1])
+        states = self.encode(events, seconds[:, :-1], draws)
+        targets = tf.reshape(items[:, 1:], [-1])
+        if not self.options.xla:  # XLA wants shapes that do not depend on values
+            real = tf.where(targets > 0)[:, 0]
+            states, targets = tf.gather(states, real), tf.gather(targets, real)
+        return self.target_loss(states, table, bias, targets, negatives, log_expected)
+
+    def target_loss(
+        self, states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
+    ) -> tuple[Any, Any]:
+        """Loss of states against their targets, in rows of ``table``."""
+        options = self.options
+        if options.loss == "full_softmax":
+            if options.xla:
+                return plain_softmax(states, table, bias, targets)
+            return full_softmax(states, table, bias, targets, SLICE_TOKENS)
+        if options.loss == "sampled_softmax":
+            return sampled_softmax(states, table, bias, targets, negatives, log_expected)
+        rate = min(options.negatives / max(options.items - 1, 1), 1.0)
+        calibration = options.calibration if options.loss == "gbce" else 0.0
+        return binary_cross_entropy(states, table, bias, targets, negatives, rate, calibration)
+
+    def next_scores(self, items: Any, sides: Any, seconds: Any, lengths: Any) -> Any:
+        """Scores of what follows each window, shape (windows, items + 1)."""
+        return self._scores(self.next_states(items, sides, seconds, lengths))
+
+    def next_states(self, items: Any, sides: Any, seconds: Any, lengths: Any) -> Any:
+        """State after the last event of each window, shape (windows, units)."""
+        events = self._events(self.embedding, items[:, :-1], sides[:, :-1])
+        states = self.encode(events, seconds[:, :-1], None)
+        rows, positions = _shape(events)[:2]
+        return tf.gather(states, tf.range(rows) * positions + lengths - 1)
+
+    def start_from_popularity(self, counts: np.ndarray) -> None:
+        """Set item biases to log frequencies, and let negatives be drawn by these counts."""
+        share = (counts + 1.0) / (counts + 1.0).sum()
+        self.item_bias.assign(np.log(share).astype(np.float32))
+        self.sampler = NegativeSampler(counts, self.options.popularity_power)
+
+    def product(self, left: Any, right: Any) -> Any:
+        """Matrix product in the precision of the options, as float32."""
+        if self._product_type == tf.float32:
+            return tf.matmul(left, right)
+        kind = self._product_type
+        return tf.cast(tf.matmul(tf.cast(left, kind), tf.cast(right, kind)), tf.float32)
+
+    def _events(self, table: Any, items: Any, sides: Any) -> Any:
+        events = tf.gather(table, items) * self.options.units**0.5
+        for column, embedding in enumerate(self.sides):
+            events += tf.gather(embedding, sides[..., column]) * self.options.units**0.5
+        return events
+
+    def _scores(self, states: Any) -> Any:
+        padding = tf.one_hot(0, self.options.items + 1, on_value=NEVER, off_value=0.0)
+        table = tf.convert_to_tensor(self.embedding)
+        return self.product(states, tf.transpose(table)) + self.item_bias + padding
+
+    def _rows_in_use(self, items: Any, negatives: Any) -> tuple[Any, ...]:
+        """The rows of the batch's items and negatives, and both as numbers of these rows."""
+        flat = tf.concat([[0], tf.reshape(items, [-1]), negatives], axis=0)
+        ids, place = tf.unique(flat)  # in order of appearance, so padding stays row 0
+        places, drawn = place[1 : tf.size(items) + 1], place[tf.size(items) + 1 :]
+        table, bias = tf.gather(self.embedding, ids), tf.gather(self.item_bias, ids)
+        return table, bias, tf.reshape(places, tf.shape(items)), drawn
+
+
+def _product_type(mixed_precision: bool) -> Any:
+    """bfloat16 needs no scaling of the loss, so it is the one offered; a CPU gains nothing."""
+    if mixed_precision and tf.config.list_logical_devices("GPU"):
+        return tf.bfloat16
+    return tf.float32
+
+
+def _shape(values: Any) -> list[Any]:
+    """Sizes as numbers where they are known, else as tensors."""
+    known, asked = values.shape, tf.shape(values)
+    return [asked[i] if known[i] is None else known[i] for i in range(len(known))]

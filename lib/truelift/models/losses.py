@@ -1,0 +1,157 @@
+"""Losses over a catalogue: exact softmax in flat memory, and losses on sampled negatives.
+
+All take ``states`` (tokens, units), ``table`` (rows, units), ``bias`` (rows,) and ``targets``
+(tokens,), whose 0 means that a token has no target, and return the sum of the losses and the
+number of targets. Row 0 of the table is padding and never a candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+# Low enough that softmax gives zero, finite so that 0 * score stays a number.
+NEVER = -1e9
+
+
+def full_softmax(
+    states: Any, table: Any, bias: Any, targets: Any, slice_tokens: int = 512
+) -> tuple[Any, Any]:
+    """Cross-entropy against the softmax over all items, a slice of tokens at a time.
+
+    The scores of all tokens would take ``tokens * rows`` floats, twice with their gradient.
+    The upstream gradient is one number, so the gradient of each slice is taken along in the
+    forward pass, and only ``slice_tokens * rows`` floats live at once.
+    """
+    targets = tf.cast(targets, tf.int32)
+    real = tf.cast(targets > 0, tf.float32)
+    total = tf.reduce_sum(real)
+
+    @tf.custom_gradient
+    def summed(states: Any, table: Any, bias: Any) -> tuple[Any, Callable[..., Any]]:
+        loss, *gradients = _softmax_slices(states, table, bias, targets, real, slice_tokens)
+        return loss, lambda upstream: tuple(upstream * g for g in gradients)
+
+    return summed(_float(states), _float(table), _float(bias)), total
+
+
+def _softmax_slices(
+    states: Any, table: Any, bias: Any, targets: Any, real: Any, slice_tokens: int
+) -> tuple[Any, ...]:
+    tokens, units = tf.shape(states)[0], states.shape[-1]
+    # Nearly equal slices: a stump would cost the overhead of a whole one.
+    slices = (tokens + slice_tokens - 1) // slice_tokens
+    bounds = tokens * tf.range(slices + 1) // tf.maximum(slices, 1)
+    bias = bias + tf.one_hot(0, tf.shape(bias)[0], on_value=NEVER, off_value=0.0)
+
+    def one_slice(i: Any, loss: Any, rows: Any, to_table: Any, to_bias: Any) -> tuple[Any, ...]:
+        low, high = bounds[i], bounds[i + 1]
+        some = states[low:high]
+        scores = tf.matmul(some, table, transpose_b=True) + bias
+        each, error = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=scores, labels=targets[low:high]
+        )
+        weight = real[low:high]
+        each = tf.where(weight > 0, each, 0.0)
+        error *= weight[:, None]
+        return (
+            i + 1,
+            loss + tf.reduce_sum(each),
+            rows.write(i, tf.matmul(error, table)),
+            to_table + tf.matmul(error, some, transpose_a=True),
+            to_bias + tf.reduce_sum(error, axis=0),
+        )
+
+    rows = tf.TensorArray(tf.float32, slices, element_shape=[None, units], infer_shape=False)
+    start = (0, 0.0, rows, tf.zeros_like(table), tf.zeros_like(bias))
+    _, loss, rows, to_table, to_bias = tf.while_loop(
+        lambda i, *_: i < slices, one_slice, start, parallel_iterations=1
+    )
+    return loss, tf.ensure_shape(rows.concat(), [None, units]), to_table, to_bias
+
+
+def plain_softmax(states: Any, table: Any, bias: Any, targets: Any) -> tuple[Any, Any]:
+    """The loss of :func:`full_softmax` with all scores at once, for XLA, which fuses them."""
+    bias = _float(bias) + tf.one_hot(0, tf.shape(bias)[0], on_value=NEVER, off_value=0.0)
+    scores = tf.matmul(_float(states), _float(table), transpose_b=True) + bias
+    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=scores)
+    real = targets > 0
+    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
+
+
+def sampled_softmax(
+    states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
+) -> tuple[Any, Any]:
+    """Cross-entropy against the target and negatives that all tokens share.
+
+    The score of a negative is lowered by the log of the expected number of its draws (logQ
+    correction, Bengio & Senecal 2008), so that the sum of exponentials has the expectation of
+    the sum over all items. The target is there for certain and is not lowered; a negative that
+    is the token's own target is left out.
+
+    Parameters
+    ----------
+    negatives : tensor of int, shape (negatives,)
+    log_expected : tensor of float, shape (negatives,)
+        Log of ``len(negatives)`` times the probability of each drawn item.
+    """
+    own, others, real = _pair_scores(states, table, bias, targets, negatives)
+    others = tf.where(_is_own_target(targets, negatives), NEVER, others - log_expected)
+    scores = tf.concat([own[:, None], others], axis=1)
+    each = tf.reduce_logsumexp(scores, axis=1) - own
+    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
+
+
+def binary_cross_entropy(
+    states: Any,
+    table: Any,
+    bias: Any,
+    targets: Any,
+    negatives: Any,
+    sampling_rate: Any = 1.0,
+    calibration: float = 0.0,
+) -> tuple[Any, Any]:
+    """BCE of the target against shared negatives, generalised by ``calibration``.
+
+    gBCE (Petrov & Macdonald 2023, "gSASRec"): the positive's probability is raised to
+    ``beta = a * (t * (1 - 1/a) + 1/a)`` with ``a`` the share of other items that is sampled and
+    ``t`` the calibration; ``t = 0`` gives ``beta = 1``, which is BCE. The loss of a token is
+    ``-beta log p(target)`` minus the sum over the negatives of ``log(1 - p)``, divided by
+    ``1 + negatives`` as the paper's mean over candidates is.
+    """
+    own, others, real = _pair_scores(states, table, bias, targets, negatives)
+    beta = gbce_power(sampling_rate, calibration)
+    against = tf.where(_is_own_target(targets, negatives), 0.0, tf.nn.softplus(others))
+    each = beta * tf.nn.softplus(-own) + tf.reduce_sum(against, axis=1)
+    each /= 1.0 + tf.cast(tf.shape(negatives)[0], tf.float32)
+    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
+
+
+def gbce_power(sampling_rate: Any, calibration: float) -> Any:
+    """``beta`` of gBCE: 1 at calibration 0, the sampling rate at calibration 1."""
+    return sampling_rate * (calibration * (1.0 - 1.0 / sampling_rate) + 1.0 / sampling_rate)
+
+
+def _pair_scores(
+    states: Any, table: Any, bias: Any, targets: Any, negatives: Any
+) -> tuple[Any, Any, Any]:
+    states, bias = _float(states), _float(bias)
+    own = tf.reduce_sum(states * _float(tf.gather(table, targets)), axis=1)
+    own += tf.gather(bias, targets)
+    drawn = _float(tf.gather(table, negatives))
+    others = tf.matmul(states, drawn, transpose_b=True) + tf.gather(bias, negatives)
+    return own, others, targets > 0
+
+
+def _is_own_target(targets: Any, negatives: Any) -> Any:
+    return targets[:, None] == negatives[None, :]
+
+
+def _count(real: Any) -> Any:
+    return tf.reduce_sum(tf.cast(real, tf.float32))
+
+
+def _float(values: Any) -> Any:
+    return tf.cast(values, tf.float32)
