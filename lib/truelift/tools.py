@@ -7,7 +7,7 @@ import datetime
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,29 @@ def _fit_limits(settings: Settings, args: argparse.Namespace) -> Any:
         return fit_limits(job)
 
 
+def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.effects.any_table import TableAddress, panel_plan
+    from truelift.effects.lake_panel import LakePanel
+    from truelift.effects.neural.job import train_causal
+
+    options, tracking = settings.effects, settings.tracking
+    named = replace(tracking, model_name=f"{tracking.model_name.removesuffix('-sequence')}-causal")
+    with tool_job("train_causal", replace(settings, tracking=named)) as job:
+        if options.table is None:
+            plan = job.lake.plan("gold.panel")
+        else:
+            job.progress.update("bringing the table into buckets")
+            address = TableAddress.parse(options.table)
+            plan = panel_plan(job.lake, address, options.cluster, settings.buckets)
+        job.run.log_table(plan.table, plan.uri, plan.version, "input")
+        return train_causal(job, LakePanel(job.lake, plan))
+
+
+def _table_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--table", metavar="URI[@VERSION]", help="a table of your own")
+    parser.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
+
+
 def _explain_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=int, default=3, help="rows shown for each reason")
 
@@ -112,6 +135,12 @@ TOOLS: dict[str, Tool] = {
         "truelift forget_user --user 1234 --lake s3a://bucket/lake",
         _forget,
         _forget_options,
+    ),
+    "train_causal": Tool(
+        "networks for the effects' nuisances, trained by Horovod processes and registered",
+        "truelift train_causal --table s3a://bucket/panel --spec effects.yaml",
+        _train_causal,
+        _table_options,
     ),
     "fit_limits": Tool(
         "take the items' robust limits anew (clean.outlier_mads)",

@@ -196,3 +196,42 @@ def test_more_processes_than_parts_of_a_table_are_refused(written):
     plan, reader, _ = written
     with pytest.raises(DataError, match="found 10 row groups for 11 processes"):
         fit_on_plan(plan, reader, 5, NeuralOptions(processes=11))
+
+
+def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written):
+    from dataclasses import replace
+
+    from truelift.effects.columns import panel_columns
+    from truelift.effects.estimate import first_moments
+    from truelift.effects.neural.package import CausalPackage
+    from truelift.effects.neural.pyfunc import CausalModel
+    from truelift.errors import DataError
+
+    _, reader, panel = written
+    options = EffectOptions(outcomes=("y_spend",))
+    columns = panel_columns(panel.schema, options, panel.name, panel.distinct)
+    moments = first_moments(panel, columns, options, lambda text: None)
+    fit = panel.fit_neural(reader, 5, NeuralOptions(epochs=2, shared=(8,)), lambda text: None)
+    package = CausalPackage(
+        fit.nuisances, 5, moments.design, moments.outcomes, "treated", ("0", "1"), "panel", 0
+    )
+    again = CausalPackage.from_bytes(package.to_bytes())
+    again.check(moments, 5, "panel", 0, "models:/networks/1")
+    for other in (("panel", 1), ("another", 0)):
+        with pytest.raises(DataError, match="would not be out of fold"):
+            again.check(moments, 5, *other, "models:/networks/1")
+    with pytest.raises(DataError, match="features"):
+        replace(again, design=again.design.keeping(again.design.names[1:])).check(
+            moments, 5, "panel", 0, "models:/networks/1"
+        )
+    rows = panel.buckets[0].slice(0, 7)
+    served = CausalModel()
+    served._package = again
+    frame = served.predict(None, rows.to_pandas())
+    block = moments.design.block(rows.combine_chunks().to_batches()[0])
+    found = [fit.nuisances.predict(block, fold) for fold in range(5)]
+    _, centre, scale = next(iter(moments.outcomes))
+    outcome = np.mean([f.outcome_regression for f in found], axis=0)[:, 0] * scale + centre
+    np.testing.assert_allclose(frame["y_spend_effect_1"], outcome[1] - outcome[0], rtol=1e-6)
+    chance = np.mean([f.propensity for f in found], axis=0)
+    np.testing.assert_allclose(frame[["propensity_0", "propensity_1"]].T, chance, rtol=1e-6)

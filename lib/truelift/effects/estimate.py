@@ -71,16 +71,13 @@ def estimate_panel(
         For rows that cannot support an estimate; see :func:`~.moments.make_moments`.
     """
     learner = learner_named(options.learner)
-    rows = source.bucket_rows()
-    if not sum(rows.values()):
+    if not sum(source.bucket_rows().values()):
         raise DataError(
             f"{source.name} has no rows, so there is nothing to estimate. Check the panel's "
             "campaigns, windows and sample."
         )
     columns = panel_columns(source.schema, options, source.name, source.distinct)
-    progress("drawing the start rows")
-    drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
-    moments = _moments(source, columns, options, drawn, progress)
+    moments = first_moments(source, columns, options, progress)
     fitted = learner(source, moments, options, progress)
     if options.calibration:
         fitted = calibrated(source, moments, options, fitted, progress)
@@ -100,9 +97,13 @@ def estimate_panel(
     return _estimation(source, options, moments, fitted, scoring, sums)
 
 
-def _moments(
-    source: PanelSource, columns: PanelColumns, options: EffectOptions, drawn, progress: Progress
-) -> Moments:  # type: ignore[no-untyped-def]
+def first_moments(
+    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Progress
+) -> Moments:
+    """The start rows and the first pass over all rows: features, scales and moments."""
+    progress("drawing the start rows")
+    rows = source.bucket_rows()
+    drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
     start = make_start(drawn, columns, options)
 
     def first_pass() -> State:

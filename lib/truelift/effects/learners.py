@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -114,6 +116,8 @@ def fit_neural(
 ) -> Fitted:
     """TARNet or DragonNet, all folds' models in one network that Horovod ranks train."""
     chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
+    if chosen.model is not None:
+        return _registered(source, moments, options.folds, chosen.model)
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
     fit = source.fit_neural(reader, options.folds, chosen, progress)
     quality = {
@@ -124,6 +128,16 @@ def fit_neural(
         "neural_processes": float(fit.processes),
     }
     return Fitted(fit.nuisances, True, quality, 1 + len(fit.curve))
+
+
+def _registered(source: PanelSource, moments: Moments, folds: int, model: str) -> Fitted:
+    """Networks of the registry, where they are of this very panel."""
+    from truelift.effects.neural.job import load_package
+
+    with tempfile.TemporaryDirectory(prefix="truelift-neural-") as folder:
+        package = load_package(model, Path(folder))
+    package.check(moments, folds, source.name, source.version, model)
+    return Fitted(package.nuisances, True, {}, 1)
 
 
 LEARNERS: dict[str, Learner] = {

@@ -20,6 +20,9 @@ class NeuralOptions:
         propensity model of its own (Shalit, Johansson & Sontag 2017 leave it out, a doubly robust
         score needs one). ``'dragonnet'``: the propensity is a head on the same representation
         (Shi, Blei & Veitch 2019).
+    model : str, optional
+        URI of networks that ``train_causal`` registered for the same table version, folds and
+        columns; they are applied and nothing is trained.
     shared, head : tuple of int
         Widths of the hidden layers of the representation and of each outcome head.
     propensity_weight : float
@@ -44,6 +47,7 @@ class NeuralOptions:
     """
 
     kind: str = "dragonnet"
+    model: str | None = None
     shared: tuple[int, ...] = (64, 64)
     head: tuple[int, ...] = (32,)
     propensity_weight: float = 1.0

@@ -1,0 +1,164 @@
+"""Trained networks as plain values: what MLflow keeps, and what a later estimation applies.
+
+A NumPy archive of the weights with a JSON header; nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from truelift.effects.arms import Levels
+from truelift.effects.columns import Scale
+from truelift.effects.design import Design, Hashed, OneHot
+from truelift.effects.moments import Moments
+from truelift.effects.neural.forward import NeuralNuisances
+from truelift.effects.neural.options import NeuralOptions
+from truelift.errors import DataError
+from truelift.typed import from_plain, to_plain
+
+
+@dataclass(frozen=True, eq=False)
+class CausalPackage:
+    """Networks of all folds, and the features and outcomes that they speak of.
+
+    Parameters
+    ----------
+    nuisances : NeuralNuisances
+    folds : int
+    design : Design
+    outcomes : Scale
+    treatment : str
+    arms : tuple of str
+        Labels, the control first.
+    table : str
+    table_version : int
+        What they were trained on.
+    """
+
+    nuisances: NeuralNuisances
+    folds: int
+    design: Design
+    outcomes: Scale
+    treatment: str
+    arms: tuple[str, ...]
+    table: str
+    table_version: int
+
+    def to_bytes(self) -> bytes:
+        """The archive."""
+        header = {
+            "options": to_plain(self.nuisances.options),
+            "folds": self.folds,
+            "design": _design_to_plain(self.design),
+            "outcomes": _scale_to_plain(self.outcomes),
+            "treatment": self.treatment,
+            "arms": list(self.arms),
+            "table": self.table,
+            "table_version": self.table_version,
+        }
+        text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
+        arrays = {f"weight:{name}": w for name, w in self.nuisances.weights.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, header=text, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> CausalPackage:
+        """The inverse of :meth:`to_bytes`."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            header: dict[str, Any] = json.loads(archive["header"].tobytes().decode())
+            weights = {
+                name.removeprefix("weight:"): archive[name]
+                for name in archive.files
+                if name != "header"
+            }
+        return cls(
+            NeuralNuisances(from_plain(NeuralOptions, header["options"]), weights),
+            header["folds"],
+            _design_from_plain(header["design"]),
+            _scale_from_plain(header["outcomes"]),
+            header["treatment"],
+            tuple(header["arms"]),
+            header["table"],
+            header["table_version"],
+        )
+
+    def check(self, moments: Moments, folds: int, table: str, version: int, model: str) -> None:
+        """Refuse to be applied to rows that the models may have seen in another fold.
+
+        Raises
+        ------
+        DataError
+            If table, version, folds, features, arms or outcomes are not those of the training.
+        """
+        arms = moments.columns.arms
+        pairs = {
+            "table": (self.table, table),
+            "version": (self.table_version, version),
+            "folds": (self.folds, folds),
+            "treatment": (self.treatment, arms.column),
+            "arms": (self.arms, arms.labels),
+            "outcomes": (self.outcomes.names, moments.outcomes.names),
+            "features": (self.design.names, moments.design.names),
+        }
+        for part, (trained, found) in pairs.items():
+            if trained != found:
+                raise DataError(
+                    f"effects.neural.model {model} was trained with {part} {trained!r}, found "
+                    f"{found!r}: its predictions would not be out of fold. Run train_causal again."
+                )
+
+
+def _scale_to_plain(scale: Scale) -> dict[str, Any]:
+    return {
+        "names": list(scale.names),
+        "centre": scale.centre.tolist(),
+        "scale": scale.scale.tolist(),
+    }
+
+
+def _scale_from_plain(plain: dict[str, Any]) -> Scale:
+    return Scale(tuple(plain["names"]), np.array(plain["centre"]), np.array(plain["scale"]))
+
+
+def _design_to_plain(design: Design) -> dict[str, Any]:
+    categories: list[dict[str, Any]] = []
+    for category in design.categories:
+        if isinstance(category, OneHot):
+            levels = category.levels
+            categories.append({"column": levels.column, "values": list(levels.values)})
+        elif isinstance(category, Hashed):
+            categories.append({"column": category.column, "size": category.size})
+        else:
+            raise DataError(
+                f"Category {category!r} has no plain form yet; networks take one_hot and hash."
+            )
+    return {
+        "numbers": _scale_to_plain(design.numbers),
+        "missing": list(design.missing),
+        "categories": categories,
+        "expansion": design.expansion,
+        "kept": None if design.kept is None else design.kept.tolist(),
+    }
+
+
+def _design_from_plain(plain: dict[str, Any]) -> Design:
+    categories = tuple(
+        OneHot(Levels(c["column"], tuple(c["values"])))
+        if "values" in c
+        else Hashed(c["column"], c["size"])
+        for c in plain["categories"]
+    )
+    kept = plain["kept"]
+    return Design(
+        _scale_from_plain(plain["numbers"]),
+        tuple(plain["missing"]),
+        categories,
+        plain["expansion"],
+        None if kept is None else np.array(kept, dtype=int),
+    )
