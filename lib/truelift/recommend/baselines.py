@@ -8,18 +8,23 @@ the user took most often and fills up with popular items; in groceries it is har
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from truelift.models.histories import Histories
+from truelift.models.histories import Histories, ItemSets
 from truelift.recommend.splits import DAY
 
 RECENT_DAYS = (7, 14, 28, 56)
 ALL_TIME = "popularity (all time)"
 RECENT = "recent popularity"
 PERSONAL = "personal frequency"
+MOST_FREQUENT = "most frequent action"
+Counts = dict[str, dict[str, np.ndarray]]
+Shards = Callable[[], Iterable[Histories]]
+Join = Callable[[np.ndarray, str], np.ndarray]
 
 
 def count_items(histories: Histories, items: int, start: int, end: int) -> np.ndarray:
@@ -70,13 +75,89 @@ class PersonalFrequency:
         return own + self.popularity / (self.popularity.max() + 1.0)
 
 
+def count_known(shards: Shards, split: Any, items: int, join: Join) -> Counts:
+    """This rank's counts in the training part, and before the validation and the test part.
+
+    A split by time has one instant for all users, up to which everything is known. Any other
+    split knows the training part, and recency is counted back from its latest event.
+
+    Parameters
+    ----------
+    shards : callable
+        Gives whole histories.
+    split : object
+    items : int
+    join : callable
+        Puts the ranks' arrays end to end; finds the latest event of all.
+
+    Returns
+    -------
+    dict of str to dict of str to numpy.ndarray
+        ``training`` (all time only), ``validation`` and ``test``; arrays of shape (items + 1,).
+    """
+    starts = {part: getattr(split, f"{part}_start", None) for part in ("validation", "test")}
+    latest = 0
+    if None in starts.values():
+        own = [int(split.training(h).times.max(initial=0)) for h in shards()]
+        latest = int(join(np.array([max(own, default=0)], dtype=np.int64), "latest").max()) + 1
+    zeros = {name: np.zeros(items + 1) for name in (ALL_TIME, *map(recent_name, RECENT_DAYS))}
+    total: Counts = {"training": {ALL_TIME: np.zeros(items + 1)}}
+    total |= {part: {name: z.copy() for name, z in zeros.items()} for part in starts}
+    for histories in shards():
+        learned = split.training(histories)
+        total["training"][ALL_TIME] += np.bincount(learned.items, minlength=items + 1)
+        for part, start in starts.items():
+            known, end = (learned, latest) if start is None else (histories, start)
+            for name, counts in popularity_counts(known, items, end).items():
+                total[part][name] += counts
+    return total
+
+
+def count_actions(shards: Shards, split: Any, actions: int, join: Join) -> Counts:
+    """How often each kind of event is in the training part, for every part."""
+    counts = np.zeros(actions + 1)
+    for histories in shards():
+        learned = split.training(histories)
+        counts += np.bincount(learned.features["event_type"], minlength=actions + 1)
+    return {part: {ALL_TIME: counts.copy()} for part in ("training", "validation", "test")}
+
+
+def next_actions(histories: Histories, past: Histories) -> tuple[Histories, ItemSets]:
+    """The kind of event that follows each past, as the one wanted entry.
+
+    Parameters
+    ----------
+    histories : Histories
+        Whole histories.
+    past : Histories
+        Beginnings of some of them, in the same order.
+
+    Returns
+    -------
+    past, actions : Histories, ItemSets
+        Without users whose next event is of an unknown kind.
+    """
+    places: dict[str, list[int]] = {}
+    for row, user in enumerate(histories.users):
+        places.setdefault(user, []).append(row)
+    rows = np.array([places[user].pop(0) for user in past.users], dtype=np.int64)
+    following = histories.offsets[rows] + np.diff(past.offsets)
+    exists = following < histories.offsets[rows + 1]
+    kinds = np.zeros(len(rows), dtype=np.int32)
+    kinds[exists] = histories.features["event_type"][following[exists]]
+    keep = kinds > 0
+    return past.take(keep), ItemSets(np.arange(keep.sum() + 1), kinds[keep])
+
+
 def rankers(
-    counts: Mapping[str, np.ndarray], recent_days: int
+    counts: Mapping[str, np.ndarray], recent_days: int, personal: bool = True
 ) -> dict[str, Popularity | PersonalFrequency]:
-    """The baselines of the closing table, by name."""
+    """The baselines that count, by name; personal frequency only where seen items may return."""
     recent = counts[recent_name(recent_days)]
-    return {
+    found: dict[str, Popularity | PersonalFrequency] = {
         recent_name(recent_days): Popularity(recent),
         ALL_TIME: Popularity(counts[ALL_TIME]),
-        PERSONAL: PersonalFrequency(recent),
     }
+    if personal:
+        found[PERSONAL] = PersonalFrequency(recent)
+    return found

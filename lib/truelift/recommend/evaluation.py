@@ -237,11 +237,15 @@ class Evaluator:
 
 
 def without(sets: ItemSets, others: ItemSets) -> ItemSets:
-    """Each user's items that are not in the user's other set."""
+    """Each user's items that are not in the user's other set, whose items are ascending."""
     span = int(max(sets.items.max(initial=0), others.items.max(initial=0))) + 1
     owner = np.repeat(np.arange(len(sets)), sets.sizes)
-    other = np.repeat(np.arange(len(others)), others.sizes)
-    keep = ~np.isin(owner * span + sets.items, other * span + others.items)
+    known = np.repeat(np.arange(len(others)), others.sizes) * span + others.items
+    pair = owner * span + sets.items
+    place = np.searchsorted(known, pair)
+    keep = np.ones(len(pair), dtype=bool)
+    inside = place < len(known)
+    keep[inside] = known[place[inside]] != pair[inside]
     sizes = np.bincount(owner[keep], minlength=len(sets))
     return ItemSets(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), sets.items[keep])
 

@@ -109,37 +109,33 @@ def _place_row(
     row: np.ndarray, wanted: np.ndarray, seen: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     own = row[wanted]
-    above, level = _above(row, own)
+    above, level = _within(row, own)
     earlier = np.zeros(len(wanted), dtype=np.int64)
     for place in np.flatnonzero(level > 1):
         earlier[place] = np.count_nonzero(row[: wanted[place]] == own[place])
     rivals = len(row)
     if seen is not None and len(seen):
         out = row[seen - 1]
-        ordered = np.sort(out)
-        left, right = np.searchsorted(ordered, own), np.searchsorted(ordered, own, "right")
-        above -= len(out) - right
-        level -= right - left
-        for place in np.flatnonzero(right > left):
+        out_above, out_level = _within(out, own)
+        above -= out_above
+        level -= out_level
+        for place in np.flatnonzero(out_level):
             earlier[place] -= np.count_nonzero(out[seen - 1 < wanted[place]] == own[place])
         rivals -= len(out)
-    ordered = np.sort(own)
-    left, right = np.searchsorted(ordered, own), np.searchsorted(ordered, own, "right")
     others = rivals - len(wanted)
-    others_above = above - (len(own) - right)
-    others_level = level - (right - left)
+    own_above, own_level = _within(own, own)
+    others_above, others_level = above - own_above, level - own_level
     below = others - others_above - others_level
     # With nothing but wanted items there is no order to get wrong: neither good nor bad.
     auc = (below + 0.5 * others_level) / others if others > 0 else np.full(len(own), 0.5)
     return 1 + above + earlier, auc
 
 
-def _above(row: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many of the row score higher than each, and how many the same (itself included)."""
+def _within(row: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of a row score higher than each, and how many the same."""
     if len(own) > _COUNT_UP_TO:
         ordered = np.sort(row)
         right = np.searchsorted(ordered, own, "right")
         return len(row) - right, right - np.searchsorted(ordered, own)
-    above = np.array([np.count_nonzero(row > s) for s in own], dtype=np.int64)
-    level = np.array([np.count_nonzero(row == s) for s in own], dtype=np.int64)
-    return above, level
+    above = [np.count_nonzero(row > s) for s in own]
+    return np.array(above), np.array([np.count_nonzero(row == s) for s in own])

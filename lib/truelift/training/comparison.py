@@ -1,0 +1,254 @@
+"""The model beside its baselines on the splits, over the users of all ranks.
+
+Each rank evaluates the users of its own part of the table; what leaves a rank are sums
+(:mod:`truelift.recommend.sums`), so two ranks and one give the same figures to the last bit.
+
+What is *counted* (popularity) counts up to the evaluated window. What is *fitted* (neighbours,
+factors) learns from the training part alone, as the model does. The window of recent popularity
+and the best baseline, which the tests compare with, are chosen on the validation part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from truelift.errors import DataError
+from truelift.models.histories import Histories, ItemSets
+from truelift.recommend import factors, neighbours
+from truelift.recommend.baselines import (
+    ALL_TIME,
+    MOST_FREQUENT,
+    RECENT_DAYS,
+    Popularity,
+    count_actions,
+    count_known,
+    next_actions,
+    rankers,
+    recent_name,
+)
+from truelift.recommend.evaluated import RankingMetrics
+from truelift.recommend.evaluation import EvaluationOptions, Evaluator, Ranker
+from truelift.recommend.finish import Finish
+from truelift.recommend.measures import Catalogue
+from truelift.settings import SequenceOptions
+
+PARTS = ("validation", "test")
+CLASSIFICATION = "classification"
+# Stripes of the catalogue in which ranks exchange pairs of items, so that no rank has to hold
+# the pairs of all of them at once.
+_STRIPES = 8
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How ranks put together what each has; one process keeps what it has.
+
+    Parameters
+    ----------
+    add : callable
+        Sum of an array over the ranks, by name.
+    join : callable
+        The ranks' arrays end to end, by name.
+    """
+
+    add: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
+    join: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the test part says.
+
+    Parameters
+    ----------
+    metrics : tuple of RankingMetrics
+        The model first, then the baselines.
+    gains : dict of str to tuple of float
+        For each baseline the model's NDCG less the baseline's, with its 95% interval.
+    best_baseline : str or None
+        The baseline with the best NDCG on the validation part.
+    left_out : int
+        Users whose wanted items were all seen, where those are dropped.
+    """
+
+    metrics: tuple[RankingMetrics, ...] = ()
+    gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    best_baseline: str | None = None
+    left_out: int = 0
+
+
+class Comparison:
+    """Evaluates rankers on the parts of a split.
+
+    Parameters
+    ----------
+    shards : callable
+        Gives this rank's whole histories, a shard at a time; called once an evaluation.
+    split : object
+        Has ``training``, ``validation`` and ``test``.
+    items : int
+        Size of the catalogue; for a classifier the number of actions.
+    options : SequenceOptions
+    seed : int
+    arrays : mapping of str to numpy.ndarray
+        ``categories`` (codes of the items) and ``item_factors`` (of Spark ALS), where known.
+    ranks : Ranks
+    task : str
+        ``'ranking'``, or ``'classification'``: the next action is wanted in place of the next
+        items, and accuracy is measured.
+    """
+
+    def __init__(
+        self,
+        shards: Callable[[], Iterable[Histories]],
+        split: Any,
+        items: int,
+        options: SequenceOptions,
+        seed: int = 0,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        ranks: Ranks | None = None,
+        task: str = "ranking",
+    ) -> None:
+        self._shards, self._split, self._items = shards, split, items
+        self._sequence, self._arrays = options, dict(arrays or {})
+        self._ranks = ranks or Ranks()
+        self._classifies = task == CLASSIFICATION
+        chosen = EvaluationOptions.of(options, seed)
+        if self._classifies:
+            # Actions come again and again: none is ever "seen".
+            chosen = replace(chosen, seen_items="keep", accuracy=True)
+        self.options = chosen
+
+    @cached_property
+    def popularity(self) -> dict[str, dict[str, np.ndarray]]:
+        """Counts before the validation and the test part, by baseline; all ranks together."""
+        count = count_actions if self._classifies else count_known
+        own = count(self._shards, self._split, self._items, self._ranks.join)
+        return {
+            part: {
+                name: self._ranks.add(counts, f"{part} {name}")
+                for name, counts in sorted(of_part.items())
+            }
+            for part, of_part in own.items()
+        }
+
+    @property
+    def training_counts(self) -> np.ndarray:
+        """How often each item is in the training part, shape (items + 1,)."""
+        return self.popularity["training"][ALL_TIME]
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The items as the training part knows them."""
+        categories = None if self._classifies else self._arrays.get("categories")
+        return Catalogue(self.training_counts, categories)
+
+    def validate(self, ranker: Ranker) -> Finish:
+        """The headlines and the loss of ``'model'`` on the validation part."""
+        evaluator = Evaluator(
+            {"model": ranker}, self.catalogue, self.options.briefly(), losses=("model",)
+        )
+        return self._run(evaluator, "validation")
+
+    def validation_value(self, ranker: Ranker) -> tuple[float, float]:
+        """Validation loss, and what chooses the epoch: accuracy of a classifier, else NDCG."""
+        finish = self.validate(ranker)
+        name, k = ("accuracy", None) if self._classifies else ("ndcg", self.options.top_k)
+        return finish.loss("model"), finish.mean("model", name, k)
+
+    @cached_property
+    def recent_days(self) -> int:
+        """The window of recent popularity with the best validation NDCG; the shortest of equals."""
+        if self._classifies:
+            return RECENT_DAYS[0]
+        counts = self.popularity["validation"]
+        candidates = {recent_name(d): Popularity(counts[recent_name(d)]) for d in RECENT_DAYS}
+        evaluator = Evaluator(candidates, self.catalogue, self.options.briefly())
+        best = self._run(evaluator, "validation").best(tuple(candidates))
+        return next(d for d in RECENT_DAYS if recent_name(d) == best)
+
+    def baselines(self, part: str) -> dict[str, Ranker]:
+        """The baselines by name, as they stand before a part."""
+        counts = self.popularity[part]
+        if self._classifies:
+            return {MOST_FREQUENT: Popularity(counts[ALL_TIME])}
+        found: dict[str, Ranker] = dict(
+            rankers(counts, self.recent_days, self.options.seen_items == "keep")
+        )
+        found[neighbours.NAME] = self._neighbours
+        if "item_factors" in self._arrays:
+            found[factors.NAME] = factors.Factors(
+                self._arrays["item_factors"], factors.FactorOptions()
+            )
+        return found
+
+    def test(self, name: str, ranker: Ranker) -> Tested:
+        """The model and its baselines on the test part, with tests against the best of them."""
+        baselines = self.baselines("validation")
+        brief = Evaluator(baselines, self.catalogue, self.options.briefly())
+        best = self._run(brief, "validation").best(tuple(baselines))
+        everyone = {name: ranker, **self.baselines("test")}
+        finish = self._run(Evaluator(everyone, self.catalogue, self.options), "test")
+        gains = {}
+        for other in baselines:
+            found = finish.difference(name, other, "ndcg", self.options.top_k)
+            gains[other] = (found.mean, found.ci_lower, found.ci_upper)
+        return Tested(
+            metrics=tuple(finish.metrics(n, best) for n in everyone),
+            gains=gains,
+            best_baseline=best,
+            left_out=int(finish.state["left_out"][0]),
+        )
+
+    def _run(self, evaluator: Evaluator, part: str) -> Finish:
+        window = getattr(self._split, part)
+        state = evaluator.layout.zeros()
+        for histories in self._shards():
+            past, relevant = self._wanted(histories, window)
+            evaluator.add(state, past, relevant)
+        pooled = {
+            name: self._ranks.add(own, f"{part} {name}") if own.size else own
+            for name, own in state.items()
+        }
+        if pooled["users"][0] == 0:
+            raise DataError(
+                f"gold.sequences: found no user to evaluate in the {part} part, expected some "
+                "with a past and something after it; lengthen sequence.validation_days or "
+                "test_days, set sequence.seen_items to keep, or give more data."
+            )
+        return Finish(evaluator.layout, pooled, self.options.top_k)
+
+    def _wanted(
+        self, histories: Histories, window: Callable[[Histories], tuple[Histories, ItemSets]]
+    ) -> tuple[Histories, ItemSets]:
+        past, relevant = window(histories)
+        return next_actions(histories, past) if self._classifies else (past, relevant)
+
+    @cached_property
+    def _neighbours(self) -> neighbours.Neighbours:
+        step, each = self._sequence.step, self._sequence.neighbours
+        shards = (self._split.training(histories) for histories in self._shards())
+        own = neighbours.count_pairs(shards, self._items, step, each)
+        counts = self.training_counts
+        # An item's pairs lie in one stripe, so each stripe can be cut to the neighbours alone.
+        stripe = own.pairs // (self._items + 1) % _STRIPES
+        parts = []
+        for number in range(_STRIPES):
+            mine = stripe == number
+            pairs = neighbours.PairCounts.of(
+                self._items,
+                self._ranks.join(own.pairs[mine], f"pairs {number}"),
+                self._ranks.join(own.counts[mine], f"pair counts {number}"),
+            )
+            parts.append(pairs.strongest(each, neighbours.similarity(pairs, counts, step)))
+        joined = neighbours.PairCounts.of(
+            self._items,
+            np.concatenate([p.pairs for p in parts]),
+            np.concatenate([p.counts for p in parts]),
+        )
+        return neighbours.Neighbours.fit(joined, counts, step, each)
