@@ -26,50 +26,63 @@ def full_softmax(
     forward pass, and only ``slice_tokens * rows`` floats live at once.
     """
     targets = tf.cast(targets, tf.int32)
-    real = tf.cast(targets > 0, tf.float32)
-    total = tf.reduce_sum(real)
+    states, table, bias = _float(states), _float(table), _float(bias)
 
     @tf.custom_gradient
     def summed(states: Any, table: Any, bias: Any) -> tuple[Any, Callable[..., Any]]:
-        loss, *gradients = _softmax_slices(states, table, bias, targets, real, slice_tokens)
+        loss, *gradients = _softmax_slices(states, table, bias, targets, slice_tokens)
         return loss, lambda upstream: tuple(upstream * g for g in gradients)
 
-    return summed(_float(states), _float(table), _float(bias)), total
+    return summed(states, table, bias), _count(targets > 0)
 
 
 def _softmax_slices(
-    states: Any, table: Any, bias: Any, targets: Any, real: Any, slice_tokens: int
-) -> tuple[Any, ...]:
-    tokens, units = tf.shape(states)[0], states.shape[-1]
+    states: Any, table: Any, bias: Any, targets: Any, slice_tokens: int
+) -> tuple[Any, Any, Any, Any]:
+    """Loss and its gradients, with few passes over the scores: they are what costs.
+
+    With ``e`` the exponentials of a slice and ``z`` their sums, the error of the softmax is
+    ``e / z`` less one at the target. It is never laid out: ``1 / z`` is applied to states, the
+    targets' part is a scatter over rows, the bias and ``z`` are one more column of the products.
+    """
+    tokens, units, rows = tf.shape(states)[0], states.shape[-1], tf.shape(table)[0]
     # Nearly equal slices: a stump would cost the overhead of a whole one.
     slices = (tokens + slice_tokens - 1) // slice_tokens
     bounds = tokens * tf.range(slices + 1) // tf.maximum(slices, 1)
-    bias = bias + tf.one_hot(0, tf.shape(bias)[0], on_value=NEVER, off_value=0.0)
+    masked = bias + tf.one_hot(0, rows, on_value=NEVER, off_value=0.0)
+    scoring = tf.transpose(tf.concat([table, masked[:, None]], axis=1))
+    summing = tf.concat([table, tf.ones([rows, 1])], axis=1)
+    weight = tf.cast(targets > 0, tf.float32)[:, None]
+    states = tf.concat([states, tf.ones([tokens, 1])], axis=1)
 
-    def one_slice(i: Any, loss: Any, rows: Any, to_table: Any, to_bias: Any) -> tuple[Any, ...]:
-        low, high = bounds[i], bounds[i + 1]
-        some = states[low:high]
-        scores = tf.matmul(some, table, transpose_b=True) + bias
-        each, error = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-            features=scores, labels=targets[low:high]
-        )
-        weight = real[low:high]
-        each = tf.where(weight > 0, each, 0.0)
-        error *= weight[:, None]
-        return (
-            i + 1,
-            loss + tf.reduce_sum(each),
-            rows.write(i, tf.matmul(error, table)),
-            to_table + tf.matmul(error, some, transpose_a=True),
-            to_bias + tf.reduce_sum(error, axis=0),
-        )
+    def one_slice(i: Any, peaks: Any, sums: Any, to_scoring: Any) -> tuple[Any, ...]:
+        some = states[bounds[i] : bounds[i + 1]]
+        scores = tf.matmul(some, scoring)
+        peak = tf.reduce_max(scores, axis=1, keepdims=True)
+        e = tf.exp(scores - peak)
+        weighted = tf.matmul(e, summing)
+        scaled = some * (weight[bounds[i] : bounds[i + 1]] / weighted[:, units:])
+        to_scoring += tf.matmul(scaled, e, transpose_a=True)
+        return i + 1, peaks.write(i, peak), sums.write(i, weighted), to_scoring
 
-    rows = tf.TensorArray(tf.float32, slices, element_shape=[None, units], infer_shape=False)
-    start = (0, 0.0, rows, tf.zeros_like(table), tf.zeros_like(bias))
-    _, loss, rows, to_table, to_bias = tf.while_loop(
+    def growing(columns: int) -> Any:
+        return tf.TensorArray(tf.float32, slices, element_shape=[None, columns], infer_shape=False)
+
+    start = (0, growing(1), growing(units + 1), tf.zeros_like(scoring))
+    _, peaks, sums, to_scoring = tf.while_loop(
         lambda i, *_: i < slices, one_slice, start, parallel_iterations=1
     )
-    return loss, tf.ensure_shape(rows.concat(), [None, units]), to_table, to_bias
+    peak = tf.ensure_shape(peaks.concat(), [None, 1])
+    weighted = tf.ensure_shape(sums.concat(), [None, units + 1])
+    z = weighted[:, units:]
+    own = tf.gather(table, targets)
+    own_score = tf.reduce_sum(states[:, :units] * own, axis=1) + tf.gather(masked, targets)
+    loss = tf.reduce_sum(weight[:, 0] * (tf.math.log(z) + peak)[:, 0] - weight[:, 0] * own_score)
+    to_states = weight * (weighted[:, :units] / z - own)
+    to_both = tf.transpose(to_scoring) - tf.math.unsorted_segment_sum(
+        states * weight, targets, rows
+    )
+    return loss, to_states, to_both[:, :units], to_both[:, units]
 
 
 def plain_softmax(states: Any, table: Any, bias: Any, targets: Any) -> tuple[Any, Any]:
