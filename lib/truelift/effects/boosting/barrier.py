@@ -77,8 +77,7 @@ def fit_on_plan(
     options : BoostingOptions, optional
     tasks : int, optional
         Barrier tasks, all of which must find a free slot; by default as many as there are
-        slots, and at most one a bucket. On one machine it is one task with all its cores:
-        threads need not send one another the histogram of every level of every tree.
+        slots, and at most one a bucket.
 
     Returns
     -------
@@ -96,11 +95,11 @@ def fit_on_plan(
     """
     options = options or BoostingOptions()
     options.check_names(reader.covariates, plan.table)
-    tasks, threads = _crew(spark, tasks)
+    threads = int(spark.conf.get("spark.task.cpus", "1") or 1)
     narrow = plan.select(reader.columns)
     task = _Task(replace(narrow, units=()), reader, folds, options, threads, ())
     if plan.direct:
-        shares = bucket_shares(plan, tasks)
+        shares = bucket_shares(plan, tasks or _slots(spark))
         task = replace(task, shares=shares)
         frame = spark.range(0, len(shares), 1, max(len(shares), 1))
     else:
@@ -108,7 +107,7 @@ def fit_on_plan(
         source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
         source = source.filter(plan.only) if plan.only else source
         columns = list(dict.fromkeys([*reader.columns, "bucket"]))
-        frame = source.select(*columns).repartition(tasks, "bucket")
+        frame = source.select(*columns).repartition(tasks or _slots(spark), "bucket")
     found = frame.mapInArrow(task, _SCHEMA, barrier=True).collect()
     return _result(found, plan.table)
 
@@ -132,17 +131,6 @@ def bucket_shares(plan: ScanPlan, tasks: int) -> tuple[tuple[tuple[int, ScanUnit
         loads[lightest] += max(rows[bucket], 1)
         shares[lightest] += [(bucket, unit) for unit in buckets[bucket]]
     return tuple(tuple(share) for share in shares)
-
-
-def _crew(spark: SparkSession, tasks: int | None) -> tuple[int, int]:
-    """Barrier tasks, and the threads of each."""
-    threads = int(spark.conf.get("spark.task.cpus", "1") or 1)
-    if tasks is not None:
-        return tasks, threads
-    slots = _slots(spark)
-    if (spark.conf.get("spark.master", "") or "").startswith("local"):
-        return 1, slots * threads
-    return slots, threads
 
 
 def _slots(spark: SparkSession) -> int:
