@@ -62,7 +62,9 @@ def _gru_recurrence(projected: Any, recurrent: Any, bias: Any) -> tuple[Any, Cal
         return t + 1, state, *(array.write(t, v) for array, v in zip(kept, new, strict=True))
 
     arrays = tuple(_array(steps) for _ in range(4))
-    kept = tf.while_loop(lambda t, *_: t < steps, forward, (0, nothing, *arrays))[2:]
+    kept = tf.while_loop(
+        lambda t, *_: t < steps, forward, (0, nothing, *arrays), parallel_iterations=1
+    )[2:]
     states, gates, proposals, candidates = (array.stack() for array in kept)
     states = tf.ensure_shape(states, [None, None, units])
 
@@ -73,6 +75,7 @@ def _gru_recurrence(projected: Any, recurrent: Any, bias: Any) -> tuple[Any, Cal
         by_candidate = (1.0 - z) * (1.0 - candidates * candidates)
         by_update = (before - candidates) * z * (1.0 - z)
         by_reset = proposals * r * (1.0 - r)
+        transposed = tf.transpose(recurrent)
 
         def backward(t: Any, flow: Any, to_input: Any) -> tuple[Any, ...]:
             flow += upstream[t]
@@ -80,11 +83,13 @@ def _gru_recurrence(projected: Any, recurrent: Any, bias: Any) -> tuple[Any, Cal
             dz = flow * by_update[t]
             dr = dn * by_reset[t]
             dh = dn * r[t]
-            back = tf.matmul(tf.concat([dz, dr, dh], axis=1), recurrent, transpose_b=True)
+            back = tf.matmul(tf.concat([dz, dr, dh], axis=1), transposed)
             return t - 1, flow * z[t] + back, to_input.write(t, tf.concat([dz, dr, dn], axis=1))
 
         start = (steps - 1, nothing, _array(steps))
-        to_input = tf.while_loop(lambda t, *_: t >= 0, backward, start)[2].stack()
+        to_input = tf.while_loop(lambda t, *_: t >= 0, backward, start, parallel_iterations=1)[
+            2
+        ].stack()
         to_input = tf.ensure_shape(to_input, [None, None, 3 * units])
         to_recurrent = tf.concat(
             [to_input[..., : 2 * units], to_input[..., 2 * units :] * r], axis=-1
@@ -112,7 +117,9 @@ def _lstm_recurrence(projected: Any, recurrent: Any) -> tuple[Any, Callable[...,
         return t + 1, state, cell, *(array.write(t, v) for array, v in zip(kept, new, strict=True))
 
     arrays = tuple(_array(steps) for _ in range(7))
-    loop = tf.while_loop(lambda t, *_: t < steps, forward, (0, nothing, nothing, *arrays))
+    loop = tf.while_loop(
+        lambda t, *_: t < steps, forward, (0, nothing, nothing, *arrays), parallel_iterations=1
+    )
     states, cells, squashed, i, f, c, o = (array.stack() for array in loop[3:])
     states = tf.ensure_shape(states, [None, None, units])
 
@@ -121,21 +128,24 @@ def _lstm_recurrence(projected: Any, recurrent: Any) -> tuple[Any, Callable[...,
         cell_before = tf.concat([nothing[None], cells[:-1]], axis=0)[: tf.shape(states)[0]]
         to_cell = o * (1.0 - squashed * squashed)
         by_output = squashed * o * (1.0 - o)
+        transposed = tf.transpose(recurrent)
         # Gates i, f, c as one tensor: each is the cell's gradient times a factor known before.
-        factors = tf.concat(
-            [c * i * (1.0 - i), cell_before * f * (1.0 - f), i * (1.0 - c * c)], axis=-1
+        factors = tf.stack(
+            [c * i * (1.0 - i), cell_before * f * (1.0 - f), i * (1.0 - c * c)], axis=2
         )
 
         def backward(t: Any, flow: Any, cell: Any, to_input: Any) -> tuple[Any, ...]:
             flow += upstream[t]
             cell += flow * to_cell[t]
-            three = tf.tile(cell, [1, 3]) * factors[t]
+            three = tf.reshape(cell[:, None] * factors[t], [rows, 3 * units])
             each = tf.concat([three, flow * by_output[t]], axis=1)
-            back = tf.matmul(each, recurrent, transpose_b=True)
+            back = tf.matmul(each, transposed)
             return t - 1, back, cell * f[t], to_input.write(t, each)
 
         start = (steps - 1, nothing, nothing, _array(steps))
-        to_input = tf.while_loop(lambda t, *_: t >= 0, backward, start)[3].stack()
+        to_input = tf.while_loop(lambda t, *_: t >= 0, backward, start, parallel_iterations=1)[
+            3
+        ].stack()
         to_input = tf.ensure_shape(to_input, [None, None, 4 * units])
         flat = tf.reshape(to_input, [-1, 4 * units])
         return to_input, tf.matmul(tf.reshape(before, [-1, units]), flat, transpose_a=True)
