@@ -7,7 +7,7 @@ where each user begins, so that cutting and counting need no loop over users.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,6 +177,20 @@ class Histories:
             self.sessions[chosen],
             {name: values[chosen] for name, values in self.features.items()},
         )
+
+
+def joined(parts: Sequence[Histories]) -> Histories:
+    """The users of all parts (at least one), in order; all have the same side features."""
+    if len(parts) == 1:
+        return parts[0]
+    return Histories(
+        np.concatenate([p.users for p in parts]),
+        _offsets(np.concatenate([np.diff(p.offsets) for p in parts])),
+        np.concatenate([p.items for p in parts]),
+        np.concatenate([p.times for p in parts]),
+        np.concatenate([p.sessions for p in parts]),
+        {name: np.concatenate([p.features[name] for p in parts]) for name in parts[0].features},
+    )
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:

@@ -6,16 +6,18 @@ of Keras opens in another, and so that it can travel to a Spark worker as bytes.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from truelift.errors import DataError
 from truelift.models import registry
+from truelift.models.sides import SideCodes
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class ModelPackage:
     item_keys : tuple of str
         ``item_keys[i]`` is the key of item index ``i + 1``.
     weights : dict of str to numpy.ndarray
+    sides : SideCodes
+        Codes of event types and categories, for models with such side features.
+    split : dict of str to str
+        What was kept apart in training: ``kind`` and the split's description.
     """
 
     model: str
@@ -43,6 +49,13 @@ class ModelPackage:
     step: str
     item_keys: tuple[str, ...]
     weights: Mapping[str, np.ndarray]
+    sides: SideCodes = field(default_factory=SideCodes)
+    split: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def vocabulary_hash(self) -> str:
+        """Equal for packages whose items have the same keys in the same order."""
+        return vocabulary_hash(self.item_keys)
 
     def build(self) -> Any:
         """The Keras model with these weights."""
@@ -58,10 +71,14 @@ class ModelPackage:
             "max_length": self.max_length,
             "step": self.step,
             "item_keys": list(self.item_keys),
+            "event_types": list(self.sides.event_types),
+            "split": self.split,
         }
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         arrays = {"header": text, **{f"weight:{k}": v for k, v in self.weights.items()}}
+        if self.sides.categories is not None:
+            arrays["categories"] = self.sides.categories.astype(np.int32)
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
 
@@ -73,10 +90,19 @@ class ModelPackage:
             weights = {
                 name.removeprefix("weight:"): archive[name]
                 for name in archive.files
-                if name != "header"
+                if name.startswith("weight:")
             }
+            categories = archive["categories"] if "categories" in archive.files else None
         header["item_keys"] = tuple(header["item_keys"])
-        return cls(weights=weights, **header)
+        # Packages of before these were known have neither event types nor a split.
+        sides = SideCodes(tuple(header.pop("event_types", ())), categories)
+        return cls(weights=weights, sides=sides, **header)
+
+
+def vocabulary_hash(item_keys: tuple[str, ...]) -> str:
+    """A short hash of item keys in their order."""
+    text = json.dumps(item_keys, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def named_weights(model: Any) -> dict[str, np.ndarray]:

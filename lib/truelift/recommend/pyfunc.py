@@ -1,4 +1,8 @@
-"""The sequence model as MLflow keeps it: raw item keys in, ranked item keys out."""
+"""The sequence model as MLflow keeps it: raw item keys in, ranked item keys out.
+
+What is wrong with a request is raised as ``INVALID_PARAMETER_VALUE``, which MLflow's scoring
+server answers with status 400 and the reason.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-from mlflow.types.schema import Array
+from mlflow.types.schema import AnyType, Array
 
 from truelift import __version__
+from truelift.errors import DataError
 from truelift.models.package import ModelPackage
-from truelift.recommend.scorer import Scorer, histories_from_keys
+from truelift.recommend.requests import COLUMNS, RequestReader
+from truelift.recommend.scorer import Scorer
 
 PACKAGE = "package"
+SEEN_ITEMS = ("keep", "drop")
 
 
 class SequenceModel(PythonModel):
@@ -23,8 +31,12 @@ class SequenceModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Read the package and build the model, once."""
-        data = Path(context.artifacts[PACKAGE]).read_bytes()
-        self._scorer = Scorer.from_package(ModelPackage.from_bytes(data))
+        package = ModelPackage.from_bytes(Path(context.artifacts[PACKAGE]).read_bytes())
+        self._scorer = Scorer.from_package(package)
+        self._reader = RequestReader(package.item_keys, package.sides, self._scorer.side_features)
+        self._keys = (None, *package.item_keys)
+        # The first call traces the model's graph; no user shall wait for it.
+        self._scorer.top_of_request(self._reader.histories({"items": [[]]}), 1, "keep")
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -36,8 +48,11 @@ class SequenceModel(PythonModel):
         context : object
             Unused.
         model_input : pandas.DataFrame
-            ``items``: item keys in time order (unknown keys are left out); ``sessions``: the
-            session number of each item, or missing for one item a session.
+            ``items``: item keys in time order (unknown keys are left out; where none is known
+            the row gets the list of someone without a history). Optional, as long as ``items``:
+            ``sessions`` (session numbers; missing for one item a session), ``times`` (ISO texts
+            or seconds since the epoch) and ``event_types``, which matter to models that were
+            trained with them.
         params : dict, optional
             ``count`` and ``seen_items`` (``'keep'`` or ``'drop'``).
 
@@ -45,36 +60,61 @@ class SequenceModel(PythonModel):
         -------
         pandas.DataFrame
             ``items`` and ``scores``, best first; scores are comparable within a row.
+
+        Raises
+        ------
+        MlflowException
+            For a request that cannot be answered, with the reason.
         """
-        given = params or {}
-        keys = self._scorer.item_keys
-        items = [list(row) for row in model_input["items"]]
-        sessions = (
-            [None if row is None else list(row) for row in model_input["sessions"]]
-            if "sessions" in model_input
-            else [None] * len(items)
-        )
-        histories = histories_from_keys(keys, items, sessions)
-        count, seen = int(given.get("count", 10)), str(given.get("seen_items", "keep"))
-        top, scores = self._scorer.top(histories, count, seen)
+        count, seen = _checked(params or {}, len(self._keys) - 1)
+        if "items" not in model_input:
+            raise _refused(f"Found the columns {list(model_input)}, expected 'items'.")
+        columns = {name: model_input[name].tolist() for name in COLUMNS if name in model_input}
+        try:
+            histories = self._reader.histories(columns)
+        except DataError as error:
+            raise _refused(str(error)) from error
+        top, scores = self._scorer.top_of_request(histories, count, seen)
+        keys = self._keys
+        rows = list(zip(top.tolist(), scores.tolist(), strict=True))
         return pd.DataFrame(
             {
-                "items": [[keys[i - 1] for i in row if i > 0] for row in top],
+                "items": [[keys[i] for i in items if i] for items, _ in rows],
                 "scores": [
-                    [float(s) for s in row[indices > 0]]
-                    for row, indices in zip(scores, top, strict=True)
+                    [score for i, score in zip(items, values, strict=True) if i]
+                    for items, values in rows
                 ],
             }
         )
 
 
+def _checked(params: dict[str, Any], items: int) -> tuple[int, str]:
+    count, seen = params.get("count", 10), params.get("seen_items", "keep")
+    if count is None:
+        count = 10
+    if not 1 <= int(count) <= items:
+        raise _refused(f"count: found {count}, expected 1 to {items}, the number of items.")
+    if seen not in SEEN_ITEMS:
+        raise _refused(f"seen_items: found {seen!r}, expected 'keep' or 'drop'.")
+    return int(count), str(seen)
+
+
+def _refused(reason: str) -> MlflowException:
+    return MlflowException.invalid_parameter_value(reason)
+
+
 def signature() -> ModelSignature:
-    """Columns and parameters of :class:`SequenceModel`."""
+    """Columns and parameters of :class:`SequenceModel`.
+
+    The columns are lists whose elements the model checks itself, with better reasons: MLflow's
+    own check of typed lists refuses whole numbers as item ids, and makes a pandas series a row
+    and column (2.8 ms for 32 rows, beside 0.3 ms).
+    """
     return ModelSignature(
         inputs=Schema(
             [
-                ColSpec(Array(DataType.string), "items"),
-                ColSpec(Array(DataType.long), "sessions", required=False),
+                ColSpec(AnyType(), "items"),
+                *(ColSpec(AnyType(), name, required=False) for name in COLUMNS[1:]),
             ]
         ),
         outputs=Schema(
@@ -126,8 +166,6 @@ def read_package(folder: Path) -> ModelPackage:
     DataError
         If the folder is not such a model.
     """
-    from truelift.errors import DataError
-
     path = folder / "artifacts" / "package.npz"
     if not path.is_file():
         raise DataError(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from truelift.errors import DataError
-from truelift.models.histories import Histories
+from truelift.models.histories import Histories, joined
 from truelift.models.package import ModelPackage
 from truelift.models.runtime import start_tensorflow
+from truelift.recommend.batching import Together
 from truelift.recommend.ranking import rank
 
 # Users scored at once; bounds memory at this number times the vocabulary.
@@ -30,10 +31,13 @@ class Scorer:
         Gives scores of all items for a batch of histories.
     item_keys : tuple of str
         Key of item index ``i`` at place ``i - 1``.
+    side_features : tuple of str
+        What the model reads of a history beside items.
     """
 
     ranker: Any
     item_keys: tuple[str, ...]
+    side_features: tuple[str, ...] = ()
 
     @classmethod
     def from_package(cls, package: ModelPackage) -> Scorer:
@@ -42,8 +46,9 @@ class Scorer:
         from truelift.models.scoring import SequenceRanker
 
         items = len(package.item_keys)
-        ranker = SequenceRanker(package.build(), items, package.max_length, package.step)
-        return cls(ranker, package.item_keys)
+        model = package.build()
+        ranker = SequenceRanker(model, items, package.max_length, package.step)
+        return cls(ranker, package.item_keys, tuple(model.side_features))
 
     def top(
         self, histories: Histories, count: int, seen_items: str
@@ -59,6 +64,23 @@ class Scorer:
             return np.zeros((0, count), dtype=np.int64), np.zeros((0, count))
         return np.concatenate(items), np.concatenate(scores).astype(np.float64)
 
+    def top_of_request(
+        self, histories: Histories, count: int, seen_items: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`top`, scored together with what other threads ask for meanwhile."""
+        if not 0 < len(histories) <= CHUNK:
+            return self.top(histories, count, seen_items)
+        best, value = rank(self._together(histories), histories, count, seen_items)
+        return best, value.astype(np.float64)
+
+    @cached_property
+    def _together(self) -> Together[Histories, np.ndarray]:
+        return Together(self._scores_of_all, len, CHUNK)
+
+    def _scores_of_all(self, requests: Sequence[Histories]) -> list[np.ndarray]:
+        scores = self.ranker.scores(joined(requests))
+        return np.split(scores, np.cumsum([len(r) for r in requests])[:-1])
+
 
 def loaded(package_bytes: bytes) -> Scorer:
     """The scorer of a package; built once a process, for workers that serve many tasks."""
@@ -67,48 +89,3 @@ def loaded(package_bytes: bytes) -> Scorer:
         _LOADED.clear()
         _LOADED[name] = Scorer.from_package(ModelPackage.from_bytes(package_bytes))
     return _LOADED[name]
-
-
-def histories_from_keys(
-    item_keys: Sequence[str],
-    items: Sequence[Sequence[str]],
-    sessions: Sequence[Sequence[int] | None],
-) -> Histories:
-    """Histories from raw keys, as a caller outside the lake has them.
-
-    Parameters
-    ----------
-    item_keys : sequence of str
-        The model's vocabulary.
-    items : sequence of sequences of str
-        Keys in time order, one sequence a user; keys that the model does not know are left
-        out.
-    sessions : sequence of sequences of int, or None
-        The session of each item, non-decreasing; None makes each item a session of its own.
-    """
-    index = {key: i for i, key in enumerate(item_keys, start=1)}
-    kept_items: list[int] = []
-    kept_sessions: list[int] = []
-    offsets = [0]
-    for user, keys in enumerate(items):
-        numbers = sessions[user]
-        own = range(len(keys)) if numbers is None or len(numbers) == 0 else numbers
-        if len(own) != len(keys):
-            raise DataError(
-                f"Row {user}: found {len(keys)} items and {len(own)} session numbers, expected "
-                "as many; leave 'sessions' empty to make each item a session."
-            )
-        known = sorted(
-            ((int(s), index[str(k)]) for k, s in zip(keys, own, strict=True) if str(k) in index),
-            key=lambda pair: pair[0],
-        )
-        kept_sessions += [s for s, _ in known]
-        kept_items += [i for _, i in known]
-        offsets.append(len(kept_items))
-    return Histories(
-        users=np.arange(len(items)).astype(str).astype(object),
-        offsets=np.array(offsets, dtype=np.int64),
-        items=np.array(kept_items, dtype=np.int32),
-        times=np.zeros(len(kept_items), dtype=np.int64),
-        sessions=np.array(kept_sessions, dtype=np.int32),
-    )
