@@ -9,7 +9,7 @@ from deltalake import write_deltalake
 
 from truelift.lake.scan import make_plan
 from truelift.models.histories import COLUMNS
-from truelift.recommend.splits import DAY, TemporalSplit
+from truelift.recommend.splits import DAY, TemporalSplit, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob
@@ -61,9 +61,7 @@ def rank_job(uri: str, **options) -> RankJob:
     split = TemporalSplit.at_end(0, (STEPS - 1) * DAY, 4, 4)
     return RankJob(
         plan=make_plan("gold.sequences", uri, COLUMNS).to_json(),
-        validation_start=split.validation_start,
-        test_start=split.test_start,
-        end=split.end,
+        split=split_to_plain(split),
         items=ITEMS,
         seed=5,
         sequence=SequenceOptions(**{**FAST, **options}),

@@ -118,6 +118,7 @@ def test_too_long_a_run_is_stopped_with_all_its_processes(world, tmp_path):
 def test_a_users_mistake_in_a_rank_comes_back_as_such(world, tmp_path):
     from dataclasses import replace
 
-    job = replace(rank_job(world, processes=1), validation_start=0)
+    job = rank_job(world, processes=1)
+    job = replace(job, split={**job.split, "validation_start": 0})
     with pytest.raises(DataError, match="no session before the validation window"):
         launch(job, tmp_path)

@@ -9,7 +9,7 @@ from truelift.errors import DataError, TableError
 from truelift.models import registry
 from truelift.models.histories import COLUMNS
 from truelift.models.package import ModelPackage
-from truelift.recommend.splits import TemporalSplit
+from truelift.recommend.splits import Split, split_from, split_to_plain
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob, RankResult
 from truelift.training.results import TrainingResult
@@ -41,9 +41,7 @@ def train_sequence(job: Job) -> StepReport:
     split = _split(job)
     rank_job = RankJob(
         plan=plan.to_json(),
-        validation_start=split.validation_start,
-        test_start=split.test_start,
-        end=split.end,
+        split=split_to_plain(split),
         items=len(item_keys),
         seed=job.settings.seed,
         sequence=options,
@@ -119,10 +117,9 @@ def _readable_plan(job: Job) -> ScanPlan:
     return plan
 
 
-def _split(job: Job) -> TemporalSplit:
+def _split(job: Job) -> Split:
     from pyspark.sql import functions as F
 
-    options = job.settings.sequence
     bounds = (
         job.read("gold.sequences")
         .agg(F.min(F.array_min("event_time")), F.max(F.array_max("event_time")))
@@ -130,7 +127,7 @@ def _split(job: Job) -> TemporalSplit:
     )
     if bounds is None or bounds[0] is None:
         raise DataError("gold.sequences: found no event, expected some in at least one history.")
-    return TemporalSplit.at_end(bounds[0], bounds[1], options.validation_days, options.test_days)
+    return split_from(job.settings.sequence, bounds[0], bounds[1])
 
 
 def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:

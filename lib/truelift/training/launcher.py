@@ -1,9 +1,11 @@
-"""Starting the ranks: as local processes through ``horovodrun``, or inside Spark tasks."""
+"""Starting the ranks, as local processes or inside Spark tasks, and again where one was lost."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,24 +17,32 @@ from truelift.training import checkpoints
 from truelift.training.processes import (
     START_SECONDS,
     OnProgress,
+    RankLost,
     error_from,
     horovod_bounds,
     run_processes,
 )
 from truelift.training.rank import RankJob, RankResult, failure, run
+from truelift.training.watch import RankWatch
 from truelift.typed import from_plain, to_plain
 
+Outcome = tuple[RankResult, dict[str, np.ndarray]]
 
-def launch(
-    job: RankJob, folder: Path, on_progress: OnProgress | None = None
-) -> tuple[RankResult, dict[str, np.ndarray]]:
+
+def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) -> Outcome:
     """Train with ``job.sequence.processes`` ranks and return what rank 0 found.
+
+    Where a rank is killed, dies without a word or hangs, all are stopped and started again, up
+    to ``sequence.restarts`` times; they go on from the newest checkpoint. A rank that raises an
+    error of its own would raise it again, so that ends the training.
 
     Parameters
     ----------
     job : RankJob
+        Without ``checkpoints`` they are kept in ``folder`` (local launcher) or not at all
+        (Spark tasks have no folder in common).
     folder : Path
-        Empty scratch directory on this machine.
+        Scratch directory on this machine.
     on_progress : callable, optional
         Gets ``{"text", "done", "total"}`` while the ranks work (local launcher only).
 
@@ -41,29 +51,47 @@ def launch(
     TrueliftError
         What a rank raised, where that was one of ours.
     JobFailure
-        For any other failure of a rank, with the end of its log, and when
-        ``sequence.timeout_seconds`` have passed.
+        For any other failure of a rank, with the end of its log, when no restart is left, and
+        when ``sequence.timeout_seconds`` have passed.
     """
-    launchers = {"local": _launch_local, "spark": _launch_spark}
-    return launchers[job.sequence.launcher](job, folder, on_progress or (lambda event: None))
+    start = {"local": _launch_local, "spark": _launch_spark}[job.sequence.launcher]
+    tell = on_progress or (lambda event: None)
+    deadline = time.monotonic() + job.sequence.timeout_seconds
+    if job.checkpoints is None and job.sequence.launcher == "local":
+        job = replace(job, checkpoints=str(folder / "checkpoints"))
+    lost: list[str] = []
+    while True:
+        place = folder / f"start-{len(lost) + 1}"
+        place.mkdir(parents=True)
+        try:
+            result, weights = start(job, place, tell, deadline)
+            return replace(result, restarts=tuple(lost)), weights
+        except RankLost as error:
+            if len(lost) == job.sequence.restarts:
+                raise JobFailure(
+                    f"{error}\n  sequence.restarts = {job.sequence.restarts}: no restart is left."
+                ) from error
+            lost.append(str(error).splitlines()[0])
+            count = f"restart {len(lost)} of {job.sequence.restarts}"
+            tell({"text": f"{count}: {lost[-1]}"})
 
 
 # ---------------------------------------------------------------- processes on this machine
 
 
-def _launch_local(
-    job: RankJob, folder: Path, on_progress: OnProgress
-) -> tuple[RankResult, dict[str, np.ndarray]]:
-    given = replace(
-        job, progress=str(folder / "progress.jsonl"), checkpoint=str(folder / "best.npz")
-    )
+def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline: float) -> Outcome:
+    given = replace(job, progress=str(folder / "progress.jsonl"), heartbeats=str(folder))
     (folder / "job.json").write_text(json.dumps(to_plain(given)), encoding="utf-8")
     options = job.sequence
-    limit = ("sequence.timeout_seconds", float(options.timeout_seconds))
-    run_processes(
-        "truelift.training.rank", folder, options.processes, options.threads_per_process, limit,
-        on_progress,
-    )  # fmt: skip
+    watch = RankWatch(folder, options.hang_seconds)
+    try:
+        run_processes(
+            "truelift.training.rank", folder, options.processes, options.threads_per_process,
+            ("sequence.timeout_seconds", options.timeout_seconds), on_progress, watch,
+            deadline,
+        )  # fmt: skip
+    except RankLost as error:
+        raise watch.explained(error) from error
     result = from_plain(RankResult, json.loads((folder / "result.json").read_text()))
     return result, checkpoints.from_bytes((folder / "weights.npz").read_bytes())
 
@@ -71,36 +99,44 @@ def _launch_local(
 # ---------------------------------------------------------------- Spark tasks
 
 
-def _launch_spark(
-    job: RankJob, folder: Path, on_progress: OnProgress
-) -> tuple[RankResult, dict[str, np.ndarray]]:
+def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline: float) -> Outcome:
+    import horovod.runner.common.util.timeout
     import horovod.runner.launch
     import horovod.spark
 
     horovod.runner.launch.gloo_built = lambda verbose=False: True  # as in processes.py
-    on_progress({"text": f"{job.sequence.processes} ranks in Spark tasks", "done": 0, "total": 0})
-    env = {**os.environ, **horovod_bounds()}
+    count = job.sequence.processes
+    on_progress({"text": f"{count} ranks in Spark tasks", "done": 0, "total": 0})
+    asked = f"Each rank needs a free task slot: {count} were asked for."
     try:
         outcomes = horovod.spark.run(
             run_in_task,
             args=(json.dumps(to_plain(job)),),
-            num_proc=job.sequence.processes,
+            num_proc=count,
             start_timeout=START_SECONDS,
             use_gloo=True,
             nics=list(job.sequence.network_interfaces) or None,
-            env=env,
+            env={**os.environ, **_stall_bounds(job.sequence.hang_seconds)},
             verbose=0,
         )
+    except horovod.runner.common.util.timeout.TimeoutException as error:
+        raise JobFailure(f"Training: the Spark tasks did not start: {error} {asked}") from error
     except Exception as error:  # Horovod raises plain exceptions of several kinds
-        raise JobFailure(
-            f"Training: the ranks in Spark tasks failed: {error}. Each rank needs a free task "
-            f"slot: {job.sequence.processes} were asked for."
-        ) from error
+        raise RankLost(f"Training: the ranks in Spark tasks failed: {error}. {asked}") from error
     failures = [o for o in outcomes if "error" in o]
     if failures:
         raise error_from(failures, "a rank failed", "")
     first = next(o for o in outcomes if o["rank"] == 0)
     return from_plain(RankResult, first["result"]), checkpoints.from_bytes(first["weights"])
+
+
+def _stall_bounds(hang_seconds: int) -> Mapping[str, str]:
+    """Horovod's own watch: there is no folder in which tasks could leave signs of life."""
+    return {
+        **horovod_bounds(),
+        "HOROVOD_STALL_CHECK_TIME_SECONDS": str(max(hang_seconds // 2, 1)),
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(hang_seconds),
+    }
 
 
 def run_in_task(job_json: str) -> dict[str, Any]:

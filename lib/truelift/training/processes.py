@@ -26,6 +26,10 @@ HOROVODRUN = (
 )
 
 
+class RankLost(JobFailure):
+    """A rank that died without a word, or hung: a new start may do better."""
+
+
 def run_processes(
     module: str,
     folder: Path,
@@ -33,6 +37,8 @@ def run_processes(
     threads: int,
     limit: tuple[str, float],
     on_progress: OnProgress,
+    watch: Callable[[], None] = lambda: None,
+    deadline: float | None = None,
 ) -> None:
     """Run ``python -m module folder`` as so many Horovod ranks and wait for them.
 
@@ -50,11 +56,17 @@ def run_processes(
         Name of the setting that bounds the time, and its value in seconds.
     on_progress : callable
         Gets each progress event.
+    watch : callable
+        Called several times a second while they run; what it raises stops them all.
+    deadline : float, optional
+        When the limit ends, by ``time.monotonic``; by default it begins now.
 
     Raises
     ------
     TrueliftError
         What a rank raised, where that was one of ours.
+    RankLost
+        If a rank died without saying why, as one that was killed does.
     JobFailure
         For any other failure of a rank, with the end of its log, and when the time is over.
     """
@@ -73,7 +85,7 @@ def run_processes(
         # mistakes another for it that got the same number later.
         family_head = psutil.Process(process.pid)
         try:
-            code = _wait(process, limit, events, on_progress, folder)
+            code = _wait(process, limit, events, on_progress, folder, watch, deadline)
         finally:
             _end(process, family_head)
     if code != 0 or not any(folder.glob("result.*")):
@@ -121,8 +133,10 @@ def _wait(
     events: IO[str],
     on_progress: OnProgress,
     folder: Path,
+    watch: Callable[[], None],
+    deadline: float | None,
 ) -> int:
-    deadline = time.monotonic() + limit[1]
+    deadline = time.monotonic() + limit[1] if deadline is None else deadline
     while True:
         code = process.poll()
         for line in events.readlines():
@@ -130,6 +144,7 @@ def _wait(
                 on_progress(json.loads(line))
         if code is not None:
             return code
+        watch()
         if time.monotonic() > deadline:
             raise JobFailure(
                 f"Training did not end within {limit[0]} = {limit[1]:.0f}; the "
@@ -177,6 +192,11 @@ def error_from(failures: list[dict[str, Any]], otherwise: str, tail: str) -> Tru
     def is_consequence(found: dict[str, Any]) -> bool:
         return "HorovodInternalError" in found["trace"] or "Horovod has been shut" in found["trace"]
 
+    if failures and all(is_consequence(found) for found in failures):
+        alone = ", ".join(str(found["rank"]) for found in failures)
+        return RankLost(
+            f"Training: {otherwise}; another rank was lost, as rank {alone} noticed.{tail}"
+        )
     for found in sorted(failures, key=lambda f: (is_consequence(f), f["rank"])):
         ours = getattr(errors, found["error"], None)
         if isinstance(ours, type) and issubclass(ours, TrueliftError):
@@ -185,7 +205,7 @@ def error_from(failures: list[dict[str, Any]], otherwise: str, tail: str) -> Tru
             f"Training: rank {found['rank']} failed with {found['error']}: {found['message']}\n"
             f"{_last_lines(found['trace'])}"
         )
-    return JobFailure(f"Training: {otherwise}, and no rank said why.{tail}")
+    return RankLost(f"Training: {otherwise}, and no rank said why.{tail}")
 
 
 def _tail(log: Path) -> str:

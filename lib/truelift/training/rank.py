@@ -6,15 +6,20 @@ Run as ``python -m truelift.training.rank JOB.json`` under ``horovodrun``, or th
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import io
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from truelift.models.runtime import start_tensorflow
 from truelift.settings import SequenceOptions
@@ -30,27 +35,54 @@ class RankJob:
     ----------
     plan : str
         Scan plan of ``gold.sequences`` as JSON.
-    validation_start, test_start, end : int
-        The temporal split, microseconds since the epoch.
+    split : dict
+        Plain form of the split (:func:`~truelift.recommend.splits.split_to_plain`).
     items : int
         Size of the vocabulary.
     seed : int
     sequence : SequenceOptions
     progress : str, optional
         File to which rank 0 appends one JSON object a line.
-    checkpoint : str, optional
-        File that holds the best weights so far.
+    checkpoints : str, optional
+        URI of a folder that all ranks can reach; the training goes on from what lies there.
+    heartbeats : str, optional
+        Folder on this machine for the ranks' signs of life.
+    until_epoch : int, optional
+        Stop after this epoch, to go on later; the learning rate still follows ``epochs``.
+    test : bool
+        Whether the test window is looked at.
     """
 
     plan: str
-    validation_start: int
-    test_start: int
-    end: int
+    split: dict[str, Any]
     items: int
     seed: int
     sequence: SequenceOptions
     progress: str | None = None
-    checkpoint: str | None = None
+    checkpoints: str | None = None
+    heartbeats: str | None = None
+    until_epoch: int | None = None
+    test: bool = True
+    arrays: str = ""
+
+
+# Settings that change how a training runs and not what comes out.
+_OPERATION = (
+    "processes", "launcher", "threads_per_process", "network_interfaces", "checkpoint",
+    "checkpoint_steps", "restarts", "hang_seconds", "timeout_seconds", "tune", "cutoffs",
+    "neighbours", "sampled_candidates",
+)  # fmt: skip
+
+
+def run_key(job: RankJob) -> str:
+    """A hash of all that decides what a training comes to: data, split, seed and settings."""
+    plain = to_plain(job)
+    for name in ("progress", "checkpoints", "heartbeats", "until_epoch", "test", "arrays"):
+        plain.pop(name)
+    for name in _OPERATION:
+        if not (name == "processes" and job.sequence.reading == "own"):
+            plain["sequence"].pop(name, None)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True)
@@ -59,7 +91,10 @@ class RankResult:
 
     ``gains`` holds, for each baseline, the mean difference in NDCG (model less baseline, user
     by user) with its 95% interval: the models meet the same users, so it is far narrower than
-    the intervals of the two means suggest.
+    the intervals of the two means suggest. ``best_baseline`` was chosen on validation, and
+    ``left_out`` users wanted only what they had seen, where that is dropped. ``best_value`` is the validation value of the best
+    epoch. ``warnings`` went wrong without stopping the training (a checkpoint that could not be
+    written, or was damaged); ``restarts`` says why the ranks had to be started again.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -72,6 +107,26 @@ class RankResult:
     processes: int
     gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    best_value: float = float("nan")
+    best_baseline: str | None = None
+    left_out: int = 0
+    warnings: tuple[str, ...] = ()
+    restarts: tuple[str, ...] = ()
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> str:
+    """Arrays as text, without pickle, so that they travel inside the job."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def unpack(text: str) -> dict[str, np.ndarray]:
+    """The arrays that :func:`pack` wrote."""
+    if not text:
+        return {}
+    with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def run(job_json: str) -> dict[str, Any]:

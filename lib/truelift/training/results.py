@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from truelift.recommend.evaluated import RankingMetrics
+
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["EpochRecord", "RankingMetrics", "TrainingResult"]
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,15 @@ class EpochRecord:
         Cross-entropy of a session's items, in nats: the training mean weighs sessions by the
         root of their size, the validation mean weighs users equally.
     validation_ndcg : float
-        Full-ranking NDCG on the validation window.
+        Full-ranking NDCG on the validation window; not a number for a classifier.
     seconds : float
         Wall time of the epoch.
     sequences_per_second : float
         Training sequences a second, all processes together.
     input_wait_share : float
         Share of the time that training waited for input, in [0, 1].
+    validation_accuracy : float, optional
+        Share of next actions that a classifier foretells.
     """
 
     epoch: int
@@ -37,40 +43,7 @@ class EpochRecord:
     seconds: float
     sequences_per_second: float
     input_wait_share: float
-
-
-@dataclass(frozen=True)
-class RankingMetrics:
-    """Full-ranking quality of one model on the test window.
-
-    Parameters
-    ----------
-    model : str
-        Name of the model or baseline.
-    hit_rate, ndcg : float
-        Means over users of HitRate@k and NDCG@k.
-    users : int
-        Users evaluated.
-    k : int
-        Length of the ranked list.
-    ndcg_ci_lower, ndcg_ci_upper : float
-        95% interval of the mean NDCG over users.
-    """
-
-    model: str
-    hit_rate: float
-    ndcg: float
-    users: int
-    k: int
-    ndcg_ci_lower: float
-    ndcg_ci_upper: float
-
-    def __repr__(self) -> str:
-        return (
-            f"RankingMetrics({self.model}: NDCG@{self.k} {self.ndcg:.4f} "
-            f"[{self.ndcg_ci_lower:.4f}, {self.ndcg_ci_upper:.4f}], "
-            f"HitRate@{self.k} {self.hit_rate:.4f}, {self.users:,} users)"
-        )
+    validation_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
