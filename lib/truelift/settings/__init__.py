@@ -55,7 +55,9 @@ class ReferenceOptions:
     columns: dict[str, str] = field(default_factory=dict)
 
 
-FORMATS = ("access_log", "complete_journey", "csv", "delta", "jsonl", "otto", "parquet")
+FORMATS = (
+    "access_log", "complete_journey", "csv", "delta", "interactions", "jsonl", "otto", "parquet",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -293,15 +295,27 @@ def _is_time_zone(name: str) -> bool:
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """The item level of sequences and profiles, and the category used for shares."""
+    """The item level of sequences and profiles, and the category used for shares.
+
+    ``repeats`` keeps an item as often as it comes within a session; by default it stands there
+    once. ``sequence_of`` makes a row of ``gold.sequences`` of each ``user`` or of each ``session``.
+    """
 
     item_level: str = "item_id"
     min_item_count: int = 5
     max_sequence_events: int | None = None
     top_categories: int = 8
     category_column: str = "category"
+    repeats: bool = False
+    sequence_of: str = "user"
 
     def __post_init__(self) -> None:
+        require(
+            self.sequence_of in ("user", "session"),
+            "features.sequence_of",
+            self.sequence_of,
+            "'user' or 'session'",
+        )
         require(
             self.min_item_count >= 1, "features.min_item_count", self.min_item_count, "at least 1"
         )
@@ -366,12 +380,28 @@ class PrivacyOptions:
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """Where MLflow keeps its runs, and under which names."""
+    """Where MLflow keeps its runs, under which names, and when a model becomes champion.
+
+    A new sequence model takes the alias where its NDCG is above the champion's by more than
+    ``promote_margin`` with one-sided ``promote_confidence``. ``system_metrics`` logs use of
+    processor, memory, disk and network every ten seconds.
+    """
 
     uri: str = "sqlite:///.truelift/mlflow.db"
     artifacts: str | None = None
     experiment: str = "truelift"
     model_name: str = "truelift-sequence"
+    promote_confidence: float = 0.95
+    promote_margin: float = 0.0
+    system_metrics: bool = True
+
+    def __post_init__(self) -> None:
+        require(
+            0.5 <= self.promote_confidence < 1,
+            "tracking.promote_confidence",
+            self.promote_confidence,
+            "a confidence in [0.5, 1)",
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from truelift.logs.sources import (
     complete_journey,
     csv_rows,
     delta_table,
+    interactions,
     json_lines,
     otto,
     parquet_rows,
@@ -46,6 +47,7 @@ FORMATS: dict[str, FileFormat] = {
         parquet_rows.header, parquet_rows.units, parquet_rows.read, (".parquet",)
     ),
     "access_log": FileFormat(access_log.header, access_log.units, access_log.read, (".log",)),
+    "interactions": FileFormat(interactions.header, interactions.units, interactions.read),
     "otto": FileFormat(otto.header, otto.units, otto.read),
     "delta": FileFormat(
         delta_table.header, delta_table.units, delta_table.read, identify=delta_table.identify
