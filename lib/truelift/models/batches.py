@@ -27,6 +27,8 @@ class Batch:
         Microseconds since the epoch.
     features : mapping of str to numpy.ndarray of int32, shape (entries,)
         Side features of each entry.
+    sessions : numpy.ndarray of int32, shape (entries,)
+        Session number of each entry.
     """
 
     rows: np.ndarray
@@ -37,6 +39,7 @@ class Batch:
     sequences: int
     times: np.ndarray
     features: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sessions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 def pack(windows: Sequence[Window]) -> Batch:
@@ -54,6 +57,7 @@ def pack(windows: Sequence[Window]) -> Batch:
             name: np.concatenate([w.features[name] for w in windows])
             for name in windows[0].features
         },
+        sessions=np.concatenate([w.sessions for w in windows]),
     )
 
 

@@ -20,6 +20,7 @@ import tensorflow as tf
 from truelift.models.batches import Batch, LengthBuckets
 from truelift.models.chance import Draws, NegativeSampler
 from truelift.models.event_options import SLICE_TOKENS, EventModelOptions
+from truelift.models.layers import sizes
 from truelift.models.losses import (
     NEVER,
     binary_cross_entropy,
@@ -93,12 +94,25 @@ class EventModel(keras.layers.Layer):
         """Scores after each position, shape (windows, positions, items + 1), without dropout."""
         events = self._events(self.embedding, items, sides)
         states = self.encode(events, seconds, None)
-        return tf.reshape(self._scores(states), [*_shape(items), self.options.items + 1])
+        return tf.reshape(self._scores(states), [*sizes(items), self.options.items + 1])
 
     @property
     def sparse_variables(self) -> list[Any]:
         """Variables whose gradient is given as rows (``tf.IndexedSlices`` with unique ids)."""
-        return [self.embedding, self.item_bias] if self.options.sparse else []
+        if not self.options.sparse:
+            return []
+        both = [self.embedding, self.output_embedding]
+        return [*(both[:1] if self.tied else both), self.item_bias]
+
+    @property
+    def output_embedding(self) -> Any:
+        """The vectors that states are matched with."""
+        return self.embedding
+
+    @property
+    def tied(self) -> bool:
+        """Whether items enter and leave by the same vectors."""
+        return self.output_embedding is self.embedding
 
     def training_inputs(self, batch: Batch) -> tuple[Any, ...]:
         """Items, side features and seconds of all slots."""
@@ -128,19 +142,23 @@ class EventModel(keras.layers.Layer):
 
     def _loss_of(self, seed: Any, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
         draws = Draws(seed)
-        table, bias = self.embedding, self.item_bias
         negatives = log_expected = None
         if self.options.loss != "full_softmax":
             negatives, log_expected = self.sampler.draw(self.options.negatives, draws)
         if self.options.sparse:
-            table, bias, items, negatives = self._rows_in_use(items, negatives)
+            ids, items, negatives = _rows_in_use(items, negatives)
+            table, bias = tf.gather(self.embedding, ids), tf.gather(self.item_bias, ids)
+            # One gather: what enters and what leaves by a row share one gradient.
+            output = table if self.tied else tf.gather(self.output_embedding, ids)
+        else:
+            table, output, bias = self.embedding, self.output_embedding, self.item_bias
         events = self._events(table, items[:, :-1], sides[:, :-1])
         states = self.encode(events, seconds[:, :-1], draws)
         targets = tf.reshape(items[:, 1:], [-1])
         if not self.options.xla:  # XLA wants shapes that do not depend on values
             real = tf.where(targets > 0)[:, 0]
             states, targets = tf.gather(states, real), tf.gather(targets, real)
-        return self.target_loss(states, table, bias, targets, negatives, log_expected)
+        return self.target_loss(states, output, bias, targets, negatives, log_expected)
 
     def target_loss(
         self, states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
@@ -165,7 +183,7 @@ class EventModel(keras.layers.Layer):
         """State after the last event of each window, shape (windows, units)."""
         events = self._events(self.embedding, items[:, :-1], sides[:, :-1])
         states = self.encode(events, seconds[:, :-1], None)
-        rows, positions = _shape(events)[:2]
+        rows, positions = sizes(events)[:2]
         return tf.gather(states, tf.range(rows) * positions + lengths - 1)
 
     def start_from_popularity(self, counts: np.ndarray) -> None:
@@ -189,16 +207,16 @@ class EventModel(keras.layers.Layer):
 
     def _scores(self, states: Any) -> Any:
         padding = tf.one_hot(0, self.options.items + 1, on_value=NEVER, off_value=0.0)
-        table = tf.convert_to_tensor(self.embedding)
-        return self.product(states, tf.transpose(table)) + self.item_bias + padding
+        table = tf.transpose(tf.convert_to_tensor(self.output_embedding))
+        return self.product(states, table) + self.item_bias + padding
 
-    def _rows_in_use(self, items: Any, negatives: Any) -> tuple[Any, ...]:
-        """The rows of the batch's items and negatives, and both as numbers of these rows."""
-        flat = tf.concat([[0], tf.reshape(items, [-1]), negatives], axis=0)
-        ids, place = tf.unique(flat)  # in order of appearance, so padding stays row 0
-        places, drawn = place[1 : tf.size(items) + 1], place[tf.size(items) + 1 :]
-        table, bias = tf.gather(self.embedding, ids), tf.gather(self.item_bias, ids)
-        return table, bias, tf.reshape(places, tf.shape(items)), drawn
+
+def _rows_in_use(items: Any, negatives: Any) -> tuple[Any, Any, Any]:
+    """Unique ids of items and negatives, and both as places among these ids."""
+    flat = tf.concat([[0], tf.reshape(items, [-1]), negatives], axis=0)
+    ids, place = tf.unique(flat)  # in order of appearance, so padding stays row 0
+    slots = tf.size(items)
+    return ids, tf.reshape(place[1 : slots + 1], tf.shape(items)), place[slots + 1 :]
 
 
 def _product_type(mixed_precision: bool) -> Any:
@@ -206,9 +224,3 @@ def _product_type(mixed_precision: bool) -> Any:
     if mixed_precision and tf.config.list_logical_devices("GPU"):
         return tf.bfloat16
     return tf.float32
-
-
-def _shape(values: Any) -> list[Any]:
-    """Sizes as numbers where they are known, else as tensors."""
-    known, asked = values.shape, tf.shape(values)
-    return [asked[i] if known[i] is None else known[i] for i in range(len(known))]

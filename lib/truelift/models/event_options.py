@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from truelift.settings.checks import require
@@ -12,6 +12,9 @@ from truelift.settings.sequence import LOSSES
 # Codes of a side feature that a model keeps apart unless the data say how many there are; a code
 # at or above the number counts as unknown.
 DEFAULT_SIZES = {"event_type": 32, "category": 1024, "gap_bucket": 64}
+
+# From so many items on, a sampled loss touches only rows in use.
+SPARSE_FROM = 100_000
 
 # Tokens of full softmax at once. Larger slices leave the cache, smaller ones pay overhead.
 SLICE_TOKENS = 512
@@ -93,7 +96,10 @@ class EventModelOptions:
                 "mixed_precision", "xla", "heads", "relative_time")  # fmt: skip
         given = {name: getattr(sequence, name) for name in same if name in own}
         side = tuple((name, int(known[name])) for name in sequence.side_features)
-        return cls(items=items, side_features=side, **{**given, **more})
+        options = cls(items=items, side_features=side, **{**given, **more})
+        sampled = options.loss != "full_softmax"
+        sparse = sampled and items >= SPARSE_FROM and not options.xla
+        return replace(options, sparse=sparse)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

@@ -47,8 +47,8 @@ def _softmax_slices(
     """
     tokens, units, rows = tf.shape(states)[0], states.shape[-1], tf.shape(table)[0]
     # Nearly equal slices: a stump would cost the overhead of a whole one.
-    slices = (tokens + slice_tokens - 1) // slice_tokens
-    bounds = tokens * tf.range(slices + 1) // tf.maximum(slices, 1)
+    slices = tf.maximum((tokens + slice_tokens - 1) // slice_tokens, 1)
+    bounds = tokens * tf.range(slices + 1) // slices
     masked = bias + tf.one_hot(0, rows, on_value=NEVER, off_value=0.0)
     scoring = tf.transpose(tf.concat([table, masked[:, None]], axis=1))
     summing = tf.concat([table, tf.ones([rows, 1])], axis=1)

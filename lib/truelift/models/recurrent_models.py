@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from truelift.models.chance import Draws
-from truelift.models.event_model import EventModel, _shape
+from truelift.models.event_model import EventModel
 from truelift.models.event_options import EventModelOptions
+from truelift.models.layers import Affine, drop, sizes
 from truelift.models.recurrent import gru, lstm
-from truelift.models.sasrec import Affine, drop
 
 CELLS = {"gru": (keras.layers.GRU, gru), "lstm": (keras.layers.LSTM, lstm)}
 
@@ -44,7 +44,7 @@ class Recurrent(EventModel):
 
     def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:
         """States from events, one after the other."""
-        windows, positions = _shape(events)[:2]
+        windows, positions = sizes(events)[:2]
         units, rate = self.options.units, self.options.dropout
         on_gpu = bool(tf.config.list_logical_devices("GPU"))
         # On a CPU steps come first, so that a step is one stretch of memory.
@@ -56,6 +56,41 @@ class Recurrent(EventModel):
         x = x if on_gpu else tf.transpose(x, [1, 0, 2])
         x = tf.reshape(x, [windows * positions, units])
         return self.to_items(drop(x, rate, draws))
+
+
+class PairLSTM(Recurrent):
+    """An LSTM over the history, and a vector of each candidate: a pair's score is their product.
+
+    Unlike in :class:`Recurrent` a candidate's vector is not the embedding that a past event of
+    the same item enters with. Trained by binary cross-entropy, the sigmoid of a score is how
+    likely a pair is among pairs with sampled items.
+    """
+
+    def __init__(self, options: EventModelOptions) -> None:
+        super().__init__(options, "lstm", "pair_lstm")
+
+    def build_encoder(self) -> None:
+        """The encoder, and the candidates' vectors."""
+        super().build_encoder()
+        options = self.options
+        self.candidates = self.add_weight(
+            shape=(options.items + 1, options.units),
+            name="candidate_embedding",
+            initializer=keras.initializers.RandomNormal(stddev=options.units**-0.5),
+        )
+
+    @property
+    def output_embedding(self) -> Any:
+        """The candidates' vectors."""
+        return self.candidates
+
+    def pair_scores(
+        self, items: Any, sides: Any, seconds: Any, lengths: Any, candidates: Any
+    ) -> Any:
+        """Log odds of one candidate item for each window, shape (windows,)."""
+        states = self.next_states(items, sides, seconds, lengths)
+        vectors = tf.gather(self.candidates, candidates)
+        return tf.reduce_sum(states * vectors, axis=1) + tf.gather(self.item_bias, candidates)
 
 
 def _weights(cell: Any) -> tuple[Any, Any, Any]:

@@ -92,11 +92,41 @@ def _build_recurrent(cell: str) -> Callable[[dict[str, Any]], Any]:
     return build
 
 
+def _pair_lstm_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
+    # Pairs are told from sampled ones: the softmax losses do not apply.
+    loss = sequence.loss if sequence.loss in ("bce", "gbce") else "bce"
+    return EventModelOptions.from_settings(items, sequence, sizes, loss=loss).plain()
+
+
+def _build_pair_lstm(options: dict[str, Any]) -> Any:
+    from truelift.models.recurrent_models import PairLSTM
+
+    model = PairLSTM(EventModelOptions.from_plain(options))
+    model.build()
+    return model
+
+
+def _next_action_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
+    from truelift.models.next_action import NextActionOptions
+
+    return NextActionOptions.from_settings(items, sequence, sizes).plain()
+
+
+def _build_next_action(options: dict[str, Any]) -> Any:
+    from truelift.models.next_action import NextAction, NextActionOptions
+
+    model = NextAction(NextActionOptions(**options))
+    model.build()
+    return model
+
+
 MODELS: dict[str, ModelEntry] = {
     "basket_gru": ModelEntry(_basket_gru_options, _build_basket_gru, step="session"),
     "sasrec": ModelEntry(_sasrec_options, _build_sasrec),
     "gru": ModelEntry(_event_options, _build_recurrent("gru")),
     "lstm": ModelEntry(_event_options, _build_recurrent("lstm")),
+    "pair_lstm": ModelEntry(_pair_lstm_options, _build_pair_lstm),
+    "next_action": ModelEntry(_next_action_options, _build_next_action, task="classification"),
 }
 
 

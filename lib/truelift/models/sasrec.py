@@ -14,8 +14,9 @@ import keras
 import tensorflow as tf
 
 from truelift.models.chance import Draws
-from truelift.models.event_model import EventModel, _shape
+from truelift.models.event_model import EventModel
 from truelift.models.event_options import SASRecOptions
+from truelift.models.layers import Affine, Norm, drop, sizes
 from truelift.models.losses import NEVER
 
 # A pair without a time is in bucket 0, another in 1 + floor(log2(1 + seconds)).
@@ -47,12 +48,13 @@ class SASRec(EventModel):
     def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:
         """States from events, each looking at itself and what came before."""
         options = self.options
-        windows, positions = _shape(events)[:2]
+        windows, positions = sizes(events)[:2]
         x = events + self.positions[:positions]
         x = drop(tf.reshape(x, [windows * positions, options.units]), options.dropout, draws)
         seen = causal_mask(positions)
         if options.relative_time:
-            seen += tf.transpose(_looked_up(self.time_bias, time_buckets(seconds)), [1, 0, 2, 3])
+            table = tf.convert_to_tensor(self.time_bias)
+            seen += tf.transpose(_looked_up(table, time_buckets(seconds)), [1, 0, 2, 3])
         for block in self.blocks:
             x = block(x, windows, positions, seen, draws)
         return self.last_norm(x)
@@ -89,38 +91,6 @@ class Block:
         if heads > 1:
             looked = tf.transpose(looked, [0, 2, 1, 3])
         return tf.reshape(looked, [windows * positions, units])
-
-
-class Affine:
-    """``x W + b`` on (rows, columns)."""
-
-    def __init__(self, model: EventModel, name: str, inputs: int, outputs: int) -> None:
-        self._model = model
-        self.kernel = model.add_weight(
-            shape=(inputs, outputs), name=f"{name}_kernel", initializer="glorot_uniform"
-        )
-        self.bias = model.add_weight(shape=(outputs,), name=f"{name}_bias", initializer="zeros")
-
-    def __call__(self, x: Any) -> Any:
-        return self._model.product(x, self.kernel) + self.bias
-
-
-class Norm:
-    """Layer normalisation (Ba, Kiros & Hinton 2016) of (rows, columns)."""
-
-    def __init__(self, model: EventModel, name: str, units: int) -> None:
-        self.scale = model.add_weight(shape=(units,), name=f"{name}_scale", initializer="ones")
-        self.shift = model.add_weight(shape=(units,), name=f"{name}_shift", initializer="zeros")
-
-    def __call__(self, x: Any) -> Any:
-        centred = x - tf.reduce_mean(x, axis=1, keepdims=True)
-        spread = tf.reduce_mean(centred * centred, axis=1, keepdims=True)
-        return centred * tf.math.rsqrt(spread + 1e-6) * self.scale + self.shift
-
-
-def drop(values: Any, rate: float, draws: Draws | None) -> Any:
-    """Dropout in training, else nothing."""
-    return values if draws is None else draws.drop(values, rate)
 
 
 def causal_mask(positions: Any) -> Any:

@@ -32,6 +32,8 @@ class Window:
         Microseconds since the epoch of each item.
     features : mapping of str to numpy.ndarray
         Side features of each item.
+    sessions : numpy.ndarray of int32
+        Session number of each item.
     """
 
     items: np.ndarray
@@ -39,6 +41,7 @@ class Window:
     length: int
     times: np.ndarray
     features: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sessions: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 def step_index(histories: Histories, step: str) -> np.ndarray:
@@ -101,4 +104,5 @@ def _window(histories: Histories, start: int, stop: int, slots: np.ndarray, leng
         length,
         histories.times[start:stop],
         {name: values[start:stop] for name, values in histories.features.items()},
+        histories.sessions[start:stop],
     )
