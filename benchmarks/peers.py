@@ -13,10 +13,13 @@ from typing import Any
 PACKAGES = ("econml", "doubleml", "dml-rs", "statsmodels", "pyarrow")
 
 
-def peer_environment(packages: tuple[str, ...] = PACKAGES) -> str:
-    """An interpreter with the peers, made with uv once and kept in the user's cache."""
+def peer_environment(packages: tuple[str, ...] = PACKAGES, name: str = "validation") -> str:
+    """An interpreter with the peers, made with uv once and kept in the user's cache.
+
+    Peers whose pins conflict live under names of their own.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "truelift" / "peers-validation"
+    place = cache / "truelift" / f"peers-{name}"
     python, complete = place / "bin" / "python", place / "installed.txt"
     if not complete.exists():
         print(f"installing {', '.join(packages)} in {place}", flush=True)

@@ -74,8 +74,6 @@ class Interactions:
 
     def last(self, back: int) -> np.ndarray:
         """The item ``back`` places before the end of each history (1 is the last), by user."""
-        if (self.lengths < back + 2).any():
-            raise SystemExit("Leave-one-out needs at least three interactions of each user.")
         return self.items[self.offsets[1:] - back]
 
 
@@ -99,8 +97,14 @@ def movielens_100k() -> Path:
 
 
 def read_interactions(path: str | Path) -> Interactions:
-    """Lines ``user item [time]``; without times, a user's lines are in order already."""
+    """Lines ``user item [time]``; without times, a user's lines are in order already.
+
+    Users of fewer than three interactions are left out: they have nothing to train on, choose by
+    and test with.
+    """
     rows = np.loadtxt(path, dtype=np.int64, ndmin=2)
+    _, user, count = np.unique(rows[:, 0], return_inverse=True, return_counts=True)
+    rows = rows[count[user] >= 3]
     times = rows[:, 2] if rows.shape[1] > 2 else np.arange(len(rows), dtype=np.int64)
     order = np.lexsort((np.arange(len(rows)), times, rows[:, 0]))
     user_keys, users = np.unique(rows[order, 0], return_inverse=True)

@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ class Checkpoint:
 
     def to_bytes(self) -> bytes:
         """Checksum, header and arrays."""
-        header = to_plain(self)
+        header = to_plain(replace(self, arrays={}))
         header.pop("arrays")
         text = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
         payload = to_bytes({"header": text, **self.arrays})
