@@ -65,6 +65,14 @@ class TrainingResult:
         ISO times ``validation_start`` and ``test_start`` of the global temporal split.
     model_uri, model_version : str or None
         Where MLflow keeps the model, and its registered version.
+    best_baseline : str or None
+        The baseline with the best NDCG on the validation part; ``differences`` are to it.
+    seen_items : str
+        ``'keep'`` or ``'drop'``: whether items of a user's past were ranked.
+    left_out : int
+        Test users who wanted only what they had seen, where that is dropped.
+    notes : tuple of str
+        Baselines and metrics that are missing, and why; warnings.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -75,6 +83,10 @@ class TrainingResult:
     split: dict[str, str]
     model_uri: str | None
     model_version: str | None
+    best_baseline: str | None = None
+    seen_items: str = "keep"
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         ranked = "; ".join(f"{m.model} NDCG@{m.k} {m.ndcg:.4f}" for m in self.test)
@@ -87,7 +99,17 @@ class TrainingResult:
         """The ranking metrics on the test window, one row a model."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(m) for m in self.test])
+        measures = ("measures", "segments", "differences")
+        rows = [{k: v for k, v in asdict(m).items() if k not in measures} for m in self.test]
+        return pd.DataFrame(rows)
+
+    def measures_to_pandas(self) -> pd.DataFrame:
+        """Every measure on the test part, one row a model and metric."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [{"model": m.model, **asdict(measure)} for m in self.test for measure in m.measures]
+        )
 
     def epochs_to_pandas(self) -> pd.DataFrame:
         """The training history, one row an epoch."""
