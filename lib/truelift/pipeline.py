@@ -94,7 +94,14 @@ STEPS: tuple[Step, ...] = (
             "bronze.responses?",
             "bronze.identities?",
         ),
-        writes=("gold.sequences", "gold.items", "gold.users", "gold.panel", "gold.exposures"),
+        writes=(
+            "gold.sequences",
+            "gold.items",
+            "gold.users",
+            "gold.panel",
+            "gold.exposures",
+            "gold.vocabularies",
+        ),
         sections=("source", "clean", "privacy", "features", "panel", "buckets"),
     ),
     Step(

@@ -49,8 +49,9 @@ def settings(tmp_path_factory):
 def filled(spark, settings):
     """A lake that holds the cycle world and its items."""
     lake = Lake.open(settings, spark)
-    rows = [tuple(row.values()) for row in cycle_world().to_pylist()]
-    sequences = spark.createDataFrame(rows, table_spec("gold.sequences").schema())
+    schema = table_spec("gold.sequences").schema()
+    rows = [tuple(row.get(name) for name in schema.names) for row in cycle_world().to_pylist()]
+    sequences = spark.createDataFrame(rows, schema)
     lake.replace("gold.sequences", sequences, "world")
     items = spark.createDataFrame(item_rows(), table_spec("gold.items").schema())
     lake.replace("gold.items", items, "world")

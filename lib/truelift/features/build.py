@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truelift.errors import ConfigError
+from truelift.errors import ConfigError, DataError
 from truelift.features.catalogue import ITEM_ID, LookupSource
 from truelift.features.exposures import ExposureRows, exposure_rows
 from truelift.features.items import item_columns, item_table, lookup_of, spark_schema
 from truelift.features.panel import PanelKernel
 from truelift.features.planning import PanelPlan, plan_panel
 from truelift.features.results import FeaturesResult
-from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel
+from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel, SequenceShape
 from truelift.features.streams import required_columns
 from truelift.features.users import profile_rows
 from truelift.job import Job, StepReport
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _EVENTS = ("user_key", "event_time", "item_id", "value")
+_TYPED_EVENTS = ("user_key", "event_time", "item_id", "event_type", "quantity")
 _SESSIONS = ("user_key", "start")
+MOST_EVENT_TYPES = 1000
 _STEPS = 6
 
 
@@ -75,11 +77,16 @@ def build_features(job: Job) -> StepReport:
     user_commit = job.replace("gold.users", profiles)
     job.progress.update("gold.sequences", 4, _STEPS)
     level = catalogue if job.settings.features.item_level != ITEM_ID else None
-    vocabulary = job.plan("gold.items", ("item_key", "item_index"))
-    sequence_kernel = SequenceKernel(
-        level, lookup_of(job.lake, vocabulary), job.settings.features.max_sequence_events
+    vocabulary = job.plan("gold.items", ("item_key", "item_index", "category_index"))
+    features = job.settings.features
+    shape = SequenceShape(
+        features.max_sequence_events,
+        features.repeats,
+        features.sequence_of,
+        _vocabularies(job),
     )
-    sequence_plans = {"events": events.select(_EVENTS[:3]), "sessions": sessions}
+    sequence_kernel = SequenceKernel(level, lookup_of(job.lake, vocabulary), shape)
+    sequence_plans = {"events": job.plan("silver.events", _TYPED_EVENTS), "sessions": sessions}
     sequences = job.lake.map_buckets(sequence_kernel, sequence_plans, spark_schema(SEQUENCE_SCHEMA))
     sequence_commit = job.replace("gold.sequences", sequences)
     units, treated = 0, 0
@@ -116,6 +123,36 @@ def build_features(job: Job) -> StepReport:
     }
     rows_out = sum((result.items, result.users, result.sequences, units))
     return StepReport(events.rows, rows_out, headline)
+
+
+def _vocabularies(job: Job) -> tuple[str, ...]:
+    """Write the codes of event types and categories; returns the event types by code.
+
+    Raises
+    ------
+    DataError
+        For more event types than are types of anything.
+    """
+    from pyspark.sql import functions as F
+
+    kinds = job.read("silver.events").select("event_type").distinct().limit(MOST_EVENT_TYPES + 1)
+    names = sorted(row[0] for row in kinds.collect() if row[0] is not None)
+    if len(names) > MOST_EVENT_TYPES:
+        raise DataError(
+            f"silver.events: found more than {MOST_EVENT_TYPES:,} event types, expected a few; "
+            "map them with clean.event_types, or map source.mapping.event_type to another column."
+        )
+    codes = [("event_type", code, name) for code, name in enumerate(names, start=1)]
+    columns = "kind string, code int, name string"
+    categories = (
+        job.lake.read("gold.items", job.outputs["gold.items"])
+        .where("category_index > 0")
+        .select(F.lit("category").alias("kind"), F.col("category_index").alias("code"), "category")
+        .distinct()
+    )
+    types = job.lake.spark.createDataFrame(codes, columns)
+    job.replace("gold.vocabularies", types.union(categories))
+    return tuple(names)
 
 
 def _keyed(job: Job, stream: str, keys: UserKeys) -> DataFrame:

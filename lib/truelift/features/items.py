@@ -126,12 +126,18 @@ def item_table(
         )
     described = _described(lake.spark, catalogue, features.item_level == ITEM_ID)
     order = Window.orderBy(F.desc("events"), "item_key")
+    # Ascending by name; items without a category come last and have code 0.
+    by_category = Window.orderBy(F.col("category").asc_nulls_last())
     kept = counts.where(F.col("item_key").isNotNull() & frequent)
     frame = kept.join(described, "item_key", "left").select(
         "item_key",
         F.row_number().over(order).cast("int").alias("item_index"),
         F.coalesce("name", "item_key").alias("name"),
         "category",
+        F.when(F.col("category").isNull(), 0)
+        .otherwise(F.dense_rank().over(by_category))
+        .cast("int")
+        .alias("category_index"),
         "events",
         "users",
     )

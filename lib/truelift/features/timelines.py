@@ -149,6 +149,8 @@ class UserEvents:
         Value of each event; missing counts as 0.
     timeline : Timeline
         The events' times.
+    row : np.ndarray of int64, shape (rows,)
+        Row of each event in the table that they came from.
     """
 
     users: pa.Array
@@ -157,6 +159,7 @@ class UserEvents:
     item: np.ndarray
     value: np.ndarray
     timeline: Timeline
+    row: np.ndarray
 
     @classmethod
     def of(cls, events: pa.Table) -> UserEvents:
@@ -168,8 +171,9 @@ class UserEvents:
         order = np.lexsort((value, item, time, user))
         user, time = user[order], time[order]
         return cls(
-            users, items, user, item[order], value[order], Timeline.of(user, time, len(users))
-        )
+            users, items, user, item[order], value[order],
+            Timeline.of(user, time, len(users)), order,
+        )  # fmt: skip
 
     @property
     def time(self) -> np.ndarray:

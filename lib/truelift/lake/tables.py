@@ -107,9 +107,10 @@ _SPECS = (
     ),
     TableSpec(
         "gold.items",
-        "item_key string, item_index int, name string, category string, events bigint, "
-        "users bigint",
+        "item_key string, item_index int, name string, category string, category_index int, "
+        "events bigint, users bigint",
     ),
+    TableSpec("gold.vocabularies", "kind string, code int, name string"),
     TableSpec(
         "gold.users",
         "user_key string, first_time timestamp, last_time timestamp, events bigint, "
@@ -120,7 +121,8 @@ _SPECS = (
     TableSpec(
         "gold.sequences",
         "user_key string, item_index array<int>, event_time array<bigint>, "
-        "session_number array<int>, bucket int",
+        "session_number array<int>, event_type array<int>, category array<int>, "
+        "gap_bucket array<int>, quantity array<double>, bucket int",
         ("bucket",),
     ),
     TableSpec(

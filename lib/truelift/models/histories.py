@@ -19,7 +19,7 @@ from truelift.errors import DataError
 
 COLUMNS = ("user_key", "item_index", "event_time", "session_number")
 # What an interaction may carry beside these; small whole numbers, 0 = unknown.
-SIDE_FEATURES = ("event_type", "category", "gap_bucket", "quantity")
+SIDE_FEATURES = ("event_type", "category", "gap_bucket")
 
 
 @dataclass(frozen=True)

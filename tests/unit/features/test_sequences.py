@@ -9,14 +9,19 @@ from hypothesis import strategies as st
 from tests.unit.features.rows import DAY, event_rows, session_rows, sessions_by_gap, shuffled
 from truelift.errors import InvariantError
 from truelift.features.catalogue import LookupSource
-from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel, build_sequences
+from truelift.features.sequences import (
+    SEQUENCE_SCHEMA,
+    SequenceKernel,
+    SequenceShape,
+    build_sequences,
+)
 from truelift.features.timelines import UserEvents
 
 
 def built(events: pa.Table, sessions: pa.Table, index: dict[str, int], limit=None) -> list[dict]:
     laid = UserEvents.of(events)
     places = np.array([index.get(i, 0) for i in laid.items.to_pylist()])
-    return build_sequences(laid, sessions, places, limit).to_pylist()
+    return build_sequences(laid, sessions, places, SequenceShape(limit)).to_pylist()
 
 
 def test_a_history_is_in_time_order_with_zero_based_session_numbers():
@@ -25,14 +30,12 @@ def test_a_history_is_in_time_order_with_zero_based_session_numbers():
         session_rows(("u", 1.0), ("u", 3.0)),
         {"a": 1, "b": 2, "c": 3},
     )
-    assert rows == [
-        {
-            "user_key": "u",
-            "item_index": [1, 3, 2],
-            "event_time": [DAY, round(1.01 * DAY), 3 * DAY],
-            "session_number": [0, 0, 1],
-        }
-    ]
+    (row,) = rows
+    assert (row["user_key"], row["item_index"]) == ("u", [1, 3, 2])
+    assert row["event_time"] == [DAY, round(1.01 * DAY), 3 * DAY]
+    assert row["session_number"] == [0, 0, 1]
+    # 864 s and 1.99 days since the interaction before: 1 + floor(log2(1 + seconds)).
+    assert row["gap_bucket"] == [0, 10, 18]
 
 
 def test_an_item_stands_once_in_a_session_at_its_first_time():
@@ -100,13 +103,58 @@ def test_an_event_before_all_sessions_of_its_user_is_refused():
 
 
 def test_the_kernel_writes_the_tables_columns_and_takes_an_empty_bucket():
-    vocabulary = pa.table({"item_key": ["a"], "item_index": pa.array([1], pa.int32())})
-    kernel = SequenceKernel(None, LookupSource.of_table(vocabulary))
-    empty = kernel(3, {"events": event_rows(), "sessions": session_rows()})
+    kernel = SequenceKernel(None, VOCABULARY)
+    empty = kernel(3, {"events": typed(event_rows()), "sessions": session_rows()})
     assert empty.schema == SEQUENCE_SCHEMA
     assert empty.num_rows == 0
-    one = kernel(3, {"events": event_rows(("u", 1, "a", 1)), "sessions": session_rows(("u", 1))})
+    rows = typed(event_rows(("u", 1, "a", 1)), "view")
+    one = kernel(3, {"events": rows, "sessions": session_rows(("u", 1))})
     assert one["bucket"].to_pylist() == [3]
+
+
+VOCABULARY = LookupSource.of_table(
+    pa.table(
+        {
+            "item_key": ["a", "b"],
+            "item_index": pa.array([1, 2], pa.int32()),
+            "category_index": pa.array([7, 0], pa.int32()),
+        }
+    )
+)
+
+
+def typed(events: pa.Table, *kinds: str) -> pa.Table:
+    quantity = pa.array([float(n) for n in range(events.num_rows)], pa.float64())
+    added = events.append_column("event_type", pa.array(kinds, pa.string()))
+    return added.append_column("quantity", quantity)
+
+
+def test_type_category_and_quantity_go_with_their_interaction():
+    events = typed(
+        event_rows(("u", 3.0, "b", 1), ("u", 1.0, "a", 1), ("v", 1.0, "a", 1), ("u", 2.0, "a", 1)),
+        "buy", "view", "odd", "buy",
+    )  # fmt: skip
+    sessions = session_rows(("u", 1.0), ("u", 3.0), ("v", 1.0))
+    shape = SequenceShape(repeats=True, event_types=("buy", "view"))
+    rows = SequenceKernel(None, VOCABULARY, shape)(0, {"events": events, "sessions": sessions})
+    u, v = rows.to_pylist()
+    assert (u["item_index"], u["event_type"]) == ([1, 1, 2], [2, 1, 1])
+    assert (u["category"], u["quantity"]) == ([7, 7, 0], [1.0, 3.0, 0.0])
+    assert (v["event_type"], v["gap_bucket"]) == ([0], [0])
+
+
+def test_repeats_stay_where_they_are_asked_for_and_a_session_can_be_a_row():
+    events = event_rows(("u", 1.0, "a", 1), ("u", 1.001, "a", 1), ("u", 5.0, "b", 1))
+    sessions = session_rows(("u", 1.0), ("u", 5.0))
+    laid = UserEvents.of(events)
+    shape = SequenceShape(repeats=True, sequence_of="session")
+    rows = build_sequences(laid, sessions, np.array([1, 2]), shape).to_pylist()
+    assert [(r["user_key"], r["item_index"]) for r in rows] == [("u", [1, 1]), ("u", [2])]
+    assert [r["session_number"] for r in rows] == [[0, 0], [1]]
+    last = SequenceShape(max_events=1, repeats=True, sequence_of="session")
+    assert [
+        r["item_index"] for r in build_sequences(laid, sessions, np.array([1, 2]), last).to_pylist()
+    ] == [[1], [2]]
 
 
 _ROWS = st.lists(

@@ -29,7 +29,7 @@ _Row = tuple[str | None, str | None, str | None, str | None, str | None]
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """``user``, ``item``, ``time`` in microseconds, and ``line``, the line's number from 0.
+    """``user``, ``item``, ``time`` in microseconds, and ``line``: file and number from 0.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """One row a line; a line that is no interaction is kept whole."""
     done = 0
     with open_raw(unit.uri) as stream:
-        rows = _rows(full_lines(stream, unit.options["encoding"]))
+        rows = _rows(full_lines(stream, unit.options["encoding"]), unit.source_file)
         while held := list(itertools.islice(rows, _BATCH)):
             columns = [pa.array(column, pa.string()) for column in zip(*held, strict=True)]
             numbers = pa.array(range(done, done + len(held)), pa.int64())
@@ -64,7 +64,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
             done += len(held)
 
 
-def _rows(lines: Iterator[tuple[int, str, str | None]]) -> Iterator[_Row]:
+def _rows(lines: Iterator[tuple[int, str, str | None]], file: str = "") -> Iterator[_Row]:
     """The values of :data:`COLUMNS`, and the text of a line that is no interaction."""
     # By user: the last second, and the microseconds given out within it.
     latest: dict[str, tuple[int, int]] = {}
@@ -82,7 +82,7 @@ def _rows(lines: Iterator[tuple[int, str, str | None]]) -> Iterator[_Row]:
             given = given + 1 if seconds == before else 0
             latest[user] = (seconds, given)
             moment = seconds * _MICRO + given
-        yield user, item, str(moment), str(number), None
+        yield user, item, str(moment), f"{file}#{number}", None
 
 
 def _seconds(parts: list[str]) -> int | None:
