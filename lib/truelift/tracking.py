@@ -20,6 +20,8 @@ from truelift.settings import Settings
 from truelift.typed import to_plain
 
 CHALLENGER = "challenger"
+CHAMPION = "champion"
+GATE = "truelift.gate"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,24 @@ class JobRun:
             client.set_model_version_tag(name, version, key, value)
         return RegisteredModel(name, version, f"models:/{name}/{version}")
 
+    def close_gate(self, model: RegisteredModel, promoted: bool, reason: str) -> None:
+        """Tag a version, and the run, with why it became `champion` or did not; move the alias."""
+        client = self._mlflow.MlflowClient()
+        client.set_model_version_tag(model.name, model.version, GATE, reason)
+        self._mlflow.set_tag(GATE, reason)
+        if promoted:
+            client.set_registered_model_alias(model.name, CHAMPION, model.version)
+
+
+def version_with_alias(mlflow: Any, name: str, alias: str) -> str | None:
+    """The version of a registered model that has an alias; None if there is none."""
+    try:
+        return str(mlflow.MlflowClient().get_model_version_by_alias(name, alias).version)
+    except mlflow.exceptions.MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
 
 def metric_name(name: str) -> str:
     """A name as MLflow takes it: ``ndcg@10`` is ``ndcg_at_10``, other odd characters ``_``."""
@@ -142,7 +162,12 @@ def job_run(
         Run id of the pipeline.
     """
     mlflow = connect(settings)
-    with mlflow.start_run(run_name=job, parent_run_id=parent, nested=parent is not None) as run:
+    with mlflow.start_run(
+        run_name=job,
+        parent_run_id=parent,
+        nested=parent is not None,
+        log_system_metrics=settings.tracking.system_metrics,
+    ) as run:
         mlflow.set_tags({"truelift.job": job, "truelift.dataset": settings.dataset, **tags})
         flat = {k: str(v)[:500] for k, v in describe(settings).items()}
         keys = sorted(flat)

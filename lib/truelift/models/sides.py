@@ -12,7 +12,8 @@ import numpy as np
 
 from truelift.errors import DataError
 
-GAP_BUCKETS = 64
+# As in gold.sequences: more than 34 years.
+LONGEST_GAP = 31
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,15 @@ class SideCodes:
 
     event_types: tuple[str, ...] = ()
     categories: np.ndarray | None = None
+
+    def same_codes(self, other: SideCodes) -> bool:
+        """Whether both tell the same codes."""
+        ours, theirs = self.categories, other.categories
+        if self.event_types != other.event_types:
+            return False
+        if ours is None or theirs is None:
+            return ours is theirs
+        return bool(np.array_equal(ours, theirs))
 
     def features(
         self,
@@ -97,7 +107,7 @@ def gap_buckets(times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         return found
     seconds = np.maximum(np.diff(times), 0) // 1_000_000
     # The exponent of frexp is exact where log2 may round up.
-    found[1:] = np.minimum(np.frexp((seconds + 1).astype(np.float64))[1], GAP_BUCKETS - 1)
+    found[1:] = np.minimum(np.frexp((seconds + 1).astype(np.float64))[1], LONGEST_GAP)
     found[1:][(times[1:] == 0) | (times[:-1] == 0)] = 0
     first = offsets[:-1]
     found[first[first < len(times)]] = 0

@@ -1,0 +1,180 @@
+"""The registry's current champion, and its part in the evaluation of a newer model.
+
+The champion goes to the ranks as bytes, beside the job, and ranks for the same test users as
+the new model does; items that it has never seen are the last it would offer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from truelift.errors import TrueliftError
+from truelift.models import registry
+from truelift.models.histories import Histories
+from truelift.models.package import ModelPackage
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+
+NAME = "champion"
+# A champion that knows fewer of the items speaks of another catalogue.
+LEAST_KNOWN = 0.5
+# Low, and finite, for items that a model does not know.
+UNKNOWN = np.float32(-1e9)
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that has the alias, and what is in it (None: not a readable package)."""
+
+    version: str
+    package: ModelPackage | None
+
+    @property
+    def side_features(self) -> tuple[str, ...]:
+        """What it reads of a history beside items."""
+        given = self.package.options.get("side_features", ()) if self.package else ()
+        return tuple(name for name, _ in given)
+
+
+def current_champion(job: Job, folder: Path) -> Champion | None:
+    """The champion under the configured name, downloaded to ``folder``; None if there is none."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from truelift.recommend.pyfunc import read_package
+    from truelift.tracking import version_with_alias
+
+    name = job.settings.tracking.model_name
+    version = version_with_alias(mlflow, name, NAME)
+    if version is None:
+        return None
+    try:
+        place = mlflow.artifacts.download_artifacts(
+            f"models:/{name}/{version}", dst_path=str(folder)
+        )
+        return Champion(version, read_package(Path(place)))
+    except (TrueliftError, MlflowException, OSError, KeyError, TypeError, ValueError):
+        return Champion(version, None)
+
+
+def item_index(package: ModelPackage, item_keys: tuple[str, ...]) -> np.ndarray:
+    """The model's index of each item of another vocabulary, 0 for one that it does not know.
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (len(item_keys) + 1,)
+    """
+    own = {key: i for i, key in enumerate(package.item_keys, start=1)}
+    return np.array([0, *(own.get(key, 0) for key in item_keys)], dtype=np.int32)
+
+
+def knows(package: ModelPackage, item_keys: tuple[str, ...]) -> bool:
+    """Whether the model knows enough of a catalogue to rank it."""
+    if package.item_keys == item_keys:
+        return True
+    known = np.count_nonzero(item_index(package, item_keys))
+    return bool(known >= LEAST_KNOWN * len(item_keys))
+
+
+def obstacle(champion: Champion, new: ModelPackage) -> str | None:
+    """Why the champion cannot be compared with a model on that model's split; None if it can.
+
+    Parameters
+    ----------
+    champion : Champion
+    new : ModelPackage
+        The model to compare with; its weights do not matter.
+    """
+    old = champion.package
+    if old is None:
+        return "its package cannot be read"
+    if not knows(old, new.item_keys):
+        return f"other vocabulary: it knows less than {LEAST_KNOWN:.0%} of the items"
+    if old.model not in registry.MODELS:
+        return f"its model {old.model} is not known here"
+    if registry.entry(old.model).task != registry.entry(new.model).task:
+        return "it foretells something else"
+    reason = _split_obstacle(old.split, new.split)
+    if reason is None and champion.side_features:
+        reads = {name for name, _ in new.options.get("side_features", ())}
+        if not set(champion.side_features) <= reads:
+            return "it reads side features that the new model does not"
+        if old.item_keys != new.item_keys or not old.sides.same_codes(new.sides):
+            return "its side features have other codes"
+    return reason
+
+
+def _split_obstacle(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
+    if old.get("kind") != new.get("kind"):
+        return f"other split: {old.get('kind', 'unknown')}, not {new.get('kind')}"
+    if new.get("kind") == "temporal":
+        # It may have been trained on less, never on what it is tested on now.
+        if old["validation_start"] > new["test_start"]:
+            return "other split: it has learned from the test window"
+        return None
+    return None if dict(old) == dict(new) else "other split: its users or steps were others"
+
+
+def as_arrays(champion: Champion, item_keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """What travels to the ranks."""
+    assert champion.package is not None
+    return {
+        "champion": np.frombuffer(champion.package.to_bytes(), dtype=np.uint8),
+        "champion_index": item_index(champion.package, item_keys),
+    }
+
+
+def rivals(arrays: Mapping[str, np.ndarray]) -> dict[str, Translated]:
+    """The champion as one more ranker, by name; none where the arrays have none.
+
+    Nor where it cannot be built (by a version of truelift whose models have other options):
+    that must not cost a training.
+    """
+    if "champion" not in arrays:
+        return {}
+    try:
+        package = ModelPackage.from_bytes(arrays["champion"].tobytes())
+        return {NAME: ranker_of(package, arrays["champion_index"])}
+    except (TrueliftError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def ranker_of(package: ModelPackage, index: np.ndarray) -> Translated:
+    """A packaged model that ranks another vocabulary; needs a running TensorFlow."""
+    from truelift.models.scoring import SequenceRanker
+
+    items = len(package.item_keys)
+    return Translated(
+        SequenceRanker(package.build(), items, package.max_length, package.step), index
+    )
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A ranker between two vocabularies.
+
+    Parameters
+    ----------
+    ranker : object
+        Scores items by its own indices.
+    index : numpy.ndarray of int32
+        The ranker's index of each item index here, 0 for items that it does not know; see
+        :func:`item_index`.
+    """
+
+    ranker: Any
+    index: np.ndarray
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """Scores of all items for each user, shape (n, items + 1)."""
+        own = self.index[histories.items]
+        found = self.ranker.scores(replace(histories, items=own).keep(own > 0))
+        if np.array_equal(self.index, np.arange(found.shape[1])):
+            return np.asarray(found)
+        return np.where(self.index > 0, found[:, self.index], UNKNOWN)
