@@ -19,7 +19,10 @@ from truelift.recommend.results import RecommendResult
 from truelift.recommend.scorer import Scorer
 from truelift.steps import StepRecord, StepStore
 from truelift.tracking import job_run
-from truelift.training.job import train_sequence
+from truelift.training.comparison import Comparison
+from truelift.training.evaluate import PackagedRanker, evaluate_sequence
+from truelift.training.job import split_of, train_sequence
+from truelift.training.known_items import known_items
 from truelift.training.results import TrainingResult
 from truelift.typed import from_plain
 
@@ -27,7 +30,9 @@ OPTIONS = {**FAST, "processes": 2, "launcher": "spark", "network_interfaces": "[
 
 
 def item_rows() -> list[tuple]:
-    return [(f"item-{i:02d}", i, f"Item {i}", "all", 1, 1) for i in range(1, ITEMS + 1)]
+    return [
+        (f"item-{i:02d}", i, f"Item {i}", f"c{i % 4}", 1 + i % 4, 1, 1) for i in range(1, ITEMS + 1)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +124,62 @@ def test_the_run_holds_metrics_an_epoch_and_the_learning_curve(trained, result):
     run = trained[0].run.run_id
     history = client.get_metric_history(run, "validation_ndcg")
     assert [m.step for m in history] == [e.epoch for e in result.epochs]
-    assert [a.path for a in client.list_artifacts(run, "figures")] == ["figures/learning_curve.png"]
-    assert client.get_run(run).data.metrics["test.ndcg.gru"] == pytest.approx(result.test[0].ndcg)
+    figures = {a.path for a in client.list_artifacts(run, "figures")}
+    assert figures == {"figures/learning_curve.png", "figures/segments.png"}
+    metrics = client.get_run(run).data.metrics
+    assert metrics["test.ndcg.basket_gru"] == pytest.approx(result.test[0].ndcg)
+    assert "test.mrr.spark_als" in metrics
+
+
+def test_every_baseline_was_evaluated_and_nothing_was_left_out(result):
+    names = [m.model for m in result.test]
+    assert names[2:] == [
+        "popularity (all time)",
+        "personal frequency",
+        "item co-occurrence",
+        "Spark ALS",
+    ]
+    assert result.best_baseline in names[1:]
+    assert result.notes == ()
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained, filled, settings, tmp_path_factory):
+    with job_run(settings, "evaluate_sequence", {}) as tracked:
+        place = tmp_path_factory.mktemp("evaluate")
+        job = Job("evaluate_sequence", settings, filled, {}, "evaluation", tracked, place)
+        return evaluate_sequence(job, ["1"])
+
+
+def test_the_evaluation_on_spark_finds_the_ranks_figures_for_every_counting_baseline(
+    evaluated, result
+):
+    found = {m.model: m for m in evaluated.test}
+    for metrics in result.test[1:5]:
+        assert found[metrics.model] == metrics
+    assert evaluated.best_baseline == result.best_baseline
+
+
+def test_the_model_on_spark_ranks_as_it_did_in_training(evaluated, result):
+    assert evaluated.test[0].model == "version 1"
+    assert evaluated.test[0].ndcg == pytest.approx(result.test[0].ndcg, abs=1e-6)
+
+
+def test_spark_and_one_machine_agree_to_the_last_bit(evaluated, filled, settings, trained):
+    job = trained[0]
+    _, package = load_challenger(job)
+    index = np.arange(ITEMS + 1, dtype=np.int32)
+    rows = filled.read("gold.sequences").select(*COLUMNS, "bucket").toArrow()
+    parts = rows["bucket"].to_numpy()
+    shards = [
+        Histories.from_arrow(rows.filter(parts == b).sort_by("user_key")) for b in np.unique(parts)
+    ]
+    known, _ = known_items(job, split_of(job), ITEMS)
+    one = Comparison(
+        lambda: iter(shards), split_of(job), ITEMS, settings.sequence, settings.seed, known
+    )
+    found = one.compare({"version 1": PackagedRanker(package.to_bytes(), index)})
+    assert found.metrics == evaluated.test
 
 
 def test_the_model_is_registered_as_challenger_with_signature_and_example(settings, result):
