@@ -108,7 +108,7 @@ STEPS: tuple[Step, ...] = (
         "train_sequence",
         "truelift.training.job:train_sequence",
         "the sequence model, trained by Horovod processes from a scan plan",
-        reads=("gold.sequences", "gold.items"),
+        reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
         sections=("sequence", "seed", "tracking"),
     ),
     Step(
@@ -122,7 +122,7 @@ STEPS: tuple[Step, ...] = (
         "recommend",
         "truelift.recommend.job:recommend",
         "the next items of every user",
-        reads=("gold.sequences", "gold.items"),
+        reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
         writes=("gold.recommendations",),
         sections=("recommend", "tracking"),
         after=("train_sequence",),

@@ -57,6 +57,11 @@ class ModelPackage:
         """Equal for packages whose items have the same keys in the same order."""
         return vocabulary_hash(self.item_keys)
 
+    @property
+    def side_features(self) -> tuple[str, ...]:
+        """What the model reads of a history beside items."""
+        return tuple(str(name) for name, _ in self.options.get("side_features", ()))
+
     def build(self) -> Any:
         """The Keras model with these weights."""
         built = registry.entry(self.model).build(self.options)

@@ -38,8 +38,7 @@ class Champion:
     @property
     def side_features(self) -> tuple[str, ...]:
         """What it reads of a history beside items."""
-        given = self.package.options.get("side_features", ()) if self.package else ()
-        return tuple(name for name, _ in given)
+        return self.package.side_features if self.package else ()
 
 
 def current_champion(job: Job, folder: Path) -> Champion | None:
@@ -102,8 +101,7 @@ def obstacle(champion: Champion, new: ModelPackage) -> str | None:
         return "it foretells something else"
     reason = _split_obstacle(old.split, new.split)
     if reason is None and champion.side_features:
-        reads = {name for name, _ in new.options.get("side_features", ())}
-        if not set(champion.side_features) <= reads:
+        if not set(champion.side_features) <= set(new.side_features):
             return "it reads side features that the new model does not"
         if old.item_keys != new.item_keys or not old.sides.same_codes(new.sides):
             return "its side features have other codes"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.errors import DataError, JobFailure, TableError
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
+from truelift.recommend import champion
+from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.results import RecommendationExample, RecommendResult
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.recommend.scorer import Scorer
     from truelift.steps import StepReport
 
 EXAMPLES = 5
 RECENT_ITEMS = 5
+# Users and interactions of the attribution figure.
+EXPLAINED = 3
+EXPLAINED_EVENTS = 12
 _SCHEMA = pa.schema(
     [
         ("user_key", pa.string()),
@@ -40,6 +47,10 @@ class RecommendKernel:
     ----------
     package : bytes
         The model; it travels with the kernel, so a worker needs no access to the registry.
+    item_keys : tuple of str
+        Keys of the items of ``gold.items``, by index.
+    index : numpy.ndarray of int32
+        The model's index of each of them; see :func:`~truelift.recommend.champion.item_index`.
     count : int
         Items a user.
     seen_items : str
@@ -47,18 +58,18 @@ class RecommendKernel:
     """
 
     package: bytes
+    item_keys: tuple[str, ...]
+    index: np.ndarray
     count: int
     seen_items: str
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """Score the bucket's users, by user key."""
-        from truelift.recommend.scorer import loaded
-
-        scorer = loaded(self.package)
-        histories = Histories.from_arrow(tables["sequences"].sort_by("user_key"))
-        items, scores = scorer.top(histories, self.count, self.seen_items)
-        keys = np.array(("", *scorer.item_keys), dtype=object)
-        user, place = np.nonzero(items)
+        histories = whole_users(tables["sequences"])
+        items, scores = self.scorer().top(histories, self.count, self.seen_items)
+        keys = np.array(("", *self.item_keys), dtype=object)
+        # An item that the model does not know is no recommendation.
+        user, place = np.nonzero((items > 0) & (scores > champion.UNKNOWN))
         chosen = items[user, place]
         return pa.table(
             {
@@ -70,6 +81,37 @@ class RecommendKernel:
                 "bucket": np.full(len(user), bucket),
             },
         ).cast(_SCHEMA)
+
+    def scorer(self) -> Scorer:
+        """The model as it ranks the items of ``gold.items``; built once a process."""
+        from truelift.recommend.scorer import Scorer, loaded
+
+        own = loaded(self.package)
+        ranker = champion.Translated(own.ranker, self.index)
+        return Scorer(ranker, self.item_keys, own.side_features)
+
+
+def whole_users(sequences: pa.Table) -> Histories:
+    """One history a user, by user key, also where the table has a row a session."""
+    opens = pc.list_element(
+        pc.if_else(
+            pc.equal(pc.list_value_length(sequences["session_number"]), 0),
+            pa.scalar([0], sequences.schema.field("session_number").type),
+            sequences["session_number"],
+        ),
+        0,
+    )
+    ordered = sequences.append_column("opens", opens).sort_by(
+        [("user_key", "ascending"), ("opens", "ascending")]
+    )
+    rows = Histories.from_arrow(ordered)
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = rows.users[1:] != rows.users[:-1]
+    return replace(
+        rows,
+        users=rows.users[first],
+        offsets=np.append(rows.offsets[:-1][first], rows.offsets[-1]),
+    )
 
 
 def reasons(histories: Histories, user: np.ndarray, item: np.ndarray) -> list[str]:
@@ -106,26 +148,34 @@ def recommend(job: Job) -> StepReport:
     """
     from truelift.lake.tables import table_spec
     from truelift.steps import StepReport
+    from truelift.training.job import vocabulary
 
     options = job.settings.recommend
-    version, package = load_challenger(job)
+    item_keys = vocabulary(job)
+    version, package = load_model(job, item_keys)
     job.run.log_tags({"truelift.model_version": version})
-    _check_vocabulary(job, package)
-    plan = job.plan("gold.sequences", [*COLUMNS, "bucket"])
-    kernel = RecommendKernel(package.to_bytes(), options.per_user, options.seen_items)
+    plan = job.plan("gold.sequences", [*COLUMNS, *package.side_features, "bucket"])
+    kernel = RecommendKernel(
+        package.to_bytes(),
+        item_keys,
+        champion.item_index(package, item_keys),
+        options.per_user,
+        options.seen_items,
+    )
     frame = job.lake.map_buckets(
         kernel, {"sequences": plan}, table_spec("gold.recommendations").schema()
     )
     job.progress.update("scoring all users")
     commit = job.replace("gold.recommendations", frame)
     users = job.read("gold.recommendations").select("user_key").distinct().count()
-    sequences = job.read("gold.sequences").count()
+    sequences = job.read("gold.sequences").select("user_key").distinct().count()
     if users != sequences and options.seen_items == "keep":
         raise JobFailure(
             f"gold.recommendations: found {users} users, expected the {sequences} of "
             "gold.sequences."
         )
-    result = RecommendResult(users, commit.rows, options.seen_items, _examples(job), version)
+    examples = _examples(job, kernel, package.side_features)
+    result = RecommendResult(users, commit.rows, options.seen_items, examples, version)
     job.log_metrics({"users": users, "recommendations": commit.rows})
     job.save_result(result)
     headline: dict[str, float | str | int] = {
@@ -172,39 +222,90 @@ def load_challenger(job: Job) -> tuple[str, ModelPackage]:
     return version, read_package(Path(folder))
 
 
-def _check_vocabulary(job: Job, package: ModelPackage) -> None:
-    from truelift.training.job import vocabulary
+def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]:
+    """The champion; where there is none, or none for these items, the newest model.
 
-    if vocabulary(job) != package.item_keys:
-        raise DataError(
-            "gold.items has other items than the registered model was trained on; run "
-            "train_sequence again."
-        )
+    Parameters
+    ----------
+    job : Job
+    item_keys : tuple of str
+        Keys of ``gold.items`` by index.
+
+    Raises
+    ------
+    TableError
+        If no model is registered.
+    DataError
+        If the newest model is one of other items, or its side features have other codes.
+    """
+    holder = champion.current_champion(job, job.workdir / "champion")
+    best = holder.package if holder is not None else None
+    if holder is not None and best is not None and _obstacle(job, best, item_keys) is None:
+        return holder.version, best
+    version, package = load_challenger(job)
+    obstacle = _obstacle(job, package, item_keys)
+    if obstacle is not None:
+        raise DataError(f"Model version {version}: {obstacle}; run train_sequence again.")
+    return version, package
 
 
-def _examples(job: Job) -> tuple[RecommendationExample, ...]:
+def _obstacle(job: Job, package: ModelPackage, item_keys: tuple[str, ...]) -> str | None:
+    from truelift.models import registry
+    from truelift.recommend.side_codes import side_codes
+
+    if package.model not in registry.MODELS or registry.entry(package.model).task != "ranking":
+        return f"a model {package.model} does not rank items"
+    if not champion.knows(package, item_keys):
+        return "gold.items has other items than it was trained on"
+    if package.side_features:
+        present = side_codes(job, package.side_features)
+        if package.item_keys != item_keys or not package.sides.same_codes(present):
+            return "items, event types or categories have other codes than in its training"
+    return None
+
+
+def _examples(
+    job: Job, kernel: RecommendKernel, side_features: tuple[str, ...]
+) -> tuple[RecommendationExample, ...]:
     """A few users with middling histories, by user key, with names in place of keys."""
     from pyspark.sql import functions as F
 
     items = job.read("gold.items").select("item_index", "item_key", "name").collect()
     by_key = {r.item_key: r.name or r.item_key for r in items}
-    by_index = {r.item_index: by_key[r.item_key] for r in items}
+    index = {r.item_key: r.item_index for r in items}
+    names = ["", *(by_key[key] for key in kernel.item_keys)]
     some = (
         job.read("gold.sequences")
         .where(F.size("item_index") >= RECENT_ITEMS)
-        .orderBy(F.xxhash64("user_key"), "user_key")
+        .orderBy(F.xxhash64("user_key"), "user_key", "session_number")
         .limit(EXAMPLES)
-        .select("user_key", F.slice("item_index", -RECENT_ITEMS, RECENT_ITEMS).alias("recent"))
-        .collect()
+        .select(*COLUMNS, *side_features)
+        .toArrow()
     )
-    users = [r.user_key for r in some]
+    histories = whole_users(some)
+    users = histories.users.tolist()
     ranked: dict[str, list[str]] = {u: [] for u in users}
     recommended = job.read("gold.recommendations").where(F.col("user_key").isin(users))
     for row in recommended.orderBy("user_key", "rank").collect():
-        ranked[row.user_key].append(by_key[row.item_key])
-    return tuple(
-        RecommendationExample(
-            r.user_key, tuple(by_index[i] for i in reversed(r.recent)), tuple(ranked[r.user_key])
-        )
-        for r in some
+        ranked[row.user_key].append(row.item_key)
+    shown = np.array([bool(ranked[u]) for u in users], dtype=bool)
+    found = attributions(
+        kernel.scorer().ranker,
+        histories.take(shown),
+        [index[ranked[u][0]] for u in users if ranked[u]],
+        EXPLAINED_EVENTS,
+    )
+    if found:
+        job.log_figure("attribution.png", attribution_figure(found[:EXPLAINED], names))
+    return tuple(_example(a, ranked[a.user_key], names, by_key) for a in found)
+
+
+def _example(
+    found: Attribution, ranked: list[str], names: list[str], by_key: dict[str, str]
+) -> RecommendationExample:
+    return RecommendationExample(
+        found.user_key,
+        tuple(names[i] for i in found.recent[:RECENT_ITEMS]),
+        tuple(by_key[key] for key in ranked),
+        tuple(float(np.exp(g)) for g in found.gains[:RECENT_ITEMS]),
     )

@@ -20,11 +20,15 @@ class RecommendationExample:
         Names of the latest items, the most recent first.
     recommended : tuple of str
         Names of the recommended items, best first.
+    times_as_likely : tuple of float
+        For each of ``recent``: how many times as likely the first recommendation is because of
+        it (:mod:`truelift.recommend.attribution`).
     """
 
     user_key: str
     recent: tuple[str, ...]
     recommended: tuple[str, ...]
+    times_as_likely: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

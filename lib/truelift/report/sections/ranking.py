@@ -24,7 +24,7 @@ def ranking(content: ReportContent) -> Html:
 
 def comparison(test: tuple[RankingMetrics, ...]) -> str:
     """The model beside its best baseline, in words, with regard to the intervals."""
-    model, baselines = test[0], test[1:]
+    model, baselines = test[0], [m for m in test[1:] if m.model != "champion"]
     found = (
         f"{model.model} puts a right item among its first {model.k} for "
         f"{share(model.hit_rate)} of {plural(model.users, 'user')}"
@@ -119,7 +119,14 @@ def recommendations(content: ReportContent) -> Html:
     if result is None:
         why = "The step recommend has not run on this lake."
         return section("recommendations", heading, missing("Recommendations", why))
-    return section("recommendations", heading, element("p", _summary(result)), _examples(result))
+    explained = (
+        " Beside what a user took lately: how many times as likely the first recommendation is "
+        "because of it."
+        if any(e.times_as_likely for e in result.examples)
+        else ""
+    )
+    text = element("p", _summary(result) + explained)
+    return section("recommendations", heading, text, _examples(result))
 
 
 def _summary(result: RecommendResult) -> str:
@@ -146,7 +153,7 @@ def _example(example: RecommendationExample) -> Html:
         again = element("span", "again", class_="tag") if name in recent else None
         return element("li", name, " " if again else None, again)
 
-    latest = [element("li", name) for name in example.recent]
+    latest = [_lately(name, times) for name, times in _influences(example)]
     return element(
         "article",
         element("h3", f"User {example.user_key}"),
@@ -162,3 +169,15 @@ def _example(example: RecommendationExample) -> Html:
         ),
         class_="card",
     )
+
+
+def _influences(example: RecommendationExample) -> list[tuple[str, float | None]]:
+    known = example.times_as_likely or (None,) * len(example.recent)
+    return list(zip(example.recent, known, strict=True))
+
+
+def _lately(name: str, times: float | None) -> Html:
+    """An item of the history, with what it does for the first recommendation."""
+    if times is None:
+        return element("li", name)
+    return element("li", name, " ", element("span", f"×{number(times, 2)}", class_="tag"))
