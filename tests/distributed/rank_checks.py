@@ -16,6 +16,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from truelift.training import optimizer  # noqa: E402
+from truelift.training.sparse_rows import sum_rows_over_ranks  # noqa: E402
 
 
 def main(folder: Path) -> None:
@@ -26,6 +27,10 @@ def main(folder: Path) -> None:
     sums, counts = ([1.0, 10.0], 1.0) if rank == 0 else ([5.0, 2.0], 3.0)
     gradient = [tf.constant(sums[:1]), tf.IndexedSlices([sums[1]], [1], [2])]
     means, total = optimizer.mean_gradients(gradient, tf.constant(counts))
+
+    # Rank 1 has one row more, and both touch row 4.
+    ids, values = ([4], [[1.0]]) if rank == 0 else ([9, 4], [[2.0], [3.0]])
+    rows = sum_rows_over_ranks(tf.IndexedSlices(tf.constant(values), ids, [10, 1]), "table")
 
     variable = keras.Variable(np.arange(4.0) + 100 * rank)
     before = optimizer.weights_spread([variable])
@@ -39,6 +44,8 @@ def main(folder: Path) -> None:
         "dense": means[0].numpy().tolist(),
         "sparse": means[1].numpy().tolist(),
         "total": float(total),
+        "row_ids": rows.indices.numpy().tolist(),
+        "row_sums": rows.values.numpy().ravel().tolist(),
         "spread_before": before,
         "spread_after": after,
         "spread_of_swapped": optimizer.weights_spread([swapped]),

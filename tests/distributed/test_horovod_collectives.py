@@ -42,6 +42,12 @@ def test_sparse_gradients_are_summed_dense(found):
         assert own["sparse"] == pytest.approx([0.0, 12.0 / 4])
 
 
+def test_rows_of_all_ranks_are_summed_by_id(found):
+    for own in found:
+        assert own["row_ids"] == [4, 9]
+        assert own["row_sums"] == [4.0, 2.0]
+
+
 def test_weights_that_differ_are_noticed_and_broadcast_makes_them_equal(found):
     for own in found:
         assert own["spread_before"] > 0

@@ -147,9 +147,10 @@ class EventModel(keras.layers.Layer):
             negatives, log_expected = self.sampler.draw(self.options.negatives, draws)
         if self.options.sparse:
             ids, items, negatives = _rows_in_use(items, negatives)
-            table, bias = tf.gather(self.embedding, ids), tf.gather(self.item_bias, ids)
+            # The variable itself is asked for rows: reading it first would copy the table.
+            table, bias = tf.gather(self.embedding.value, ids), tf.gather(self.item_bias.value, ids)
             # One gather: what enters and what leaves by a row share one gradient.
-            output = table if self.tied else tf.gather(self.output_embedding, ids)
+            output = table if self.tied else tf.gather(self.output_embedding.value, ids)
         else:
             table, output, bias = self.embedding, self.output_embedding, self.item_bias
         events = self._events(table, items[:, :-1], sides[:, :-1])
