@@ -77,6 +77,13 @@ def _fit_limits(settings: Settings, args: argparse.Namespace) -> Any:
         return fit_limits(job)
 
 
+def _evaluate_sequence(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.training.evaluate import evaluate_sequence
+
+    with tool_job("evaluate_sequence", settings) as job:
+        return evaluate_sequence(job, args.model or ()).summary()
+
+
 def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.effects.any_table import TableAddress, panel_plan
     from truelift.effects.lake_panel import LakePanel
@@ -113,6 +120,15 @@ def _maintain_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="VERSION|ALIAS",
+        help="a registered version or alias; repeatable (default: challenger and champion)",
+    )
+
+
 def _forget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="the person as the source names them")
 
@@ -141,6 +157,12 @@ TOOLS: dict[str, Tool] = {
         "truelift train_causal --table s3a://bucket/panel --spec effects.yaml",
         _train_causal,
         _table_options,
+    ),
+    "evaluate_sequence": Tool(
+        "registered sequence models beside the baselines, on Spark",
+        "truelift evaluate_sequence --model challenger --model champion",
+        _evaluate_sequence,
+        _evaluate_options,
     ),
     "fit_limits": Tool(
         "take the items' robust limits anew (clean.outlier_mads)",

@@ -169,3 +169,23 @@ class EvaluationResult:
         return pd.DataFrame(
             [{"model": m.model, **asdict(measure)} for m in self.test for measure in m.measures]
         )
+
+    def summary(self) -> str:
+        """A line a ranker, with its difference to the best baseline."""
+        lines = [f"test part: {', '.join(f'{k} {v}' for k, v in self.split.items())}"]
+        lines.append(f"seen items: {self.seen_items}; best baseline: {self.best_baseline}")
+        width = max(len(m.model) for m in self.test)
+        for metrics in self.test:
+            line = (
+                f"  {metrics.model:<{width}}  NDCG@{metrics.k} {metrics.ndcg:.4f} "
+                f"[{metrics.ndcg_ci_lower:.4f}, {metrics.ndcg_ci_upper:.4f}]  "
+                f"HitRate@{metrics.k} {metrics.hit_rate:.4f}"
+            )
+            found = metrics.difference("ndcg")
+            if found is not None:
+                line += (
+                    f"  over best baseline {found.mean:+.4f} "
+                    f"[{found.ci_lower:+.4f}, {found.ci_upper:+.4f}], p {found.p_value:.2g}"
+                )
+            lines.append(line)
+        return "\n".join([*lines, *self.notes])

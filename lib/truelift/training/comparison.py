@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,12 @@ from truelift.recommend.baselines import (
     rankers,
     recent_name,
 )
+from truelift.recommend.champion import rivals
 from truelift.recommend.evaluated import RankingMetrics
 from truelift.recommend.evaluation import EvaluationOptions, Evaluator, Ranker
 from truelift.recommend.finish import Finish
 from truelift.recommend.measures import Catalogue
+from truelift.recommend.sums import State
 from truelift.settings import SequenceOptions
 
 PARTS = ("validation", "test")
@@ -67,9 +68,9 @@ class Tested:
     Parameters
     ----------
     metrics : tuple of RankingMetrics
-        The model first, then the baselines.
+        The model first, then the baselines, then the champion.
     gains : dict of str to tuple of float
-        For each baseline the model's NDCG less the baseline's, with its 95% interval.
+        For each of the others the model's NDCG less the baseline's, with its 95% interval.
     best_baseline : str or None
         The baseline with the best NDCG on the validation part.
     left_out : int
@@ -80,6 +81,14 @@ class Tested:
     gains: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     best_baseline: str | None = None
     left_out: int = 0
+
+
+def wanted(
+    split: Any, part: str, histories: Histories, classifies: bool
+) -> tuple[Histories, ItemSets]:
+    """The pasts of a part's users and what is wanted of each: items, or the next action."""
+    past, relevant = getattr(split, part)(histories)
+    return next_actions(histories, past) if classifies else (past, relevant)
 
 
 class Comparison:
@@ -96,7 +105,8 @@ class Comparison:
     options : SequenceOptions
     seed : int
     arrays : mapping of str to numpy.ndarray
-        ``categories`` (codes of the items) and ``item_factors`` (of Spark ALS), where known.
+        ``categories`` (codes of the items), ``item_factors`` (of Spark ALS) and the champion
+        (:func:`~truelift.recommend.champion.as_arrays`), where known.
     ranks : Ranks
     task : str
         ``'ranking'``, or ``'classification'``: the next action is wanted in place of the next
@@ -118,15 +128,21 @@ class Comparison:
         self._sequence, self._arrays = options, dict(arrays or {})
         self._ranks = ranks or Ranks()
         self._classifies = task == CLASSIFICATION
+        # Not functools.cached_property: its lock is of the class, and these call collectives.
+        self._made: dict[str, Any] = {}
         chosen = EvaluationOptions.of(options, seed)
         if self._classifies:
             # Actions come again and again: none is ever "seen".
             chosen = replace(chosen, seen_items="keep", accuracy=True)
         self.options = chosen
 
-    @cached_property
+    @property
     def popularity(self) -> dict[str, dict[str, np.ndarray]]:
         """Counts before the validation and the test part, by baseline; all ranks together."""
+        found: dict[str, dict[str, np.ndarray]] = self._once("popularity", self._count)
+        return found
+
+    def _count(self) -> dict[str, dict[str, np.ndarray]]:
         count = count_actions if self._classifies else count_known
         own = count(self._shards, self._split, self._items, self._ranks.join)
         return {
@@ -142,7 +158,7 @@ class Comparison:
         """How often each item is in the training part, shape (items + 1,)."""
         return self.popularity["training"][ALL_TIME]
 
-    @cached_property
+    @property
     def catalogue(self) -> Catalogue:
         """The items as the training part knows them."""
         categories = None if self._classifies else self._arrays.get("categories")
@@ -161,9 +177,12 @@ class Comparison:
         name, k = ("accuracy", None) if self._classifies else ("ndcg", self.options.top_k)
         return finish.loss("model"), finish.mean("model", name, k)
 
-    @cached_property
+    @property
     def recent_days(self) -> int:
         """The window of recent popularity with the best validation NDCG; the shortest of equals."""
+        return int(self._once("recent_days", self._best_window))
+
+    def _best_window(self) -> int:
         if self._classifies:
             return RECENT_DAYS[0]
         counts = self.popularity["validation"]
@@ -180,7 +199,7 @@ class Comparison:
         found: dict[str, Ranker] = dict(
             rankers(counts, self.recent_days, self.options.seen_items == "keep")
         )
-        found[neighbours.NAME] = self._neighbours
+        found[neighbours.NAME] = self._once("neighbours", self._fit_neighbours)
         if "item_factors" in self._arrays:
             found[factors.NAME] = factors.Factors(
                 self._arrays["item_factors"], factors.FactorOptions()
@@ -188,15 +207,25 @@ class Comparison:
         return found
 
     def test(self, name: str, ranker: Ranker) -> Tested:
-        """The model and its baselines on the test part, with tests against the best of them."""
+        """The model, its baselines and the champion on the test part."""
+        return self.compare({name: ranker}, rivals(self._arrays))
+
+    def compare(
+        self, models: Mapping[str, Ranker], others: Mapping[str, Ranker] | None = None
+    ) -> Tested:
+        """Models, the baselines and others on the test part.
+
+        Tests are against the best baseline; ``gains`` are of the first model over all others.
+        """
         baselines = self.baselines("validation")
         brief = Evaluator(baselines, self.catalogue, self.options.briefly())
         best = self._run(brief, "validation").best(tuple(baselines))
-        everyone = {name: ranker, **self.baselines("test")}
+        everyone = {**models, **self.baselines("test"), **(others or {})}
         finish = self._run(Evaluator(everyone, self.catalogue, self.options), "test")
+        first, *rest = everyone
         gains = {}
-        for other in baselines:
-            found = finish.difference(name, other, "ndcg", self.options.top_k)
+        for other in rest:
+            found = finish.difference(first, other, "ndcg", self.options.top_k)
             gains[other] = (found.mean, found.ci_lower, found.ci_upper)
         return Tested(
             metrics=tuple(finish.metrics(n, best) for n in everyone),
@@ -206,31 +235,25 @@ class Comparison:
         )
 
     def _run(self, evaluator: Evaluator, part: str) -> Finish:
-        window = getattr(self._split, part)
         state = evaluator.layout.zeros()
         for histories in self._shards():
-            past, relevant = self._wanted(histories, window)
-            evaluator.add(state, past, relevant)
+            evaluator.add(state, *wanted(self._split, part, histories, self._classifies))
         pooled = {
             name: self._ranks.add(own, f"{part} {name}") if own.size else own
             for name, own in state.items()
         }
-        if pooled["users"][0] == 0:
+        return self._finish(evaluator, pooled, part)
+
+    def _finish(self, evaluator: Evaluator, state: State, part: str) -> Finish:
+        if state["users"][0] == 0:
             raise DataError(
                 f"gold.sequences: found no user to evaluate in the {part} part, expected some "
                 "with a past and something after it; lengthen sequence.validation_days or "
                 "test_days, set sequence.seen_items to keep, or give more data."
             )
-        return Finish(evaluator.layout, pooled, self.options.top_k)
+        return Finish(evaluator.layout, state, self.options.top_k)
 
-    def _wanted(
-        self, histories: Histories, window: Callable[[Histories], tuple[Histories, ItemSets]]
-    ) -> tuple[Histories, ItemSets]:
-        past, relevant = window(histories)
-        return next_actions(histories, past) if self._classifies else (past, relevant)
-
-    @cached_property
-    def _neighbours(self) -> neighbours.Neighbours:
+    def _fit_neighbours(self) -> neighbours.Neighbours:
         step, each = self._sequence.step, self._sequence.neighbours
         shards = (self._split.training(histories) for histories in self._shards())
         own = neighbours.count_pairs(shards, self._items, step, each)
@@ -252,3 +275,8 @@ class Comparison:
             np.concatenate([p.counts for p in parts]),
         )
         return neighbours.Neighbours.fit(joined, counts, step, each)
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]

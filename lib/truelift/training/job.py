@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
 from truelift.models import registry
 from truelift.models.histories import COLUMNS
 from truelift.models.package import ModelPackage
+from truelift.recommend import champion, gate
+from truelift.recommend.figures import segments_figure
+from truelift.recommend.named_metrics import flat, named_metrics
+from truelift.recommend.sampled import WARNING
+from truelift.recommend.side_codes import side_codes
 from truelift.recommend.splits import Split, split_from, split_to_plain
+from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
-from truelift.training.rank import RankJob, RankResult
+from truelift.training.rank import RankJob, RankResult, pack
 from truelift.training.results import TrainingResult
 
 if TYPE_CHECKING:
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def train_sequence(job: Job) -> StepReport:
-    """Train, evaluate on the test window, log, register.
+    """Train, evaluate on the test part, log, register, and see whether a champion is beaten.
 
     Reads ``gold.sequences`` and ``gold.items`` at their pinned versions. The model learns from
     events before the validation window only; it is not trained again on the validation window
@@ -38,13 +45,29 @@ def train_sequence(job: Job) -> StepReport:
     registry.entry(options.model)
     plan = _readable_plan(job)
     item_keys = vocabulary(job)
-    split = _split(job)
+    split = split_of(job)
+    package = ModelPackage(
+        model=options.model,
+        options=registry.entry(options.model).options(len(item_keys), options),
+        max_length=options.max_length,
+        step=options.step,
+        item_keys=item_keys,
+        weights={},
+        sides=side_codes(job, options.side_features),
+        split=split.describe(),
+    )
+    holder = champion.current_champion(job, job.workdir / "champion")
+    obstacle = champion.obstacle(holder, package) if holder else None
+    known, notes = known_items(job, split, len(item_keys))
+    if holder and not obstacle:
+        known |= champion.as_arrays(holder, item_keys)
     rank_job = RankJob(
         plan=plan.to_json(),
         split=split_to_plain(split),
         items=len(item_keys),
         seed=job.settings.seed,
         sequence=options,
+        arrays=pack(known),
     )
     folder = job.workdir / "ranks"
     folder.mkdir(parents=True)
@@ -54,16 +77,17 @@ def train_sequence(job: Job) -> StepReport:
 
     job.progress.update(f"starting {options.processes} processes")
     trained, weights = launch(rank_job, folder, on_progress)
-    package = ModelPackage(
-        model=options.model,
-        options=registry.entry(options.model).options(len(item_keys), options),
-        max_length=options.max_length,
-        step=options.step,
-        item_keys=item_keys,
-        weights=weights,
-    )
+    package = replace(package, weights=weights)
     _log(job, trained, plan)
+    job.run.log_tags(
+        {
+            "truelift.vocabulary": package.vocabulary_hash,
+            **{f"truelift.{table}": str(version) for table, version in job.inputs.items()},
+        }
+    )
     registered = _register(job, package, trained)
+    verdict = _verdict(job, holder, obstacle, trained)
+    job.run.close_gate(registered, verdict.promoted, verdict.reason)
     result = TrainingResult(
         epochs=trained.epochs,
         test=trained.test,
@@ -73,6 +97,10 @@ def train_sequence(job: Job) -> StepReport:
         split=split.describe(),
         model_uri=registered.uri,
         model_version=registered.version,
+        best_baseline=trained.best_baseline,
+        seen_items=options.seen_items,
+        left_out=trained.left_out,
+        notes=(*notes, *((WARNING,) if options.sampled_candidates else ())),
     )
     job.save_result(result)
     best, *others = trained.test
@@ -82,6 +110,7 @@ def train_sequence(job: Job) -> StepReport:
         f"ndcg@{best.k}": round(best.ndcg, 4),
         **{f"{other.model} ndcg": round(other.ndcg, 4) for other in others},
         "version": registered.version,
+        "champion": registered.version if verdict.promoted or not holder else holder.version,
     }
     return StepReport(plan.rows, trained.train_windows, headline)
 
@@ -106,7 +135,7 @@ def vocabulary(job: Job) -> tuple[str, ...]:
 
 
 def _readable_plan(job: Job) -> ScanPlan:
-    plan = job.plan("gold.sequences", list(COLUMNS))
+    plan = job.plan("gold.sequences", [*COLUMNS, *job.settings.sequence.side_features])
     if not plan.direct:
         raise TableError(
             f"gold.sequences cannot be read by the training processes: {plan.reason}. Run "
@@ -117,7 +146,8 @@ def _readable_plan(job: Job) -> ScanPlan:
     return plan
 
 
-def _split(job: Job) -> Split:
+def split_of(job: Job) -> Split:
+    """The split that the settings ask for, on the events that there are."""
     from pyspark.sql import functions as F
 
     bounds = (
@@ -143,13 +173,9 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
             },
             step=record.epoch,
         )
-    for metrics in trained.test:
-        name = _flat(metrics.model)
-        job.log_metrics(
-            {f"test.ndcg.{name}": metrics.ndcg, f"test.hit_rate.{name}": metrics.hit_rate}
-        )
+    job.log_metrics(named_metrics(trained.test))
     for model, (mean, lower, upper) in trained.gains.items():
-        name = f"test.ndcg_gain.{_flat(model)}"
+        name = f"test.ndcg_gain.{flat(model)}"
         job.log_metrics({name: mean, f"{name}.ci_lower": lower, f"{name}.ci_upper": upper})
     job.log_metrics(
         {
@@ -162,11 +188,29 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
         }
     )
     job.log_figure("learning_curve.png", learning_curve(trained))
+    if trained.test[0].segments:
+        rival = next((m for m in trained.test if m.model == trained.best_baseline), None)
+        job.log_figure("segments.png", segments_figure(trained.test[0], rival))
 
 
-def _flat(model: str) -> str:
-    """A model's name as part of a metric's name."""
-    return model.lower().replace(" ", "_").replace("(", "").replace(")", "")
+def _verdict(
+    job: Job, holder: champion.Champion | None, obstacle: str | None, trained: RankResult
+) -> gate.Verdict:
+    """Whether the new model is to be champion; its rival was one of the evaluated rankers."""
+    if holder is None:
+        return gate.first_model()
+    gain = trained.gains.get(champion.NAME)
+    if obstacle is not None or gain is None:
+        return gate.not_comparable(holder.version, obstacle or "it cannot be built here")
+    own, tracking = trained.test[0], job.settings.tracking
+    return gate.decide(
+        gain,
+        own.users,
+        own.k,
+        holder.version,
+        tracking.promote_confidence,
+        tracking.promote_margin,
+    )
 
 
 def learning_curve(trained: RankResult) -> Any:
@@ -208,5 +252,6 @@ def _register(job: Job, package: ModelPackage, trained: RankResult) -> Any:
             f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}",
             "gold.sequences": str(job.inputs["gold.sequences"]),
             "gold.items": str(job.inputs["gold.items"]),
+            "vocabulary": package.vocabulary_hash,
         },
     )

@@ -1,0 +1,347 @@
+"""The job ``evaluate_sequence``: registered models beside the baselines, bucket by bucket on Spark.
+
+A task reads a bucket's histories, scores them with models that its worker builds once, and
+returns sums of whole numbers, so the driver's memory does not grow with the users and the
+figures are those of an evaluation on one machine, to the last bit where the scores are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.errors import DataError, TableError
+from truelift.lake.kernels import map_buckets, sum_buckets
+from truelift.models import registry
+from truelift.models.histories import COLUMNS, Histories
+from truelift.models.package import ModelPackage
+from truelift.recommend import champion, neighbours
+from truelift.recommend.baselines import count_actions, count_known
+from truelift.recommend.evaluated import EvaluationResult
+from truelift.recommend.evaluation import Evaluator
+from truelift.recommend.finish import Finish
+from truelift.recommend.named_metrics import named_metrics
+from truelift.recommend.neighbours import Neighbours, PairCounts
+from truelift.recommend.sampled import WARNING
+from truelift.recommend.sums import State
+from truelift.training.comparison import CLASSIFICATION, Comparison, wanted
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from truelift.job import Job
+    from truelift.lake import ScanPlan
+
+# Models that a worker keeps.
+_KEPT = 4
+_LOADED: dict[str, Any] = {}
+# Sums of this many numbers are added up by Spark before the driver sees them.
+_LARGE_STATE = 4_000_000
+
+
+@dataclass(frozen=True)
+class PackagedRanker:
+    """A packaged model that travels as bytes and is built once a process.
+
+    Parameters
+    ----------
+    package : bytes
+    index : numpy.ndarray of int32
+        The model's index of each item (:func:`~truelift.recommend.champion.item_index`).
+    """
+
+    package: bytes
+    index: np.ndarray
+
+    def scores(self, histories: Histories) -> np.ndarray:
+        """Scores of all items for each user, shape (n, items + 1)."""
+        name = hashlib.sha256(self.package + self.index.tobytes()).hexdigest()
+        if name not in _LOADED:
+            from truelift.models.runtime import start_tensorflow
+
+            while len(_LOADED) >= _KEPT:
+                _LOADED.pop(next(iter(_LOADED)))
+            start_tensorflow()
+            _LOADED[name] = champion.ranker_of(ModelPackage.from_bytes(self.package), self.index)
+        return np.asarray(_LOADED[name].scores(histories))
+
+
+def _histories(batches: Iterable[pa.RecordBatch]) -> Histories | None:
+    """A bucket's histories by user key: how files lie must not matter."""
+    found = list(batches)
+    return Histories.from_arrow(pa.Table.from_batches(found).sort_by("user_key")) if found else None
+
+
+@dataclass(frozen=True)
+class CountKernel:
+    """The counts of :meth:`Comparison.count` for one bucket; keys are ``part/name``."""
+
+    split: Any
+    items: int
+    latest: int
+    classifies: bool
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        """Counts of the bucket's users."""
+        histories = _histories(batches)
+        if histories is None:
+            return None
+        count = count_actions if self.classifies else count_known
+        latest = np.array([self.latest], dtype=np.int64)
+        found = count(lambda: [histories], self.split, self.items, lambda own, name: latest)
+        return {f"{part}/{name}": c for part, of in found.items() for name, c in of.items()}
+
+
+@dataclass(frozen=True)
+class LatestKernel:
+    """Time of the latest training event of one bucket."""
+
+    split: Any
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        """The bucket's latest time, which combines by maximum."""
+        histories = _histories(batches)
+        if histories is None:
+            return None
+        return {"max_latest": np.array(self.split.training(histories).times.max(initial=0))}
+
+
+@dataclass(frozen=True)
+class EvaluationKernel:
+    """Sums of an evaluator over the users of one bucket."""
+
+    evaluator: Evaluator
+    split: Any
+    part: str
+    classifies: bool
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        """Evaluate the bucket's users."""
+        histories = _histories(batches)
+        if histories is None:
+            return None
+        state = self.evaluator.layout.zeros()
+        self.evaluator.add(state, *wanted(self.split, self.part, histories, self.classifies))
+        return state
+
+
+@dataclass(frozen=True)
+class PairKernel:
+    """Pairs of items of one bucket, as rows."""
+
+    split: Any
+    items: int
+    step: str
+    each: int
+
+    def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
+        """``item, pair, times`` of the training part."""
+        histories = Histories.from_arrow(tables["sequences"].sort_by("user_key"))
+        learned = [self.split.training(histories)]
+        found = neighbours.count_pairs(learned, self.items, self.step, self.each)
+        item = found.pairs // (self.items + 1)
+        return pa.table({"item": item, "pair": found.pairs, "times": found.counts})
+
+
+def _strongest(
+    batches: Iterator[pa.RecordBatch], items: int, counts: np.ndarray, step: str, each: int
+) -> Iterator[pa.RecordBatch]:
+    """The neighbours to keep, of the items of one Spark partition."""
+    found = [b for b in batches if b.num_rows]
+    if not found:
+        return
+    table = pa.Table.from_batches(found)
+    pairs = PairCounts.of(items, table["pair"].to_numpy(), table["times"].to_numpy())
+    kept = pairs.strongest(each, neighbours.similarity(pairs, counts, step))
+    yield pa.record_batch({"pair": kept.pairs, "times": kept.counts})
+
+
+class SparkComparison(Comparison):
+    """A :class:`Comparison` whose passes over the users are Spark jobs.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    plan : ScanPlan
+        ``gold.sequences`` with ``bucket`` and what the models read.
+    buckets : int
+        Of the lake.
+    split, items, options, seed, arrays, task
+        As for :class:`Comparison`.
+    """
+
+    def __init__(
+        self, spark: SparkSession, plan: ScanPlan, buckets: int, split: Any, items: int,
+        options: Any, **others: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(lambda: iter(()), split, items, options, **others)
+        self._spark, self._plan, self._buckets = spark, plan, buckets
+
+    def _sum(self, kernel: Any, size: int = 0) -> State:
+        # Beyond the lake's buckets, so that large states are added up in Spark first.
+        buckets = max(self._buckets, 129) if size > _LARGE_STATE else self._buckets
+        # A batch is a bucket's all: the kernels want whole users, and hold a bucket anyway.
+        return sum_buckets(self._spark, kernel, {"sequences": self._plan}, buckets, 2**31 - 1)
+
+    def _count(self) -> dict[str, dict[str, np.ndarray]]:
+        latest = 0
+        if getattr(self._split, "validation_start", None) is None:
+            latest = int(self._sum(LatestKernel(self._split)).get("max_latest", 0))
+        kernel = CountKernel(self._split, self._items, latest, self._classifies)
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for key, counts in self._sum(kernel, 12 * self._items).items():
+            part, name = key.split("/", 1)
+            found.setdefault(part, {})[name] = counts
+        if not found:
+            raise DataError("gold.sequences: found no row, expected one a user.")
+        return found
+
+    def _run(self, evaluator: Evaluator, part: str) -> Finish:
+        kernel = EvaluationKernel(evaluator, self._split, part, self._classifies)
+        size = len(evaluator.rankers) * (self._items + 1)
+        state = self._sum(kernel, size) or evaluator.layout.zeros()
+        return self._finish(evaluator, state, part)
+
+    def _fit_neighbours(self) -> Neighbours:
+        step, each, counts = self._sequence.step, self._sequence.neighbours, self.training_counts
+        rows = map_buckets(
+            self._spark,
+            PairKernel(self._split, self._items, step, each),
+            {"sequences": self._plan},
+            "item bigint, pair bigint, times bigint",
+        )
+        task = partial(_strongest, items=self._items, counts=counts, step=step, each=each)
+        kept = rows.repartition("item").mapInArrow(task, "pair bigint, times bigint").toArrow()
+        pairs = PairCounts.of(self._items, kept["pair"].to_numpy(), kept["times"].to_numpy())
+        return Neighbours.fit(pairs, counts, step, each)
+
+
+def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
+    """Evaluate registered models on the test part and log all to one MLflow run.
+
+    Parameters
+    ----------
+    job : Job
+    models : sequence of str
+        Versions or aliases; the first is the one that the gains are of. Without any, the
+        challenger and the champion, as far as there are.
+
+    Raises
+    ------
+    TableError
+        If the lake has no sequences or the registry no such model.
+    DataError
+        If a model foretells something else than the first, or knows too few of the items.
+    """
+    from truelift.recommend.figures import segments_figure
+    from truelift.training.job import split_of, vocabulary
+    from truelift.training.known_items import known_items
+
+    for table in ("gold.sequences", "gold.items"):
+        version = job.lake.version(table)
+        if version is None:
+            raise TableError(f"The lake has no {table}. Run build_features.")
+        job.inputs[table] = version
+        job.run.log_table(table, job.lake.uri(table), version, "input")
+    packages = load_models(job, models)
+    first = next(iter(packages.values()))
+    keys = vocabulary(job)
+    task = registry.entry(first.model).task
+    rankers: dict[str, Any] = {}
+    for name, package in packages.items():
+        if registry.entry(package.model).task != task:
+            raise DataError(f"Model {name} foretells something else than the first, {task}.")
+        if not champion.knows(package, keys):
+            raise DataError(
+                f"Model {name} knows less than {champion.LEAST_KNOWN:.0%} of the items of "
+                "gold.items; run train_sequence."
+            )
+        rankers[name] = PackagedRanker(package.to_bytes(), champion.item_index(package, keys))
+    options = replace(job.settings.sequence, step=first.step)
+    split = split_of(job)
+    classifies = task == CLASSIFICATION
+    items = int(first.options["items"]) if classifies else len(keys)
+    arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))
+    plan = job.plan("gold.sequences", [*COLUMNS, *side_columns(packages.values()), "bucket"])
+    comparison = SparkComparison(
+        job.lake.spark, plan, job.lake.buckets, split, items, options,
+        seed=job.settings.seed, arrays=arrays, task=task,
+    )  # fmt: skip
+    job.progress.update(f"ranking for all users with {', '.join(rankers)}")
+    tested = comparison.compare(rankers)
+    trained_on = {
+        n: p.split for n, p in packages.items() if p.split and p.split != split.describe()
+    }
+    result = EvaluationResult(
+        test=tested.metrics,
+        split=split.describe(),
+        seen_items=comparison.options.seen_items,
+        best_baseline=tested.best_baseline,
+        left_out=tested.left_out,
+        versions={name: name.rsplit(" ", 1)[-1] for name in packages},
+        notes=(
+            *notes,
+            *(f"{n} was trained with another split: {s}" for n, s in trained_on.items()),
+            *((WARNING,) if options.sampled_candidates else ()),
+        ),
+    )
+    job.log_metrics(named_metrics(tested.metrics))
+    if tested.metrics[0].segments:
+        rival = next((m for m in tested.metrics if m.model == tested.best_baseline), None)
+        job.log_figure("segments.png", segments_figure(tested.metrics[0], rival))
+    job.save_result(result)
+    return result
+
+
+def side_columns(packages: Iterable[ModelPackage]) -> list[str]:
+    """Columns of side features that any of the models reads."""
+    found: set[str] = set()
+    for package in packages:
+        found |= {name for name, _ in package.options.get("side_features", ())}
+        if registry.entry(package.model).task == CLASSIFICATION:
+            found.add("event_type")
+    return sorted(found)
+
+
+def load_models(job: Job, models: Sequence[str]) -> dict[str, ModelPackage]:
+    """Packages of registered versions by ``NAME VERSION``, in the order asked for.
+
+    Raises
+    ------
+    TableError
+        If there is no such version or alias.
+    """
+    import mlflow
+
+    from truelift.recommend.pyfunc import read_package
+    from truelift.tracking import CHALLENGER, version_with_alias
+
+    name = job.settings.tracking.model_name
+    found: dict[str, ModelPackage] = {}
+    for asked in models or (CHALLENGER, champion.NAME):
+        version = asked if asked.isdigit() else version_with_alias(mlflow, name, asked)
+        if version is None and not models:
+            continue
+        label = f"{'version' if asked.isdigit() else asked} {version}"
+        if any(known.endswith(f" {version}") for known in found):
+            continue
+        try:
+            place = mlflow.artifacts.download_artifacts(
+                f"models:/{name}/{version}", dst_path=str(job.workdir / f"model-{version}")
+            )
+        except mlflow.exceptions.MlflowException as error:
+            raise TableError(
+                f"The registry has no model {name} with version or alias {asked!r} ({error}). "
+                "Run train_sequence."
+            ) from error
+        found[label] = read_package(Path(place))
+    if not found:
+        raise TableError(f"The registry has no model {name} to evaluate. Run train_sequence.")
+    return found
