@@ -165,7 +165,7 @@ def _forecasts(
         found["regressions"][unit] = plain
         found["dr"][unit] = model.predict(block[1:], bucket)
     unseen = table.filter(pa.array(draw.held_out)).combine_chunks().to_batches()[0]
-    block = scoring.design.block(unseen)
+    block = scoring.design.block(unseen, None)
     regressions = [scoring.nuisances.predict(block, k).outcome_regression for k in range(FOLDS)]
     mean = np.mean(regressions, axis=0)
     found["regressions"][draw.held_out] = scale * (mean[1, 0] - mean[0, 0])

@@ -228,7 +228,7 @@ def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written
     served = CausalModel()
     served._package = again
     frame = served.predict(None, rows.to_pandas())
-    block = moments.design.block(rows.combine_chunks().to_batches()[0])
+    block = moments.design.block(rows.combine_chunks().to_batches()[0], None)
     found = [fit.nuisances.predict(block, fold) for fold in range(5)]
     _, centre, scale = next(iter(moments.outcomes))
     outcome = np.mean([f.outcome_regression for f in found], axis=0)[:, 0] * scale + centre

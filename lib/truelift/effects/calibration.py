@@ -48,7 +48,7 @@ class CalibrationKernel:
             "outcomes": np.zeros((self.folds, arms, outcomes, 3, _BINS)),
         }
         for batch in batches:
-            block = self.design.block(batch)
+            block = self.design.block(batch, fold)
             found = self.nuisances.predict(block, fold)
             arm = self.columns.arms.codes(batch)
             outcome = self.outcomes.rows(batch, np.empty((outcomes, batch.num_rows)))

@@ -16,6 +16,7 @@ import pyarrow as pa
 from truelift.effects.arms import Levels
 from truelift.effects.columns import Scale
 from truelift.effects.keys import hash_keys, mix
+from truelift.effects.target_encoding import TargetEncoded
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Design:
     missing : tuple of str
         Numeric columns that may be null or NaN: these become the centre, and an indicator
         ``column is missing`` goes beside them.
-    categories : tuple of OneHot or Hashed
+    categories : tuple of OneHot, Hashed or TargetEncoded
     expansion : str
         ``'none'``; ``'squares'`` of the scaled numbers; ``'interactions'``: squares and products
         of every two.
@@ -82,7 +83,7 @@ class Design:
 
     numbers: Scale
     missing: tuple[str, ...] = ()
-    categories: tuple[OneHot | Hashed, ...] = ()
+    categories: tuple[OneHot | Hashed | TargetEncoded, ...] = ()
     expansion: str = "none"
     kept: np.ndarray | None = None
 
@@ -107,23 +108,36 @@ class Design:
         everything = self._all_names()
         return replace(self, kept=np.array([everything.index(n) for n in names], dtype=int))
 
-    def rows(self, batch: pa.RecordBatch, into: np.ndarray) -> np.ndarray:
-        """The features as the lines of ``into`` (features x n)."""
+    def rows(
+        self, batch: pa.RecordBatch, into: np.ndarray, fold: int | np.ndarray | None
+    ) -> np.ndarray:
+        """The features as the lines of ``into`` (features x n).
+
+        Parameters
+        ----------
+        batch : pyarrow.RecordBatch
+        into : ndarray, features x n
+        fold : int or ndarray of int, optional
+            The units' fold, which target encoding leaves out: one for all or one each; None for
+            units that no model has seen.
+        """
         if self.kept is None:
-            self._fill(batch, into)
+            self._fill(batch, into, fold)
         else:
-            full = self._fill(batch, np.empty((self._width(), batch.num_rows)))
+            full = self._fill(batch, np.empty((self._width(), batch.num_rows)), fold)
             np.take(full, self.kept, axis=0, out=into)
         return into
 
-    def block(self, batch: pa.RecordBatch) -> np.ndarray:
-        """Intercept and features, (1 + features) x n."""
+    def block(self, batch: pa.RecordBatch, fold: int | np.ndarray | None) -> np.ndarray:
+        """Intercept and features, (1 + features) x n; for ``fold`` see :meth:`rows`."""
         block = np.empty((1 + len(self), batch.num_rows))
         block[0] = 1.0
-        self.rows(batch, block[1:])
+        self.rows(batch, block[1:], fold)
         return block
 
-    def _fill(self, batch: pa.RecordBatch, into: np.ndarray) -> np.ndarray:
+    def _fill(
+        self, batch: pa.RecordBatch, into: np.ndarray, fold: int | np.ndarray | None
+    ) -> np.ndarray:
         end = len(self.numbers.names)
         self.numbers.rows(batch, into[:end])
         for name in self.missing:
@@ -134,7 +148,11 @@ class Design:
             end += 1
         for category in self.categories:
             width = len(category.names)
-            category.fill(batch, into[end : end + width])
+            part = into[end : end + width]
+            if isinstance(category, TargetEncoded):
+                category.fill(batch, part, fold)
+            else:
+                category.fill(batch, part)
             end += width
         for i, j in self._products():
             np.multiply(into[i], into[j], out=into[end])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pyarrow as pa
 from scipy.special import xlogy
 
 from truelift.effects.calibration import calibrated
@@ -25,7 +26,13 @@ from truelift.effects.scoring.catalogue import estimands_of, followed_of, layout
 from truelift.effects.scoring.estimands import ClusterMoments
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
 from truelift.effects.source import PanelSource, State
-from truelift.effects.start import StartKernel, make_start, start_buckets
+from truelift.effects.start import StartKernel, make_start, outcome_scale, start_buckets
+from truelift.effects.target_encoding import (
+    TargetEncoded,
+    TargetKernel,
+    make_targets,
+    target_columns,
+)
 from truelift.effects.verdict import support, verdict
 from truelift.errors import DataError
 from truelift.settings import EffectOptions
@@ -104,7 +111,8 @@ def first_moments(
     progress("drawing the start rows")
     rows = source.bucket_rows()
     drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
-    start = make_start(drawn, columns, options)
+    targets = _targets(source, drawn, columns, options, progress)
+    start = make_start(drawn, columns, options, targets=targets)
 
     def first_pass() -> State:
         progress("pass 1: moments and a Newton step")
@@ -115,9 +123,24 @@ def first_moments(
     missing = missing_covariates(state, columns)
     if missing and options.missing == "indicator":
         # The start rows did not show these; with a feature for them the pass is made again.
-        start = make_start(drawn, columns, options, missing)
+        start = make_start(drawn, columns, options, missing, targets)
         state = first_pass()
     return make_moments(state, columns, start, source.name)
+
+
+def _targets(
+    source: PanelSource, drawn: pa.Table, columns: PanelColumns, options: EffectOptions,
+    progress: Progress,
+) -> dict[str, TargetEncoded]:  # fmt: skip
+    """One light pass for all columns that are coded ``target``."""
+    wanted = tuple(n for n in columns.categories if options.categorical[n] == "target")
+    if not wanted:
+        return {}
+    progress("a light pass: outcomes and arms by level, for the target encoding")
+    outcomes = outcome_scale(drawn, columns)
+    kernel = TargetKernel(columns, outcomes, wanted, options.target_size, options.folds)
+    state = source.sum(kernel, target_columns(columns, wanted), columns.batch_rows())
+    return make_targets(state, kernel, options.target_prior)
 
 
 def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:
@@ -177,7 +200,7 @@ def _estimation(
         nuisance={
             **_nuisance_quality(moments, sums),
             **fitted.quality,
-            "passes": float(fitted.passes + 1),
+            "passes": float(fitted.passes + 1 + ("target" in options.categorical.values())),
         },
         table=source.name,
         table_version=source.version,

@@ -61,7 +61,7 @@ class DesignReader:
     def __call__(self, batch: pa.RecordBatch, fold: int | np.ndarray) -> Block:
         """The batch's rows as arrays."""
         n = batch.num_rows
-        features = self.design.rows(batch, np.empty((len(self.design), n)))
+        features = self.design.rows(batch, np.empty((len(self.design), n)), fold)
         cluster = batch.column(batch.schema.get_field_index(self.panel.cluster))
         return Block(
             features.astype(np.float32),

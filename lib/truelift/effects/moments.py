@@ -45,7 +45,7 @@ class MomentsKernel:
         for batch in batches:
             block = np.empty((width, batch.num_rows))
             block[0] = 1.0
-            design.rows(batch, block[1 : 1 + p])
+            design.rows(batch, block[1 : 1 + p], fold)
             outcomes.rows(batch, block[1 + p :])
             arm, weight = columns.arms.codes(batch), weight_column(batch, columns.weight)
             if not np.isfinite(block.sum()) or weight is not None:

@@ -119,7 +119,7 @@ class NewtonKernel:
             "rows": np.zeros(folds),
         }
         for batch in batches:
-            block = self.design.block(batch)
+            block = self.design.block(batch, bucket % folds)
             arm = self.columns.arms.codes(batch)
             weight = weight_column(batch, self.columns.weight)
             for fold in range(folds):

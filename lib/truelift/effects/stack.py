@@ -50,7 +50,7 @@ class StackKernel:
             "arm_errors": np.zeros((self.folds, size, size)),
         }
         for batch in batches:
-            block = self.design.block(batch)
+            block = self.design.block(batch, fold)
             arm = self.columns.arms.codes(batch)
             outcome = self.outcomes.rows(batch, np.empty((outcomes, batch.num_rows)))
             weight = weight_column(batch, self.columns.weight)

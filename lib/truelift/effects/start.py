@@ -19,6 +19,7 @@ from truelift.effects.design import Design, Hashed, OneHot
 from truelift.effects.keys import hash_keys, mix
 from truelift.effects.normal_equations import centred, dependent_columns
 from truelift.effects.propensity import fit_start
+from truelift.effects.target_encoding import TargetEncoded
 from truelift.settings import EffectOptions
 
 
@@ -93,6 +94,7 @@ def make_start(
     columns: PanelColumns,
     options: EffectOptions,
     missing: tuple[str, ...] = (),
+    targets: Mapping[str, TargetEncoded] | None = None,
 ) -> Start:
     """Features, scales and start coefficients from the start rows.
 
@@ -107,11 +109,10 @@ def make_start(
     options : EffectOptions
     missing : tuple of str
         Numeric covariates known to have nulls, besides those that have them in these rows.
+    targets : mapping of str to TargetEncoded, optional
+        Encodings of the categories that are coded ``target``.
     """
-    rows = rows.sort_by("order").combine_chunks()
-    batch = pa.RecordBatch.from_arrays(
-        [_whole(rows[name]) for name in columns.of_moments()], columns.of_moments()
-    )
+    batch = _batch(rows, columns)
     numbers = _scale(columns.covariates, _values(batch, columns.covariates))
     outcomes = _scale(columns.outcomes, _values(batch, columns.outcomes))
     absent = [
@@ -122,10 +123,11 @@ def make_start(
     design = Design(
         numbers,
         tuple(absent) if options.missing == "indicator" else (),
-        tuple(_category(batch, name, options) for name in columns.categories),
+        tuple(_category(batch, name, options, targets or {}) for name in columns.categories),
         options.expansion,
     )
-    block, arm = design.block(batch), columns.arms.codes(batch)
+    # Where Newton's steps start is no matter of folds: all of them encode these rows.
+    block, arm = design.block(batch, None), columns.arms.codes(batch)
     usable_rows = np.isfinite(block).all(axis=0) & (arm >= 0)
     block, arm = block[:, usable_rows], arm[usable_rows]
     arms, p = len(columns.arms.values), len(design)
@@ -139,8 +141,24 @@ def make_start(
     return Start(design, outcomes, coefficients)
 
 
-def _category(batch: pa.RecordBatch, name: str, options: EffectOptions) -> OneHot | Hashed:
+def outcome_scale(rows: pa.Table, columns: PanelColumns) -> Scale:
+    """Centres and scales of the outcomes, as :func:`make_start` finds them."""
+    return _scale(columns.outcomes, _values(_batch(rows, columns), columns.outcomes))
+
+
+def _batch(rows: pa.Table, columns: PanelColumns) -> pa.RecordBatch:
+    rows = rows.sort_by("order").combine_chunks()
+    return pa.RecordBatch.from_arrays(
+        [_whole(rows[name]) for name in columns.of_moments()], columns.of_moments()
+    )
+
+
+def _category(
+    batch: pa.RecordBatch, name: str, options: EffectOptions, targets: Mapping[str, TargetEncoded]
+) -> OneHot | Hashed | TargetEncoded:
     """One-hot levels are the most frequent of the start rows; what else comes has no indicator."""
+    if name in targets:
+        return targets[name]
     if options.categorical[name] == "hash":
         return Hashed(name, options.hash_size)
     counts = pc.value_counts(batch.column(batch.schema.get_field_index(name)).drop_null())

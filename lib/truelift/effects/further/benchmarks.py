@@ -63,7 +63,7 @@ class ShortModel:
 def features_of(covariate: str, names: tuple[str, ...]) -> np.ndarray:
     """Places of the features that are made of a covariate, by their names in the design."""
     parts = (f"{covariate} is missing", f"{covariate}^2")
-    starts = (f"{covariate}=", f"{covariate}#", f"{covariate} x ")
+    starts = (f"{covariate}=", f"{covariate}#", f"{covariate}: ", f"{covariate} x ")
     return np.array(
         [
             j
@@ -204,7 +204,7 @@ class ShortNewtonKernel:
             state[f"{b}_hessian"] = np.zeros((folds, size, size))
         others = [fold for fold in range(folds) if fold != bucket % folds]
         for batch in batches:
-            block = self.design.block(batch)
+            block = self.design.block(batch, bucket % folds)
             arm = self.columns.arms.codes(batch)
             weight = weight_column(batch, self.columns.weight)
             state["rows"][others] += len(arm) if weight is None else weight.sum()

@@ -135,8 +135,11 @@ def _design_to_plain(design: Design) -> dict[str, Any]:
         elif isinstance(category, Hashed):
             categories.append({"column": category.column, "size": category.size})
         else:
+            # Numbers of the very rows of the training: an archive's place for them is an array.
             raise DataError(
-                f"Category {category!r} has no plain form yet; networks take one_hot and hash."
+                f"Covariate {category.column!r} is target encoded, which registered networks "
+                "cannot be yet. Use effects.categorical 'one_hot' or 'hash' for train_causal, or "
+                "the learner neural without effects.neural.model."
             )
     return {
         "numbers": _scale_to_plain(design.numbers),

@@ -49,7 +49,7 @@ class CausalModel(PythonModel):
         table = pa.Table.from_pandas(model_input[columns], preserve_index=False).combine_chunks()
         if not table.num_rows:
             return pd.DataFrame()
-        block = made.design.block(table.to_batches()[0])
+        block = made.design.block(table.to_batches()[0], None)
         found = [made.nuisances.predict(block, fold) for fold in range(made.folds)]
         chance = np.mean([f.propensity for f in found], axis=0)
         outcome = np.mean([f.outcome_regression for f in found], axis=0)

@@ -53,7 +53,7 @@ class Scoring:
     def units(self, batch: pa.RecordBatch, bucket: int) -> tuple[np.ndarray, UnitBlock]:
         """Features with intercept, and the units with their out-of-fold predictions."""
         columns = self.columns
-        block = self.design.block(batch)
+        block = self.design.block(batch, bucket % self.folds)
         outcome = np.empty((len(self.outcomes.names), batch.num_rows))
         found = self.nuisances.predict(block, bucket % self.folds)
         propensity = found.propensity
