@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         spec, table = getattr(args, "spec", None), getattr(args, "table", None)
         settings = load_settings(
-            args.env, args.dataset, args.set or (), args.lake, spec=spec, table=table
-        )
+            args.env, args.dataset, _overrides(args), args.lake, spec=spec, table=table,
+            recipe=getattr(args, "recipe", None),
+            interactions=getattr(args, "interactions", None),
+        )  # fmt: skip
         return _run(args, settings)
     except TrueliftError as error:
         print(f"truelift: {error}", file=sys.stderr)
@@ -69,6 +71,8 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     if args.job in TOOLS:
         print(TOOLS[args.job].run(settings, args), flush=True)
         return 0
+    if getattr(args, "interactions", None):
+        _until(settings, args.job)
     if args.job == "run_pipeline":
         outcomes = run_pipeline(
             settings,
@@ -81,6 +85,24 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     outcome = run_step(args.job, settings)
     print(step_line(outcome), flush=True)
     return _tell_effects(settings, outcome) if args.job == "estimate_effects" else 0
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    """What the short options stand for, then what was set by key."""
+    processes = getattr(args, "np", None)
+    short = [] if processes is None else [f"sequence.processes={processes}"]
+    return [*short, *(args.set or ())]
+
+
+def _until(settings, last: str) -> None:  # type: ignore[no-untyped-def]
+    """Run the steps that a step needs, where something changed."""
+    from truelift.console import step_line
+    from truelift.lake import Lake
+    from truelift.pipeline import run_steps_before
+
+    lake = Lake.open(settings)
+    for outcome in run_steps_before(last, settings, lake):
+        print(step_line(outcome), flush=True)
 
 
 def _tell_effects(settings, outcome) -> int:  # type: ignore[no-untyped-def]
@@ -116,6 +138,15 @@ def _parser() -> argparse.ArgumentParser:
                 "--table", metavar="URI[@VERSION]", help="a Delta or Parquet table of your own"
             )
             step.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
+        if name == "train_sequence":
+            step.add_argument(
+                "--recipe", metavar="NAME", help="a recipe of conf/models, or a YAML file"
+            )
+            step.add_argument(
+                "--interactions", metavar="FILE",
+                help="lines `user item [seconds]`; the steps before the training run first",
+            )  # fmt: skip
+            step.add_argument("--np", type=int, metavar="N", help="Horovod processes")
     pipeline = _job_parser(jobs, "run_pipeline", "all jobs in order, resumable")
     _job_options(pipeline)
     pipeline.add_argument(

@@ -1,8 +1,9 @@
 """YAML layers to one frozen, validated :class:`~truelift.settings.Settings`.
 
 Layers, later ones winning: ``conf/base.yaml``, ``conf/<env>.yaml``,
-``conf/datasets/<dataset>.yaml`` (or a path to a YAML file of your own), then ``--set
-key=value`` from the command line. ``{dataset}``, ``{env}`` and ``{scale}`` in path-like values
+``conf/datasets/<dataset>.yaml`` (or a path to a YAML file of your own),
+``conf/models/<recipe>.yaml`` where a recipe is named, then ``--set key=value`` from the command
+line. ``{dataset}``, ``{env}`` and ``{scale}`` in path-like values
 are filled in last; ``scale`` is empty for all users and ``-sample-0.05`` for a sample, so
 that a try-out never writes over the full lake.
 """
@@ -25,6 +26,7 @@ from truelift.typed import from_plain, to_plain
 
 SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
 HIDDEN = "(hidden)"
+INTERACTIONS = "interactions"
 ENVIRONMENTS = ("local", "staging", "prod")
 
 
@@ -43,6 +45,8 @@ def load_settings(
     lake: str | None = None,
     spec: str | None = None,
     table: str | None = None,
+    recipe: str | None = None,
+    interactions: str | None = None,
 ) -> Settings:
     """Resolve the configuration of a run.
 
@@ -61,6 +65,10 @@ def load_settings(
     table : str, optional
         ``effects.table``; unless a data set is named, the run then goes by the table's name,
         with a lake and a report of its own.
+    recipe : str, optional
+        A sequence model's recipe: a name under ``conf/models`` or the path of a YAML file.
+    interactions : str, optional
+        A file of the data set ``interactions``; the run then goes by the file's name.
 
     Raises
     ------
@@ -70,14 +78,23 @@ def load_settings(
     if env not in ENVIRONMENTS:
         raise ConfigError(f"--env: found {env!r}, expected one of {', '.join(ENVIRONMENTS)}.")
     base = _layer("base.yaml")
-    name = dataset or str(base.get("dataset", "complete_journey"))
+    name = (
+        dataset
+        or (INTERACTIONS if interactions else None)
+        or str(base.get("dataset", "complete_journey"))
+    )
     merged: dict[str, Any] = {}
     for layer in (base, _layer(f"{env}.yaml"), _dataset_layer(name)):
         merged = _merge(merged, layer)
+    if recipe:
+        merged = _merge(merged, _named_layer("models", "--recipe", "recipe", recipe))
     title = Path(name).stem
     if table:
         merged = _merge(merged, {"effects": {"table": table}})
         title = title if dataset else f"table-{table_title(table)}"
+    if interactions:
+        merged = _merge(merged, {"source": {"path": interactions}})
+        title = f"{title}-{table_title(interactions)}"
     if spec:
         merged = _merge(merged, {"effects": _spec_layer(spec)})
     merged = _merge(merged, {"env": env, "dataset": title})
@@ -157,19 +174,24 @@ def _layer(relative: str) -> dict[str, Any]:
 
 
 def _dataset_layer(name: str) -> dict[str, Any]:
+    return _named_layer("datasets", "--dataset", "data set", name)
+
+
+def _named_layer(folder: str, option: str, kind: str, name: str) -> dict[str, Any]:
+    """A layer by its name in a folder of ``conf``, or by the path of a file."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise ConfigError(f"--dataset: there is no file {name}.")
+            raise ConfigError(f"{option}: there is no file {name}.")
         return _parse(Path(name).read_text(encoding="utf-8"), name)
-    text = _read_resource(f"datasets/{name}.yaml")
+    text = _read_resource(f"{folder}/{name}.yaml")
     if text is None:
-        folder = conf_directory() / "datasets"
-        known = sorted(p.stem for p in folder.glob("*.yaml")) if folder.is_dir() else []
+        place = conf_directory() / folder
+        known = sorted(p.stem for p in place.glob("*.yaml")) if place.is_dir() else []
         raise ConfigError(
-            f"--dataset: unknown data set {name!r}. Known: {', '.join(known) or 'none'}; "
+            f"{option}: unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}; "
             "or give the path of a YAML file."
         )
-    return _parse(text, f"datasets/{name}.yaml")
+    return _parse(text, f"{folder}/{name}.yaml")
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -221,6 +221,17 @@ def run_step(name: str, settings: Settings, lake: Lake | None = None) -> StepOut
     """Run one job by itself, in an MLflow run of its own."""
     lake = lake or Lake.open(settings)
     return _run_or_skip(step_named(name), settings, lake, True, None)
+
+
+def run_steps_before(name: str, settings: Settings, lake: Lake) -> Iterator[StepOutcome]:
+    """Run the steps that a step waits for, those that have changed, in order."""
+    wanted, reads = [], set(step_named(name).reads)
+    for step in reversed(STEPS[: STEPS.index(step_named(name))]):
+        if reads & {*step.writes, *(f"{table}?" for table in step.writes)}:
+            wanted.append(step)
+            reads |= set(step.reads)
+    for step in reversed(wanted):
+        yield _run_or_skip(step, settings, lake, False, None)
 
 
 class _PipelineRun:

@@ -96,3 +96,20 @@ def test_the_logged_configuration_has_one_flat_key_a_value():
     flat = describe(load_settings(overrides=["sessions.timeout_seconds=60"]))
     assert flat["sessions.timeout_seconds"] == 60
     assert all(not isinstance(v, dict) or not v for v in flat.values())
+
+
+def test_a_recipe_lies_over_the_data_set_and_under_the_command_line():
+    recipe = load_settings("local", "interactions", ("sequence.epochs=3",), recipe="gru")
+    assert (recipe.sequence.model, recipe.sequence.epochs) == ("gru", 3)
+    assert load_settings("local", "interactions", ()).sequence.model == "sasrec"
+    with pytest.raises(ConfigError, match=r"--recipe: unknown recipe 'bert'\. Known: .*sasrec"):
+        load_settings("local", recipe="bert")
+
+
+def test_a_file_of_interactions_is_a_data_set_by_its_own_name(tmp_path):
+    one, other = (
+        load_settings("local", interactions=str(tmp_path / name)) for name in ("a.txt", "b.txt.gz")
+    )
+    assert one.source.format == "interactions" and one.source.path == str(tmp_path / "a.txt")
+    assert one.dataset != other.dataset and one.lake != other.lake
+    assert other.sequence.split == "leave_one_out"
