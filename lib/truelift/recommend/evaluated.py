@@ -43,7 +43,7 @@ class SegmentMeasures:
     Parameters
     ----------
     segment : str
-        One of :data:`truelift.recommend.segments.SEGMENTS`.
+        One of :data:`truelift.recommend.segment_names.SEGMENTS`.
     users : int
     measures : tuple of Measure
     """

@@ -30,7 +30,8 @@ from truelift.recommend.measures import (
 from truelift.recommend.metrics import top_items
 from truelift.recommend.places import Places, places_of
 from truelift.recommend.sampled import sampled_places
-from truelift.recommend.segments import ITEMS, USERS, item_segments, user_segments
+from truelift.recommend.segment_names import ITEMS, USERS
+from truelift.recommend.segments import item_segments, user_segments
 from truelift.recommend.sums import LOSS_SPAN, Layout, State, add_lists, add_rows, whole
 
 # Users scored at once; bounds memory at this number times the vocabulary.

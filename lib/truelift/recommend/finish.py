@@ -16,7 +16,7 @@ from scipy import stats
 from truelift.errors import DataError
 from truelift.recommend.evaluated import Difference, Measure, RankingMetrics, SegmentMeasures
 from truelift.recommend.measures import coverage, gini
-from truelift.recommend.segments import ALL, SEGMENTS
+from truelift.recommend.segment_names import ALL, SEGMENTS
 from truelift.recommend.sums import LOSS_SPAN, UNIT, Layout, State
 
 HEADLINES = ("ndcg", "hit_rate", "mrr", "accuracy")

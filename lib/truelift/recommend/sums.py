@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.recommend.segments import SEGMENTS
+from truelift.recommend.segment_names import SEGMENTS
 
 State = dict[str, np.ndarray]
 
@@ -84,7 +84,7 @@ def add_rows(
         Changed in place.
     layout : Layout
     segment : int
-        Index into :data:`~truelift.recommend.segments.SEGMENTS`.
+        Index into :data:`~truelift.recommend.segment_names.SEGMENTS`.
     values : numpy.ndarray, shape (n, metrics, rankers)
         Within [0, 1] after division by :attr:`Layout.spans`.
     clusters : numpy.ndarray of int64, shape (n,)

@@ -44,6 +44,7 @@ from truelift.effects.results import (
 )
 from truelift.features.results import FeaturesResult
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
+from truelift.recommend.evaluated import Difference, Measure, SegmentMeasures
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.report.content import ReportContent
 from truelift.report.markup import element
@@ -130,6 +131,19 @@ def make_features() -> FeaturesResult:
     )
 
 
+def ranked_segments(ndcg: float) -> tuple[SegmentMeasures, ...]:
+    return tuple(
+        SegmentMeasures(
+            name,
+            users,
+            (Measure("ndcg", 10, ndcg * part, ndcg * part - 0.02, ndcg * part + 0.02),),
+        )
+        for name, users, part in (
+            ("cold users", 140, 0.8), ("warm users", 2_161, 1.0), ("tail items", 603, 0.4),
+        )
+    )  # fmt: skip
+
+
 def make_training() -> TrainingResult:
     epochs = tuple(
         EpochRecord(
@@ -144,8 +158,35 @@ def make_training() -> TrainingResult:
         for e in range(1, 8)
     )
     test = (
-        RankingMetrics("GRU", 0.312, 0.1634, 2_301, 10, 0.1551, 0.1717),
-        RankingMetrics("recent popularity", 0.247, 0.1211, 2_301, 10, 0.1134, 0.1288),
+        RankingMetrics(
+            "GRU",
+            0.312,
+            0.1634,
+            2_301,
+            10,
+            0.1551,
+            0.1717,
+            measures=(
+                Measure("hit_rate", 10, 0.312, 0.293, 0.331),
+                Measure("mrr", 10, 0.131, 0.122, 0.140),
+                Measure("novelty", 10, 7.42, 7.31, 7.53),
+                Measure("coverage", 10, 0.417),
+            ),
+            segments=ranked_segments(0.1634),
+            differences=(
+                Difference("recent popularity", "ndcg", 10, 0.0423, 0.0361, 0.0485, 2e-9),
+            ),
+        ),
+        RankingMetrics(
+            "recent popularity",
+            0.247,
+            0.1211,
+            2_301,
+            10,
+            0.1134,
+            0.1288,
+            segments=ranked_segments(0.1211),
+        ),
         RankingMetrics("popularity", 0.201, 0.0988, 2_301, 10, 0.0921, 0.1055),
     )
     return TrainingResult(
@@ -160,6 +201,7 @@ def make_training() -> TrainingResult:
         },
         model_uri="models:/truelift-sequence/3",
         model_version="3",
+        best_baseline="recent popularity",
     )
 
 

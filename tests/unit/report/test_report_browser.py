@@ -61,7 +61,7 @@ def test_the_page_does_not_scroll_sideways(width, page, tmp_path):
     assert width - 20 <= visible <= width  # less a scroll bar
     assert needed <= visible
     assert too_wide == 0, found.group(5)
-    assert plots == 13  # of each pair, the one for this width
+    assert plots == 14  # of each pair, the one for this width
 
 
 def test_the_page_prints(page, tmp_path):

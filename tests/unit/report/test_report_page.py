@@ -122,7 +122,7 @@ def test_heading_ranks_do_not_jump(outline):
 
 def test_every_plot_has_a_description_and_every_table_a_caption(page, outline):
     plots = [label for label in outline.labels if label["tag"] == "svg"]
-    assert len(plots) == 26  # thirteen plots, for two widths each
+    assert len(plots) == 28  # fourteen plots, for two widths each
     for plot in plots:
         assert plot["role"] == "img"
         assert outline.ids[plot["aria-labelledby"]] == 1

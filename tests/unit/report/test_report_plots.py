@@ -25,6 +25,7 @@ def draw(name, whole, width="wide"):
         "sessions_over_time": (whole.sessions,),
         "learning_curve": (whole.training,),
         "ranking_bars": (whole.training,),
+        "segment_bars": whole.training.test[:2],
         "sorted_groups": (whole.effects.heterogeneity[0],),
         "targeting_curve": (whole.effects.heterogeneity[0],),
         "confounder_contour": (
@@ -63,6 +64,12 @@ def test_the_forest_always_shows_zero(whole):
     for axes in plots.effects_forest(whole.effects).axes:
         low, high = axes.get_xlim()
         assert low < 0 < high
+
+
+def test_the_segments_are_drawn_with_their_users_and_both_rankers(whole):
+    shown = texts(plots.segment_bars(*whole.training.test[:2]))
+    for label in ("cold users (140)", "tail items (603)", "GRU", "recent popularity"):
+        assert label in shown
 
 
 def test_days_without_sessions_count_zero():

@@ -9,6 +9,7 @@ from truelift.report.plots.fragility import (
 )
 from truelift.report.plots.overlap import love_plot, overlap_histogram
 from truelift.report.plots.rows import rows_funnel
+from truelift.report.plots.segments import segment_bars
 from truelift.report.plots.sessions import sessions_over_time
 from truelift.report.plots.training import learning_curve, ranking_bars
 from truelift.report.plots.whom import sorted_groups, targeting_curve
@@ -24,6 +25,7 @@ __all__ = [
     "placebo_histogram",
     "ranking_bars",
     "rows_funnel",
+    "segment_bars",
     "sessions_over_time",
     "sorted_groups",
     "targeting_curve",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.recommend.evaluated import Measure, RankingMetrics
-from truelift.recommend.segments import SEGMENTS
+from truelift.recommend.segment_names import SEGMENTS
 from truelift.report.plots.canvas import (
     BLUE,
     GREY,

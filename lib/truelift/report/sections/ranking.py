@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from truelift.recommend.results import RecommendationExample, RecommendResult
+from truelift.recommend.segment_names import meaning
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, element, missing, section, table
-from truelift.report.numbers import count, day, duration, number, plural, share
-from truelift.report.plots import learning_curve, ranking_bars
+from truelift.report.numbers import (
+    count,
+    day,
+    duration,
+    interval,
+    number,
+    p_value,
+    plural,
+    share,
+)
+from truelift.report.plots import learning_curve, ranking_bars, segment_bars
 from truelift.report.plots.training import best_epoch
 from truelift.report.svg import figure_block
 from truelift.training.results import RankingMetrics, TrainingResult
@@ -22,16 +32,33 @@ def ranking(content: ReportContent) -> Html:
     return section("ranking", heading, *_quality(result), *_training(result))
 
 
-def comparison(test: tuple[RankingMetrics, ...]) -> str:
-    """The model beside its best baseline, in words, with regard to the intervals."""
-    model, baselines = test[0], [m for m in test[1:] if m.model != "champion"]
+def comparison(result: TrainingResult) -> str:
+    """The model beside its best baseline, in words, with regard to the paired interval."""
+    model, baselines = result.test[0], result.test[1:]
     found = (
         f"{model.model} puts a right item among its first {model.k} for "
         f"{share(model.hit_rate)} of {plural(model.users, 'user')}"
     )
+    accuracy = model.measure("accuracy")
+    if accuracy is not None:
+        found = f"{model.model} foretells the next action of {share(accuracy.value)} of the users"
     if not baselines:
         return f"{found}. There is no baseline to compare with."
-    best = max(baselines, key=lambda m: m.ndcg)
+    best = best_baseline(result)
+    difference = model.difference("ndcg")
+    if difference is not None:
+        clear = difference.ci_lower > 0 or difference.ci_upper < 0
+        gap = (
+            f"{number(difference.mean, 4, signed=True)} NDCG, user by user (95% interval "
+            f"{interval(difference.ci_lower, difference.ci_upper, 4, signed=True)}, p "
+            f"{p_value(difference.p_value)})"
+        )
+        if clear:
+            verdict = "clearly better" if difference.mean > 0 else "clearly worse: use the baseline"
+        else:
+            verdict = "no clear winner"
+        chosen = " (chosen on the validation part)" if result.best_baseline else ""
+        return f"{found}. Against the best baseline, {best.model}{chosen}: {gap}; {verdict}."
     if model.ndcg_ci_lower > best.ndcg_ci_upper:
         verdict = "clearly better (the intervals do not meet)"
     elif model.ndcg_ci_upper < best.ndcg_ci_lower:
@@ -45,23 +72,25 @@ def comparison(test: tuple[RankingMetrics, ...]) -> str:
     )
 
 
+def best_baseline(result: TrainingResult) -> RankingMetrics:
+    """The baseline that was chosen on validation; of an older result the best on the test."""
+    chosen = [m for m in result.test[1:] if m.model == result.best_baseline]
+    return chosen[0] if chosen else max(result.test[1:], key=lambda m: m.ndcg)
+
+
 def _quality(result: TrainingResult) -> list[Html]:
     if not result.test:
         return [missing("Ranking metrics", "No user had events in the test window.")]
-    rows = [
-        (
-            m.model,
-            number(m.ndcg, 4),
-            f"{number(m.ndcg_ci_lower, 4)} to {number(m.ndcg_ci_upper, 4)}",
-            number(m.hit_rate, 4),
-            count(m.users),
-        )
-        for m in result.test
-    ]
     k = result.test[0].k
     described = " ".join(f"{m.model}: NDCG {m.ndcg:.4f}." for m in result.test)
+    seen = {
+        "keep": "Items of a user's past compete like all others.",
+        "drop": "Items of a user's past neither compete nor count as right"
+        + (f"; {plural(result.left_out, 'user')} wanted nothing else." if result.left_out else "."),
+    }.get(result.seen_items, "")
     return [
-        element("p", comparison(result.test)),
+        element("p", comparison(result)),
+        element("p", seen),
         figure_block(
             lambda width: ranking_bars(result, width),
             "ranking-bars",
@@ -69,10 +98,63 @@ def _quality(result: TrainingResult) -> list[Html]:
             described,
         ),
         table(
-            f"Ranking of all items for the test window, first {k} places",
-            ("Model", f"NDCG@{k}", "95% interval", f"HitRate@{k}", "Users"),
-            rows,
-            numeric=frozenset({1, 2, 3, 4}),
+            f"Ranking of all items for the test part, first {k} places; mean and 95% interval",
+            ("Model", f"NDCG@{k}", f"HitRate@{k}", f"MRR@{k}", "Coverage", "Novelty (bits)",
+             "NDCG over the best baseline", "Users"),
+            [_row(m) for m in result.test],
+            numeric=frozenset(range(1, 8)),
+        ),
+        *(element("p", note, class_="note") for note in result.notes),
+        *_segments(result),
+    ]  # fmt: skip
+
+
+def _row(metrics: RankingMetrics) -> tuple[str, ...]:
+    difference = metrics.difference("ndcg")
+    gap = "–" if difference is None else (
+        f"{number(difference.mean, 4, signed=True)} "
+        f"({interval(difference.ci_lower, difference.ci_upper, 4, signed=True)})"
+    )  # fmt: skip
+    covered = metrics.measure("coverage")
+    return (
+        metrics.model,
+        f"{number(metrics.ndcg, 4)} ({interval(metrics.ndcg_ci_lower, metrics.ndcg_ci_upper, 4)})",
+        _with_interval(metrics, "hit_rate", number(metrics.hit_rate, 4)),
+        _with_interval(metrics, "mrr", "–"),
+        "–" if covered is None else share(covered.value),
+        _with_interval(metrics, "novelty", "–", 2),
+        gap,
+        count(metrics.users),
+    )
+
+
+def _with_interval(metrics: RankingMetrics, name: str, otherwise: str, decimals: int = 4) -> str:
+    found = metrics.measure(name)
+    if found is None:
+        return otherwise
+    if found.ci_lower is None or found.ci_upper is None:
+        return number(found.value, decimals)
+    return f"{number(found.value, decimals)} ({interval(found.ci_lower, found.ci_upper, decimals)})"
+
+
+def _segments(result: TrainingResult) -> list[Html]:
+    model = result.test[0]
+    if not model.segments:
+        return []
+    rival = best_baseline(result) if len(result.test) > 1 else None
+    words = meaning()
+    told = "; ".join(f"{s.segment}: {words[s.segment]}" for s in model.segments)
+    described = " ".join(
+        f"{s.segment}: NDCG {next(m.value for m in s.measures if m.name == 'ndcg'):.4f}."
+        for s in model.segments
+    )
+    return [
+        element("h3", "For whom, and for which items"),
+        figure_block(
+            lambda width: segment_bars(model, rival, width),
+            "segment-bars",
+            f"Dot: mean over users. Line: 95% interval. {told}.",
+            described,
         ),
     ]
 
