@@ -44,5 +44,9 @@ class JobFailure(TrueliftError):
     """A job that started well and went wrong; nothing was published."""
 
 
+class StorageError(JobFailure):
+    """A place to write to that is full, or does not answer."""
+
+
 class InvariantError(JobFailure):
     """A count or a contract that must hold did not."""

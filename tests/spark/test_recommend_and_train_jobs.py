@@ -187,9 +187,27 @@ def test_the_model_is_registered_as_challenger_with_signature_and_example(settin
     version = client.get_model_version_by_alias(settings.tracking.model_name, "challenger")
     assert str(version.version) == result.model_version
     model = mlflow.models.get_model_info(result.model_uri)
-    assert model.signature.inputs.input_names() == ["items", "sessions"]
+    assert model.signature.inputs.input_names() == ["items", "sessions", "times", "event_types"]
     assert model.signature.outputs.input_names() == ["items", "scores"]
     assert model.saved_input_example_info is not None
+
+
+def test_the_first_model_becomes_champion_and_its_tags_say_of_what(settings, trained, result):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version_by_alias(settings.tracking.model_name, "champion")
+    assert str(version.version) == result.model_version
+    assert version.tags["truelift.gate"] == "promoted: first model"
+    tags = client.get_run(trained[0].run.run_id).data.tags
+    assert tags["truelift.vocabulary"] == version.tags["vocabulary"]
+    assert tags["truelift.gold.sequences"] == version.tags["gold.sequences"]
+
+
+def test_the_run_holds_use_of_the_machine_and_its_examples_attribution(trained, recommended):
+    client = mlflow.MlflowClient()
+    metrics = client.get_run(trained[0].run.run_id).data.metrics
+    assert metrics["system/system_memory_usage_megabytes"] > 0
+    figures = client.list_artifacts(recommended[0].run.run_id, "figures")
+    assert [f.path for f in figures] == ["figures/attribution.png"]
 
 
 def histories_of(lake) -> Histories:
@@ -300,6 +318,26 @@ def test_a_second_run_gives_the_same_rows(run_job, recommended, filled, settings
     assert len(rows_of(filled)) == 61 * 3
     run_job("recommend", recommend)
     assert rows_of(filled) == first
+
+
+def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(
+    run_job, recommended, result, settings
+):
+    from dataclasses import replace
+
+    weak = replace(settings.sequence, epochs=1, learning_rate=1e-6, launcher="local", processes=1)
+    job, _ = run_job("train_sequence", train_sequence, replace(settings, sequence=weak))
+    newer = from_plain(TrainingResult, job.results["TrainingResult"])
+    champion = next(m for m in newer.test if m.model == "champion")
+    assert champion.ndcg == pytest.approx(result.test[0].ndcg, abs=1e-6)
+    client = mlflow.MlflowClient()
+    name = settings.tracking.model_name
+    version = client.get_model_version_by_alias(name, "challenger")
+    assert str(version.version) == newer.model_version
+    assert version.tags["truelift.gate"].startswith("kept champion 1: NDCG@10 -")
+    assert client.get_model_version_by_alias(name, "champion").version == 1
+    job, _ = run_job("recommend", recommend)
+    assert from_plain(RecommendResult, job.results["RecommendResult"]).model_version == "1"
 
 
 def test_items_that_changed_since_training_are_refused(run_job, recommended, filled, spark):

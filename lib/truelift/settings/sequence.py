@@ -15,6 +15,9 @@ SIDE_FEATURES = ("event_type", "category", "gap_bucket")
 class SequenceOptions:
     """The sequence model, its training, and the processes that share the work.
 
+    ``batch_size`` counts windows of all processes together, so the number of processes changes
+    no result. ``reading`` says whether every process reads all of the table (``all``) or its own
+    part (``own``, for tables that are too large for that). ``tune`` is a number of trials.
     docs/sequences.md explains every key. ``step`` says what one step of a sequence is: a
     session (a set of items) or an event. ``split`` says what is kept apart for validation and
     test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
@@ -50,7 +53,7 @@ class SequenceOptions:
     calibration: float = 0.75
     # training
     epochs: int = 5
-    batch_size: int = 4
+    batch_size: int = 8
     accumulate: int = 1
     learning_rate: float = 0.003
     warmup_steps: int = 50
@@ -60,12 +63,14 @@ class SequenceOptions:
     mixed_precision: bool = False
     xla: bool = False
     shuffle_buffer: int = 4096
+    reading: str = "all"
+    tune: int = 0
     # recovery
     checkpoint: str | None = None
     checkpoint_steps: int = 200
     restarts: int = 2
     hang_seconds: int = 300
-    timeout_seconds: int = 3600
+    timeout_seconds: int = 86400
     # evaluation
     top_k: int = 10
     cutoffs: tuple[int, ...] = (1, 5, 10, 20)
@@ -80,6 +85,8 @@ class SequenceOptions:
         need("step", self.step in ("session", "event"), "'session' or 'event'")
         need("launcher", self.launcher in ("local", "spark"), "'local' or 'spark'")
         need("compression", self.compression in ("none", "fp16"), "'none' or 'fp16'")
+        need("reading", self.reading in ("all", "own"), "'all' or 'own'")
+        need("tune", self.tune == 0 or self.tune >= 2, "0 (no search) or at least 2 trials")
         need("split", self.split in SPLITS, f"one of {', '.join(SPLITS)}")
         need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
         need("seen_items", self.seen_items in ("keep", "drop"), "'keep' or 'drop'")
@@ -95,6 +102,7 @@ class SequenceOptions:
         need("calibration", 0 <= self.calibration <= 1, "a share in [0, 1]")
         need("units", self.units % max(self.heads, 1) == 0, "a multiple of sequence.heads")
         need("restarts", self.restarts >= 0, "at least 0")
+        need("hang_seconds", self.hang_seconds >= 5, "at least 5: a rank gives a sign a second")
         need(
             "cutoffs",
             len(self.cutoffs) > 0 and all(k >= 1 for k in self.cutoffs),

@@ -126,7 +126,7 @@ def test_every_plot_has_a_description_and_every_table_a_caption(page, outline):
     for plot in plots:
         assert plot["role"] == "img"
         assert outline.ids[plot["aria-labelledby"]] == 1
-    assert outline.counts["figure"] == outline.counts["figcaption"] == 13
+    assert outline.counts["figure"] == outline.counts["figcaption"] == 14
     assert outline.counts["table"] == outline.counts["caption"] > 0
 
 

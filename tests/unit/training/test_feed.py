@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+import time
 from collections import Counter
 
 import numpy as np
@@ -14,9 +17,8 @@ from truelift.lake.scan import ScanPlan, ScanUnit
 from truelift.models.histories import COLUMNS
 from truelift.training.feed import Feed, FeedOptions, shards_of
 
-OPTIONS = FeedOptions(
-    cut=10**9, max_length=4, step="session", batch_size=2, shuffle_buffer=3, seed=1
-)
+OPTIONS = FeedOptions(max_length=4, step="session", batch_size=2, shuffle_buffer=3, seed=1)
+WHOLE = dataclasses.replace(OPTIONS, batch_size=1, shuffle_buffer=50)
 
 
 class Table:
@@ -61,8 +63,10 @@ class Table:
     def read(self, plan: ScanPlan, unit: ScanUnit) -> pa.Table:
         return self.tables[int(unit.uri)]
 
-    def feed(self, rank: int = 0, size: int = 1, options: FeedOptions = OPTIONS) -> Feed:
-        return Feed(self.plan, rank, size, options, self.read)
+    def feed(
+        self, rank: int = 0, size: int = 1, options: FeedOptions = OPTIONS, training=lambda h: h
+    ) -> Feed:
+        return Feed(self.plan, rank, size, options, training, self.read)
 
 
 def targets(batch) -> list[int]:
@@ -95,32 +99,113 @@ def test_ranks_own_equal_numbers_of_rows_to_within_one(units, size):
     assert max(rows) - min(rows) <= 1
 
 
-@given(UNITS, st.integers(1, 4), st.integers(1, 3))
-@settings(deadline=None, max_examples=60)
-def test_an_epoch_trains_each_interaction_once_in_equal_steps(units, size, epoch):
+def steps_of(feeds: list[Feed]) -> int:
+    """Batches of an epoch, as the ranks agree on them."""
+    census = [f.census() for f in feeds]
+    if feeds[0].options.reading == "all":
+        return feeds[0].buckets.batches(sum(census))
+    return max(f.buckets.batches(c) for f, c in zip(feeds, census, strict=True))
+
+
+@given(
+    UNITS, st.integers(1, 4), st.integers(1, 3), st.integers(1, 5), st.sampled_from(["all", "own"])
+)
+@settings(deadline=None, max_examples=80)
+def test_an_epoch_trains_each_interaction_once_in_equal_steps(
+    units, size, epoch, batch_size, reading
+):
     table = Table(units)
-    feeds = [table.feed(rank, size) for rank in range(size)]
-    steps = max(f.options.buckets.batches(f.census()) for f in feeds)
+    options = dataclasses.replace(OPTIONS, batch_size=batch_size, reading=reading)
+    feeds = [table.feed(rank, size, options) for rank in range(size)]
+    steps = steps_of(feeds)
     batches = [list(f.epoch(epoch, steps)) for f in feeds]
     assert {len(b) for b in batches} == {steps}
     assert sorted(t for own in batches for b in own for t in targets(b)) == table.items
 
 
-def test_only_events_before_the_cut_are_trained_on():
+@given(UNITS, st.integers(2, 4), st.integers(1, 5))
+@settings(deadline=None, max_examples=60)
+def test_the_number_of_ranks_does_not_change_what_a_step_learns_from(units, size, batch_size):
+    table = Table(units)
+    options = dataclasses.replace(OPTIONS, batch_size=batch_size)
+    alone = [table.feed(options=options)]
+    steps = steps_of(alone)
+    together = [list(table.feed(rank, size, options).epoch(1, steps)) for rank in range(size)]
+    for step, whole in enumerate(alone[0].epoch(1, steps)):
+        parts = [own[step] for own in together]
+        assert [t for part in parts for t in targets(part)] == targets(whole)
+        shares = [part.sequences for part in parts]
+        assert max(shares) - min(shares) <= 1
+
+
+@given(UNITS, st.integers(1, 3), st.integers(0, 12), st.sampled_from(["all", "own"]))
+@settings(deadline=None, max_examples=60)
+def test_a_fresh_feed_goes_on_where_another_stopped(units, size, done, reading):
+    table = Table(units)
+    options = dataclasses.replace(OPTIONS, reading=reading)
+    steps = steps_of([table.feed(rank, size, options) for rank in range(size)])
+    done = min(done, steps)
+    for rank in range(size):
+        whole = [targets(b) for b in table.feed(rank, size, options).epoch(2, steps)]
+        rest = [targets(b) for b in table.feed(rank, size, options).epoch(2, steps, done)]
+        assert rest == whole[done:]
+
+
+def test_only_what_the_split_allows_is_trained_on():
     table = Table([[5, 3]])
-    options = FeedOptions(
-        cut=2, max_length=4, step="session", batch_size=2, shuffle_buffer=9, seed=1
-    )
-    feed = table.feed(options=options)
-    steps = options.buckets.batches(feed.census())
-    seen = sorted(t for b in feed.epoch(1, steps) for t in targets(b))
+    feed = table.feed(training=lambda histories: histories.before(2))
+    seen = sorted(t for b in feed.epoch(1, steps_of([feed])) for t in targets(b))
     assert seen == [1, 2, 1001, 1002]
 
 
+def test_side_features_reach_the_batch_beside_their_items():
+    table = Table([[3, 2], [4]])
+    sides = [
+        pa.array(
+            [[i % 7 for i in row] for row in t["item_index"].to_pylist()], pa.list_(pa.int32())
+        )
+        for t in table.tables
+    ]
+    table.tables = [
+        t.append_column("category", side) for t, side in zip(table.tables, sides, strict=True)
+    ]
+    table.plan = dataclasses.replace(table.plan, columns=(*COLUMNS, "category"))
+    feeds = [table.feed(rank, 3, dataclasses.replace(OPTIONS, batch_size=1)) for rank in range(3)]
+    for feed in feeds:
+        for batch in feed.epoch(1, steps_of(feeds)):
+            np.testing.assert_array_equal(batch.features["category"], batch.items % 7)
+
+
+def test_no_more_windows_are_held_than_the_buffer_and_the_batches_under_way():
+    # One window a unit, so the units that were read are the windows that were taken in.
+    table = Table([[4]] * 200)
+    taken_in = 0
+
+    def read(plan, unit):
+        nonlocal taken_in
+        taken_in += 1
+        return table.read(plan, unit)
+
+    options = dataclasses.replace(OPTIONS, shuffle_buffer=20)
+    feed = Feed(table.plan, 0, 1, options, lambda h: h, read)
+    given_out = most = 0
+    for batch in feed.epoch(1, 100):
+        time.sleep(0.001)
+        given_out += batch.sequences
+        most = max(most, taken_in - given_out)
+    assert given_out == 200
+    under_way = (8 + 2) * options.batch_size  # of the background thread, and one here and there
+    assert most <= options.shuffle_buffer + under_way + 1
+
+
+def test_a_window_in_the_buffer_does_not_keep_its_unit_in_memory():
+    window = next(Table([[4, 4]]).feed()._windows(np.random.default_rng(0)))
+    assert window.items.base is None
+    assert window.times.base is None
+
+
 def order(table: Table, epoch: int, seed: int = 1) -> list[int]:
-    options = FeedOptions(
-        cut=10**9, max_length=4, step="session", batch_size=1, shuffle_buffer=50, seed=seed
-    )
+    options = dataclasses.replace(WHOLE, seed=seed)
     return [t for b in table.feed(options=options).epoch(epoch, 0) for t in targets(b)]
 
 
@@ -148,14 +233,12 @@ def test_an_error_while_reading_reaches_the_trainer():
     def broken(plan, unit):
         raise OSError("the file is gone")
 
-    feed = Feed(table.plan, 0, 1, OPTIONS, broken)
+    feed = Feed(table.plan, 0, 1, OPTIONS, lambda h: h, broken)
     with pytest.raises(OSError, match="the file is gone"):
         list(feed.epoch(1, 2))
 
 
 def test_a_consumer_that_stops_early_leaves_no_thread():
-    import threading
-
     table = Table([[11] * 40])
     for _ in table.feed().epoch(1, 100):
         break
@@ -163,15 +246,13 @@ def test_a_consumer_that_stops_early_leaves_no_thread():
 
 
 def test_waiting_for_input_is_measured():
-    import time
-
     table = Table([[4], [4]])
 
     def slow(plan, unit):
         time.sleep(0.05)
         return table.read(plan, unit)
 
-    feed = Feed(table.plan, 0, 1, OPTIONS, slow)
+    feed = Feed(table.plan, 0, 1, OPTIONS, lambda h: h, slow)
     list(feed.epoch(1, 1))
     assert feed.waited >= 0.05
 
