@@ -41,16 +41,15 @@ HERE = Path(__file__).parent
 TOP = 20
 NORMAL_95 = 1.96
 # Options beside the peers' defaults. SASRec's public figures on films are at length 200;
-# the second has the shape of ours.
-RECTOOLS_RUNS = {
+# the second has shape, batch and rate of ours: small batches learn more in the same time.
+RECTOOLS_RUNS: dict[str, dict[str, Any]] = {
     "RecTools SASRec, its defaults": {},
-    "RecTools SASRec, our dimensions": {"n_factors": 64, "n_heads": 1},
+    "RecTools SASRec, as ours": {"n_factors": 64, "n_heads": 1, "batch_size": 8, "lr": 0.002},
 }
 RECBOLE_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "RecBole GRU4Rec, its defaults": ("GRU4Rec", {}),
     "RecBole SASRec, its defaults": ("SASRec", {}),
 }
-Lists = dict[str, tuple[np.ndarray, dict[str, Any]]]
 
 
 def main() -> None:

@@ -46,6 +46,7 @@ def main() -> None:
     processes = arguments.processes or arguments.threads
     options = recipe(
         "sasrec", epochs=2, patience=2, max_length=LENGTH, units=64, layers=2, heads=1,
+        relative_time=False,
         processes=processes, threads_per_process=max(arguments.threads // processes, 1),
     )  # fmt: skip
     trained = train(data, options, 1, "truelift")
