@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from truelift.config import load_settings
 from truelift.settings import Settings
+
+# How long an example takes says nothing about the rule that it is an example of.
+hypothesis_settings.register_profile("truelift", deadline=None)
+hypothesis_settings.load_profile("truelift")
 
 
 class RecordingRun:

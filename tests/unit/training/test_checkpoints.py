@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.errors import ConfigError, DataError
+from truelift.errors import ConfigError, DataError, StorageError
 from truelift.models.package import ModelPackage
 from truelift.models.registry import entry
 from truelift.training import checkpoints
-from truelift.training.checkpoints import BestWeights
+from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
 from truelift.training.processes import error_from
 
 
@@ -17,8 +17,8 @@ def weights(value: float) -> dict[str, np.ndarray]:
     return {"gru/kernel": np.full((2, 2), value)}
 
 
-def test_the_best_epoch_is_kept_not_the_last(tmp_path):
-    best = BestWeights(tmp_path / "best.npz")
+def test_the_best_epoch_is_kept_not_the_last():
+    best = BestWeights()
     assert [best.offer(v, e, weights(e)) for e, v in enumerate((0.1, 0.3, 0.2), start=1)] == [
         True,
         True,
@@ -26,8 +26,56 @@ def test_the_best_epoch_is_kept_not_the_last(tmp_path):
     ]
     assert best.epoch == 2
     assert best.weights["gru/kernel"][0, 0] == 2
-    on_disk = checkpoints.from_bytes((tmp_path / "best.npz").read_bytes())
-    np.testing.assert_array_equal(on_disk["gru/kernel"], best.weights["gru/kernel"])
+    again = BestWeights.restored(best.value, best.epoch, best.weights)
+    assert not again.offer(0.25, 4, weights(4.0))
+    np.testing.assert_array_equal(again.weights["gru/kernel"], best.weights["gru/kernel"])
+
+
+def written(folder: CheckpointFolder, *numbers: int, run: str = "a") -> None:
+    for number in numbers:
+        arrays = {"weight:gru/kernel": np.full(3, float(number))}
+        folder.write(Checkpoint(run, 1, number, number, arrays=arrays))
+
+
+def test_the_two_newest_checkpoints_are_kept_and_come_back_whole(tmp_path):
+    folder = CheckpointFolder(str(tmp_path / "run"))
+    assert folder.newest("a") == (None, [])
+    written(folder, 1, 2, 3)
+    assert len(list((tmp_path / "run").iterdir())) == 2
+    found, passed = folder.newest("a")
+    assert (found.number, found.step, passed) == (3, 3, [])
+    np.testing.assert_array_equal(found.arrays["weight:gru/kernel"], np.full(3, 3.0))
+
+
+@pytest.mark.parametrize("damage", [b"", b"cut short", b"\0" * 400])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, damage):
+    folder = CheckpointFolder(str(tmp_path))
+    written(folder, 7, 8)
+    newest = max(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[: len(damage)] + damage)
+    found, (why,) = folder.newest("a")
+    assert found.number == 7
+    assert newest.name in why and "passed over" in why
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
+    folder = CheckpointFolder(str(tmp_path))
+    written(folder, 5, run="b")
+    found, (why,) = folder.newest("a")
+    assert found is None and "another training" in why
+
+
+def test_a_full_disk_leaves_the_older_checkpoints(tmp_path, monkeypatch):
+    folder = CheckpointFolder(str(tmp_path))
+    written(folder, 1)
+
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "write_atomically", full)
+    with pytest.raises(StorageError, match=r"No space left.*Those before it remain"):
+        written(folder, 2)
+    assert folder.newest("a")[0].number == 1
 
 
 def test_kept_weights_do_not_follow_later_training():
