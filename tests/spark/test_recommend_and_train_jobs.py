@@ -343,7 +343,13 @@ def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(
 def test_items_that_changed_since_training_are_refused(run_job, recommended, filled, spark):
     frame = filled.read("gold.items")
     other = frame.selectExpr(
-        "concat(item_key, 'x') item_key", "item_index", "name", "category", "events", "users"
+        "concat(item_key, 'x') item_key",
+        "item_index",
+        "name",
+        "category",
+        "category_index",
+        "events",
+        "users",
     )
     filled.replace("gold.items", other, "changed")
     with pytest.raises(DataError, match="run train_sequence again"):
