@@ -81,16 +81,19 @@ def _train_and_evaluate(
     else:
         steps = largest_over_ranks(feed.buckets.batches(own), "steps")
     entry = registry.entry(options.model)
+    made = entry.options(job.items, options)
+    # What the model ranks: items, or a classifier's actions.
+    ranked = int(made["items"])
     comparison = Comparison(
-        feed.histories, split, job.items, options, job.seed, unpack(job.arrays),
+        feed.histories, split, ranked, options, job.seed, unpack(job.arrays),
         Ranks(sum_over_ranks, join_ranks), entry.task,
     )  # fmt: skip
     heartbeat.beat("counting items")
     counts = comparison.training_counts
-    model = entry.build(entry.options(job.items, options))
+    model = entry.build(made)
     model.start_from_popularity(counts)
     trainer = _trainer(job, model, steps)
-    ranker = _Watched(SequenceRanker(model, job.items, options.max_length, options.step), heartbeat)
+    ranker = _Watched(SequenceRanker(model, ranked, options.max_length, options.step), heartbeat)
 
     heartbeat.beat("choosing the window of recent popularity")
     recent_days = comparison.recent_days
