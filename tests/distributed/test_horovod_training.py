@@ -35,7 +35,7 @@ def test_the_loss_falls(two):
 
 def test_the_model_learns_what_counting_cannot(two):
     result = two[0]
-    assert result.test[0].model == "GRU"
+    assert result.test[0].model == "BASKET_GRU"
     assert result.test[0].ndcg > 0.6
     for name in ("recent popularity", "popularity", "personal frequency"):
         assert of(result, name).ndcg < 0.3
@@ -82,7 +82,9 @@ def test_one_process_sees_the_same_data(two, train):
     one, _, _ = train(processes=1, epochs=1)
     assert one.processes == 1
     assert one.train_windows == two[0].train_windows
-    assert [m for m in one.test if m.model != "GRU"] == [m for m in two[0].test if m.model != "GRU"]
+    assert [m for m in one.test if m.model != "BASKET_GRU"] == [
+        m for m in two[0].test if m.model != "BASKET_GRU"
+    ]
 
 
 def no_ranks_left() -> bool:
