@@ -145,7 +145,9 @@ def build_sequences(
         {
             "user_key": events.users.take(pa.array(user[first])),
             **{
-                name: pa.ListArray.from_arrays(offsets, pa.array(column, from_pandas=True).cast(_LISTS[name]))
+                name: pa.ListArray.from_arrays(
+                    offsets, pa.array(column, from_pandas=True).cast(_LISTS[name])
+                )
                 for name, column in values.items()
             },
         }
