@@ -88,8 +88,9 @@ class Training:
                 loss, value = self._validate()
                 self.best.offer(value, epoch, named_weights(self._trainer.model))
             self.epochs.append(_with_validation(record, loss, value, self.task))
+            measure = "accuracy" if self.task == "classification" else f"NDCG@{self.options.top_k}"
             self._tell(epoch, self._steps, f"epoch {epoch}/{self.options.epochs}, validation "
-                       f"{value:.4f}", always=True)  # fmt: skip
+                       f"{measure} {value:.4f}", always=True)  # fmt: skip
             self._next, self._sums = (epoch + 1, 0), np.zeros(_SUMS)
             self._keep()
 
