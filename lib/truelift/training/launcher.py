@@ -83,15 +83,11 @@ def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     given = replace(job, progress=str(folder / "progress.jsonl"), heartbeats=str(folder))
     (folder / "job.json").write_text(json.dumps(to_plain(given)), encoding="utf-8")
     options = job.sequence
-    watch = RankWatch(folder, options.hang_seconds)
-    try:
-        run_processes(
-            "truelift.training.rank", folder, options.processes, options.threads_per_process,
-            ("sequence.timeout_seconds", options.timeout_seconds), on_progress, watch,
-            deadline,
-        )  # fmt: skip
-    except RankLost as error:
-        raise watch.explained(error) from error
+    run_processes(
+        "truelift.training.rank", folder, options.processes, options.threads_per_process,
+        ("sequence.timeout_seconds", options.timeout_seconds), on_progress,
+        RankWatch(folder, options.hang_seconds), deadline,
+    )  # fmt: skip
     result = from_plain(RankResult, json.loads((folder / "result.json").read_text()))
     return result, checkpoints.from_bytes((folder / "weights.npz").read_bytes())
 

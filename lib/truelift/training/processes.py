@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import psutil
 
 from truelift import errors
 from truelift.errors import JobFailure, TrueliftError
+from truelift.training.heartbeat import read_beats
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 START_SECONDS = 120
@@ -182,8 +185,24 @@ def _end(process: subprocess.Popen[bytes], family_head: psutil.Process) -> None:
 def _error(folder: Path, log: Path, code: int) -> TrueliftError:
     """The first failure that is a cause: others often only say that a neighbour left."""
     found = [json.loads(p.read_text()) for p in sorted(folder.glob("rank-*.error.json"))]
-    how = f"with code {code}" if code >= 0 else f"by signal {-code} (9: often out of memory)"
-    return error_from(found, f"the launcher ended {how}", _tail(log))
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    return error_from(found, _end_of_processes(folder, text, code), _tail(log))
+
+
+def _end_of_processes(folder: Path, log: str, code: int) -> str:
+    """Which rank ended first and how, as horovodrun says; without it there is one rank."""
+    first = re.search(
+        r"first process to do so was:\s+Process name: (\d+)\s+Exit code: (-?\d+)", log
+    )
+    rank, own = (int(first[1]), int(first[2])) if first else (0, code)
+    if first is None and code >= 0:
+        return f"the processes ended with code {code}"
+    number = own - 128 if own > 128 else -own  # as a shell tells it, and as Python does
+    if number <= 0:
+        return f"rank {rank} ended with code {own}"
+    out_of_memory = " (often out of memory)" if number == signal.SIGKILL else ""
+    place = next((f", in: {b.doing}" for b in read_beats(folder) if b.rank == rank), "")
+    return f"rank {rank} was killed by signal {number}{out_of_memory}{place}"
 
 
 def error_from(failures: list[dict[str, Any]], otherwise: str, tail: str) -> TrueliftError:
@@ -193,10 +212,8 @@ def error_from(failures: list[dict[str, Any]], otherwise: str, tail: str) -> Tru
         return "HorovodInternalError" in found["trace"] or "Horovod has been shut" in found["trace"]
 
     if failures and all(is_consequence(found) for found in failures):
-        alone = ", ".join(str(found["rank"]) for found in failures)
-        return RankLost(
-            f"Training: {otherwise}; another rank was lost, as rank {alone} noticed.{tail}"
-        )
+        others = ", ".join(str(found["rank"]) for found in failures)
+        return RankLost(f"Training: {otherwise}; rank {others} lost the connection to it.{tail}")
     for found in sorted(failures, key=lambda f: (is_consequence(f), f["rank"])):
         ours = getattr(errors, found["error"], None)
         if isinstance(ours, type) and issubclass(ours, TrueliftError):
