@@ -89,8 +89,8 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
 
 def _overrides(args: argparse.Namespace) -> list[str]:
     """What the short options stand for, then what was set by key."""
-    processes = getattr(args, "np", None)
-    short = [] if processes is None else [f"sequence.processes={processes}"]
+    given = {"processes": getattr(args, "np", None), "tune": getattr(args, "tune", None)}
+    short = [f"sequence.{key}={value}" for key, value in given.items() if value is not None]
     return [*short, *(args.set or ())]
 
 
@@ -147,6 +147,12 @@ def _parser() -> argparse.ArgumentParser:
                 help="lines `user item [seconds]`; the steps before the training run first",
             )  # fmt: skip
             step.add_argument("--np", type=int, metavar="N", help="Horovod processes")
+            step.add_argument(
+                "--tune",
+                type=int,
+                metavar="N",
+                help="search among N settings by successive halving",
+            )
     pipeline = _job_parser(jobs, "run_pipeline", "all jobs in order, resumable")
     _job_options(pipeline)
     pipeline.add_argument(

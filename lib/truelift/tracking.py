@@ -74,6 +74,17 @@ class JobRun:
             tags={"delta_version": str(version)},
         )
 
+    def nested(self, name: str, params: Mapping[str, Any]) -> NestedRun:
+        """Open a run below this one; several may be open at once."""
+        client = self._mlflow.MlflowClient()
+        experiment = client.get_run(self.run_id).info.experiment_id
+        run = client.create_run(
+            experiment, run_name=name, tags={"mlflow.parentRunId": self.run_id}
+        ).info.run_id
+        for key, value in params.items():
+            client.log_param(run, key, value)
+        return NestedRun(client, run)
+
     def register_pyfunc(
         self,
         python_model: Any,
@@ -110,6 +121,25 @@ class JobRun:
         self._mlflow.set_tag(GATE, reason)
         if promoted:
             client.set_registered_model_alias(model.name, CHAMPION, model.version)
+
+
+class NestedRun:
+    """A run below a job's, such as a trial of a search."""
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self._client = client
+        self.run_id = run_id
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Numbers of this run."""
+        for key, value in metrics.items():
+            self._client.log_metric(self.run_id, metric_name(key), float(value), step=step)
+
+    def finish(self, tags: Mapping[str, str]) -> None:
+        """Tag it and close it."""
+        for key, value in tags.items():
+            self._client.set_tag(self.run_id, key, value)
+        self._client.set_terminated(self.run_id)
 
 
 def version_with_alias(mlflow: Any, name: str, alias: str) -> str | None:

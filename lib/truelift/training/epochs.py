@@ -167,7 +167,7 @@ class Training:
         return {
             **{f"weight:{name}": value for name, value in named_weights(trainer.model).items()},
             **{f"best:{name}": value for name, value in best.items()},
-            **{f"optimizer:{i}": np.asarray(v) for i, v in enumerate(trainer.optimizer.variables)},
+            **{f"optimizer:{i}": np.asarray(v) for i, v in enumerate(trainer.state)},
             **{f"average:{i}": v.numpy() for i, v in enumerate(trainer.averages)},
         }
 
@@ -184,7 +184,7 @@ class Training:
         checkpoint = Checkpoint.from_bytes(data)
         arrays, trainer = checkpoint.arrays, self._trainer
         assign_weights(trainer.model, _named(arrays, "weight:"))
-        for i, variable in enumerate(trainer.optimizer.variables):
+        for i, variable in enumerate(trainer.state):
             variable.assign(arrays[f"optimizer:{i}"])
         for i, mean in enumerate(trainer.averages):
             mean.assign(arrays[f"average:{i}"])

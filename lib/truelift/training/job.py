@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
@@ -16,10 +17,12 @@ from truelift.recommend.named_metrics import flat, named_metrics
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.side_codes import side_codes
 from truelift.recommend.splits import Split, split_from, split_to_plain
+from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob, RankResult, pack
 from truelift.training.results import TrainingResult
+from truelift.training.search import search, with_checkpoints
 
 if TYPE_CHECKING:
     from truelift.job import Job
@@ -46,6 +49,24 @@ def train_sequence(job: Job) -> StepReport:
     plan = _readable_plan(job)
     item_keys = vocabulary(job)
     split = split_of(job)
+    folder = job.workdir / "ranks"
+    rank_job = RankJob(
+        plan=plan.to_json(),
+        split=split_to_plain(split),
+        items=len(item_keys),
+        seed=job.settings.seed,
+        sequence=options,
+    )
+
+    def on_progress(event: Mapping[str, Any]) -> None:
+        job.progress.update(event["text"], event.get("done"), event.get("total"))
+
+    root = checkpoint_root(job)
+    used: list[str] = []
+    if options.tune:
+        best_trial, used = search(rank_job, root, folder, job.run.nested, on_progress)
+        options = best_trial.options
+        job.run.log_tags({f"truelift.tuned.{k}": str(v) for k, v in best_trial.values.items()})
     package = ModelPackage(
         model=options.model,
         options=registry.entry(options.model).options(len(item_keys), options),
@@ -61,22 +82,9 @@ def train_sequence(job: Job) -> StepReport:
     known, notes = known_items(job, split, len(item_keys))
     if holder and not obstacle:
         known |= champion.as_arrays(holder, item_keys)
-    rank_job = RankJob(
-        plan=plan.to_json(),
-        split=split_to_plain(split),
-        items=len(item_keys),
-        seed=job.settings.seed,
-        sequence=options,
-        arrays=pack(known),
-    )
-    folder = job.workdir / "ranks"
-    folder.mkdir(parents=True)
-
-    def on_progress(event: Mapping[str, Any]) -> None:
-        job.progress.update(event["text"], event.get("done"), event.get("total"))
-
+    rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=pack(known)), root)
     job.progress.update(f"starting {options.processes} processes")
-    trained, weights = launch(rank_job, folder, on_progress)
+    trained, weights = launch(rank_job, folder / "final", on_progress)
     package = replace(package, weights=weights)
     _log(job, trained, plan)
     job.run.log_tags(
@@ -100,9 +108,16 @@ def train_sequence(job: Job) -> StepReport:
         best_baseline=trained.best_baseline,
         seen_items=options.seen_items,
         left_out=trained.left_out,
-        notes=(*notes, *((WARNING,) if options.sampled_candidates else ())),
+        notes=(
+            *notes,
+            *((WARNING,) if options.sampled_candidates else ()),
+            *(f"Restarted: {reason}" for reason in trained.restarts),
+            *trained.warnings,
+        ),
     )
     job.save_result(result)
+    for uri in {*used, str(rank_job.checkpoints)}:
+        CheckpointFolder(uri).remove()  # the training is over: nothing to go on from
     best, *others = trained.test
     headline: dict[str, float | str | int] = {
         "processes": trained.processes,
@@ -113,6 +128,15 @@ def train_sequence(job: Job) -> StepReport:
         "champion": registered.version if verdict.promoted or not holder else holder.version,
     }
     return StepReport(plan.rows, trained.train_windows, headline)
+
+
+def checkpoint_root(job: Job) -> str:
+    """Where trainings have their checkpoints: as configured, else beside the tables.
+
+    The lake is a place that all ranks reach, also those in Spark tasks on other machines.
+    """
+    root = job.settings.sequence.checkpoint or f"{job.lake.root}/_truelift/checkpoints"
+    return root if "://" in root else str(Path(root.removeprefix("file:")).absolute())
 
 
 def vocabulary(job: Job) -> tuple[str, ...]:
@@ -162,17 +186,7 @@ def split_of(job: Job) -> Split:
 
 def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
     for record in trained.epochs:
-        job.log_metrics(
-            {
-                "train_loss": record.train_loss,
-                "validation_loss": record.validation_loss,
-                "validation_ndcg": record.validation_ndcg,
-                "sequences_per_second": record.sequences_per_second,
-                "input_wait_share": record.input_wait_share,
-                "epoch_seconds": record.seconds,
-            },
-            step=record.epoch,
-        )
+        job.log_metrics(record.metrics(), step=record.epoch)
     job.log_metrics(named_metrics(trained.test))
     for model, (mean, lower, upper) in trained.gains.items():
         name = f"test.ndcg_gain.{flat(model)}"
@@ -183,6 +197,7 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
             "train_windows": trained.train_windows,
             "users": plan.rows,
             "best_epoch": trained.best_epoch,
+            "restarts": len(trained.restarts),
             "test_users": trained.test[0].users,
             **{f"seconds.{part}": value for part, value in trained.seconds.items()},
         }
@@ -214,19 +229,21 @@ def _verdict(
 
 
 def learning_curve(trained: RankResult) -> Any:
-    """Losses and validation NDCG an epoch, as a matplotlib figure."""
+    """Losses and validation NDCG (a classifier's accuracy) an epoch, as a matplotlib figure."""
     from matplotlib.figure import Figure
 
     epochs = [e.epoch for e in trained.epochs]
+    classifies = trained.epochs[0].validation_accuracy is not None
+    measure = "accuracy" if classifies else f"NDCG@{trained.test[0].k}"
     figure = Figure(figsize=(7, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(epochs, [e.train_loss for e in trained.epochs], marker="o", label="training")
     left.plot(epochs, [e.validation_loss for e in trained.epochs], marker="o", label="validation")
     left.set(xlabel="epoch", ylabel="cross-entropy a session (nats)")
     left.legend(frameon=False)
-    right.plot(epochs, [e.validation_ndcg for e in trained.epochs], marker="o", color="C2")
+    right.plot(epochs, [e.validation_value for e in trained.epochs], marker="o", color="C2")
     right.axvline(trained.best_epoch, color="0.7", linewidth=1, zorder=0)
-    right.set(xlabel="epoch", ylabel=f"validation NDCG@{trained.test[0].k}")
+    right.set(xlabel="epoch", ylabel=f"validation {measure}")
     for axes in (left, right):
         axes.set_xticks(epochs)
         axes.spines[["top", "right"]].set_visible(False)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from truelift.models.batches import Batch
 from truelift.training.optimizer import mean_gradients
+from truelift.training.sparse_rows import RowAdam, mean_rows
 
 
 @dataclass
@@ -30,6 +31,9 @@ class Trainer:
         Le 2019 train EfficientNet so).
     compression : str
         Of gradients on their way between ranks: ``'none'`` or ``'fp16'``.
+    rows : RowAdam, optional
+        Updates the model's ``sparse_variables``, whose gradients are lists of rows; they are
+        reduced as rows too, and never laid out. Not together with ``accumulate``.
     """
 
     model: Any
@@ -37,10 +41,13 @@ class Trainer:
     accumulate: int = 1
     average: float = 0.0
     compression: str = "none"
+    rows: RowAdam | None = None
 
     def __post_init__(self) -> None:
         signature = list(self.model.training_signature())
         variables = self.model.trainable_variables
+        tables = {id(v) for v in self.model.sparse_variables} if self.rows else set()
+        self._is_table = [id(v) in tables for v in variables]
         self.averages: list[Any] = []
         if self.average:
             self.averages = [tf.Variable(v.value, trainable=False) for v in variables]
@@ -102,6 +109,11 @@ class Trainer:
         found = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return found, loss, weight
 
+    @property
+    def state(self) -> list[Any]:
+        """The optimizers' variables, for checkpoints and broadcasts."""
+        return [*self.optimizer.variables, *(self.rows.variables if self.rows else ())]
+
     def _traced_step(self, *inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         gradients, loss, weight = self._gradients(inputs)
         self._apply(gradients, weight)
@@ -121,8 +133,14 @@ class Trainer:
 
     def _apply(self, gradients: Sequence[Any], weight: Any) -> None:
         variables = self.model.trainable_variables
-        means, _ = mean_gradients(gradients, weight, self.compression)
-        self.optimizer.apply(means, variables)
+        sides: dict[bool, tuple[list[Any], list[Any]]] = {True: ([], []), False: ([], [])}
+        for is_table, gradient, variable in zip(self._is_table, gradients, variables, strict=True):
+            sides[is_table][0].append(gradient)
+            sides[is_table][1].append(variable)
+        means, total = mean_gradients(sides[False][0], weight, self.compression)
+        self.optimizer.apply(means, sides[False][1])
+        if self.rows:
+            self.rows.apply(mean_rows(sides[True][0], total))
         if self.averages:
             updates = tf.cast(self.optimizer.iterations.value, tf.float32)
             decay = tf.minimum(self.average, (1.0 + updates) / (10.0 + updates))

@@ -82,7 +82,8 @@ def mean_gradients(
 
 def broadcast(variables: Sequence[Any]) -> None:
     """Give all ranks the values of rank 0."""
-    hvd.broadcast_variables([v.value for v in variables], root_rank=0)
+    tensors = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+    hvd.broadcast_variables(tensors, root_rank=0)
 
 
 def sum_over_ranks(values: np.ndarray, name: str) -> np.ndarray:

@@ -201,7 +201,7 @@ def _end_of_processes(folder: Path, log: str, code: int) -> str:
     if number <= 0:
         return f"rank {rank} ended with code {own}"
     out_of_memory = " (often out of memory)" if number == signal.SIGKILL else ""
-    place = next((f", in: {b.doing}" for b in read_beats(folder) if b.rank == rank), "")
+    place = next((f", last seen in: {b.doing}" for b in read_beats(folder) if b.rank == rank), "")
     return f"rank {rank} was killed by signal {number}{out_of_memory}{place}"
 
 

@@ -51,6 +51,8 @@ class RankJob:
         Stop after this epoch, to go on later; the learning rate still follows ``epochs``.
     test : bool
         Whether the test window is looked at.
+    arrays : str
+        What the rankers beside the model need to know, packed (:func:`pack`).
     """
 
     plan: str
@@ -92,8 +94,8 @@ class RankResult:
     ``gains`` holds, for each baseline, the mean difference in NDCG (model less baseline, user
     by user) with its 95% interval: the models meet the same users, so it is far narrower than
     the intervals of the two means suggest. ``best_baseline`` was chosen on validation, and
-    ``left_out`` users wanted only what they had seen, where that is dropped. ``best_value`` is the validation value of the best
-    epoch. ``warnings`` went wrong without stopping the training (a checkpoint that could not be
+    ``left_out`` users wanted only what they had seen, where that is dropped. ``best_value`` is
+    the validation value of the best epoch. ``warnings`` went wrong without stopping the training (a checkpoint that could not be
     written, or was damaged); ``restarts`` says why the ranks had to be started again.
     """
 

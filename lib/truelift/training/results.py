@@ -45,6 +45,24 @@ class EpochRecord:
     input_wait_share: float
     validation_accuracy: float | None = None
 
+    @property
+    def validation_value(self) -> float:
+        """What chooses the epoch: NDCG, or a classifier's accuracy."""
+        accuracy = self.validation_accuracy
+        return self.validation_ndcg if accuracy is None else accuracy
+
+    def metrics(self) -> dict[str, float]:
+        """As they are logged, by epoch."""
+        measure = "validation_ndcg" if self.validation_accuracy is None else "validation_accuracy"
+        return {
+            "train_loss": self.train_loss,
+            "validation_loss": self.validation_loss,
+            measure: self.validation_value,
+            "sequences_per_second": self.sequences_per_second,
+            "input_wait_share": self.input_wait_share,
+            "epoch_seconds": self.seconds,
+        }
+
 
 @dataclass(frozen=True)
 class TrainingResult:

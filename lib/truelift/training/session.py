@@ -33,6 +33,7 @@ from truelift.training.optimizer import (
     weights_spread,
 )
 from truelift.training.rank import RankJob, RankResult, reporter, run_key, unpack
+from truelift.training.sparse_rows import RowAdam
 
 
 def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]:
@@ -151,9 +152,17 @@ def _trainer(job: RankJob, model: Any, steps: int) -> Trainer:
     warmup = min(options.warmup_steps, updates // 10)
     schedule = WarmupCosine(options.learning_rate, warmup, updates, options.final_rate)
     optimizer = keras.optimizers.Adam(schedule)
-    optimizer.build(model.trainable_variables)
-    broadcast([*model.trainable_variables, *optimizer.variables])
-    return Trainer(model, optimizer, options.accumulate, options.average, options.compression)
+    # Gradients that wait for further batches are laid out.
+    tables = list(getattr(model, "sparse_variables", ())) if options.accumulate == 1 else []
+    known = {id(v) for v in tables}
+    optimizer.build([v for v in model.trainable_variables if id(v) not in known])
+    rows = RowAdam(tables, schedule) if tables else None
+    trainer = Trainer(
+        model, optimizer, options.accumulate, options.average, options.compression, rows
+    )
+    # The random states stay each rank's own.
+    broadcast([*model.trainable_variables, *trainer.state, *trainer.averages])
+    return trainer
 
 
 @dataclass

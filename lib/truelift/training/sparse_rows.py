@@ -47,6 +47,13 @@ def sum_rows_over_ranks(gradient: tf.IndexedSlices, name: str) -> tf.IndexedSlic
     return sum_rows(gradient)
 
 
+def mean_rows(gradients: Sequence[tf.IndexedSlices], total: Any) -> list[tf.IndexedSlices]:
+    """Rows of the mean over all ranks' targets, of which there are ``total``."""
+    scale = 1.0 / tf.maximum(total, 1.0)
+    summed = [sum_rows_over_ranks(g, f"table {i}") for i, g in enumerate(gradients)]
+    return [tf.IndexedSlices(g.values * scale, g.indices, g.dense_shape) for g in summed]
+
+
 class RowAdam:
     """Adam on the rows that a gradient names.
 
