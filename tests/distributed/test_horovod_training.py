@@ -80,7 +80,10 @@ def test_the_same_seed_gives_the_same_numbers(two, train):
 def test_one_process_gives_the_curve_and_metrics_of_two(two, train):
     one, _, _ = train(processes=1)
     assert one.processes == 1
-    assert (one.train_windows, one.steps_per_epoch) == (two[0].train_windows, two[0].steps_per_epoch)
+    assert (one.train_windows, one.steps_per_epoch) == (
+        two[0].train_windows,
+        two[0].steps_per_epoch,
+    )
     for alone, together in zip(one.epochs, two[0].epochs, strict=True):
         assert alone.train_loss == pytest.approx(together.train_loss, abs=1e-5)
         assert alone.validation_loss == pytest.approx(together.validation_loss, abs=1e-5)
