@@ -31,6 +31,12 @@ help: ## this list
 setup: ## system parts, .venv, Horovod, Delta's jars (PYTHON=python3.12 TRUELIFT_GPU=1)
 	@conf/setup/setup.sh
 
+.PHONY: horovod-gpu
+horovod-gpu: ## set-up with CUDA's libraries and Horovod's collectives through NCCL (needs nvcc)
+	@TRUELIFT_GPU=1 conf/setup/setup.sh
+	@$(BIN)/python -c 'import horovod.tensorflow as hvd, sys; \
+		sys.exit(0 if hvd.nccl_built() else "Horovod was built without NCCL.")'
+
 .PHONY: run
 run: setup ## the whole job (DATASET= SAMPLE=0.05 LAKE= ENV= FROM=step ONLY=step SET="key=value ...")
 	@$(WITH_JAVA) exec $(BIN)/truelift run_pipeline $(strip $(RUN_OPTIONS))

@@ -31,6 +31,16 @@ class SideCodes:
     event_types: tuple[str, ...] = ()
     categories: np.ndarray | None = None
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of codes (0, unknown, among them) of each feature that is known."""
+        sizes = {}
+        if self.event_types:
+            sizes["event_type"] = len(self.event_types) + 1
+        if self.categories is not None:
+            sizes["category"] = int(self.categories.max(initial=0)) + 1
+        return sizes
+
     def same_codes(self, other: SideCodes) -> bool:
         """Whether both tell the same codes."""
         ours, theirs = self.categories, other.categories

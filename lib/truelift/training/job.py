@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +45,14 @@ def train_sequence(job: Job) -> StepReport:
     from truelift.steps import StepReport
 
     options = job.settings.sequence
-    registry.entry(options.model)
-    plan = _readable_plan(job)
+    entry = registry.entry(options.model)
+    if entry.task == "classification":  # its classes are a side feature
+        features = dict.fromkeys((*options.side_features, "event_type"))
+        options = replace(options, side_features=tuple(features))
+    plan = _readable_plan(job, options.side_features)
     item_keys = vocabulary(job)
     split = split_of(job)
+    sides = side_codes(job, options.side_features)
     folder = job.workdir / "ranks"
     rank_job = RankJob(
         plan=plan.to_json(),
@@ -56,6 +60,7 @@ def train_sequence(job: Job) -> StepReport:
         items=len(item_keys),
         seed=job.settings.seed,
         sequence=options,
+        codes=sides.sizes,
     )
 
     def on_progress(event: Mapping[str, Any]) -> None:
@@ -69,12 +74,12 @@ def train_sequence(job: Job) -> StepReport:
         job.run.log_tags({f"truelift.tuned.{k}": str(v) for k, v in best_trial.values.items()})
     package = ModelPackage(
         model=options.model,
-        options=registry.entry(options.model).options(len(item_keys), options),
+        options=entry.options(len(item_keys), options, sides.sizes),
         max_length=options.max_length,
         step=options.step,
         item_keys=item_keys,
         weights={},
-        sides=side_codes(job, options.side_features),
+        sides=sides,
         split=split.describe(),
     )
     holder = champion.current_champion(job, job.workdir / "champion")
@@ -158,8 +163,8 @@ def vocabulary(job: Job) -> tuple[str, ...]:
     return tuple(keys[i] for i in range(1, len(keys) + 1))
 
 
-def _readable_plan(job: Job) -> ScanPlan:
-    plan = job.plan("gold.sequences", [*COLUMNS, *job.settings.sequence.side_features])
+def _readable_plan(job: Job, features: Sequence[str]) -> ScanPlan:
+    plan = job.plan("gold.sequences", [*COLUMNS, *features])
     if not plan.direct:
         raise TableError(
             f"gold.sequences cannot be read by the training processes: {plan.reason}. Run "

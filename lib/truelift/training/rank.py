@@ -53,6 +53,8 @@ class RankJob:
         Whether the test window is looked at.
     arrays : str
         What the rankers beside the model need to know, packed (:func:`pack`).
+    codes : dict of str to int
+        Number of codes (0, unknown, among them) of side features, where known.
     """
 
     plan: str
@@ -66,6 +68,7 @@ class RankJob:
     until_epoch: int | None = None
     test: bool = True
     arrays: str = ""
+    codes: dict[str, int] = field(default_factory=dict)
 
 
 # Settings that change how a training runs and not what comes out.

@@ -82,7 +82,7 @@ def _train_and_evaluate(
     else:
         steps = largest_over_ranks(feed.buckets.batches(own), "steps")
     entry = registry.entry(options.model)
-    made = entry.options(job.items, options)
+    made = entry.options(job.items, options, job.codes)
     # What the model ranks: items, or a classifier's actions.
     ranked = int(made["items"])
     comparison = Comparison(
