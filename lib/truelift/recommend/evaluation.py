@@ -30,7 +30,7 @@ from truelift.recommend.measures import (
 from truelift.recommend.metrics import top_items
 from truelift.recommend.places import Places, places_of
 from truelift.recommend.sampled import sampled_places
-from truelift.recommend.segment_names import ITEMS, USERS
+from truelift.recommend.segment_names import ITEMS, NEWCOMERS, SEGMENTS, USERS
 from truelift.recommend.segments import item_segments, user_segments
 from truelift.recommend.sums import LOSS_SPAN, Layout, State, add_lists, add_rows, whole
 
@@ -164,6 +164,26 @@ class Evaluator:
                 None if seen is None else seen.take(chosen),
                 clusters[start:stop],
             )
+
+    def add_newcomers(self, state: State, past: Histories, relevant: ItemSets) -> None:
+        """Evaluate users without a past, as a segment of their own and nowhere else.
+
+        Parameters
+        ----------
+        state : dict of str to numpy.ndarray
+            Of :attr:`layout`.
+        past : Histories
+            All empty.
+        relevant : ItemSets
+            What each of them took first; never empty.
+        """
+        if self.options.brief or len(past) == 0:
+            return
+        alone = self.layout.zeros()
+        self.add(alone, past, relevant)
+        place = SEGMENTS.index(NEWCOMERS)
+        for name in ("rows", "users", "sum", "cross"):
+            state[name][place] += alone[name][0]
 
     def _add_chunk(
         self,

@@ -8,7 +8,9 @@ LONG_FROM = 50
 USERS = ("cold users", "warm users", "long-standing users")
 ITEMS = ("cold items", "tail items", "head items")
 ALL = "all"
-SEGMENTS = (ALL, *USERS, *ITEMS)
+# Not part of the mean over all: nothing is known of them when their list is made.
+NEWCOMERS = "newcomers"
+SEGMENTS = (ALL, *USERS, *ITEMS, NEWCOMERS)
 
 
 def meaning() -> dict[str, str]:
@@ -20,4 +22,5 @@ def meaning() -> dict[str, str]:
         ITEMS[0]: f"wanted items with fewer than {COLD_BELOW} interactions in training",
         ITEMS[1]: "wanted items outside the most popular fifth of the catalogue",
         ITEMS[2]: "wanted items of the most popular fifth",
+        NEWCOMERS: "users without any past, who are not in the mean over all",
     }

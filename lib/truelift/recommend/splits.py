@@ -43,6 +43,9 @@ class Split(Protocol):
     def test(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """Users to test with, likewise."""
 
+    def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """Users of the test part without any past, which :meth:`test` leaves out."""
+
     def describe(self) -> dict[str, str]:
         """The split in words and numbers."""
 
@@ -96,6 +99,10 @@ class TemporalSplit:
         """Histories before the test window, and each user's first session in it."""
         return _window(histories, self.test_start, self.end)
 
+    def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """Users whose first event of all lies in the test window, with their first session."""
+        return _window(histories, self.test_start, self.end, with_past=False)
+
     def describe(self) -> dict[str, str]:
         """The instants as ISO text."""
         return {
@@ -112,11 +119,13 @@ def iso(time: int) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _window(histories: Histories, start: int, end: int) -> tuple[Histories, ItemSets]:
-    """Users with a past and a session in the window; a cold user cannot be ranked for."""
+def _window(
+    histories: Histories, start: int, end: int, with_past: bool = True
+) -> tuple[Histories, ItemSets]:
+    """Users with a session in the window, and with a past or without."""
     relevant = histories.first_session(start, end)
     past = histories.before(start)
-    keep = (relevant.sizes > 0) & (past.offsets[1:] > past.offsets[:-1])
+    keep = (relevant.sizes > 0) & ((np.diff(past.offsets) > 0) == with_past)
     return past.take(keep), relevant.take(keep)
 
 
@@ -146,6 +155,11 @@ class LeaveOneOut:
     def test(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """All steps but the last, and the last."""
         return self._predicting(histories, 0)
+
+    def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """Nobody: whoever is tested has a past."""
+        left, enough = self._steps_left(histories)
+        return _last_step(histories, left, 0, np.zeros_like(enough))
 
     def describe(self) -> dict[str, str]:
         """Its kind and step."""
@@ -191,6 +205,12 @@ class ByUser:
         draw = self._draw(histories)
         return self._predicting(histories, (draw >= self.share / 2) & (draw < self.share))
 
+    def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """Held-out users of the second half who took one step only."""
+        draw = self._draw(histories)
+        half = (draw >= self.share / 2) & (draw < self.share)
+        return self._predicting(histories, half, newcomers=True)
+
     def describe(self) -> dict[str, str]:
         """Its kind, share and step."""
         return {"kind": "by_user", "held_out_users": f"{self.share:g}", "step": self.step}
@@ -201,10 +221,13 @@ class ByUser:
         mixed = (codes * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(11)
         return mixed.astype(np.float64) * 2.0**-53
 
-    def _predicting(self, histories: Histories, chosen: np.ndarray) -> tuple[Histories, ItemSets]:
+    def _predicting(
+        self, histories: Histories, chosen: np.ndarray, newcomers: bool = False
+    ) -> tuple[Histories, ItemSets]:
         counts = step_counts(histories, self.step)
         left = counts[histories.owner] - 1 - step_index(histories, self.step)
-        return _last_step(histories, left, 0, chosen & (counts >= 2))
+        enough = counts == 1 if newcomers else counts >= 2
+        return _last_step(histories, left, 0, chosen & enough)
 
 
 def _last_step(

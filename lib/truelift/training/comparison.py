@@ -91,6 +91,20 @@ def wanted(
     return next_actions(histories, past) if classifies else (past, relevant)
 
 
+def add_part(
+    evaluator: Evaluator,
+    state: State,
+    split: Any,
+    part: str,
+    histories: Histories,
+    classifies: bool,
+) -> None:
+    """Add some users' part of a split to an evaluator's sums; with the test go its newcomers."""
+    evaluator.add(state, *wanted(split, part, histories, classifies))
+    if part == "test" and not classifies:
+        evaluator.add_newcomers(state, *split.newcomers(histories))
+
+
 class Comparison:
     """Evaluates rankers on the parts of a split.
 
@@ -99,7 +113,7 @@ class Comparison:
     shards : callable
         Gives this rank's whole histories, a shard at a time; called once an evaluation.
     split : object
-        Has ``training``, ``validation`` and ``test``.
+        Has ``training``, ``validation``, ``test`` and ``newcomers``.
     items : int
         Size of the catalogue; for a classifier the number of actions.
     options : SequenceOptions
@@ -237,7 +251,7 @@ class Comparison:
     def _run(self, evaluator: Evaluator, part: str) -> Finish:
         state = evaluator.layout.zeros()
         for histories in self._shards():
-            evaluator.add(state, *wanted(self._split, part, histories, self._classifies))
+            add_part(evaluator, state, self._split, part, histories, self._classifies)
         pooled = {
             name: self._ranks.add(own, f"{part} {name}") if own.size else own
             for name, own in state.items()

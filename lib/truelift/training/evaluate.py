@@ -31,7 +31,7 @@ from truelift.recommend.named_metrics import named_metrics
 from truelift.recommend.neighbours import Neighbours, PairCounts
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.sums import State
-from truelift.training.comparison import CLASSIFICATION, Comparison, wanted
+from truelift.training.comparison import CLASSIFICATION, Comparison, add_part
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -128,7 +128,7 @@ class EvaluationKernel:
         if histories is None:
             return None
         state = self.evaluator.layout.zeros()
-        self.evaluator.add(state, *wanted(self.split, self.part, histories, self.classifies))
+        add_part(self.evaluator, state, self.split, self.part, histories, self.classifies)
         return state
 
 

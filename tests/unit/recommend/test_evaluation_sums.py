@@ -178,6 +178,22 @@ def test_the_users_segments_average_to_the_whole():
     assert mean == pytest.approx(result.ndcg, abs=1e-12)
 
 
+def test_newcomers_are_a_segment_of_their_own_and_change_nothing_else():
+    known, others = people(40), people(30, seed=5)
+    new = others[0].keep(np.zeros(len(others[0].items), dtype=bool)), others[1]
+    without_them = summed(EVALUATOR, known)
+    state = {name: value.copy() for name, value in without_them.items()}
+    EVALUATOR.add_newcomers(state, *new)
+    finish = Finish(EVALUATOR.layout, state, 5)
+    (segment,) = (s for s in finish.metrics("model").segments if s.segment == "newcomers")
+    alone = Finish(EVALUATOR.layout, summed(EVALUATOR, new), 5)
+    assert segment.users == 30
+    assert segment.measures[0] == alone.measure("model", segment.measures[0].name, 5)
+    before = Finish(EVALUATOR.layout, without_them, 5).metrics("model")
+    after = finish.metrics("model")
+    assert replace(after, segments=after.segments[:-1]) == before
+
+
 def test_dropping_leaves_out_users_who_want_only_what_they_know():
     past, relevant = people(60)
     evaluator = replace(EVALUATOR, options=replace(OPTIONS, seen_items="drop"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -83,12 +82,29 @@ def test_a_user_is_learned_from_or_chooses_or_tests(users):
         assert items_of(relevant, place) == [events[-1][0]]
 
 
+@settings(deadline=None)
+@given(logs())
+def test_held_out_users_of_one_step_are_newcomers_and_nobody_else_is(users):
+    whole = histories(*users)
+    assert len(LeaveOneOut("event").newcomers(whole)[0]) == 0
+    split = ByUser(0.5, "event")
+    past, relevant = split.newcomers(whole)
+    assert len(past.items) == 0
+    learned = {u for i, u in enumerate(whole.users) if items_of(split.training(whole), i)}
+    first = dict(zip(whole.users, users, strict=True))
+    for place, user in enumerate(past.users):
+        assert user not in learned
+        assert items_of(relevant, place) == [item for item, _, _ in first[user]]
+    assert all(len(first[user]) == 1 for user in past.users)
+
+
 def test_about_the_share_of_the_users_is_held_out():
     whole = histories(*[[(1, 0, 0), (2, 1, 1)]] * 4000)
     split = ByUser(0.2, "event")
     for part in (split.validation, split.test):
         assert abs(len(part(whole)[0]) / 4000 - 0.1) < 0.02
-    assert np.array_equal(split.training(whole).items, split.training(whole).items)
+    short = histories(*[[(1, 0, 0)]] * 4000)
+    assert abs(len(split.newcomers(short)[0]) / 4000 - 0.1) < 0.02
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,13 @@ def test_a_user_without_a_past_is_not_ranked_for():
     assert as_lists(relevant) == [[3]]
 
 
+def test_a_user_who_comes_first_in_the_test_window_is_a_newcomer():
+    h = histories([(1, 250, 0), (4, 251, 1)], [(2, 10, 0), (3, 210, 1)], [(5, 300, 0)])
+    past, relevant = SPLIT.newcomers(h)
+    assert past.users.tolist() == ["u0"]
+    assert past.items.tolist() == [] and as_lists(relevant) == [[1]]
+
+
 def test_the_test_history_includes_the_validation_window():
     past, _ = SPLIT.test(histories([(1, 50, 0), (2, 150, 1), (3, 250, 2)]))
     assert past.items.tolist() == [1, 2]
@@ -75,6 +82,14 @@ def test_nothing_at_or_after_a_start_leaks_into_its_past(h):
             place = list(h.users).index(user)
             times = h.times[h.offsets[place] : h.offsets[place + 1]]
             assert all(start <= times[item - 1] < end for item in wanted)
+
+
+@given(events())
+def test_whoever_opens_a_session_in_the_test_window_is_tested_or_a_newcomer(h):
+    tested, newcomers = SPLIT.test(h)[0], SPLIT.newcomers(h)[0]
+    inside = np.flatnonzero(h.first_session(200, 300).sizes)
+    assert sorted([*tested.users, *newcomers.users]) == sorted(h.users[inside])
+    assert len(newcomers.items) == 0
 
 
 @given(events())
