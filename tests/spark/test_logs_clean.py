@@ -12,8 +12,8 @@ from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
-from truelift.logs.judging import judge_rows
-from truelift.logs.neighbours.placing import by_user, judge_neighbours, placed
+from truelift.logs.judging import context_names, judge_flat
+from truelift.logs.neighbours.placing import by_user, judge_neighbours, parcelled
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.results import CleanResult
 from truelift.typed import from_plain
@@ -180,8 +180,10 @@ def test_three_layouts_of_the_same_rows_give_the_same_silver(cleaned):
 def test_cleaning_shuffles_the_rows_once(cleaned, capsys):
     lake, _ = cleaned(["a,x,2024-01-01,1,1"])
     settings = lake._settings
-    rows = judge_rows(lake.read("bronze.events"), settings, UserKeys())
-    judge_neighbours(by_user(placed(rows, settings), 5), settings).explain()
+    bronze = lake.read("bronze.events")
+    rows = judge_flat(bronze, settings, UserKeys())
+    parcels = parcelled(rows, settings, "rejected", context_names(bronze.columns, settings))
+    judge_neighbours(by_user(parcels, 5), settings).explain()
     plan = capsys.readouterr().out
     assert (plan.count("Exchange"), plan.count("Sort ")) == (1, 1)
 
@@ -317,8 +319,8 @@ def test_counts_that_do_not_add_up_fail_the_job_before_anything_is_published(
     versions = [lake.version(n) for n in ("silver.events", "silver.quarantine")]
     from truelift.logs import clean as module
 
-    real = module.judge_rows
-    monkeypatch.setattr(module, "judge_rows", lambda *a: real(*a).filter("user_key = 'a'"))
+    real = module.judge_flat
+    monkeypatch.setattr(module, "judge_flat", lambda *a: real(*a).filter("user_key = 'a'"))
     with pytest.raises(InvariantError, match=r"bronze\.events has 2 rows to clean.*1 valid"):
         clean(make_job("clean", rebuilding(lake._settings), lake, fingerprint="other"))
     assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions

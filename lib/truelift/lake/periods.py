@@ -161,22 +161,6 @@ def period_column(time: Column, unit: str) -> Column:
     return F.concat(*parts)
 
 
-def period_number(time: Column, unit: str) -> Column:
-    """An integer that two moments share if they lie in one period; costs no text."""
-    from pyspark.sql import functions as F
-
-    check_unit(unit)
-    if unit == "all":
-        return F.lit(0)
-    day = _day_column(time)
-    if unit == "day":
-        return F.unix_date(day)
-    if unit == "week":
-        return F.floor((F.unix_date(day) + F.lit(3)) / F.lit(7))
-    inside = {"month": F.month(day), "quarter": F.quarter(day), "year": F.lit(1)}[unit]
-    return F.year(day) * F.lit(12) + inside
-
-
 def _day_column(time: Column) -> Column:
     from pyspark.sql import functions as F
 

@@ -39,13 +39,12 @@ REQUIRED = (
     "period",
 )
 KEYS = ("_why", "_marks", "_was", "_was_marks")
-_LISTS = ("_why", "_marks", "_was_marks")
+_LISTS = {"_why": "reasons", "_marks": "labels", "_was_marks": "_was_names"}
 _COMMA = "\x1f"
-_MERGE_EVERY = 64
 _FINITE = 1.7976931348623157e308
 _FIRST_TIME, _LAST_TIME = period_bounds("all", "all")
 _NO_TIME = _FIRST_TIME - 1
-# Name, column, and how a group of rows is summed up; "null_" counts what is not there.
+# Name, column, and how rows are summed up; "null_" counts what is not there.
 _MEASURES = (
     *((f"null_{name}", name, "count") for name in REQUIRED),
     ("earliest_event", "event_time", "min"),
@@ -64,7 +63,7 @@ _MEASURES = (
     ("misplaced_users", "misplaced_users", "sum"),
     ("misplaced_times", "misplaced_times", "sum"),
 )
-_MERGED_BY = {"count": "sum"}
+_AGGREGATES = {"min": pc.min, "max": pc.max, "sum": pc.sum}
 
 
 @dataclass(frozen=True)
@@ -128,66 +127,72 @@ class Account:
 
 
 class Counts:
-    """Rows and measures by (reasons, labels, where the row was), batch after batch.
+    """Rows by (reasons, labels, where the row was), and measures of those that are kept.
 
     It is made where the rows are, goes as JSON to the driver and adds up there.
     """
 
     def __init__(self, period: str) -> None:
         self._period = period
-        self._parts: list[pa.Table] = []
+        self._rows: Counter[tuple[str, str, str | None, str]] = Counter()
+        self._measures: list[dict[str, Any]] = []
 
     def add(self, rows: pa.Table) -> None:
         """Count rows of ``silver.quarantine``, with what they were before and ``misplaced_users``."""
-        for name, lists in (
-            ("_why", "reasons"),
-            ("_marks", "labels"),
-            ("_was_marks", "_was_names"),
-        ):
-            joined = pc.fill_null(pc.binary_join(rows[lists], _COMMA), "")
-            rows = rows.append_column(name, joined)
+        if not rows.num_rows:
+            return
+        lists = {name: _lengths(rows[column]) > 0 for name, column in _LISTS.items()}
+        special = np.logical_or.reduce([np.asarray(rows["_was"].is_valid()), *lists.values()])
+        # Of most rows there is nothing to say.
+        few = rows.select(["_was", *_LISTS.values()]).take(pa.array(np.flatnonzero(special)))
+        for name, column in _LISTS.items():
+            joined = pc.fill_null(pc.binary_join(few[column], _COMMA), "")
+            few = few.append_column(name, joined)
+        grouped = few.group_by(list(KEYS), use_threads=False).aggregate([([], "count_all")])
+        for row in grouped.to_pylist():
+            self._rows[tuple(row[key] for key in KEYS)] += row["count_all"]
+        plain = rows.num_rows - few.num_rows
+        if plain:
+            self._rows["", "", None, ""] += plain
+        kept = rows
+        if lists["_why"].any():
+            kept = rows.filter(pa.array(~lists["_why"]))
+        if kept.num_rows:
+            self._measures.append(self._measured(kept))
+
+    def _measured(self, rows: pa.Table) -> dict[str, Any]:
         for field in ("quantity", "value"):
             odd = pc.invert(pc.less_equal(pc.abs(rows[field]), _FINITE))
             rows = rows.append_column(f"not_finite_{field}", odd.cast(pa.int64()))
         rows = rows.append_column("misplaced_times", self._misplaced(rows))
-        grouped = rows.group_by(list(KEYS), use_threads=False)
-        found = grouped.aggregate([(c, word) for _, c, word in _MEASURES] + [([], "count_all")])
-        names = {_column(c, word): name for name, c, word in _MEASURES} | {"count_all": "rows"}
-        self._parts.append(found.rename_columns([names.get(n, n) for n in found.column_names]))
-        if len(self._parts) >= _MERGE_EVERY:
-            self._merge()
+        found: dict[str, Any] = {"rows": rows.num_rows}
+        for name, column, word in _MEASURES:
+            values = rows[column]
+            if word == "count":
+                found[name] = rows.num_rows - values.null_count
+                continue
+            values = values.cast(pa.int64()) if column == "event_time" else values
+            found[name] = _AGGREGATES[word](values).as_py()
+        return found
 
     def _misplaced(self, rows: pa.Table) -> pa.Array:
-        """1 for kept rows that do not lie in the period of their time."""
-        wrong = np.zeros(rows.num_rows, np.int64)
-        kept = np.flatnonzero(pc.equal(rows["_why"], "").to_numpy())
-        mine = rows.select(["event_time", "period"]).take(pa.array(kept))
-        micros = pc.fill_null(mine["event_time"].cast(pa.int64()), _NO_TIME).to_numpy()
-        readable = (micros >= _FIRST_TIME) & (micros < _LAST_TIME)
-        wrong[kept[~readable]] = 1
+        """1 for rows that do not lie in the period of their time."""
+        wrong = np.ones(rows.num_rows, np.int64)
+        micros = pc.fill_null(rows["event_time"].cast(pa.int64()), _NO_TIME).to_numpy()
+        readable = np.flatnonzero((micros >= _FIRST_TIME) & (micros < _LAST_TIME))
         names = period_of(micros[readable], self._period)
-        same = pc.equal(names, mine["period"].filter(pa.array(readable)).combine_chunks())
-        wrong[kept[readable]] = ~pc.fill_null(same, False).to_numpy(zero_copy_only=False)
+        same = pc.equal(names, rows["period"].take(pa.array(readable)).combine_chunks())
+        wrong[readable] = ~pc.fill_null(same, False).to_numpy(zero_copy_only=False)
         return pa.array(wrong)
-
-    def _merge(self) -> None:
-        grouped = pa.concat_tables(self._parts).group_by(list(KEYS), use_threads=False)
-        words = {name: _MERGED_BY.get(word, word) for name, _, word in _MEASURES} | {"rows": "sum"}
-        found = grouped.aggregate(list(words.items()))
-        names = {_column(n, word): n for n, word in words.items()}
-        self._parts = [found.rename_columns([names.get(n, n) for n in found.column_names])]
 
     def to_json(self) -> str:
         """The counts as text."""
-        if not self._parts:
-            return "[]"
-        self._merge()
-        table = self._parts[0]
-        for name, column, _ in _MEASURES:
-            if column == "event_time":
-                micros = table[name].cast(pa.int64())
-                table = table.set_column(table.schema.get_field_index(name), name, micros)
-        return json.dumps(table.to_pylist())
+        rows = [(*key, count) for key, count in self._rows.items()]
+        return json.dumps({"rows": rows, "measures": self._measures})
+
+
+def _lengths(lists: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
 
 
 def misplaced_users(settings: Settings) -> Column:
@@ -199,9 +204,16 @@ def misplaced_users(settings: Settings) -> Column:
 
 def account_of(texts: Iterable[str]) -> Account:
     """The account of all rows, from the counts of those who wrote them."""
-    rows = [row for text in texts for row in json.loads(text)]
-    for row in rows:
+    counts = [json.loads(text) for text in texts]
+    total: Counter[tuple[Any, ...]] = Counter()
+    for count in counts:
+        for *key, number in count["rows"]:
+            total[tuple(key)] += number
+    rows: list[dict[str, Any]] = []
+    for key, number in total.items():
+        row = {**dict(zip(KEYS, key, strict=True)), "rows": number}
         row.update({name: row[name].split(_COMMA) if row[name] else [] for name in _LISTS})
+        rows.append(row)
     old = [row for row in rows if row["_was"]]
     return Account(
         now=tally_of((r["_why"], r["_marks"], r["rows"]) for r in rows),
@@ -212,16 +224,12 @@ def account_of(texts: Iterable[str]) -> Account:
             for r in old
         ),
         fresh=tally_of((r["_why"], r["_marks"], r["rows"]) for r in rows if not r["_was"]),
-        metrics=_metrics([r for r in rows if not r["_why"]]),
+        metrics=_metrics([measures for count in counts for measures in count["measures"]]),
     )
 
 
-def _column(name: str, word: str) -> str:
-    return f"{name}_{word}"
-
-
 def _metrics(groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """Measures of the kept rows, all groups together."""
+    """Measures of the kept rows, all together."""
     total: dict[str, Any] = {"rows": sum(g["rows"] for g in groups)}
     for name, column, word in _MEASURES:
         found = [g[name] for g in groups if g[name] is not None]

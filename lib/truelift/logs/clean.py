@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, InvariantError, TableError
@@ -19,9 +20,9 @@ from truelift.logs.increments import (
     rows_in_slices,
     standing,
 )
-from truelift.logs.judging import judge_rows
+from truelift.logs.judging import context_names, judge_flat
 from truelift.logs.neighbours.names import COPIES
-from truelift.logs.neighbours.placing import by_user, judge_neighbours, placed, reach_seconds
+from truelift.logs.neighbours.placing import by_user, judge_neighbours, parcelled, reach_seconds
 from truelift.logs.outliers import item_limits
 from truelift.logs.parsing import check_time_options
 from truelift.logs.pseudonyms import UserKeys, secret_name
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 
-# Sorted and judged in one task, by spilling if need be: some 100 MB.
+# A task's rows, and those of them that it holds at once: some 100 MB.
 _ROWS_A_TASK = 500_000
+_ROWS_A_PART = 250_000
 
 
 def clean(job: Job) -> StepReport:
@@ -69,26 +71,31 @@ def clean(job: Job) -> StepReport:
     state = standing(job, secret_name(users.secret), users.identities_version, limits_version)
     if state.up_to_date:
         return _unchanged(job, state)
-    rows = judge_rows(new_bronze(job, state), settings, users, limits, state.rejected_slice)
-    return _publish(job, state, rows)
+    bronze = new_bronze(job, state)
+    rows = judge_flat(bronze, settings, users, limits)
+    return _publish(job, state, rows, context_names(bronze.columns, settings))
 
 
-def _publish(job: Job, state: Standing, new_rows: DataFrame) -> StepReport:
+def _publish(
+    job: Job, state: Standing, new_rows: DataFrame, context: tuple[str, ...]
+) -> StepReport:
     from pyspark.storagelevel import StorageLevel
 
     held, staged = None, None
     try:
-        slices, held_rows = None, 0
-        if state.since is None:
-            rows = _with_past(new_rows)
-        else:
-            held = new_rows.persist(StorageLevel.DISK_ONLY)
-            slices = reached_slices(new_rows, job.settings)
+        wanted, held_rows = None, 0
+        parcels = partial(parcelled, settings=job.settings, rejected_slice=state.rejected_slice)
+        # A slice's part is that of old rows, too.
+        parts = -(-job.plan("bronze.events").rows // (job.settings.buckets * _ROWS_A_PART))
+        rows = parcels(new_rows, context=context, parts=parts)
+        if state.since is not None:
+            held = rows = rows.persist(StorageLevel.DISK_ONLY)
+            slices = reached_slices(rows, state)
             held_rows = rows_in_slices(job, state, slices)
-            rows = _with_past(new_rows).unionByName(old_rows(job, state, slices))
-        wanted = None if slices is None else {**slices, state.rejected_slice: []}
-        within = None if wanted is None else slice_predicate(wanted)
-        users = by_user(placed(rows, job.settings, within), _tasks(job, state.new_rows + held_rows))
+            wanted = {**slices, state.rejected_slice: []}
+            rows = rows.unionByName(parcels(old_rows(job, state, slices), parts=parts))
+            rows = rows.filter(slice_predicate(wanted))
+        users = by_user(rows, _tasks(job, state.new_rows + held_rows))
         job.progress.update("parsing, judging, de-duplicating and writing")
         staged = stage_rows(job.lake, users, job)
         counted = staged.account
@@ -113,13 +120,6 @@ def _tasks(job: Job, rows: int) -> int:
     # Four a core: a lost task is then a small loss, and an uneven one is made up for.
     wanted = max(-(-rows // _ROWS_A_TASK), 4 * parallelism(job.lake.spark))
     return min(wanted, job.settings.buckets)
-
-
-def _with_past(rows: DataFrame) -> DataFrame:
-    from pyspark.sql import functions as F
-
-    nothing = {"_was": F.lit(None).cast("string"), "_was_names": F.lit(None).cast("array<string>")}
-    return rows.withColumns(nothing)
 
 
 def _write(

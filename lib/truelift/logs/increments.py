@@ -11,7 +11,7 @@ from truelift.lake.periods import next_period, previous_period
 from truelift.lake.scan import slice_predicate
 from truelift.lake.writes import TableState, table_state
 from truelift.logs.neighbours.names import LINK, neighbour_labels
-from truelift.logs.neighbours.placing import placed, reach_seconds
+from truelift.logs.neighbours.placing import reach_seconds
 from truelift.steps import fingerprint_of, sources_digest
 from truelift.typed import to_plain
 
@@ -136,10 +136,12 @@ def new_bronze(job: Job, state: Standing) -> DataFrame:
     return feed.drop("_change_type", "_commit_version", "_commit_timestamp")
 
 
-def reached_slices(new_rows: DataFrame, settings: Settings) -> dict[str, list[int]]:
+def reached_slices(parcels: DataFrame, state: Standing) -> dict[str, list[int]]:
     """Slices whose rows may be judged differently because of the new ones."""
-    valid = new_rows.filter("size(reasons) = 0")
-    pairs = placed(valid, settings).select("period", "bucket").distinct().collect()
+    from pyspark.sql import functions as F
+
+    valid = parcels.filter(F.col("period") != state.rejected_slice)
+    pairs = valid.select("period", "bucket").distinct().collect()
     slices: dict[str, list[int]] = {}
     for row in pairs:
         slices.setdefault(row["period"], []).append(row["bucket"])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from truelift.lake import bucket_column
 from truelift.lake.periods import period_column
 from truelift.logs.bots import DECLARED
+from truelift.logs.neighbours.flat import CONTEXT
 from truelift.logs.parsing import content_id, instant_of, normal_form, number_of, text_of
-from truelift.logs.rules import RuleContext, action_of, labels_column, reasons_column
+from truelift.logs.rules import RuleContext, action_of, labels_text, listed, reasons_text
 from truelift.logs.sources.columns import (
     BATCH_ID,
     CORRUPT,
@@ -35,6 +36,8 @@ def judge_rows(
 ) -> DataFrame:
     """Typed rows with what the row rules say of them; no row looks at another.
 
+    It is :func:`judge_flat` in the form of the tables.
+
     Parameters
     ----------
     bronze : DataFrame
@@ -56,6 +59,44 @@ def judge_rows(
     """
     from pyspark.sql import functions as F
 
+    names = context_names(bronze.columns, settings)
+    pairs = [p for n, name in enumerate(names) for p in (F.lit(name), F.col(f"{CONTEXT}{n}"))]
+    rejected = F.col("reasons") != ""
+    day = period_column(F.col("event_time"), settings.period)
+    return judge_flat(bronze, settings, users, item_limits).select(
+        "event_id",
+        "user_key",
+        "event_time",
+        "event_type",
+        "item_id",
+        "quantity",
+        "value",
+        "source_session",
+        F.create_map(*pairs).cast("map<string,string>").alias("context"),
+        listed(F.col("labels")).alias("labels"),
+        SOURCE_FILE,
+        SOURCE_ROW,
+        BATCH_ID,
+        listed(F.col("reasons")).alias("reasons"),
+        F.map_filter("raw", lambda _, text: text.isNotNull()).alias("raw"),
+        "bucket",
+        F.when(rejected, F.lit(rejected_slice)).otherwise(day).alias("period"),
+        "_user_agent",
+    )
+
+
+def judge_flat(
+    bronze: DataFrame,
+    settings: Settings,
+    users: UserKeys,
+    item_limits: DataFrame | None = None,
+) -> DataFrame:
+    """The same as flat rows (see :mod:`truelift.logs.neighbours.flat`), without their period.
+
+    ``raw`` may have empty entries. The context's entries are those of :func:`context_names`.
+    """
+    from pyspark.sql import functions as F
+
     source, options = settings.source, settings.clean
     typed = users.joined(_typed(bronze, settings), "user_text")
     if item_limits is not None:
@@ -63,10 +104,10 @@ def judge_rows(
     context = RuleContext(options, has_ingest_time=source.mapping.ingest_time is not None)
     # Under a secret the person stands in the record by the key alone.
     hidden = bronze_name(source.mapping.user) if users.secret is not None else None
-    judged = typed.withColumn("reasons", reasons_column(context)).withColumn(
-        "labels", labels_column(context)
+    judged = typed.withColumn("reasons", reasons_text(context)).withColumn(
+        "labels", labels_text(context)
     )
-    rejected = F.size("reasons") > 0
+    rejected = F.col("reasons") != ""
     by_user = bucket_column("user_key", settings.buckets)
     by_file = F.pmod(F.xxhash64(SOURCE_FILE), F.lit(settings.buckets)).cast("int")
     return judged.select(
@@ -78,7 +119,7 @@ def judge_rows(
         "quantity",
         "value",
         "source_session",
-        "context",
+        *(f"{CONTEXT}{n}" for n in range(len(context_names(bronze.columns, settings)))),
         "labels",
         SOURCE_FILE,
         SOURCE_ROW,
@@ -86,9 +127,6 @@ def judge_rows(
         "reasons",
         F.when(rejected, _record(bronze.columns, hidden)).alias("raw"),
         F.when(rejected, by_file).otherwise(by_user).alias("bucket"),
-        F.when(rejected, F.lit(rejected_slice))
-        .otherwise(period_column(F.col("event_time"), settings.period))
-        .alias("period"),
         _agent(options).alias("_user_agent"),
     )
 
@@ -130,7 +168,10 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         currency.alias("currency_rate"),
         text_of(mapping.session).alias("source_session"),
         text_of(mapping.user_agent).alias("user_agent"),
-        _context(context_columns(mapping, bronze.columns), mapping.campaign).alias("context"),
+        *(
+            text_of(column).alias(f"{CONTEXT}{n}")
+            for n, column in enumerate(_context(bronze.columns, settings).values())
+        ),
         F.coalesce(text_of(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
     )
 
@@ -188,23 +229,23 @@ def _agent(options: CleanOptions) -> Column:
     return F.col("user_agent") if asked else F.lit(None).cast("string")
 
 
-def _context(columns: tuple[str, ...], campaign: str | None) -> Column:
-    """The columns that may pass, and the campaign under its own name."""
-    from pyspark.sql import functions as F
+def context_names(bronze_columns: list[str], settings: Settings) -> tuple[str, ...]:
+    """Names of the entries of the context, in their order."""
+    return tuple(_context(bronze_columns, settings))
 
-    named = {bronze_name(c): c for c in columns}
-    if campaign is not None:
-        named["campaign"] = campaign
-    if not named:
-        return F.create_map().cast("map<string,string>")
-    pairs = [part for name, c in named.items() for part in (F.lit(name), text_of(c))]
-    return F.create_map(*pairs).cast("map<string,string>")
+
+def _context(bronze_columns: list[str], settings: Settings) -> dict[str, str]:
+    """The columns that may pass, and the campaign under its own name."""
+    mapping = settings.source.mapping
+    named = {bronze_name(c): c for c in context_columns(mapping, bronze_columns)}
+    if mapping.campaign is not None:
+        named["campaign"] = mapping.campaign
+    return named
 
 
 def _record(columns: list[str], hidden: str | None) -> Column:
-    """The raw record without its empty columns."""
+    """The raw record, with its empty columns: taking them out is a function that Spark interprets."""
     from pyspark.sql import functions as F
 
     texts = [c for c in columns if c not in PROVENANCE and c != hidden]
-    pairs = [part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))]
-    return F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull())
+    return F.create_map(*(part for c in texts for part in (F.lit(c), F.col(f"`raw_{c}`"))))

@@ -11,7 +11,7 @@ does with the row: ``reject``, ``label`` or ``ignore``.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,8 @@ class RuleContext:
     has_ingest_time: bool = False
 
 
-# Stands in no rule's name and means nothing to a regular expression.
-_BETWEEN = "\x1f"
+# Stands between names in one text; it is in no rule's name and means nothing to a regular expression.
+BETWEEN = "\x1f"
 Condition = Callable[[RuleContext], "Column | None"]
 RULES: dict[str, Condition] = {}
 LABELS: dict[str, Condition] = {}
@@ -266,16 +266,16 @@ def time_limits(
     )
 
 
-def reasons_column(context: RuleContext) -> Column:
+def reasons_text(context: RuleContext) -> Column:
     """Names of all rules that reject the row; one that could not be parsed has one reason."""
     from pyspark.sql import functions as F
 
-    corrupt = F.array(F.lit("corrupt_row"))
+    corrupt = F.lit("corrupt_row")
     return F.when(F.col(CORRUPT).isNotNull(), corrupt).otherwise(_names("reject", context))
 
 
-def labels_column(context: RuleContext) -> Column:
-    """Names of all labels that the row earns."""
+def labels_text(context: RuleContext) -> Column:
+    """Names of all labels that the row earns, as one text."""
     return _names("label", context)
 
 
@@ -293,22 +293,17 @@ def _names(action: str, context: RuleContext) -> Column:
             if action_of(name, context.options, default) == action:
                 column = condition(context)
                 marks += [] if column is None else [F.when(column, F.lit(name))]
-    return listed(marks)
+    # Not as an array: array_compact is a higher-order function, and Spark would interpret it and
+    # all conditions below it, row by row.
+    return F.concat_ws(BETWEEN, *marks) if marks else F.lit("")
 
 
-def listed(marks: Sequence[Column]) -> Column:
-    """The texts that are not null, as an array.
-
-    By way of one text, which Spark compiles; ``array_compact`` is a higher-order function, and
-    Spark would interpret it and all conditions below it, row by row.
-    """
+def listed(text: Column) -> Column:
+    """The names in a text, as an array."""
     from pyspark.sql import functions as F
 
     empty = F.array().cast("array<string>")
-    if not marks:
-        return empty
-    text = F.concat_ws(_BETWEEN, *marks)
-    return F.when(text == "", empty).otherwise(F.split(text, _BETWEEN))
+    return F.when(text == "", empty).otherwise(F.split(text, BETWEEN))
 
 
 def _outlier(field: str, mads: float | None) -> Column | None:

@@ -14,18 +14,21 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from truelift.lake.bucket_writes import DataFileRecord, SliceWriter, discard_files, takes_buckets
 from truelift.lake.tables import table_spec
 from truelift.lake.workers import remember_archives
-from truelift.logs.accounts import Account, Counts, account_of, misplaced_users
-from truelift.logs.neighbours.placing import judge_neighbours, rules_of
-from truelift.logs.neighbours.users import starts, whole_users
+from truelift.logs.accounts import Account, Counts, account_of
+from truelift.logs.neighbours.parcels import opened
+from truelift.logs.neighbours.placing import (
+    judge_neighbours,
+    of_slices,
+    parcel_schema,
+    rules_of,
+)
 from truelift.logs.neighbours.verdicts import NeighbourRules, judge_users
 
 if TYPE_CHECKING:
@@ -83,34 +86,33 @@ class StagedRows:
             self.held.unpersist()
 
 
-def stage_rows(lake: Lake, users: DataFrame, job: Job) -> StagedRows:
+def stage_rows(lake: Lake, parcels: DataFrame, job: Job) -> StagedRows:
     """Judge rows by their neighbours, write and count them.
 
     Parameters
     ----------
-    users : DataFrame
-        Rows of :func:`~truelift.logs.neighbours.placing.by_user`, with ``_was`` and
-        ``_was_names``.
+    parcels : DataFrame
+        As of :func:`~truelift.logs.neighbours.placing.by_user`.
     """
     from pyspark.storagelevel import StorageLevel
 
     uris = {name: lake.uri(name) for name in (SILVER, QUARANTINE)}
-    rows = users.withColumn("misplaced_users", misplaced_users(job.settings))
     if not all(takes_buckets(uri, table_spec(name)) for name, uri in uris.items()):
-        held = judge_neighbours(rows, job.settings).persist(StorageLevel.DISK_ONLY)
+        held = judge_neighbours(parcels, job.settings).persist(StorageLevel.DISK_ONLY)
         count = partial(_count_task, period=job.settings.period)
         found = held.mapInArrow(count, _PAYLOADS).collect()
         return StagedRows(account_of(row["payload"] for row in found), held=held)
     task = partial(
         _stage_task,
         rules=rules_of(job.settings),
+        sent=parcel_schema(),
         schema=_quarantine_schema(),
         uris=uris,
         period=job.settings.period,
     )
     files: dict[str, list[DataFileRecord]] = {name: [] for name in uris}
     counts = []
-    for row in rows.mapInArrow(task, _PAYLOADS).collect():
+    for row in of_slices(parcels, task, _PAYLOADS).collect():
         if row["name"] in files:
             files[row["name"]].append(json.loads(row["payload"]))
         else:
@@ -126,50 +128,37 @@ def _quarantine_schema() -> pa.Schema:
 
 
 def _stage_task(
-    batches: Iterator[pa.RecordBatch],
+    parcels: pa.Table,
     rules: NeighbourRules,
+    sent: pa.Schema,
     schema: pa.Schema,
     uris: Mapping[str, str],
     period: str,
-) -> Iterator[pa.RecordBatch]:
+) -> pa.Table:
+    """Files of a slice (or part of one), and counts, as payloads."""
     remember_archives()
-    counts, writers, schemas = Counts(period), {}, {}
-    for name, uri in uris.items():
+    counts = Counts(period)
+    payloads = []
+    judged = judge_users(opened(parcels, sent), rules)
+    for (name, uri), rows in zip(uris.items(), judged, strict=True):
+        counts.add(rows)
         spec = table_spec(name)
         left_out = {"reasons", "raw"} if name == SILVER else set()
-        schemas[name] = pa.schema([f for f in schema if f.name not in left_out])
-        writers[name] = SliceWriter(uri, schemas[name], spec.partition_by)
-    for table in whole_users(batches):
-        for name, rows in zip((SILVER, QUARANTINE), judge_users(table, rules), strict=True):
-            counts.add(rows)
-            mine = rows.select(schemas[name].names).cast(schemas[name])
-            for part in _slices(mine):
-                yield from _records(name, writers[name].add(part))
-    for name, writer in writers.items():
-        yield from _records(name, writer.close())
-    yield _payload("counts", counts.to_json())
+        mine = pa.schema([f for f in schema if f.name not in left_out])
+        writer = SliceWriter(uri, mine, spec.partition_by)
+        if rows.num_rows:
+            files = [*writer.add(rows.select(mine.names).cast(mine)), *writer.close()]
+            payloads += [(name, json.dumps(file)) for file in files]
+    return _payloads([*payloads, ("counts", counts.to_json())])
 
 
 def _count_task(batches: Iterator[pa.RecordBatch], period: str) -> Iterator[pa.RecordBatch]:
     counts = Counts(period)
     for batch in batches:
         counts.add(pa.Table.from_batches([batch]))
-    yield _payload("counts", counts.to_json())
+    yield from _payloads([("counts", counts.to_json())]).to_batches()
 
 
-def _slices(rows: pa.Table) -> Iterator[pa.Table]:
-    """Rows slice by slice; those of a slice follow each other."""
-    places = [*np.flatnonzero(starts(rows, ("bucket", "period"))).tolist(), rows.num_rows]
-    for place, following in pairwise(places):
-        yield rows.slice(place, following - place)
-
-
-def _records(name: str, files: Iterator[DataFileRecord]) -> Iterator[pa.RecordBatch]:
-    for file in files:
-        yield _payload(name, json.dumps(file))
-
-
-def _payload(name: str, text: str) -> pa.RecordBatch:
-    return pa.record_batch(
-        {"name": pa.array([name], pa.string()), "payload": pa.array([text], pa.string())}
-    )
+def _payloads(payloads: Sequence[tuple[str, str]]) -> pa.Table:
+    names, texts = zip(*payloads, strict=True)
+    return pa.table({"name": pa.array(names, pa.string()), "payload": pa.array(texts, pa.string())})

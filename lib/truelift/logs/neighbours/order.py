@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.logs.neighbours.users import first_rows
+from truelift.logs.neighbours.users import user_numbers
 from truelift.logs.sessions.boundaries import encode
 
 # Before any other; the day of it is no day of another event.
@@ -64,8 +64,8 @@ class UserEvents:
 
 
 def user_events(rows: pa.Table) -> UserEvents:
-    """The events of whole users (see :func:`~truelift.logs.neighbours.users.whole_users`)."""
-    user = np.cumsum(first_rows(rows)) - 1
+    """The events of whole users, which may be mixed; rows of a slice follow each other."""
+    user = user_numbers(rows)
     micros = pc.fill_null(_single(rows["event_time"]).cast(pa.int64()), UNKNOWN_TIME)
     time = micros.to_numpy(zero_copy_only=False)
     order = _rule_order(user, time, rows)
@@ -90,7 +90,7 @@ def differs(*keys: np.ndarray) -> np.ndarray:
 
 
 def _rule_order(user: np.ndarray, time: np.ndarray, rows: pa.Table) -> np.ndarray:
-    order = np.lexsort((time, user))
+    order = _by_user_and_time(user, time)
     first = differs(user[order], time[order])
     tied = ~first
     tied[:-1] |= ~first[1:]
@@ -102,6 +102,17 @@ def _rule_order(user: np.ndarray, time: np.ndarray, rows: pa.Table) -> np.ndarra
         ranks = (row, encode(few["source_file"]).codes, encode(few["event_id"]).codes)
         order[places] = order[places][np.lexsort((*ranks, runs(first)[places]))]
     return order
+
+
+def _by_user_and_time(user: np.ndarray, time: np.ndarray) -> np.ndarray:
+    known = time != UNKNOWN_TIME
+    if not known.any():
+        return np.argsort(user, kind="stable")
+    low = time[known].min()
+    span = int(time[known].max()) - int(low) + 2
+    if (int(user.max()) + 1) * span >= 2**62:
+        return np.lexsort((time, user))
+    return np.argsort(user * span + np.where(known, time - low + 1, 0), kind="stable")
 
 
 def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -1,15 +1,12 @@
-"""A stream of rows cut into tables of whole users, so that memory does not grow with a slice."""
+"""Which rows are of one user of a slice."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ROWS_AT_ONCE = 100_000
-_KEYS = ("bucket", "period", "user_key")
+from truelift.logs.sessions.boundaries import encode
 
 
 def is_valid(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
@@ -18,12 +15,29 @@ def is_valid(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
     return np.asarray(lengths) == 0
 
 
-def first_rows(rows: pa.Table | pa.RecordBatch) -> np.ndarray:
-    """Where a user of a slice begins, shape (n,); the first row of the table always does.
+def user_numbers(rows: pa.Table) -> np.ndarray:
+    """Numbers of the users of slices, in the order of slices and keys, shape (n,).
 
-    A rejected row says nothing of others, so each stands for itself.
+    A rejected row says nothing of others, so each stands for itself. Rows without a user are
+    one user.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Rows of a slice follow each other, in any order.
     """
-    return np.logical_or(~is_valid(rows), starts(rows, _KEYS))
+    user = encode(rows["user_key"])
+    place = np.cumsum(starts(rows, ("bucket", "period"))) - 1
+    number = place * (user.size + 1) + user.codes + 1
+    valid = is_valid(rows)
+    if valid.all():
+        return number
+    order = np.argsort(number, kind="stable")
+    first = ~valid[order]
+    first[1:] |= np.diff(number[order]) != 0
+    apart = np.empty(len(number), np.int64)
+    apart[order] = np.cumsum(first)
+    return apart
 
 
 def starts(rows: pa.Table | pa.RecordBatch, keys: tuple[str, ...]) -> np.ndarray:
@@ -36,52 +50,6 @@ def starts(rows: pa.Table | pa.RecordBatch, keys: tuple[str, ...]) -> np.ndarray
             column = column.combine_chunks()
         found[1:] |= _changes(column)
     return found
-
-
-def whole_users(
-    batches: Iterable[pa.RecordBatch], most_rows: int = ROWS_AT_ONCE
-) -> Iterator[pa.Table]:
-    """Tables of one chunk a column, cut where a user begins.
-
-    Parameters
-    ----------
-    batches : iterable of pyarrow.RecordBatch
-        Sorted by bucket, period and user.
-    most_rows : int
-        A table has so many rows and a batch's at most, unless a user has more.
-    """
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        if rows + batch.num_rows >= most_rows and batch.num_rows:
-            cut = _last_start(held[-1] if held else None, batch)
-            if cut is not None:
-                yield _joined([*held, batch.slice(0, cut)])
-                held, rows, batch = [], 0, batch.slice(cut)
-        if batch.num_rows:
-            held.append(batch)
-            rows += batch.num_rows
-    if held:
-        yield _joined(held)
-
-
-def _last_start(before: pa.RecordBatch | None, batch: pa.RecordBatch) -> int | None:
-    """The last row of a batch with which a user begins, if anything is before it."""
-    found = first_rows(batch)
-    found[0] = before is not None and first_rows(_border(before, batch))[1]
-    places = np.flatnonzero(found)
-    return int(places[-1]) if len(places) else None
-
-
-def _border(before: pa.RecordBatch, batch: pa.RecordBatch) -> pa.Table:
-    """The last row of a batch and the first of the next."""
-    names = [*_KEYS, "reasons"]
-    last, first = before.slice(before.num_rows - 1), batch.slice(0, 1)
-    return pa.Table.from_batches([last.select(names), first.select(names)])
-
-
-def _joined(batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(batches).combine_chunks()
 
 
 def _changes(column: pa.Array) -> np.ndarray:

@@ -61,9 +61,9 @@ def judge_users(rows: pa.Table, rules: NeighbourRules) -> tuple[pa.Table, pa.Tab
     Parameters
     ----------
     rows : pyarrow.Table
-        Columns of ``silver.quarantine``, with ``_own`` and ``_user_agent``, as
-        :func:`~truelift.logs.neighbours.users.whole_users` cuts them. A row with a reason
-        keeps what it has, and nothing is made of it.
+        Columns of ``silver.quarantine``, with ``_own`` and ``_user_agent``; rows of a slice
+        follow each other, and no user is missing some. A row with a reason keeps what it has,
+        and nothing is made of it.
     rules : NeighbourRules
 
     Returns
