@@ -85,7 +85,7 @@ class ItemTable:
 def item_table(
     lake: Lake, events: ScanPlan, catalogue: LookupSource | None, settings: Settings
 ) -> ItemTable:
-    """Count items bucket by bucket and number the frequent ones.
+    """Count items bucket by bucket and number the frequent ones, by a hash of their keys.
 
     Parameters
     ----------
@@ -125,7 +125,9 @@ def item_table(
             f"most frequent occurs {totals['largest'] or 0} times. Lower min_item_count."
         )
     described = _described(lake.spark, catalogue, features.item_level == ITEM_ID)
-    order = Window.orderBy(F.desc("events"), "item_key")
+    # Ties of a ranking fall to the smaller index, so a number must say nothing of how often an
+    # item will be taken after the split: counts here are of all of the data.
+    order = Window.orderBy(F.xxhash64("item_key"), "item_key")
     # Ascending by name; items without a category come last and have code 0.
     by_category = Window.orderBy(F.col("category").asc_nulls_last())
     kept = counts.where(F.col("item_key").isNotNull() & frequent)
