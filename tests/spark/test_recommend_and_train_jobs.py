@@ -131,6 +131,26 @@ def test_the_run_holds_metrics_an_epoch_and_the_learning_curve(trained, result):
     assert "test.mrr.spark_als" in metrics
 
 
+def test_the_checkpoints_lay_in_the_lake_and_are_gone(trained, filled):
+    from pathlib import Path
+
+    place = Path(filled.root, "_truelift", "checkpoints")
+    assert place.is_dir()
+    assert list(place.iterdir()) == []
+
+
+def test_a_run_below_the_jobs_run_has_its_settings_metrics_and_end(trained):
+    nested = trained[0].run.nested("trial 1", {"units": 24})
+    nested.log_metrics({"train_loss": 2.5}, step=3)
+    nested.finish({"truelift.tuning": "best"})
+    found = mlflow.MlflowClient().get_run(nested.run_id)
+    assert found.info.status == "FINISHED"
+    assert found.data.params == {"units": "24"}
+    assert found.data.metrics == {"train_loss": 2.5}
+    assert found.data.tags["mlflow.parentRunId"] == trained[0].run.run_id
+    assert found.data.tags["truelift.tuning"] == "best"
+
+
 def test_every_baseline_was_evaluated_and_nothing_was_left_out(result):
     names = [m.model for m in result.test]
     assert names[2:] == [
