@@ -73,7 +73,7 @@ def _attribution(ranker: Any, history: Histories, item: int, latest: int) -> Att
 
 
 def attribution_figure(found: Sequence[Attribution], names: Sequence[str]) -> Any:
-    """One panel a user: a bar an interaction, the most recent at the top.
+    """One panel a user: a bar an interaction, the most recent at the top, on one scale.
 
     Parameters
     ----------
@@ -84,15 +84,23 @@ def attribution_figure(found: Sequence[Attribution], names: Sequence[str]) -> An
     from matplotlib.figure import Figure
 
     most = max((len(a.recent) for a in found), default=1)
-    figure = Figure(figsize=(5 * max(len(found), 1), 1.2 + 0.3 * most), layout="constrained")
-    panels = figure.subplots(1, max(len(found), 1), squeeze=False)[0]
+    figure = Figure(figsize=(5 * max(len(found), 1), 1.6 + 0.3 * most), layout="constrained")
+    panels = figure.subplots(1, max(len(found), 1), squeeze=False, sharex=True)[0]
+    figure.suptitle(
+        "What the first recommendation rests on: each item left out in turn", fontsize=11
+    )
     for panel, one in zip(panels, found, strict=False):
         place = np.arange(len(one.recent))
         panel.barh(place, one.gains, color=np.where(one.gains >= 0, "C0", "C1"))
-        panel.set_yticks(place, [str(names[i])[:28] for i in one.recent])
+        panel.set_yticks(place, [_cut(names[i], 28) for i in one.recent])
         panel.invert_yaxis()
         panel.axvline(0, color="0.5", linewidth=1)
-        panel.set_title(f"{one.user_key}: {str(names[one.item])[:28]}", fontsize=10)
-        panel.set_xlabel("log-probability gained (nats)")
+        title = f"{_cut(names[one.item], 26)}\nfor user {_cut(one.user_key, 24)}"
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel("log-probability lost (nats)")
         panel.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -32,6 +32,6 @@ def segments_figure(model: RankingMetrics, baseline: RankingMetrics | None) -> A
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(f"NDCG@{model.k}, 95% interval")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
