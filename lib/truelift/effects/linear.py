@@ -7,9 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import complements, ridge_coefficients
+from truelift.effects.normal_equations import (
+    complements,
+    ridge_coefficients,
+    ridge_per_unit,
+)
 from truelift.effects.nuisances import Fitted, LinearNuisances
-from truelift.effects.propensity import NewtonKernel, PropensityFit
+from truelift.effects.propensity import NewtonKernel, PropensityFit, propensity_penalty
 from truelift.effects.source import PanelSource
 from truelift.settings import EffectOptions
 
@@ -34,7 +38,8 @@ def fit_linear(
 def _fit_propensity(
     source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
 ) -> tuple[PropensityFit, int]:
-    penalty = np.concatenate([[0.0], options.ridge * moments.variances])
+    ridge = ridge_per_unit(options.ridge, len(moments.design), moments.units_without.sum(axis=1))
+    penalty = propensity_penalty(ridge, moments.variances)
     fit = PropensityFit.start(moments.start, options.folds)
     if moments.columns.propensity:  # known: nothing is fitted
         known = PropensityFit(fit.coefficients, 0.0, 0, fit.accepted, fit.objective)
@@ -55,10 +60,17 @@ def _fit_propensity(
     return fit, passes
 
 
-def _outcome_regression(moments: Moments, ridge: float) -> np.ndarray:
+def _outcome_regression(moments: Moments, chosen: float | None) -> np.ndarray:
     p = len(moments.design)
     without = complements(moments.gram)
+    ridge = ridge_per_unit(chosen, p, moments.units_without)
     variances = moments.variances
     return np.array(
-        [[ridge_coefficients(gram, p, variances, ridge) for gram in fold] for fold in without]
+        [
+            [
+                ridge_coefficients(gram, p, variances, penalty)
+                for gram, penalty in zip(grams, penalties, strict=True)
+            ]
+            for grams, penalties in zip(without, ridge, strict=True)
+        ]
     )

@@ -102,8 +102,8 @@ class Moments:
     outcomes : Scale
     gram : ndarray, K x A x (1 + p + J) x (1 + p + J)
         By fold and arm.
-    arm_units : ndarray, A
-        Units of each arm.
+    units : ndarray, K x A
+        Units by fold and arm; a weighted unit counts once.
     loss, rows : ndarray, K
     ascent : ndarray, K x (A - 1)(1 + p)
     hessian : ndarray, K x (A - 1)(1 + p) x (A - 1)(1 + p)
@@ -120,7 +120,7 @@ class Moments:
     design: Design
     outcomes: Scale
     gram: np.ndarray
-    arm_units: np.ndarray
+    units: np.ndarray
     loss: np.ndarray
     ascent: np.ndarray
     hessian: np.ndarray
@@ -128,6 +128,16 @@ class Moments:
     start: np.ndarray
     exact_start: bool
     dropped: dict[str, str]
+
+    @property
+    def arm_units(self) -> np.ndarray:
+        """Units of each arm (A)."""
+        return self.units.sum(axis=0)
+
+    @property
+    def units_without(self) -> np.ndarray:
+        """Units of each arm outside each fold (K x A): those that its models are fitted on."""
+        return complements(self.units)
 
     @property
     def variances(self) -> np.ndarray:
@@ -173,7 +183,7 @@ def make_moments(
         design=start.design.keeping(tuple(names[j] for j in left)),
         outcomes=start.outcomes,
         gram=state["gram"][:, :, wide[:, None], wide[None]],
-        arm_units=state["units"].sum(axis=0),
+        units=state["units"],
         loss=complements(state["loss"]),
         ascent=complements(state["ascent"])[:, flat],
         hessian=complements(state["hessian"])[:, flat[:, None], flat[None]],

@@ -90,6 +90,32 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return result / scale if right.ndim == 1 else result / scale[:, None]
 
 
+def ridge_per_unit(ridge: float | None, features: int, units: np.ndarray) -> np.ndarray:
+    """The penalty on squared standardised coefficients, where the options leave it open.
+
+    ``features / units`` is the penalty of a normal prior under which all features together
+    explain as much of an outcome as noise does, or move the log odds by a standard deviation of
+    one (Hoerl, Kennard & Baldwin 1975, with that share in place of an estimate). It is of the
+    order of what fitting p coefficients to n units costs, and vanishes as units grow.
+
+    Parameters
+    ----------
+    ridge : float, optional
+        What the options say; kept where it is a number.
+    features : int
+        p.
+    units : ndarray
+        Units that each model is fitted on.
+
+    Returns
+    -------
+    ndarray, shape of units
+    """
+    if ridge is not None:
+        return np.full(np.shape(units), float(ridge))
+    return features / np.maximum(units, 1.0)
+
+
 def ridge_coefficients(
     gram: np.ndarray, covariates: int, variances: np.ndarray, ridge: float
 ) -> np.ndarray:

@@ -178,25 +178,22 @@ class PropensityFit:
         ascent : ndarray, K x (A - 1)(1 + p)
         hessian : ndarray, K x (A - 1)(1 + p) x (A - 1)(1 + p)
             Sums over each fold's complement.
-        penalty : ndarray, 1 + p
-            Penalty on squared coefficients of every arm, zero for the intercept.
+        penalty : ndarray, K x (1 + p)
+            Each fold's penalty on squared coefficients of every arm, zero for the intercept.
         """
         point, accepted = self.coefficients.copy(), self.accepted.copy()
         objective, remaining = self.objective.copy(), 0.0
         _, others, width = point.shape
-        penalty = np.tile(penalty, others)
         for k in range(len(point)):
             if rows[k] <= 0:
                 continue
-            here = self.coefficients[k].ravel()
-            value = loss[k] / rows[k] + 0.5 * penalty @ here**2
+            here, own = self.coefficients[k].ravel(), np.tile(penalty[k], others)
+            value = loss[k] / rows[k] + 0.5 * own @ here**2
             if value > objective[k] + 1e-12 * abs(objective[k]):
                 point[k] = 0.5 * (accepted[k] + self.coefficients[k])
                 remaining = np.inf
                 continue
-            direction, gain = _newton(
-                ascent[k] / rows[k] - penalty * here, hessian[k] / rows[k], penalty
-            )
+            direction, gain = _newton(ascent[k] / rows[k] - own * here, hessian[k] / rows[k], own)
             weight = float(np.diag(hessian[k])[::width].min() / rows[k])
             accepted[k], objective[k] = self.coefficients[k], value
             point[k] = (here + direction).reshape(others, width)
@@ -209,6 +206,18 @@ class PropensityFit:
             accepted=accepted,
             objective=objective,
         )
+
+
+def propensity_penalty(ridge: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Penalties for :meth:`PropensityFit.step`, K x (1 + p).
+
+    Parameters
+    ----------
+    ridge : ndarray, K
+        On squared standardised coefficients, by fold.
+    variances : ndarray, p
+    """
+    return np.concatenate([np.zeros((len(ridge), 1)), np.outer(ridge, variances)], axis=1)
 
 
 def predicted_gain(decrement: float, weight: float) -> float:

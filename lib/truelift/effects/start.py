@@ -17,7 +17,7 @@ from truelift.effects.arms import Levels
 from truelift.effects.columns import PanelColumns, Scale, number_column
 from truelift.effects.design import Design, Hashed, OneHot
 from truelift.effects.keys import hash_keys, mix
-from truelift.effects.normal_equations import centred, dependent_columns
+from truelift.effects.normal_equations import centred, dependent_columns, ridge_per_unit
 from truelift.effects.propensity import fit_start
 from truelift.effects.target_encoding import TargetEncoded
 from truelift.settings import EffectOptions
@@ -136,7 +136,8 @@ def make_start(
         _, covariance = centred(block @ block.T)
         usable = np.concatenate([[True], np.diag(covariance) > 0])
         usable[1 + np.array(dependent_columns(covariance), dtype=int)] = False
-        penalty = np.concatenate([[0.0], np.full(p, options.ridge)])
+        ridge = float(ridge_per_unit(options.ridge, p, np.array(block.shape[1])))
+        penalty = np.concatenate([[0.0], np.full(p, ridge)])
         coefficients = fit_start(block, arm, arms, penalty, usable)
     return Start(design, outcomes, coefficients)
 

@@ -25,6 +25,9 @@ class EffectOptions:
     yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
     randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
     outcome; negative for outcomes of which less is better.
+
+    ``ridge`` is the penalty on squared standardised coefficients; none stands for features over
+    the units that a model is fitted on.
     """
 
     table: str | None = None
@@ -55,7 +58,7 @@ class EffectOptions:
     folds: int = 5
     clip: float = 0.01
     clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
-    ridge: float = 1e-6
+    ridge: float | None = None
     confidence: float = 0.95
     simultaneous: bool = True
     band_draws: int = 20_000
@@ -83,6 +86,7 @@ class EffectOptions:
         need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
         levels = all(0 <= c < 0.5 for c in self.clip_levels)
         need("clip_levels", levels, "probabilities in [0, 0.5)")
+        need("ridge", self.ridge is None or self.ridge >= 0, "a number from 0 on, or none")
         need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
         need("outcomes", len(self.outcomes) > 0, "at least one outcome")
         need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")

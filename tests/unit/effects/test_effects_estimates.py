@@ -62,9 +62,9 @@ def test_estimates_and_clustered_errors_equal_explicit_refits(panel, outcome, cl
             assert estimate.standard_error == pytest.approx(error, rel=1e-8)
 
 
-def test_defaults_are_within_a_thousandth_of_a_standard_error_of_explicit_refits(panel, result):
+def test_the_default_steps_end_within_a_thousandth_of_a_standard_error_of_explicit_refits(panel):
     expected = aipw(panel, "y_spend", folds=5, clip=0.01)
-    ate = result.estimates[0]
+    ate = estimate_panel(in_buckets(panel), EffectOptions(ridge=0.0)).result.estimates[0]
     assert abs(ate.estimate - expected["ATE"][0]) < 1e-3 * ate.standard_error
 
 
@@ -89,7 +89,7 @@ def test_start_rows_that_are_few_and_any_order_change_nothing(panel):
 
 
 def test_few_start_rows_reach_the_same_optimum(panel):
-    tight = {"tolerance": 1e-24, "max_newton_steps": 20}
+    tight = {"ridge": 1e-6, "tolerance": 1e-24, "max_newton_steps": 20}
     few = estimate_panel(in_buckets(panel), EffectOptions(start_rows=100, **tight)).result
     many = estimate_panel(in_buckets(panel), EffectOptions(start_rows=10**6, **tight)).result
     same(few, many, 1e-9)

@@ -141,7 +141,7 @@ def test_a_step_that_makes_the_loss_worse_is_halved():
         loss, ascent, hessian = loss_sums(block, arm, fit.coefficients[0])
         losses.append(loss)
         rows = np.array([400.0])
-        fit = fit.step(np.array([loss]), ascent[None], hessian[None], rows, np.zeros(2))
+        fit = fit.step(np.array([loss]), ascent[None], hessian[None], rows, np.zeros((1, 2)))
     assert max(losses[1:]) > losses[0]
     assert fit.remaining < 1e-20
     _, ascent, _ = loss_sums(block, arm, fit.coefficients[0])

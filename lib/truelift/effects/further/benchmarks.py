@@ -18,9 +18,19 @@ from truelift.effects.columns import PanelColumns, weight_column
 from truelift.effects.credibility.blocks import ShortNuisances
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import complements, ridge_coefficients, solve_symmetric
+from truelift.effects.normal_equations import (
+    complements,
+    ridge_coefficients,
+    ridge_per_unit,
+    solve_symmetric,
+)
 from truelift.effects.nuisances import LinearNuisances
-from truelift.effects.propensity import PropensityFit, arm_probabilities, loss_sums
+from truelift.effects.propensity import (
+    PropensityFit,
+    arm_probabilities,
+    loss_sums,
+    propensity_penalty,
+)
 from truelift.effects.scoring.quantities import clipped
 from truelift.effects.source import State, SumKernel
 from truelift.errors import ConfigError
@@ -115,18 +125,19 @@ def short_models(
     models = []
     for name, lines, fit in zip(options.benchmark_covariates, kept, fits, strict=True):
         wide = np.concatenate([lines, np.arange(1 + p, without.shape[-1])])
+        short = len(lines) - 1
+        ridge = ridge_per_unit(options.ridge, short, moments.units_without)
         regression = np.array(
             [
                 [
                     ridge_coefficients(
-                        gram[np.ix_(wide, wide)], len(lines) - 1, variances[lines[1:] - 1],
-                        options.ridge,
+                        gram[np.ix_(wide, wide)], short, variances[lines[1:] - 1], penalty
                     )
-                    for gram in fold
+                    for gram, penalty in zip(grams, penalties, strict=True)
                 ]
-                for fold in without
+                for grams, penalties in zip(without, ridge, strict=True)
             ]
-        )  # fmt: skip
+        )
         models.append(
             ShortModel(name, lines, None if fit is None else fit.coefficients, regression)
         )
@@ -148,9 +159,12 @@ def _fit(
     run: Callable[[SumKernel], State], moments: Moments, full: LinearNuisances,
     kept: list[np.ndarray], options: EffectOptions,
 ) -> list[PropensityFit]:  # fmt: skip
-    variances = moments.variances
+    variances, units = moments.variances, moments.units_without.sum(axis=1)
     penalties = [
-        np.concatenate([[0.0], options.ridge * variances[lines[1:] - 1]]) for lines in kept
+        propensity_penalty(
+            ridge_per_unit(options.ridge, len(lines) - 1, units), variances[lines[1:] - 1]
+        )
+        for lines in kept
     ]
     fits = [_start(moments, full.propensity, lines) for lines in kept]
     for _ in range(_MOST_PASSES):
