@@ -47,6 +47,8 @@ class PanelColumns:
         By arm, a known chance or the column that holds it; empty if it is to be estimated.
     policies : tuple of (str, Levels or int)
         Name, and the column of the arms that it chooses or the one arm.
+    second_cluster : str, optional
+        A column whose values cut across the clusters; rows that share it may be dependent too.
     """
 
     arms: Levels
@@ -59,6 +61,7 @@ class PanelColumns:
     groups: tuple[Levels, ...] = ()
     propensity: tuple[str | float, ...] = ()
     policies: tuple[tuple[str, Levels | int], ...] = ()
+    second_cluster: str | None = None
 
     def numbers(self) -> tuple[str, ...]:
         """Covariates, outcomes, weight: all that must be finite numbers."""
@@ -78,7 +81,8 @@ class PanelColumns:
         groups = (levels.column for levels in self.groups)
         known = (p for p in self.propensity if isinstance(p, str) and p != REST)
         chosen = (p.column for _, p in self.policies if isinstance(p, Levels))
-        return _unique(*self.of_moments(), self.cluster, *groups, *known, *chosen)
+        second = [self.second_cluster] if self.second_cluster else []
+        return _unique(*self.of_moments(), self.cluster, *second, *groups, *known, *chosen)
 
     def of_rows(self) -> tuple[str, ...]:
         """What rows of scores need: the unit's name too."""
@@ -131,6 +135,7 @@ def panel_columns(
     needed = _unique(
         *covariates, *categories, *options.outcomes, options.treatment, options.cluster, *weight,
         *options.groups, *known, *chosen.values(),
+        *([options.second_cluster] if options.second_cluster else []),
     )  # fmt: skip
     if missing := [n for n in needed if n not in schema.names]:
         raise TableError(
@@ -169,6 +174,7 @@ def panel_columns(
             (name, _choice(name, choice, arms, chosen, table))
             for name, choice in options.policies.items()
         ),
+        second_cluster=options.second_cluster,
     )
 
 

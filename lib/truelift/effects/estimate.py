@@ -6,7 +6,7 @@ sees states of fixed size and at most about ``start_rows`` rows, whatever the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,8 +22,16 @@ from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
 from truelift.effects.results import EffectsResult
-from truelift.effects.scoring.catalogue import estimands_of, followed_of, layout_of
-from truelift.effects.scoring.estimands import ClusterMoments
+from truelift.effects.scoring.catalogue import (
+    corrected_of,
+    estimands_of,
+    followed_of,
+    layout_of,
+)
+from truelift.effects.scoring.estimands import ClusterMoments, Estimand, SecondWay
+from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
+from truelift.effects.scoring.second_way import PartialSumsKernel
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
 from truelift.effects.source import PanelSource, State
 from truelift.effects.start import StartKernel, make_start, outcome_scale, start_buckets
@@ -99,8 +107,16 @@ def estimate_panel(
         layout=layout_of(columns, options),
     )
     progress(f"pass {fitted.passes + 1}: scores")
-    sums = source.sum(ScoreSumsKernel(scoring), columns.of_scores(), columns.batch_rows())
+    corrected = corrected_of(columns, options)
+    powers = PowerLines.of(scoring.layout, corrected) if corrected else None
+    sums = source.sum(ScoreSumsKernel(scoring, powers), columns.of_scores(), columns.batch_rows())
     _check_scores(sums, columns, options, source.name)
+    if columns.second_cluster is not None:
+        progress(f"pass {fitted.passes + 2}: sums by {columns.second_cluster}")
+        sums |= source.second_sums(
+            PartialSumsKernel(scoring, columns.batch_rows()), columns.of_scores()
+        )
+        _check_second_way(sums, columns, source.name)
     return _estimation(source, options, moments, fitted, scoring, sums)
 
 
@@ -170,6 +186,15 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
             )
 
 
+def _check_second_way(sums: State, columns: PanelColumns, table: str) -> None:
+    if (found := int(sums["second_clusters"][0])) < 2:
+        raise DataError(
+            f"{table}: the column {columns.second_cluster!r} (effects.second_cluster) has {found} "
+            "value(s), expected at least 2: all rows would be one cluster. Leave the key out, or "
+            "name a column that cuts the rows finer."
+        )
+
+
 def _arm_names(columns: PanelColumns) -> tuple[str, ...]:
     """What people call the arms: of two, the control and the treated."""
     labels = columns.arms.labels
@@ -181,7 +206,7 @@ def _estimation(
     scoring: Scoring, sums: State,
 ) -> Estimation:  # fmt: skip
     columns, layout = moments.columns, scoring.layout
-    found = ClusterMoments(sums["total"], sums["cross"], int(sums["clusters"][0]))
+    found = cluster_moments(sums, layout, corrected_of(columns, options))
     overlaps = overlap_summaries(sums, moments)
     units = dict(zip(columns.arms.labels, moments.arm_units.astype(int).tolist(), strict=True))
     judged = support(overlaps, units, fitted.converged)
@@ -200,7 +225,12 @@ def _estimation(
         nuisance={
             **_nuisance_quality(moments, sums),
             **fitted.quality,
-            "passes": float(fitted.passes + 1 + ("target" in options.categorical.values())),
+            "passes": float(
+                fitted.passes
+                + 1
+                + (columns.second_cluster is not None)
+                + ("target" in options.categorical.values())
+            ),
         },
         table=source.name,
         table_version=source.version,
@@ -212,6 +242,20 @@ def _estimation(
         learner=name,
     )
     return Estimation(result, scoring, moments, found)
+
+
+def cluster_moments(
+    sums: State, layout: ScoreLayout, corrected: Sequence[Estimand]
+) -> ClusterMoments:
+    """The sums by cluster of a scores pass, and what they say of the estimands' precision."""
+    clusters = int(sums["clusters"][0])
+    precision = cluster_precision(sums["total"], clusters, layout, corrected, sums)
+    by_key = {e.key: p for e, p in zip(corrected, precision, strict=True)}
+    second = None
+    if "second_cross" in sums:
+        ways = (int(sums["second_clusters"][0]), int(sums["pairs"][0]))
+        second = SecondWay(sums["second_cross"], sums["pair_cross"], *ways)
+    return ClusterMoments(sums["total"], sums["cross"], clusters, by_key, second)
 
 
 def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:

@@ -1,24 +1,28 @@
 """From sums over clusters to estimates with clustered standard errors and simultaneous bands.
 
 The covariance matrix of all estimates comes from one small matrix of cluster cross-products, times
-the small-sample factor G / (G - 1). Intervals and tests use Student's t with G - 1 degrees of
-freedom, for G clusters; bands and adjusted p-values use the largest of several t statistics, one
+the small-sample factor G / (G - 1), or that of the jackknife (:mod:`~.scoring.power_sums`).
+Intervals and tests use Student's t with G - 1 degrees of freedom, for G clusters, or fewer where
+few of them decide; bands and adjusted p-values use the largest of several t statistics, one
 family a name (all effects, all effects on the treated, all group effects, ...).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from scipy import special
 
 from truelift.effects.columns import Scale
-from truelift.effects.intervals.bands import simultaneous_bands, two_sided
+from truelift.effects.intervals.anytime import AnytimeOptions
+from truelift.effects.intervals.critical_values import CriticalValues
+from truelift.effects.intervals.small_samples import degrees_of_freedom
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
+    ClusterPrecision,
     Estimand,
     covariance,
     influence_rows,
@@ -47,7 +51,7 @@ def estimates_of(
     estimands : sequence of Estimand
     outcomes : Scale
     options : EffectOptions
-        ``confidence``, ``simultaneous``, ``band_draws``, ``seed``.
+        ``confidence``, ``simultaneous``, ``band_draws``, ``seed``, ``alternative``, ``anytime``.
     learner : str
         How the nuisances were fitted, for the description.
     simultaneous : bool
@@ -61,59 +65,124 @@ def estimates_of(
     values, rows = influence_rows(moments.total, layout, estimands)
     found = np.flatnonzero(np.isfinite(values))
     estimands = [estimands[i] for i in found.tolist()]
-    spread = covariance(rows[found], moments)
     scale = np.array([outcomes.scale[e.outcome] for e in estimands])
     centre = np.array([outcomes.centre[e.outcome] if e.level else 0.0 for e in estimands])
     values = values[found] * scale
-    spread = spread * np.outer(scale, scale)
-    degrees = max(moments.clusters - 1, 1)
+    precision = [moments.precision_of(e) for e in estimands]
+    corrected = scale * np.array([p.inflation for p in precision])
+    spread = covariance(rows[found], moments) * np.outer(corrected, corrected)
+    critical = critical_values(precision, moments, options)
     made: list[Estimate | None] = [None] * len(estimands)
-    errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
-    alone = float(special.stdtrit(degrees, 0.5 + options.confidence / 2))
     for family in _families(estimands):
-        wanted = simultaneous and options.simultaneous and len(family) > 1
-        if wanted:  # a simulation: tens of milliseconds, more than all the rest
-            bands = simultaneous_bands(
-                values[family], spread[np.ix_(family, family)], degrees, options.confidence,
-                draws=options.band_draws, seed=options.seed,
-            )  # fmt: skip
-        for place, i in enumerate(family):
-            estimand, error = estimands[i], float(errors[i])
-            value = float(values[i] + centre[i])
-            one = Estimate(
-                estimand=estimand.name,
-                outcome=outcomes.names[estimand.outcome],
-                estimate=value,
-                standard_error=error,
-                ci_lower=value - alone * error,
-                ci_upper=value + alone * error,
-                p_value=None if estimand.level else _p_value(float(values[i]), error, degrees),
+        described = [
+            partial(
+                Estimate,
+                estimand=estimands[i].name,
+                outcome=outcomes.names[estimands[i].outcome],
+                estimate=float(values[i] + centre[i]),
                 n=round(moments.total[layout.place("unit")]),
                 clusters=moments.clusters,
-                confidence=options.confidence,
-                method=_method(estimand.name, learner, moments.clusters),
-                arm=estimand.arm,
-                versus=estimand.versus,
-                population=estimand.population,
+                method=_method(estimands[i].name, learner, moments),
+                arm=estimands[i].arm,
+                versus=estimands[i].versus,
+                population=estimands[i].population,
             )
-            if wanted:
-                one = replace(
-                    one,
-                    band_lower=float(bands.lower[place] + centre[i]),
-                    band_upper=float(bands.upper[place] + centre[i]),
-                    adjusted_p_value=(
-                        None if estimand.level else float(bands.p_values_adjusted[place])
-                    ),
-                )
-            made[i] = one
+            for i in family
+        ]
+        found_family = inferred(
+            described, values[family], spread[np.ix_(family, family)], critical.of(family), options,
+            simultaneous, [estimands[i].level for i in family],
+        )  # fmt: skip
+        for i, estimate in zip(family, found_family, strict=True):
+            made[i] = estimate
     return tuple(e for e in made if e is not None)
 
 
-def _p_value(value: float, error: float, degrees: float) -> float:
-    """Two-sided against zero; an estimate without error is certain."""
-    if error == 0:
-        return 1.0 if value == 0 else 0.0
-    return float(two_sided(np.array(value / error), degrees))
+def inferred(
+    described: Sequence[Callable[..., Estimate]],
+    values: np.ndarray,
+    spread: np.ndarray,
+    critical: CriticalValues,
+    options: EffectOptions,
+    simultaneous: bool = True,
+    levels: Sequence[bool] = (),
+) -> list[Estimate]:
+    """One family of estimates with intervals, bands and p-values.
+
+    Parameters
+    ----------
+    described : sequence of callable
+        By estimate: makes it of what is missing; ``estimate`` is set.
+    values : ndarray, m
+        What is tested against zero; may differ from ``estimate`` by the origin of a level.
+    spread : ndarray, m x m
+        Covariance matrix.
+    critical : CriticalValues
+    options : EffectOptions
+        ``confidence``, ``simultaneous``, ``band_draws``, ``seed``, ``alternative``, ``anytime``.
+    simultaneous : bool
+        Whether bands are wanted, if there are several.
+    levels : sequence of bool
+        Which are levels, of which nothing is tested; none by default.
+    """
+    errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
+    half, p_values = critical.interval() * errors, critical.p_values(values, errors)
+    towards = {"greater": -1.0, "less": 1.0}.get(options.alternative)
+    bound = critical.bound() * errors
+    together = adjusted = None
+    if simultaneous and options.simultaneous and len(described) > 1:
+        # A simulation: tens of milliseconds, more than all the rest.
+        together, adjusted = critical.together(values, spread, options.band_draws, options.seed)
+    found = []
+    for i, described_one in enumerate(described):
+        level = bool(levels) and levels[i]
+        one = described_one(
+            standard_error=float(errors[i]),
+            ci_lower=0.0,
+            ci_upper=0.0,
+            p_value=None if level else float(p_values[i]),
+            confidence=options.confidence,
+            degrees_of_freedom=float(critical.degrees[i]),
+            anytime=options.anytime,
+        )
+        value = one.estimate
+        one = replace(one, ci_lower=value - float(half[i]), ci_upper=value + float(half[i]))
+        if towards is not None and not level:
+            at = value + towards * float(bound[i])
+            one = replace(one, alternative=options.alternative, bound=at)
+        if together is not None and adjusted is not None:
+            one = replace(
+                one,
+                band_lower=value - float(together[i]),
+                band_upper=value + float(together[i]),
+                adjusted_p_value=None if level else float(adjusted[i]),
+            )
+        found.append(one)
+    return found
+
+
+def critical_values(
+    precision: Sequence[ClusterPrecision], moments: ClusterMoments, options: EffectOptions
+) -> CriticalValues:
+    """How estimates are read: Student's t with ``min(G, G*) - 1`` degrees of freedom, or all looks.
+
+    Parameters
+    ----------
+    precision : sequence of ClusterPrecision
+        Of the estimates.
+    moments : ClusterMoments
+    options : EffectOptions
+        ``confidence``, ``alternative``, ``anytime``, ``anytime_tightest_at``.
+    """
+    anytime = None
+    if options.anytime:
+        anytime = AnytimeOptions(options.confidence, options.anytime_tightest_at)
+    degrees = [
+        degrees_of_freedom(max(moments.fewest_clusters, 2), p.effective_clusters) for p in precision
+    ]
+    return CriticalValues(
+        np.array(degrees), moments.fewest_clusters, options.confidence, options.alternative, anytime
+    )
 
 
 def _families(estimands: Sequence[Estimand]) -> list[list[int]]:
@@ -123,6 +192,15 @@ def _families(estimands: Sequence[Estimand]) -> list[list[int]]:
     return list(families.values())
 
 
-def _method(name: str, learner: str, clusters: int) -> str:
+def _method(name: str, learner: str, moments: ClusterMoments) -> str:
     how = "difference in means" if name == NAIVE else f"cross-fitted AIPW, {learner} nuisances"
-    return f"{how}, standard errors clustered over {clusters:,} clusters"
+    return f"{how}, {errors_in_words(moments)}"
+
+
+def errors_in_words(moments: ClusterMoments) -> str:
+    """How the standard errors were made."""
+    jackknife = ", jackknife" if moments.precision else ""
+    clusters = f"{moments.clusters:,}"
+    if moments.second is not None:
+        clusters += f" x {moments.second.clusters:,}"
+    return f"standard errors clustered over {clusters} clusters{jackknife}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.effects.scoring.second_way import PARTIAL_SUMS, PartialSumsKernel, crossed_sums
 from truelift.effects.source import State, SumKernel, distinct_values
 from truelift.effects.start import StartKernel
+from truelift.lake.kernels import add_states, pack_state, unpack_state
 from truelift.lake.log import open_table
 from truelift.lake.scan import ScanPlan
 
@@ -66,6 +68,21 @@ class LakePanel:
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states over all buckets, in the buckets' order."""
         return self.lake.sum_buckets(kernel, {"panel": self.plan.select(columns)}, batch_rows)
+
+    def second_sums(self, kernel: PartialSumsKernel, columns: Sequence[str]) -> State:
+        """The kernel's rows grouped by one shuffle; parts are added up in the order of numbers."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
+        schema = from_arrow_schema(PARTIAL_SUMS)
+        rows = self.lake.map_buckets(kernel, {"panel": self.plan.select(columns)}, schema)
+        run = partial(_crossed_parts, quantities=len(kernel.scoring.layout))
+        states = (
+            rows.repartition("part")
+            .sortWithinPartitions("part")
+            .mapInArrow(run, "part int, state binary")
+            .collect()
+        )
+        return add_states(unpack_state(state) for _, state in sorted(map(tuple, states)))
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
@@ -133,6 +150,30 @@ class LakePanel:
 def _values_of_bucket(
     bucket: int, tables: dict[str, pa.Table], columns: tuple[str, ...]
 ) -> pa.Table:
+def _crossed_parts(batches: Iterator[pa.RecordBatch], quantities: int) -> Iterator[pa.RecordBatch]:
+    """The state of each part; a part's rows follow each other."""
+    held: list[pa.Table] = []
+    for batch in batches:
+        table = pa.Table.from_batches([batch]).cast(PARTIAL_SUMS)
+        for part in pc.unique(table["part"]).to_pylist():
+            if held and held[0]["part"][0].as_py() != part:
+                yield _crossed_part(held, quantities)
+                held = []
+            held.append(table.filter(pc.equal(table["part"], part)))
+    if held:
+        yield _crossed_part(held, quantities)
+
+
+def _crossed_part(held: list[pa.Table], quantities: int) -> pa.RecordBatch:
+    state = pack_state(crossed_sums(pa.concat_tables(held), quantities))
+    return pa.record_batch(
+        {
+            "part": pa.array([held[0]["part"][0].as_py()], pa.int32()),
+            "state": pa.array([state], pa.binary()),
+        }
+    )
+
+
     rows = [
         (name, json.dumps(value))
         for name in columns

@@ -44,7 +44,17 @@ class Estimate:
         Bounds that hold for all estimates of this estimand at once, over arms, groups and
         outcomes; None where there is one only.
     adjusted_p_value : float or None
-        Adjusted for looking at all of them (step-down max-t).
+        Adjusted for looking at all of them (step-down max-t; Holm's where the test is one-sided
+        or holds at every look).
+    alternative : str
+        ``'two-sided'``; ``'greater'`` or ``'less'`` where the p-values test one side.
+    bound : float or None
+        Of a one-sided test: the lower bound (``'greater'``) or the upper one (``'less'``) at level
+        ``confidence``. The interval stays two-sided.
+    anytime : bool
+        Whether interval, bound and p-values hold at every look, however often one looks.
+    degrees_of_freedom : float or None
+        Of Student's t; fewer than G - 1 where few clusters decide.
     """
 
     estimand: str
@@ -64,6 +74,10 @@ class Estimate:
     band_lower: float | None = None
     band_upper: float | None = None
     adjusted_p_value: float | None = None
+    alternative: str = "two-sided"
+    bound: float | None = None
+    anytime: bool = False
+    degrees_of_freedom: float | None = None
 
     def __repr__(self) -> str:
         test = "" if self.p_value is None else f"p {self.p_value:.3g}, "
@@ -84,9 +98,10 @@ class Estimate:
 
     def sentence(self) -> str:
         """The estimate as a sentence."""
+        looks = "; at every look" if self.anytime else ""
         span = (
             f"{self.estimate:.4g} ({self.confidence:.0%} interval {self.ci_lower:.4g} to "
-            f"{self.ci_upper:.4g})"
+            f"{self.ci_upper:.4g}{looks})"
         )
         if not self.versus:
             return f"The mean of {self.outcome} under {self.arm} is {span}, over {self.population}."
@@ -94,14 +109,30 @@ class Estimate:
             return (
                 f"Relative lift: {self.arm} changes the mean of {self.outcome} under {self.versus} "
                 f"by {self.estimate:+.2%} ({self.confidence:.0%} interval {self.ci_lower:+.2%} to "
-                f"{self.ci_upper:+.2%}), over {self.population}."
+                f"{self.ci_upper:+.2%}{looks}), over {self.population}.{self._one_sided()}"
             )
         verb = "changes" if self.estimand != "naive difference" else "goes with a difference in"
         by = "by" if self.estimand != "naive difference" else "of"
         return (
             f"{self.estimand}: {self.arm} against {self.versus} {verb} {self.outcome} {by} {span}, "
-            f"over {self.population}."
+            f"over {self.population}.{self._one_sided()}"
         )
+
+    def one_sided(self) -> str:
+        """The bound of a one-sided test in words; empty where none was asked for."""
+        if self.bound is None or self.p_value is None:
+            return ""
+        share = self.estimand == "relative lift"
+        bound = f"{self.bound:+.2%}" if share else f"{self.bound:.4g}"
+        side, other = ("least", "<=") if self.alternative == "greater" else ("most", ">=")
+        return (
+            f"at {side} {bound} with {self.confidence:.0%} confidence (one-sided p "
+            f"{self.p_value:.3g} against an effect {other} 0)"
+        )
+
+    def _one_sided(self) -> str:
+        text = self.one_sided()
+        return f" It is {text}." if text else ""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from truelift.effects.boosting.reading import Block
     from truelift.effects.neural.options import NeuralOptions
     from truelift.effects.neural.results import NeuralFit
+    from truelift.effects.scoring.second_way import PartialSumsKernel
     from truelift.effects.start import StartKernel
 
 State = dict[str, np.ndarray]
@@ -44,6 +45,10 @@ class PanelSource(Protocol):
 
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states over all buckets, in the buckets' order."""
+
+    def second_sums(self, kernel: PartialSumsKernel, columns: Sequence[str]) -> State:
+        """Sums of products over clusters that lie in many buckets; see
+        :func:`~.scoring.second_way.crossed_sums`."""
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
@@ -97,6 +102,16 @@ class MemoryPanel:
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Rows of the kernel, bucket after bucket."""
+    def second_sums(self, kernel: PartialSumsKernel, columns: Sequence[str]) -> State:
+        """All rows of the kernel, grouped here."""
+        from truelift.effects.scoring.second_way import crossed_sums
+
+        rows = [
+            kernel(b, {"panel": self.buckets[b].select(list(columns))})
+            for b in sorted(self.buckets)
+        ]
+        return crossed_sums(pa.concat_tables(rows), len(kernel.scoring.layout))
+
         chosen = sorted(kernel.start.buckets)
         return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])
 

@@ -150,6 +150,7 @@ _SPECS = (
         "estimate double, standard_error double, ci_lower double, ci_upper double, "
         "p_value double, band_lower double, band_upper double, adjusted_p_value double, "
         "n bigint, clusters bigint, folds int, confidence double, learner string, "
+        "alternative string, bound double, anytime boolean, degrees_of_freedom double, "
         "method string, panel string, panel_version bigint, run_id string",
     ),
     TableSpec(

@@ -190,6 +190,7 @@ def _strength(e: Estimate) -> str:
         return "a level, not a change"
     text = p_value(e.p_value)
     p = f"p {text}" if text.startswith("<") else f"p = {text}"
+    p = p if e.alternative == "two-sided" else f"one-sided {p}"
     if excludes_zero(e):
         return f"the interval excludes zero ({p})"
     return f"the data agree with no effect at all ({p}), as with anything in the interval"

@@ -7,6 +7,8 @@ from typing import Any
 
 from truelift.settings.checks import require
 
+SMALL_SAMPLES = ("cr1", "jackknife")
+ALTERNATIVES = ("two-sided", "greater", "less")
 ESTIMANDS = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
 
 
@@ -27,7 +29,9 @@ class EffectOptions:
     outcome; negative for outcomes of which less is better.
 
     ``ridge`` is the penalty on squared standardised coefficients; none stands for features over
-    the units that a model is fitted on.
+    the units that a model is fitted on. ``small_samples`` says how standard errors allow for few
+    or unequal clusters, ``alternative`` what p-values test, ``anytime`` whether intervals hold at
+    every look, and ``anytime_tightest_at`` at how many clusters they are then tightest.
     """
 
     table: str | None = None
@@ -45,6 +49,7 @@ class EffectOptions:
     expansion: str = "none"
     cluster: str = "user_key"
     unit: str = "unit_id"
+    second_cluster: str | None = None
     weight: str | None = None
     groups: tuple[str, ...] = ()
     propensity: dict[str, str] = field(default_factory=dict)
@@ -61,6 +66,10 @@ class EffectOptions:
     ridge: float | None = None
     confidence: float = 0.95
     simultaneous: bool = True
+    small_samples: str = "cr1"
+    alternative: str = "two-sided"
+    anytime: bool = False
+    anytime_tightest_at: int = 10_000
     band_draws: int = 20_000
     seed: int = 7
     min_clusters_per_arm: int = 20
@@ -88,6 +97,13 @@ class EffectOptions:
         need("clip_levels", levels, "probabilities in [0, 0.5)")
         need("ridge", self.ridge is None or self.ridge >= 0, "a number from 0 on, or none")
         need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
+        need("second_cluster", self.second_cluster != self.cluster, "another column than cluster")
+        need("small_samples", self.small_samples in SMALL_SAMPLES, f"one of {SMALL_SAMPLES}")
+        need("alternative", self.alternative in ALTERNATIVES, f"one of {ALTERNATIVES}")
+        tightest = self.anytime_tightest_at
+        need("anytime_tightest_at", tightest >= 100, "at least 100 clusters")
+        margins_at_once = not (self.anytime and self.non_inferiority_margin)
+        need("anytime", margins_at_once, "false beside effects.non_inferiority_margin: one look")
         need("outcomes", len(self.outcomes) > 0, "at least one outcome")
         need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
         expansions = ("none", "squares", "interactions")

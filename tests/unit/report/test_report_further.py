@@ -139,3 +139,15 @@ def test_the_path_along_clip_levels_is_told_in_words_too(whole, changed):
 
 def test_tests_against_a_margin_are_read_out(whole):
     assert "it is shown that the treatment is worse by less than 2" in words(answer(whole))
+
+
+def test_one_sided_tests_stand_among_the_tests_and_looks_are_told(whole, changed):
+    assert "confidence (one-sided p" not in words(answer(whole))
+    asked = tuple(
+        replace(e, alternative="greater", bound=e.estimate - 1.0, anytime=True)
+        for e in whole.effects.estimates
+    )
+    text = words(answer(changed(estimates=asked)))
+    first = next(e for e in asked if e.p_value is not None)
+    assert f"at least {first.bound:.4g} with 95% confidence (one-sided p" in text
+    assert "Each holds at every look" in text

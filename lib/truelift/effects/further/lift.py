@@ -6,15 +6,18 @@ the covariance matrix of all lifts from that of all means, and so bands for all 
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from truelift.effects.columns import PanelColumns, Scale
-from truelift.effects.intervals.bands import simultaneous_bands
-from truelift.effects.intervals.delta import delta_covariance, relative_lift
+from truelift.effects.inference import critical_values, errors_in_words, inferred
+from truelift.effects.intervals.delta import delta_covariance
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.catalogue import UNIT, pairs_of
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
+    ClusterPrecision,
     Estimand,
     Ratio,
     covariance,
@@ -45,7 +48,7 @@ def relative_lifts(
     columns : PanelColumns
     outcomes : Scale
     options : EffectOptions
-        ``contrasts``, ``confidence``, ``simultaneous``, ``band_draws``, ``seed``.
+        ``contrasts``, and what :func:`~.inference.inferred` reads.
     learner : str
 
     Returns
@@ -55,9 +58,8 @@ def relative_lifts(
         from zero: the delta method fails there, and a ratio says little.
     """
     arms, labels = len(columns.arms.values), columns.arms.labels
-    means, spread = _means(moments, layout, arms, outcomes)
+    means, spread, of = _means(moments, layout, labels, outcomes)
     errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
-    degrees = max(moments.clusters - 1, 1)
     wanted = [
         (j, arms * j + a, arms * j + b)
         for j in range(len(outcomes.names))
@@ -68,52 +70,47 @@ def relative_lifts(
     if not wanted:
         return ()
     gradient = np.zeros((len(wanted), len(means)))
-    lifts = []
-    for row, (_, top, base) in enumerate(wanted):
-        lift = relative_lift(means, spread, degrees, top, base, options.confidence)
+    found, precision, described = [], [], []
+    for row, (j, top, base) in enumerate(wanted):
+        lift = means[top] / means[base] - 1.0
         gradient[row, top] = 1.0 / means[base]
         gradient[row, base] = -means[top] / means[base] ** 2
-        lifts.append(lift)
-    bands = simultaneous_bands(
-        np.array([lift.lift for lift in lifts]), delta_covariance(gradient, spread), degrees,
-        options.confidence, draws=options.band_draws, seed=options.seed,
-    )  # fmt: skip
-    several = options.simultaneous and len(wanted) > 1
-    return tuple(
-        Estimate(
-            estimand=RELATIVE_LIFT,
-            outcome=outcomes.names[j],
-            estimate=lift.lift,
-            standard_error=lift.standard_error,
-            ci_lower=lift.lower,
-            ci_upper=lift.upper,
-            p_value=float(bands.p_values[row]),
-            n=round(moments.total[layout.place(*UNIT)]),
-            clusters=moments.clusters,
-            confidence=options.confidence,
-            method=(
-                f"delta method on the arms' means, {learner} nuisances, standard errors clustered "
-                f"over {moments.clusters:,} clusters"
-            ),
-            arm=labels[top % arms],
-            versus=labels[base % arms],
-            band_lower=float(bands.lower[row]) if several else None,
-            band_upper=float(bands.upper[row]) if several else None,
-            adjusted_p_value=float(bands.p_values_adjusted[row]) if several else None,
+        found.append(lift)
+        # As few clusters as the less precise of the two means has.
+        precision.append(min((of[top], of[base]), key=lambda p: p.effective_clusters))
+        described.append(
+            partial(
+                Estimate,
+                estimand=RELATIVE_LIFT,
+                outcome=outcomes.names[j],
+                estimate=float(lift),
+                n=round(moments.total[layout.place(*UNIT)]),
+                clusters=moments.clusters,
+                method=(
+                    f"delta method on the arms' means, {learner} nuisances, "
+                    f"{errors_in_words(moments)}"
+                ),
+                arm=labels[top % arms],
+                versus=labels[base % arms],
+            )
         )
-        for row, ((j, top, base), lift) in enumerate(zip(wanted, lifts, strict=True))
-    )
+    critical = critical_values(precision, moments, options)
+    together = delta_covariance(gradient, spread)
+    return tuple(inferred(described, np.array(found), together, critical, options))
 
 
 def _means(
-    moments: ClusterMoments, layout: ScoreLayout, arms: int, outcomes: Scale
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means of all arms in the outcomes' own units, outcome by outcome, and their covariance."""
+    moments: ClusterMoments, layout: ScoreLayout, labels: tuple[str, ...], outcomes: Scale
+) -> tuple[np.ndarray, np.ndarray, list[ClusterPrecision]]:
+    """Means of all arms in the outcomes' own units, outcome by outcome; covariance; precision."""
     estimands = [
-        Estimand("APO", j, (Ratio(((("apo", a, j), 1.0),), UNIT),), level=True)
+        Estimand("APO", j, (Ratio(((("apo", a, j), 1.0),), UNIT),), arm=label, level=True)
         for j in range(len(outcomes.names))
-        for a in range(arms)
+        for a, label in enumerate(labels)
     ]
+    precision = [moments.precision_of(e) for e in estimands]
     values, rows = influence_rows(moments.total, layout, estimands)
-    scale, centre = np.repeat(outcomes.scale, arms), np.repeat(outcomes.centre, arms)
-    return centre + scale * values, covariance(rows, moments) * np.outer(scale, scale)
+    scale, centre = np.repeat(outcomes.scale, len(labels)), np.repeat(outcomes.centre, len(labels))
+    corrected = scale * np.array([p.inflation for p in precision])
+    spread = covariance(rows, moments) * np.outer(corrected, corrected)
+    return centre + scale * values, spread, precision

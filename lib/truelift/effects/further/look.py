@@ -127,6 +127,10 @@ def look_further(
 def _with_lifts(estimation: Estimation, options: EffectOptions) -> EffectsResult:
     """Relative lifts beside the means that they are made of."""
     result, scoring = estimation.result, estimation.scoring
+    if columns.second_cluster is not None and seconds:
+        not_made["clusters in two ways"] = (
+            f"{', '.join(seconds)}: their errors are clustered by {columns.cluster!r} alone."
+        )
     if not {"APO", "ATE"} <= set(options.estimands):
         return result
     lifts = relative_lifts(
@@ -182,7 +186,7 @@ def _tests(result: EffectsResult, options: EffectOptions) -> tuple[OutcomeTest, 
             non_inferiority_test(
                 e.estimate,
                 e.standard_error,
-                float(max(e.clusters - 1, 1)),
+                e.degrees_of_freedom or float(max(e.clusters - 1, 1)),
                 abs(margin),
                 higher_is_better=margin > 0,
                 level=(1.0 - options.confidence) / 2,

@@ -164,9 +164,9 @@ def confidence_sequence(
     width = boundary(clusters[open_looks], rho, options.confidence) * errors[open_looks]
     lower[open_looks] = estimates[open_looks] - width
     upper[open_looks] = estimates[open_looks] + width
-    p_values[open_looks] = _p_values(
-        clusters[open_looks] * rho**2, estimates[open_looks], errors[open_looks]
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = np.where(estimates == 0, 0.0, estimates / errors)[open_looks]
+    p_values[open_looks] = any_look_p_values(clusters[open_looks] * rho**2, statistic)
     return ConfidenceSequence(
         clusters=clusters,
         estimates=estimates,
@@ -178,8 +178,24 @@ def confidence_sequence(
     )
 
 
-def _p_values(x: np.ndarray, estimates: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """One over the mixture's martingale: the level at which the interval just reaches zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        squared = np.where(estimates == 0, 0.0, np.square(estimates / errors))
-    return np.exp(np.minimum(0.5 * np.log1p(x) - x / (x + 1) * squared / 2, 0.0))
+def any_look_p_values(
+    mixture: np.ndarray | float, statistic: np.ndarray, one_sided: bool = False
+) -> np.ndarray:
+    """The level at which the interval, or the bound, just reaches zero.
+
+    Parameters
+    ----------
+    mixture : float or ndarray
+        ``x = t rho^2`` for t clusters.
+    statistic : ndarray
+        Estimate over standard error.
+    one_sided : bool
+        Against "not above zero": of :func:`one_sided_boundary`, as p of
+        ``log(1/2 + sqrt(x + 1) / (2 p)) = x / (x + 1) z^2 / 2`` for z above zero.
+    """
+    x = np.asarray(mixture, float)
+    half = x / (x + 1) * np.square(statistic) / 2
+    if not one_sided:
+        return np.exp(np.minimum(0.5 * np.log1p(x) - half, 0.0))
+    found = np.sqrt(x + 1) / (2 * np.exp(np.minimum(half, 700.0)) - 1)
+    return np.where(statistic > 0, np.minimum(found, 1.0), 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 from truelift.effects.columns import PanelColumns
@@ -12,6 +13,7 @@ from truelift.effects.scoring.sums import TRIM_LEVELS
 from truelift.settings import EffectOptions
 
 UNIT = ("unit",)
+JACKKNIFE = "jackknife"
 
 
 def layout_of(columns: PanelColumns, options: EffectOptions) -> ScoreLayout:
@@ -46,6 +48,17 @@ def estimands_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estiman
         if name in options.estimands
         for estimand in makers[name](columns, options, outcome)
     )
+
+
+def corrected_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand, ...]:
+    """Those whose standard errors are corrected for few clusters: the run's, and always the ATE.
+
+    What follows the ATE within clip levels and trimming takes the ATE's correction.
+    """
+    if options.small_samples != JACKKNIFE:
+        return ()
+    wanted = tuple(dict.fromkeys([*options.estimands, "ATE"]))
+    return estimands_of(columns, replace(options, estimands=wanted))
 
 
 def pairs_of(columns: PanelColumns, options: EffectOptions) -> list[tuple[int, int]]:

@@ -7,11 +7,12 @@ cluster with sums S is ``a'S``, ``a = sum_r c_r (N_r - (N_r'T / D_r'T) D_r) / D_
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from truelift.effects.intervals.small_samples import two_way_covariance
 from truelift.effects.scoring.layout import Key, ScoreLayout
 
 
@@ -60,6 +61,43 @@ class Estimand:
     population: str = "all units"
     level: bool = False
 
+    @property
+    def key(self) -> tuple[str, int, str, str, str]:
+        """What tells it from all others of a run."""
+        return (self.name, self.outcome, self.arm, self.versus, self.population)
+
+
+@dataclass(frozen=True)
+class ClusterPrecision:
+    """How far an estimate's plain clustered variance is to be trusted.
+
+    Parameters
+    ----------
+    inflation : float
+        Standard error of the jackknife over the plain one, at least 1.
+    effective_clusters : float
+        G*, at most the number of clusters.
+    """
+
+    inflation: float
+    effective_clusters: float
+
+
+@dataclass(frozen=True, eq=False)
+class SecondWay:
+    """Sums of S S' over the clusters of a second column, and over pairs of both ways' clusters.
+
+    Parameters
+    ----------
+    cross, pair_cross : ndarray, S x S
+    clusters, pairs : int
+    """
+
+    cross: np.ndarray
+    pair_cross: np.ndarray
+    clusters: int
+    pairs: int
+
 
 @dataclass(frozen=True, eq=False)
 class ClusterMoments:
@@ -70,11 +108,32 @@ class ClusterMoments:
     total : ndarray, S
     cross : ndarray, S x S
     clusters : int
+    precision : mapping of tuple to ClusterPrecision
+        By :attr:`Estimand.key`; empty where no correction for few clusters is wanted.
+    second : SecondWay, optional
+        Where clusters of a second column cut across these.
     """
 
     total: np.ndarray
     cross: np.ndarray
     clusters: int
+    precision: Mapping[tuple[str, int, str, str, str], ClusterPrecision] = field(
+        default_factory=dict
+    )
+    second: SecondWay | None = None
+
+    @property
+    def fewest_clusters(self) -> int:
+        """Clusters of the way that has fewer."""
+        return self.clusters if self.second is None else min(self.clusters, self.second.clusters)
+
+    def precision_of(self, estimand: Estimand) -> ClusterPrecision:
+        """That of the estimand; an ATE within clip levels or trimming has that of the ATE."""
+        plain = ClusterPrecision(1.0, float(self.clusters))
+        of_all = replace(estimand, population="all units")
+        found = self.precision.get(estimand.key, self.precision.get(of_all.key, plain))
+        fewest = min(found.effective_clusters, float(self.fewest_clusters))
+        return replace(found, effective_clusters=fewest)
 
 
 def influence_rows(
@@ -106,9 +165,27 @@ def influence_rows(
 
 
 def covariance(rows: np.ndarray, moments: ClusterMoments) -> np.ndarray:
-    """Clustered covariance matrix of the estimates, with the factor G / (G - 1)."""
-    groups = moments.clusters
-    found = rows @ moments.cross @ rows.T
+    """Clustered covariance matrix of the estimates, with the factor G / (G - 1).
+
+    In two ways it is ``V1 + V2 - V12``, each with its own factor, made positive semi-definite
+    (:func:`~.intervals.small_samples.two_way_covariance`) without a change to the variances; one that
+    came out negative is the larger of the two one-way variances.
+    """
+    first = _one_way(rows, moments.cross, moments.clusters)
+    if moments.second is None:
+        return first
+    second = _one_way(rows, moments.second.cross, moments.second.clusters)
+    both = _one_way(rows, moments.second.pair_cross, moments.second.pairs)
+    plain = np.diag(first) + np.diag(second) - np.diag(both)
+    wanted = np.where(plain > 0, plain, np.maximum(np.diag(first), np.diag(second)))
+    mended = two_way_covariance(first, second, both).covariance
+    kept = np.diag(mended) > 0
+    scale = np.sqrt(np.where(kept, wanted / np.where(kept, np.diag(mended), 1.0), 0.0))
+    return mended * np.outer(scale, scale) + np.diag(np.where(kept, 0.0, wanted))
+
+
+def _one_way(rows: np.ndarray, cross: np.ndarray, groups: int) -> np.ndarray:
+    found = rows @ cross @ rows.T
     return (found + found.T) * (0.5 * groups / max(groups - 1, 1))
 
 

@@ -12,9 +12,10 @@ from truelift.effects.arms import Levels
 from truelift.effects.clusters import ClusterSums, bucket_sketch
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
-from truelift.effects.keys import hash_keys
+from truelift.effects.keys import hash_keys, mix
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.power_sums import PowerLines
 from truelift.effects.scoring.quantities import UnitBlock, clipped, quantities
 
 BINS = 20
@@ -74,6 +75,11 @@ class Scoring:
         """Hashes of the units' clusters."""
         return hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
 
+    def second_clusters(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Hashes of the units' clusters in the second way."""
+        assert self.columns.second_cluster is not None
+        return hash_keys(batch.column(batch.schema.get_field_index(self.columns.second_cluster)))
+
     def quantities(self, units: UnitBlock) -> np.ndarray:
         """All summands, S x n."""
         trims = TRIM_LEVELS[: self.layout.trims]
@@ -90,6 +96,9 @@ def _chosen(choice: Levels | int, batch: pa.RecordBatch) -> np.ndarray:
 class ScoreSumsKernel:
     """``total`` and ``cross``, sums over clusters of S and S S', and the sums of the checks.
 
+    With ``powers``, also their sums of powers (:meth:`~.power_sums.PowerLines.sums`); with a second
+    cluster column ``pair_cross``, the same as ``cross`` over pairs of a first and a second cluster.
+
     By arm a: ``histogram`` of its own propensity (rows: units of the arm, and all others),
     ``odds`` (a histogram of 1 / e_a + 1 / e_0), ``clipped`` units and those of the arm whose
     control is clipped, ``weights`` and ``weighted_features`` with the weights of the mean
@@ -97,12 +106,14 @@ class ScoreSumsKernel:
     """
 
     scoring: Scoring
+    powers: PowerLines | None = None
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> dict[str, np.ndarray]:
         """The state of one bucket."""
         scoring = self.scoring
         arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
         sums = ClusterSums(len(scoring.layout))
+        pairs = ClusterSums(len(scoring.layout)) if scoring.columns.second_cluster else None
         state = {
             "histogram": np.zeros((arms, 2, BINS)),
             "odds": np.zeros((arms, _STEPS)),
@@ -121,13 +132,22 @@ class ScoreSumsKernel:
                 fine = (units.propensity > 0) & (units.propensity <= 1)
                 state["odd_propensity"] += np.count_nonzero(~fine.all(axis=0))
             state["odd_choice"] += sum(np.count_nonzero(p < 0) for p in units.policies)
-            sums.add(scoring.clusters(batch), scoring.quantities(units))
+            clusters, own = scoring.clusters(batch), scoring.quantities(units)
+            sums.add(clusters, own)
+            if pairs is not None:
+                pairs.add(mix(clusters) ^ scoring.second_clusters(batch), own)
         keys, by_cluster = sums.finish()
         state["total"] = by_cluster.sum(axis=1)
         state["cross"] = by_cluster @ by_cluster.T
         members = by_cluster[scoring.layout.block(("arm", 0), arms)] != 0
         state["clusters"] = np.array([len(keys), *members.sum(axis=1)], dtype=float)
         state["max_sketch"] = bucket_sketch(keys, bucket)
+        if pairs is not None:
+            pair_keys, by_pair = pairs.finish()
+            state["pair_cross"] = by_pair @ by_pair.T
+            state["pairs"] = np.array([float(len(pair_keys))])
+        if self.powers is not None:
+            state |= self.powers.sums(by_cluster)
         return state
 
 

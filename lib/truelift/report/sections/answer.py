@@ -64,9 +64,9 @@ def answer(content: ReportContent) -> Html:
 
 
 def _tests(result: EffectsResult) -> list[Html]:
-    if not result.tests:
-        return []
-    return [element("h3", "Tests"), bullets(in_words(test.sentence()) for test in result.tests)]
+    said = [in_words(test.sentence()) for test in result.tests]
+    said += [in_words(f"{e.named}: {text}.") for e in _ordered(result) if (text := e.one_sided())]
+    return [element("h3", "Tests"), bullets(said)] if said else []
 
 
 def _experiment(result: EffectsResult) -> list[Html]:
@@ -235,7 +235,14 @@ def _method(result: EffectsResult) -> str:
         f"{count(result.clusters)} users, {count(result.treated)} treated; "
         f"{result.folds}-fold cross-fitting with a user's units in one fold. Intervals are for "
         "each number on its own: of many intervals, some miss."
+        f"{_looks(result)}"
     )
+
+
+def _looks(result: EffectsResult) -> str:
+    if not any(e.anytime for e in result.estimates):
+        return ""
+    return " Each holds at every look, however often one looks while the data grow."
 
 
 def _methods(result: EffectsResult) -> list[str]:
