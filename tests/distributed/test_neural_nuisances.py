@@ -95,6 +95,32 @@ def test_what_a_fold_holds_never_reaches_its_own_model():
     assert not np.allclose(kernel[0], second.nuisances.weights["outcome.kernel"][0])
 
 
+def test_sequential_models_see_the_folds_before_their_own_alone():
+    options = NeuralOptions(shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32)
+    block, changed = some_block(), some_block()
+    block.arm[:], changed.arm[:] = 0, 0
+    changed.outcome[:, changed.fold == 1] += 100.0
+    first, second = (
+        fit_in_memory([b], options, FOLDS, 1, sequential=True).nuisances for b in (block, changed)
+    )
+    for k, same in enumerate((True, True, False)):
+        x = block.covariates[:, block.fold == k]
+        found = [n.regression(x, k, 0, 1) for n in (first, second)]
+        assert np.array_equal(*found) == same
+        whole = first.predict(np.vstack([np.ones(x.shape[1]), x]), k)
+        np.testing.assert_allclose(found[0], whole.outcome_regression[0, 1], rtol=1e-12)
+        assert (whole.propensity == 1).all()
+
+
+def test_short_epochs_are_more_of_them():
+    start_tensorflow()
+    from truelift.effects.neural.fitting import _schedule
+
+    options = NeuralOptions(epochs=30, patience=5, least_steps=2000)
+    assert _schedule(options, 10) == (200, 34)
+    assert _schedule(options, 100) == (30, 5)
+
+
 def test_an_epoch_takes_every_row_once_and_whole_clusters_choose():
     rng = np.random.default_rng(3)
     blocks = []
@@ -141,6 +167,29 @@ def test_networks_find_what_a_linear_model_misses():
     better = found["neural"].nuisance["r2_control.y_spend"]
     assert better > found["linear"].nuisance["r2_control.y_spend"] + 0.3
     assert found["neural"].learner == "dragonnet"
+
+
+def test_networks_forecast_a_curved_effect_out_of_fold():
+    from truelift.effects.further.forecasts import fit_forecasts
+    from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
+
+    rng = np.random.default_rng(4)
+    table = simulate_panel(seed=6, units=3000, clusters=3000, cluster_effect=0)
+    z, treated = (table["x_1"].to_numpy() - 3) / 10, table["treated"].to_numpy()
+    table = with_column(table, "y_spend", z + treated * z**2 + rng.normal(size=3000))
+    source = in_buckets(table)
+    options = EffectOptions(
+        outcomes=("y_spend",), heterogeneity_learner="neural", neural={"least_steps": 0}
+    )
+    scoring = estimate_panel(source, options).scoring
+    scored = ScoredContrasts(scoring, (Contrast(1, 0),))
+    (forecast,) = fit_forecasts(source, scored, options, sequential=False)
+    truth, found = [], []
+    for bucket, rows in source.buckets.items():
+        x = scoring.design.block(rows.combine_chunks().to_batches()[0], bucket)[1:]
+        found.append(forecast.model.predict(x, bucket % 5))
+        truth.append(((rows["x_1"].to_numpy() - 3) / 10) ** 2)
+    assert np.corrcoef(np.concatenate(found), np.concatenate(truth))[0, 1] > 0.7
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are():

@@ -100,20 +100,23 @@ class LakePanel:
         return self.lake.map_buckets(kernel, {"panel": plan}, schema).toArrow()
 
     def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions
+        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
     ) -> BoostingNuisances:
         """In Spark's barrier tasks; see :func:`~.boosting.barrier.fit_on_plan`."""
         from truelift.effects.boosting.barrier import fit_on_plan
 
-        return fit_on_plan(self.lake.spark, self.plan, reader, folds, options)
+        return fit_on_plan(
+            self.lake.spark, self.plan, reader, folds, options, sequential=sequential
+        )
 
     def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
-    ) -> NeuralFit:
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
+        sequential: bool = False,
+    ) -> NeuralFit:  # fmt: skip
         """In Horovod's ranks; see :func:`~.neural.launching.fit_on_plan`."""
         from truelift.effects.neural.launching import fit_on_plan
 
-        return fit_on_plan(self.plan, reader, folds, options, progress)
+        return fit_on_plan(self.plan, reader, folds, options, progress, sequential=sequential)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column: from the log's bounds where these leave no choice, as
@@ -147,9 +150,6 @@ class LakePanel:
         return sorted({low, high}) if low is not None and high - low <= 1 else None
 
 
-def _values_of_bucket(
-    bucket: int, tables: dict[str, pa.Table], columns: tuple[str, ...]
-) -> pa.Table:
 def _crossed_parts(batches: Iterator[pa.RecordBatch], quantities: int) -> Iterator[pa.RecordBatch]:
     """The state of each part; a part's rows follow each other."""
     held: list[pa.Table] = []
@@ -174,6 +174,9 @@ def _crossed_part(held: list[pa.Table], quantities: int) -> pa.RecordBatch:
     )
 
 
+def _values_of_bucket(
+    bucket: int, tables: dict[str, pa.Table], columns: tuple[str, ...]
+) -> pa.Table:
     rows = [
         (name, json.dumps(value))
         for name in columns

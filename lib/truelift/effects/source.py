@@ -54,14 +54,16 @@ class PanelSource(Protocol):
         """Run the kernel over its buckets and bring its few rows here."""
 
     def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions
+        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
     ) -> BoostingNuisances:
-        """Cross-fitted boosting models of the rows that the reader makes blocks of."""
+        """Boosting models of every fold, of the rows that the reader makes blocks of; for
+        ``sequential`` see :func:`~truelift.effects.training_folds.training_folds`."""
 
     def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
-    ) -> NeuralFit:
-        """Cross-fitted networks of the rows that the reader makes blocks of."""
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
+        sequential: bool = False,
+    ) -> NeuralFit:  # fmt: skip
+        """Networks of every fold, of the rows that the reader makes blocks of."""
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
@@ -100,8 +102,6 @@ class MemoryPanel:
         )
         return add_states(s for s in states if s is not None)
 
-    def start_rows(self, kernel: StartKernel) -> pa.Table:
-        """Rows of the kernel, bucket after bucket."""
     def second_sums(self, kernel: PartialSumsKernel, columns: Sequence[str]) -> State:
         """All rows of the kernel, grouped here."""
         from truelift.effects.scoring.second_way import crossed_sums
@@ -112,11 +112,13 @@ class MemoryPanel:
         ]
         return crossed_sums(pa.concat_tables(rows), len(kernel.scoring.layout))
 
+    def start_rows(self, kernel: StartKernel) -> pa.Table:
+        """Rows of the kernel, bucket after bucket."""
         chosen = sorted(kernel.start.buckets)
         return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])
 
     def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions
+        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
     ) -> BoostingNuisances:
         """In this process; see :func:`~.boosting.memory.fit_in_memory`."""
         from truelift.effects.boosting.memory import fit_in_memory
@@ -134,15 +136,18 @@ class MemoryPanel:
             cluster=np.concatenate([b.cluster for b in blocks]),
             weight=np.concatenate([b.weights() for b in blocks]),
             covariates=reader.covariates,
+            sequential=sequential,
         )
 
     def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None]
-    ) -> NeuralFit:
+        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
+        sequential: bool = False,
+    ) -> NeuralFit:  # fmt: skip
         """In this process; see :func:`~.neural.memory.fit_in_memory`."""
         from truelift.effects.neural.memory import fit_in_memory
 
-        return fit_in_memory(self._blocks(reader, folds), options, folds, reader.arms)
+        blocks = self._blocks(reader, folds)
+        return fit_in_memory(blocks, options, folds, reader.arms, sequential=sequential)
 
     def _blocks(self, reader: Reader, folds: int) -> list[Block]:
         return [

@@ -21,6 +21,7 @@ from truelift.effects.boosting.linear_start import fit_linear_start
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.workers import Alone
 from truelift.effects.keys import mix
+from truelift.effects.training_folds import training_folds
 
 numbers = st.floats(-1e6, 1e6, width=32)
 
@@ -146,7 +147,9 @@ def start_of(blocks, worker):
     options = BoostingOptions(max_bins=30)
     names = ("x_0", "x_1", "x_2", "x_3")
     rows, preparation = prepare(iter(blocks), names, 2, 3, options, worker, "panel")
-    start = fit_linear_start(rows, preparation, 4, 3, (0,) * 4, options.ridge, worker)
+    start = fit_linear_start(
+        rows, preparation, training_folds(4), 3, (0,) * 4, options.ridge, worker
+    )
     return rows, preparation, start
 
 

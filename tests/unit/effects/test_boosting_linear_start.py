@@ -12,6 +12,7 @@ from truelift.effects.boosting.linear_start import design_chunks, fit_linear_sta
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.workers import Alone
 from truelift.effects.keys import mix
+from truelift.effects.training_folds import training_folds
 
 N = 1200
 
@@ -27,7 +28,7 @@ def fitted(arms: int, signs=(0, 0, 0), weight=None, **options):
     chosen = BoostingOptions(ridge=0.0, **options)
     names = ("x_0", "x_1", "x_2")
     rows, preparation = prepare(iter([block]), names, 1, arms, chosen, Alone(), "panel")
-    start = fit_linear_start(rows, preparation, 3, arms, signs, 0.0, Alone())
+    start = fit_linear_start(rows, preparation, training_folds(3), arms, signs, 0.0, Alone())
     z = np.concatenate([z for _, z in design_chunks(rows, preparation)], axis=1)
     return rows, start, z
 

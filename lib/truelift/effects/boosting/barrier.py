@@ -62,7 +62,7 @@ class Reader(Protocol):
 
 def fit_on_plan(
     spark: SparkSession, plan: ScanPlan, reader: Reader, folds: int,
-    options: BoostingOptions | None = None, tasks: int | None = None,
+    options: BoostingOptions | None = None, tasks: int | None = None, *, sequential: bool = False,
 ) -> BoostingNuisances:  # fmt: skip
     """Cross-fitted propensity and outcome regressions of a table partitioned by bucket.
 
@@ -78,6 +78,8 @@ def fit_on_plan(
     tasks : int, optional
         Barrier tasks, all of which must find a free slot; by default as many as there are
         slots, and at most one a bucket.
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def fit_on_plan(
     options.check_names(reader.covariates, plan.table)
     threads = int(spark.conf.get("spark.task.cpus", "1") or 1)
     narrow = plan.select(reader.columns)
-    task = _Task(replace(narrow, units=()), reader, folds, options, threads, ())
+    task = _Task(replace(narrow, units=()), reader, folds, options, threads, (), sequential)
     if plan.direct:
         shares = bucket_shares(plan, tasks or _slots(spark))
         task = replace(task, shares=shares)
@@ -150,6 +152,7 @@ class _Task:
     options: BoostingOptions
     threads: int
     shares: tuple[tuple[tuple[int, ScanUnit], ...], ...]
+    sequential: bool
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import BarrierTaskContext
@@ -169,6 +172,7 @@ class _Task:
                     workers,
                     self.threads,
                     self.plan.table,
+                    sequential=self.sequential,
                 )
             except (ConfigError, DataError) as error:  # every task raises the same one
                 answer = [_answer(0, f"{type(error).__name__}|{error}", b"")]

@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.reading import Preparation, TrainingRows
 from truelift.effects.boosting.workers import Workers
-from truelift.effects.normal_equations import solve_symmetric
+from truelift.effects.normal_equations import ridge_per_unit, solve_symmetric
 
 _CHUNK_NUMBERS = 2_000_000
 _START_ROWS = 20_000.0
@@ -94,13 +94,15 @@ def log_odds(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 def fit_linear_start(
-    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, signs: tuple[int, ...],
-    ridge: float, workers: Workers,
+    rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int, signs: tuple[int, ...],
+    ridge: float | None, workers: Workers,
 ) -> LinearStart:  # fmt: skip
-    """Least squares by arm and multinomial logit, each without fold k and the validation part.
+    """Least squares by arm and multinomial logit of each fold, without the validation part.
 
     Parameters
     ----------
+    uses : ndarray of bool, (K, K)
+        Of :func:`~truelift.effects.training_folds.training_folds`.
     signs : tuple of int, p
         Monotone covariates: 1 where an outcome's coefficient may not be negative, -1 where it
         may not be positive. A coefficient with the wrong sign is taken out.
@@ -112,16 +114,16 @@ def fit_linear_start(
         centre=preparation.centre,
         scale=preparation.scale,
         degree=preparation.degree,
-        outcome=_least_squares(rows, preparation, folds, arms, own, ridge, workers),
-        propensity=_logit(rows, preparation, folds, arms, ridge, workers),
+        outcome=_least_squares(rows, preparation, uses, arms, own, ridge, workers),
+        propensity=_logit(rows, preparation, uses, arms, ridge, workers),
     )
 
 
 def _least_squares(
-    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, signs: np.ndarray,
-    ridge: float, workers: Workers,
+    rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int, signs: np.ndarray,
+    ridge: float | None, workers: Workers,
 ) -> np.ndarray:  # fmt: skip
-    width, outcomes = len(signs), len(rows.outcome)
+    width, outcomes, folds = len(signs), len(rows.outcome), len(uses)
     moments = np.zeros((folds, arms, width, width + outcomes))
     for here, z in design_chunks(rows, preparation):
         both = np.concatenate([z, rows.outcome[:, here]])
@@ -135,9 +137,10 @@ def _least_squares(
     result = np.zeros((folds, arms, outcomes, width))
     for k in range(folds):
         # Added up anew without fold k: a subtraction would leave traces of it in the last digit.
-        without = np.delete(moments, k, axis=0).sum(axis=0)
+        without = moments[uses[k]].sum(axis=0)
         for a in range(arms):
-            penalty = ridge * without[a, 0, 0] * (np.arange(width) > 0)
+            own = without[a, 0, 0] * ridge_per_unit(ridge, width - 1, without[a, 0, 0])
+            penalty = own * (np.arange(width) > 0)
             matrix = without[a, :, :width] + np.diag(penalty)
             for j in range(outcomes):
                 result[k, a, j] = _signed(matrix, without[a, :, width + j], signs)
@@ -156,35 +159,39 @@ def _signed(matrix: np.ndarray, right: np.ndarray, signs: np.ndarray) -> np.ndar
 
 
 def _logit(
-    rows: TrainingRows, preparation: Preparation, folds: int, arms: int, ridge: float,
+    rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int,
+    ridge: float | None,
     workers: Workers,
 ) -> np.ndarray:  # fmt: skip
     """Newton on a few rows until it stands, then on all: mostly two steps on all."""
     width = preparation.width
     total = workers.sum(np.array([float(len(rows.arm))]))[0]
     few = drawn(rows.hashes, min(1.0, _START_ROWS / max(total, 1.0)), salt=3)
-    found = np.zeros((folds, arms - 1, width))
+    found = np.zeros((len(uses), arms - 1, width))
+    if arms == 1:
+        return found
     for use in ([few] if total > 4 * _START_ROWS else []) + [np.ones(len(few), bool)]:
-        found = _newton(rows, preparation, found, use, ridge, workers)
+        found = _newton(rows, preparation, found, uses, use, ridge, workers)
     return found
 
 
 def _newton(
-    rows: TrainingRows, preparation: Preparation, start: np.ndarray, use: np.ndarray,
-    ridge: float, workers: Workers,
+    rows: TrainingRows, preparation: Preparation, start: np.ndarray, uses: np.ndarray,
+    use: np.ndarray, ridge: float | None, workers: Workers,
 ) -> np.ndarray:  # fmt: skip
     folds, free, width = start.shape
     best, value = start.copy(), np.full(folds, np.inf)
     point, active = start.copy(), np.ones(folds, bool)
-    penalty = ridge * np.tile(np.arange(width) > 0, free)
+    penalised = np.tile(np.arange(width) > 0, free)
     for _ in range(_MOST_STEPS):
-        sums = workers.sum(_logit_sums(rows, preparation, point, use, active))
+        sums = workers.sum(_logit_sums(rows, preparation, point, uses, use, active))
         for k in np.flatnonzero(active):
             count, loss = sums[k, :2]
             if count == 0:
                 active[k] = False
                 continue
             flat = point[k].ravel()
+            penalty = ridge_per_unit(ridge, width - 1, count) * penalised
             objective = loss / count + 0.5 * penalty @ flat**2
             if objective > value[k] + 1e-12:
                 point[k] = 0.5 * (best[k] + point[k])
@@ -202,17 +209,17 @@ def _newton(
 
 
 def _logit_sums(
-    rows: TrainingRows, preparation: Preparation, point: np.ndarray, use: np.ndarray,
-    active: np.ndarray,
+    rows: TrainingRows, preparation: Preparation, point: np.ndarray, uses: np.ndarray,
+    use: np.ndarray, active: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """For each fold: weight, loss, ascent, Hessian over the other folds' training rows."""
+    """For each fold: weight, loss, ascent, Hessian over the training rows of the folds it uses."""
     folds, free, width = point.shape
     size = free * width
     sums = np.zeros((folds, 2 + size + size * size))
     for here, z in design_chunks(rows, preparation):
         usable = use[here] & ~rows.validation[here]
         for k in np.flatnonzero(active):
-            member = usable & (rows.fold[here] != k)
+            member = usable & uses[k][rows.fold[here]]
             part, arm, own = z[:, member], rows.arm[here][member], rows.weight[here][member]
             odds = log_odds(point[k], part)
             norm = logsumexp(odds, axis=0) if len(arm) else np.zeros(0)

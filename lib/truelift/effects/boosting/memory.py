@@ -16,7 +16,8 @@ from truelift.errors import DataError
 def fit_in_memory(
     x: np.ndarray, arm: np.ndarray, outcome: np.ndarray, fold: np.ndarray,
     options: BoostingOptions | None = None, *, folds: int | None = None, arms: int | None = None,
-    cluster: np.ndarray | None = None, weight: np.ndarray | None = None, covariates: tuple[str, ...] | None = None, threads: int = 1,
+    cluster: np.ndarray | None = None, weight: np.ndarray | None = None,
+    covariates: tuple[str, ...] | None = None, threads: int = 1, sequential: bool = False,
 ) -> BoostingNuisances:  # fmt: skip
     """Cross-fitted propensity and outcome regressions of arrays.
 
@@ -31,7 +32,7 @@ def fit_in_memory(
         Codes 0 to K - 1; a cluster has to lie in one fold.
     options : BoostingOptions, optional
     folds, arms : int, optional
-        K and A; by default one more than the highest code.
+        K and A; by default one more than the highest code. With one arm there is no propensity.
     cluster : ndarray of int, n, optional
         Rows that share it fall together into or out of the validation part; by default each
         row is its own cluster.
@@ -40,6 +41,8 @@ def fit_in_memory(
     covariates : tuple of str, optional
         Names for the options; ``x_0`` to ``x_{p-1}`` by default.
     threads : int
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
 
     Returns
     -------
@@ -87,4 +90,5 @@ def fit_in_memory(
         Alone(),
         threads,
         "arrays",
+        sequential=sequential,
     )

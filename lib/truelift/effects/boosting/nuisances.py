@@ -88,6 +88,29 @@ class BoostingNuisances:
         TableError
             If there are not p rows, or no such fold.
         """
+        self._check(x, fold)
+        codes, z = self.bins.codes(x), self.start.design(x)
+        odds = log_odds(self.start.propensity[fold], z)
+        classes = self.arms if self.arms > 2 else 0
+        trees = tree_margins(self.propensity_boosters[fold], codes, classes)
+        if classes:
+            odds += trees.T
+        elif self.arms == 2:
+            odds[1] += trees
+        regression = self.start.outcome[fold] @ z
+        for a, boosters in enumerate(self.outcome_boosters[fold]):
+            for j, booster in enumerate(boosters):
+                regression[a, j] += tree_margins(booster, codes)
+        return softmax(odds, axis=0), regression
+
+    def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
+        """One outcome regression (n) of :meth:`predict`, without the work of the others."""
+        self._check(x, fold)
+        linear = self.start.outcome[fold][arm, outcome] @ self.start.design(x)
+        booster = self.outcome_boosters[fold][arm][outcome]
+        return linear + tree_margins(booster, self.bins.codes(x)) if booster else linear
+
+    def _check(self, x: np.ndarray, fold: int) -> None:
         if len(x) != len(self.covariates):
             raise TableError(
                 f"Boosting nuisances: found {len(x)} covariates, expected {len(self.covariates)}: "
@@ -95,19 +118,6 @@ class BoostingNuisances:
             )
         if not 0 <= fold < self.folds:
             raise TableError(f"Boosting nuisances: fold {fold}, expected 0 to {self.folds - 1}.")
-        codes, z = self.bins.codes(x), self.start.design(x)
-        odds = log_odds(self.start.propensity[fold], z)
-        classes = self.arms if self.arms > 2 else 0
-        trees = tree_margins(self.propensity_boosters[fold], codes, classes)
-        if classes:
-            odds += trees.T
-        else:
-            odds[1] += trees
-        regression = self.start.outcome[fold] @ z
-        for a, boosters in enumerate(self.outcome_boosters[fold]):
-            for j, booster in enumerate(boosters):
-                regression[a, j] += tree_margins(booster, codes)
-        return softmax(odds, axis=0), regression
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a model: part, fold, arm, outcome, rounds, rows, loss, loss without trees."""

@@ -49,8 +49,9 @@ class BoostingOptions:
     start_degree : int
         1 for linear in the covariates; 2 adds their squares and products, which trees find
         hardest. Costs grow with the fourth power of the number of covariates.
-    ridge : float
-        Penalty of those linear models on squared standardised coefficients, per row.
+    ridge : float, optional
+        Penalty of those linear models on squared standardised coefficients, per row; by default
+        covariates over rows (:func:`~truelift.effects.normal_equations.ridge_per_unit`).
     """
 
     trees: int = 500
@@ -67,7 +68,7 @@ class BoostingOptions:
     categorical: tuple[str, ...] = ()
     on_top_of_linear: bool = True
     start_degree: int = 1
-    ridge: float = 1e-6
+    ridge: float | None = None
 
     def __post_init__(self) -> None:
         _need("trees", self.trees, self.trees >= 1, "at least 1")
@@ -83,7 +84,7 @@ class BoostingOptions:
         _need("max_bins", self.max_bins, 2 <= self.max_bins <= MOST_BINS, f"2 to {MOST_BINS}")
         _need("l2", self.l2, self.l2 >= 0, "0 or more")
         _need("seed", self.seed, 0 <= self.seed < 2**31, "0 to 2**31 - 1")
-        _need("ridge", self.ridge, self.ridge >= 0, "0 or more")
+        _need("ridge", self.ridge, self.ridge is None or self.ridge >= 0, "0 or more, or none")
         _need("start_degree", self.start_degree, self.start_degree in (1, 2), "1 or 2")
         if self.start_degree == 2 and self.monotone:
             raise ConfigError(

@@ -50,13 +50,15 @@ class _Parts:
 
 
 def fit_all(
-    rows: TrainingRows, preparation: Preparation, start: LinearStart, folds: int, arms: int,
+    rows: TrainingRows, preparation: Preparation, start: LinearStart, uses: np.ndarray, arms: int,
     signs: tuple[int, ...], options: BoostingOptions, workers: Workers, threads: int,
 ) -> Fits:  # fmt: skip
-    """Fit the propensity, and each outcome in each arm, without each fold in turn.
+    """Fit the propensity of several arms, and each outcome in each arm, for each fold in turn.
 
-    A fold that has no rows on any worker is skipped: no unit will ask for its model.
+    ``uses`` is that of :func:`~truelift.effects.training_folds.training_folds`. A fold that has no
+    rows on any worker is skipped: no unit will ask for its model.
     """
+    folds = len(uses)
     fits = Fits(folds, arms, len(rows.outcome))
     grower = TreeGrower(preparation.bins, options, workers, threads)
     counts = np.bincount(rows.fold * arms + rows.arm, minlength=folds * arms).astype(float)
@@ -67,11 +69,12 @@ def fit_all(
             continue
         begun = time.perf_counter()
         odds, residual = _from_start(rows, preparation, start, k)
-        _fit_propensity(fits, k, rows, odds, grower, options, workers)
+        if arms > 1:
+            _fit_propensity(fits, k, uses[k], rows, odds, grower, options, workers)
         fits.seconds["propensity"] += time.perf_counter() - begun
         begun = time.perf_counter()
         for a in range(arms):
-            _fit_outcomes(fits, k, a, rows, residual, grower, signs, options, workers)
+            _fit_outcomes(fits, k, a, uses[k], rows, residual, grower, signs, options, workers)
         fits.seconds["outcome"] += time.perf_counter() - begun
     return fits
 
@@ -92,11 +95,11 @@ def _from_start(
 
 
 def _fit_propensity(
-    fits: Fits, k: int, rows: TrainingRows, odds: np.ndarray, grower: TreeGrower,
+    fits: Fits, k: int, uses: np.ndarray, rows: TrainingRows, odds: np.ndarray, grower: TreeGrower,
     options: BoostingOptions, workers: Workers,
 ) -> None:  # fmt: skip
     arms = fits.arms
-    parts = _parts(rows, k, np.ones(len(rows.arm), bool))
+    parts = _parts(rows, k, uses, np.ones(len(rows.arm), bool))
     classes = arms if arms > 2 else 0
     target = Target("multi:softprob" if classes else "binary:logistic", classes=classes)
     labelled = LabelledRows(rows.arm, rows.weight, odds.T if classes else odds[1])
@@ -115,10 +118,10 @@ def _fit_propensity(
 
 
 def _fit_outcomes(
-    fits: Fits, k: int, a: int, rows: TrainingRows, residual: np.ndarray, grower: TreeGrower,
-    signs: tuple[int, ...], options: BoostingOptions, workers: Workers,
+    fits: Fits, k: int, a: int, uses: np.ndarray, rows: TrainingRows, residual: np.ndarray,
+    grower: TreeGrower, signs: tuple[int, ...], options: BoostingOptions, workers: Workers,
 ) -> None:  # fmt: skip
-    parts = _parts(rows, k, rows.arm == a)
+    parts = _parts(rows, k, uses, rows.arm == a)
     matrices = _matrices(grower, rows, parts, options, workers)
     out = parts.held_out
     fits.rows[k, a] = int(workers.sum(np.array([float(len(out))]))[0])
@@ -136,8 +139,8 @@ def _fit_outcomes(
         fits.outcome_sums[k, a, j] = _held_out_sums(losses, rows.weight[out], workers)
 
 
-def _parts(rows: TrainingRows, k: int, member: np.ndarray) -> _Parts:
-    others = member & (rows.fold != k)
+def _parts(rows: TrainingRows, k: int, uses: np.ndarray, member: np.ndarray) -> _Parts:
+    others = member & uses[rows.fold]
     return _Parts(
         training=np.flatnonzero(others & ~rows.validation),
         validation=np.flatnonzero(others & rows.validation),

@@ -15,7 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.further.results import VaryingEffect
+from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.heterogeneity import (
+    Forecast,
     Heterogeneity,
     HeterogeneityOptions,
     PassKernel,
@@ -24,7 +26,6 @@ from truelift.effects.heterogeneity import (
 )
 from truelift.effects.heterogeneity.results import Term
 from truelift.effects.intervals.bands import simultaneous_bands
-from truelift.effects.scoring.quantities import arm_scores, clipped
 from truelift.effects.scoring.sums import Scoring
 from truelift.effects.source import State, SumKernel
 from truelift.errors import DataError
@@ -33,44 +34,6 @@ from truelift.settings import EffectOptions
 _SLASH = "/"
 #: Contrasts of one run that are explored: each holds sums of its own in every task.
 MOST_EXPLORED = 24
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """An arm against the control, and an outcome, by their positions."""
-
-    arm: int
-    outcome: int
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredContrasts:
-    """Turns a batch into one scored block a contrast, in the outcomes' own units.
-
-    The score is the difference of the two arms' doubly robust scores, so that its mean given x is
-    the effect at x. Features are those of the nuisance models.
-    """
-
-    scoring: Scoring
-    contrasts: tuple[Contrast, ...]
-
-    def __call__(self, batch: pa.RecordBatch, fold: int) -> tuple[ScoredBlock, ...]:
-        """Blocks in the order of the contrasts."""
-        scoring = self.scoring
-        # The models depend on the bucket through its fold alone.
-        block, units = scoring.units(batch, fold)
-        scores = arm_scores(units, clipped(units.propensity, scoring.clip))
-        x, cluster = block[1:], scoring.clusters(batch)
-        return tuple(
-            ScoredBlock(
-                (scores[c.arm, c.outcome] - scores[0, c.outcome])
-                * scoring.outcomes.scale[c.outcome],
-                x,
-                cluster,
-                units.weight,
-            )
-            for c in self.contrasts
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +127,7 @@ def explore_together(
     run: Callable[[SumKernel], State],
     scored: ScoredContrasts,
     options: HeterogeneityOptions,
+    forecasts: Sequence[Forecast] | None = None,
 ) -> list[Heterogeneity | DataError]:
     """Explore every contrast; as many passes as one exploration takes.
 
@@ -173,6 +137,8 @@ def explore_together(
         Runs a kernel over all buckets and adds up.
     scored : ScoredContrasts
     options : HeterogeneityOptions
+    forecasts : sequence of Forecast, optional
+        A CATE model a contrast; linear DR-learners without them.
 
     Returns
     -------
@@ -190,7 +156,9 @@ def explore_together(
                 continue
             try:
                 read = OneContrast(scored, place)
-                found[place] = explore(_replayed(states[place]), read, folds, names, options)
+                sum_pass = _replayed(states[place])
+                model = None if forecasts is None else forecasts[place]
+                found[place] = explore(sum_pass, read, folds, names, options, model)
             except _PassWanted as pause:
                 wanted[place] = pause.kernel
             except DataError as error:
@@ -217,6 +185,7 @@ def varying_effect(
         outcome=outcome,
         arm=arm,
         versus=versus,
+        learner=options.heterogeneity_learner,
         groups=groups.groups,
         shares=tuple(float(s) for s in groups.shares),
         band_lower=group_band[0],
@@ -255,9 +224,22 @@ def _band(
 
 
 def explored_effects(
-    run: Callable[[SumKernel], State], scoring: Scoring, options: EffectOptions
+    run: Callable[[SumKernel], State],
+    scoring: Scoring,
+    options: EffectOptions,
+    forecasts_of: Callable[[ScoredContrasts], Sequence[Forecast] | None] = lambda scored: None,
 ) -> tuple[tuple[VaryingEffect, ...], dict[str, str]]:
-    """Every arm against the control on every outcome, and what could not be explored, with why."""
+    """Every arm against the control on every outcome, and what could not be explored, with why.
+
+    Parameters
+    ----------
+    run : callable
+        Runs a kernel over all buckets and adds up.
+    scoring : Scoring
+    options : EffectOptions
+    forecasts_of : callable, optional
+        Fits a CATE model a contrast; see :func:`~.forecasts.fit_forecasts`. Linear ones without it.
+    """
     if not len(scoring.design):
         return (), {"heterogeneity": "there is no covariate that effects could vary with."}
     labels, outcomes = scoring.columns.arms.labels, scoring.outcomes.names
@@ -272,16 +254,22 @@ def explored_effects(
         groups=options.quantile_groups,
         fractions=options.top_fractions,
         confidence=options.confidence,
+        ridge=None,
     )
+    scored = ScoredContrasts(scoring, contrasts)
+    try:
+        forecasts = forecasts_of(scored)
+    except DataError as error:  # the effects themselves stand
+        return (), failed | {"heterogeneity": str(error)}
     made = []
     for contrast, found in zip(
-        contrasts, explore_together(run, ScoredContrasts(scoring, contrasts), asked), strict=True
+        contrasts, explore_together(run, scored, asked, forecasts), strict=True
     ):
         outcome, arm = outcomes[contrast.outcome], labels[contrast.arm]
         try:
             if isinstance(found, DataError):
                 raise found
             made.append(varying_effect(found, outcome, arm, labels[0], options))
-        except DataError as error:  # the effects themselves stand
+        except DataError as error:
             failed[f"heterogeneity of {arm} on {outcome}"] = str(error)
     return tuple(made), failed

@@ -14,6 +14,7 @@ from truelift.effects.estimate import Estimation
 from truelift.effects.further.benchmarks import short_models
 from truelift.effects.further.checks import checked_effects
 from truelift.effects.further.exploration import explored_effects
+from truelift.effects.further.forecasts import fit_forecasts
 from truelift.effects.further.lift import relative_lifts
 from truelift.effects.further.results import OutcomeTest
 from truelift.effects.further.trial import before_scale, is_randomised, run_experiment
@@ -108,7 +109,12 @@ def look_further(
     if options.heterogeneity:
         started = time.perf_counter()
         progress("three passes: with whom the effect is larger")
-        varying, failed = explored_effects(running(), scoring, options)
+        varying, failed = explored_effects(
+            running(),
+            scoring,
+            options,
+            lambda scored: fit_forecasts(source, scored, options, progress),
+        )
         not_made |= failed
         result = replace(result, heterogeneity=varying)
         seconds["heterogeneity"] = time.perf_counter() - started
@@ -121,16 +127,16 @@ def look_further(
                 result, credibility=_credibility(source, estimation, options, running, progress)
             )
         seconds["credibility"] = time.perf_counter() - started
+    if columns.second_cluster is not None and seconds:
+        not_made["clusters in two ways"] = (
+            f"{', '.join(seconds)}: their errors are clustered by {columns.cluster!r} alone."
+        )
     return Further(replace(result, not_made=not_made), seconds)
 
 
 def _with_lifts(estimation: Estimation, options: EffectOptions) -> EffectsResult:
     """Relative lifts beside the means that they are made of."""
     result, scoring = estimation.result, estimation.scoring
-    if columns.second_cluster is not None and seconds:
-        not_made["clusters in two ways"] = (
-            f"{', '.join(seconds)}: their errors are clustered by {columns.cluster!r} alone."
-        )
     if not {"APO", "ATE"} <= set(options.estimands):
         return result
     lifts = relative_lifts(

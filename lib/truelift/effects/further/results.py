@@ -56,6 +56,8 @@ class VaryingEffect:
     confidence : float
     sequential : JointTest, optional
         That AUTOC is not above zero.
+    learner : str
+        Of the forecasts.
     """
 
     outcome: str
@@ -80,6 +82,7 @@ class VaryingEffect:
     clusters: int
     confidence: float
     sequential: JointTest | None = None
+    learner: str = "linear"
 
     @property
     def varies(self) -> bool:

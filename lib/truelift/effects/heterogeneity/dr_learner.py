@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.effects.heterogeneity.blocks import ScoredBlock, State
+from truelift.effects.heterogeneity.penalty import chosen_penalty
 from truelift.effects.normal_equations import centred, complements, ridge_coefficients
+from truelift.effects.training_folds import training_folds
 from truelift.errors import DataError
 
 # Below this share of the scores' spread, differences between forecasts are rounding.
@@ -84,16 +86,19 @@ class LinearCate:
         return f"LinearCate({folds} folds, {width - 1} covariates)"
 
 
-def fit_linear(gram: np.ndarray, ridge: float = 0.0, *, sequential: bool = False) -> LinearCate:
+def fit_linear(
+    gram: np.ndarray, ridge: float | None = 0.0, *, sequential: bool = False
+) -> LinearCate:
     """Linear final stages of the DR-learner from fold-wise Gram matrices.
 
     Parameters
     ----------
     gram : ndarray, K x (2 + p) x (2 + p)
         Of (1, x, score), from :class:`GramPart`.
-    ridge : float
+    ridge : float, optional
         Penalty on standardised coefficients; see
-        :func:`~truelift.effects.normal_equations.ridge_coefficients`.
+        :func:`~truelift.effects.normal_equations.ridge_coefficients`. None: the one with the
+        least error on folds left out among those that the model may see, fold by fold.
     sequential : bool
         Fit fold k's model on the folds before it, so that the forecasts of one fold do not
         depend on the scores of later ones. Tests that add up folds are then valid where no
@@ -116,8 +121,10 @@ def fit_linear(gram: np.ndarray, ridge: float = 0.0, *, sequential: bool = False
     means, covariance = centred(gram.sum(axis=0))
     variances = np.diag(covariance)[:p]
     coefficients = np.zeros((len(gram), 1 + p))
+    uses = training_folds(len(gram), sequential)
     for fold in range(first, len(gram)):
-        coefficients[fold] = ridge_coefficients(training[fold], p, variances, ridge)[0]
+        penalty = chosen_penalty(gram[uses[fold]], variances) if ridge is None else ridge
+        coefficients[fold] = ridge_coefficients(training[fold], p, variances, penalty)[0]
     slopes = coefficients[:, 1:]
     centre = coefficients[:, 0] + slopes @ means[:p]
     variance = np.einsum("kp,pq,kq->k", slopes, covariance[:p, :p], slopes)

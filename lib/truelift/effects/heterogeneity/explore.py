@@ -70,8 +70,9 @@ class HeterogeneityOptions:
         Covariates (rows of x) of the best linear predictor; all without it.
     described : tuple of int, optional
         Covariates of the classification analysis; all without it.
-    ridge : float
-        Penalty of the linear CATE model on standardised coefficients.
+    ridge : float, optional
+        Penalty of the linear CATE model on standardised coefficients; None chooses it by
+        cross-validation (:mod:`~.penalty`).
     cells : int
         Cells a fold that forecasts are ranked in; odd.
     validation : str
@@ -87,7 +88,7 @@ class HeterogeneityOptions:
     fractions: tuple[float, ...] = FRACTIONS
     features: tuple[int, ...] | None = None
     described: tuple[int, ...] | None = None
-    ridge: float = 0.0
+    ridge: float | None = 0.0
     cells: int = 2047
     validation: str = "sequential"
     confidence: float = 0.95
@@ -100,7 +101,7 @@ class HeterogeneityOptions:
 
         need("groups", self.groups >= 2, "at least 2")
         need("fractions", all(0 < q <= 1 for q in self.fractions), "shares in (0, 1]")
-        need("ridge", self.ridge >= 0, "at least 0")
+        need("ridge", self.ridge is None or self.ridge >= 0, "at least 0, or none")
         need("cells", self.cells % 2 == 1 and self.cells >= 101, "an odd number from 101")
         need("validation", self.validation in VALIDATIONS, f"one of {VALIDATIONS}")
         need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")

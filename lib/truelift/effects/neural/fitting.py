@@ -60,7 +60,7 @@ class Alone:
 
 def fit_networks(
     rows: RankRows, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int,
-    ranks: Ranks, report: Report = lambda text, done, total: None,
+    ranks: Ranks, report: Report = lambda text, done, total: None, *, sequential: bool = False,
 ) -> NeuralFit:  # fmt: skip
     """Train K networks; every model's epoch is chosen by validation rows outside its fold.
 
@@ -74,6 +74,8 @@ def fit_networks(
     ranks : Ranks
     report : callable, optional
         Told a line, steps done and steps in all.
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
 
     Returns
     -------
@@ -98,8 +100,9 @@ def fit_networks(
     rows = replace(rows, batch_size=_batch_of_rank(options.batch_size, totals[0], ranks.size))
     own[ranks.rank] = rows.steps(train_rows)
     steps = int(ranks.sum(own, "steps").max())
-    network = FoldNetworks(options, folds, features, arms, outcomes)
-    total = steps * options.epochs
+    network = FoldNetworks(options, folds, features, arms, outcomes, sequential)
+    epochs, patience = _schedule(options, steps)
+    total = steps * epochs
     optimizer = keras.optimizers.AdamW(
         WarmupCosine(options.learning_rate, min(100, total // 10), total),
         weight_decay=options.weight_decay,
@@ -113,13 +116,13 @@ def fit_networks(
     best = {name: np.array(value) for name, value in network.arrays().items()}
     best_loss, best_epoch = np.full(folds, np.inf), np.zeros(folds, np.int64)
     curve = []
-    for epoch in range(1, options.epochs + 1):
+    for epoch in range(1, epochs + 1):
         sums = np.zeros((2, folds))
         batches = rows.epoch(epoch)
         for number in range(1, steps + 1):
             sums += np.array(step(*_tensors(next(batches, nothing))))
             report(
-                f"epoch {epoch}/{options.epochs}, step {number}/{steps}",
+                f"epoch {epoch}/{epochs}, step {number}/{steps}",
                 (epoch - 1) * steps + number,
                 total,
             )
@@ -140,7 +143,7 @@ def fit_networks(
         best_loss[better], best_epoch[better] = loss[better], epoch
         for name, values in network.arrays().items():
             best[name][better] = values[better]
-        if epoch - best_epoch.max() >= options.patience:
+        if epoch - best_epoch.max() >= patience:
             break
     return NeuralFit(
         NeuralNuisances(options, best),
@@ -157,6 +160,12 @@ def fit_networks(
 def _batch_of_rank(most: int, rows: float, size: int) -> int:
     """Rows of one rank a step."""
     return -(-max(min(most, int(rows) // _LEAST_STEPS), min(most, _LEAST_BATCH)) // size)
+
+
+def _schedule(options: NeuralOptions, steps: int) -> tuple[int, int]:
+    """Epochs, and how many without progress end the training, for so many steps an epoch."""
+    epochs = max(options.epochs, -(-options.least_steps // max(steps, 1)))
+    return epochs, -(-options.patience * epochs // options.epochs)
 
 
 def _tensors(rows: Rows) -> tuple[Any, ...]:

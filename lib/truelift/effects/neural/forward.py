@@ -89,10 +89,21 @@ class NeuralNuisances:
             tower = _tower(x, own, "assignment", len(self.options.shared))
         odds = tower @ own["propensity.kernel"] + own["propensity.bias"]
         odds += x @ own["propensity.linear"]
+        outcome = self._outcome(x, shared, own)
+        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
+
+    def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
+        """One outcome regression (n) of :meth:`predict`, from features (p, n)."""
+        own = {name: values[fold].astype(np.float64) for name, values in self.weights.items()}
+        shared = _tower(x.T, own, "shared", len(self.options.shared))
+        return self._outcome(x.T, shared, own)[arm, :, outcome]
+
+    def _outcome(self, x: np.ndarray, shared: np.ndarray, own: Weights) -> np.ndarray:
         hidden = np.broadcast_to(shared, (len(own["outcome.kernel"]), *shared.shape))
         hidden = _tower(hidden, own, "head", len(self.options.head))
-        outcome = hidden @ own["outcome.kernel"] + own["outcome.bias"] + x @ own["outcome.linear"]
-        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
+        return np.asarray(
+            hidden @ own["outcome.kernel"] + own["outcome.bias"] + x @ own["outcome.linear"]
+        )
 
 
 def _tower(x: np.ndarray, weights: Weights, name: str, layers: int) -> np.ndarray:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def fit_on_plan(
     plan: ScanPlan, reader: Reader, folds: int, options: NeuralOptions,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None, *, sequential: bool = False,
 ) -> NeuralFit:  # fmt: skip
     """Cross-fitted networks of a table partitioned by bucket.
 
@@ -36,6 +36,8 @@ def fit_on_plan(
     options : NeuralOptions
     progress : callable, optional
         Told a line now and then.
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def fit_on_plan(
 
     with tempfile.TemporaryDirectory(prefix="truelift-neural-") as place:
         folder = Path(place)
-        job = NeuralJob(narrow, reader, folds, options)
+        job = NeuralJob(narrow, reader, folds, options, sequential)
         (folder / "job.pickle").write_bytes(pickle.dumps(job))
         run_processes(
             "truelift.effects.neural.rank",

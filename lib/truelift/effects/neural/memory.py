@@ -12,8 +12,9 @@ from truelift.models.runtime import start_tensorflow
 
 
 def fit_in_memory(
-    blocks: Iterable[Block], options: NeuralOptions, folds: int, arms: int
-) -> NeuralFit:
+    blocks: Iterable[Block], options: NeuralOptions, folds: int, arms: int, *,
+    sequential: bool = False,
+) -> NeuralFit:  # fmt: skip
     """Cross-fitted networks of blocks that are all held.
 
     Parameters
@@ -23,6 +24,8 @@ def fit_in_memory(
     options : NeuralOptions
         ``processes`` has no meaning here.
     folds, arms : int
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
     """
     start_tensorflow(options.threads_per_process)
     from truelift.effects.neural.fitting import Alone, fit_networks
@@ -35,4 +38,6 @@ def fit_in_memory(
         seed=(options.seed, 0),
     )
     features, outcomes = len(held[0].covariates), len(held[0].outcome)
-    return fit_networks(rows, options, folds, features, arms, outcomes, Alone())
+    return fit_networks(
+        rows, options, folds, features, arms, outcomes, Alone(), sequential=sequential
+    )

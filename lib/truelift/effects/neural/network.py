@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from truelift.effects.neural.forward import weight_shapes
 from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.training_folds import training_folds
 
 # Chances nearer to zero than this count as this in the targeted term, which divides by them.
 _LEAST_CHANCE = 0.02
@@ -26,14 +27,18 @@ class FoldNetworks(keras.Model):
     ----------
     options : NeuralOptions
     folds, features, arms, outcomes : int
+    sequential : bool
+        See :func:`~truelift.effects.training_folds.training_folds`.
     """
 
     def __init__(
-        self, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int
-    ) -> None:
+        self, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int,
+        sequential: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(name=options.kind)
         self.options = options
         self.folds, self.arms = folds, arms
+        self._uses = training_folds(folds, sequential).astype(np.float32)
         generator = np.random.default_rng(options.seed)
         self.by_name: dict[str, Any] = {}
         for name, shape in weight_shapes(options, folds, features, arms, outcomes).items():
@@ -74,12 +79,12 @@ class FoldNetworks(keras.Model):
         outcome : tensor, (n, J)
         weight : tensor, n
         own : bool
-            False: over the rows outside the model's fold (training and validation). True: over
-            its own fold (how good the cross-fitted predictions are).
+            False: over the rows of the folds that the model uses (training and validation). True:
+            over its own fold (how good the cross-fitted predictions are).
         """
         odds, predicted = self(x)
-        inside = tf.cast(fold[None] == tf.range(self.folds)[:, None], tf.float32)
-        mask = (inside if own else 1.0 - inside) * weight[None]
+        counted = np.eye(self.folds, dtype=np.float32) if own else self._uses
+        mask = tf.gather(tf.constant(counted), fold, axis=1) * weight[None]
         labels = tf.broadcast_to(arm[None], tf.shape(odds)[:2])
         entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=odds)
         chosen = tf.one_hot(arm, self.arms, axis=0)[None, :, :, None]

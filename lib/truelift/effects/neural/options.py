@@ -32,6 +32,9 @@ class NeuralOptions:
     epochs : int
     patience : int
         Epochs without a better validation loss of any fold's model.
+    least_steps : int
+        Steps of the whole schedule: where units are few and epochs short there are more epochs
+        than ``epochs``, up to so many steps, and ``patience`` grows with them.
     batch_size : int
         Most units a step, all processes together; an epoch of fewer than 50 such steps takes
         smaller ones, of at least 32 units.
@@ -54,6 +57,7 @@ class NeuralOptions:
     targeted: float = 0.0
     epochs: int = 30
     patience: int = 5
+    least_steps: int = 2000
     batch_size: int = 512
     learning_rate: float = 0.002
     weight_decay: float = 0.0001
@@ -76,5 +80,6 @@ class NeuralOptions:
         need("shared", len(self.shared) >= 1, "at least one layer")
         for name in ("propensity_weight", "targeted", "weight_decay"):
             need(name, getattr(self, name) >= 0, "at least 0")
+        need("least_steps", self.least_steps >= 0, "at least 0")
         need("learning_rate", self.learning_rate > 0, "above 0")
         need("validation", 0 < self.validation < 0.5, "a share in (0, 0.5)")

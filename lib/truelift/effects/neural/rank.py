@@ -38,12 +38,14 @@ class NeuralJob:
         Makes blocks of features of record batches.
     folds : int
     options : NeuralOptions
+    sequential : bool
     """
 
     plan: ScanPlan
     reader: Reader
     folds: int
     options: NeuralOptions
+    sequential: bool = False
 
 
 class HorovodRanks:
@@ -107,8 +109,9 @@ def train(job: NeuralJob, progress: Path | None) -> NeuralFit:
     features, outcomes = len(job.reader.covariates), job.reader.outcome_count
     report = _reporter(progress if ranks.rank == 0 else None)
     return fit_networks(
-        rows, job.options, job.folds, features, job.reader.arms, outcomes, ranks, report
-    )
+        rows, job.options, job.folds, features, job.reader.arms, outcomes, ranks, report,
+        sequential=job.sequential,
+    )  # fmt: skip
 
 
 def _reporter(path: Path | None):  # type: ignore[no-untyped-def]
