@@ -14,13 +14,14 @@ README = ROOT / "README.md"
 
 
 class BuildWithConfiguration(build_py):
-    """Copies conf/*.yaml to truelift/conf in the build, never in the source tree."""
+    """Copies the YAML layers of conf to truelift/conf in the build, never in the source tree."""
 
     def _layers(self) -> dict[Path, Path]:
         if self.editable_mode:
             return {}
         target = Path(self.build_lib) / "truelift" / "conf"
-        sources = [*ROOT.glob("conf/*.yaml"), *ROOT.glob("conf/datasets/*.yaml")]
+        folders = ("conf", "conf/datasets", "conf/models", "conf/panels")
+        sources = [path for folder in folders for path in ROOT.glob(f"{folder}/*.yaml")]
         return {source: target / source.relative_to(ROOT / "conf") for source in sources}
 
     def run(self) -> None:

@@ -22,6 +22,7 @@ import yaml
 
 from truelift.errors import ConfigError
 from truelift.settings import Settings
+from truelift.settings.panel_spec import PanelSpec
 from truelift.typed import from_plain, to_plain
 
 SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
@@ -124,6 +125,22 @@ def _spec_layer(path: str) -> dict[str, Any]:
         raise ConfigError(f"--spec {path}: found {type(found).__name__}, expected keys and values.")
     inner = found.get("effects", found)
     return inner if isinstance(inner, dict) else {}
+
+
+def load_panel_spec(name: str) -> PanelSpec:
+    """The specification of a panel.
+
+    Parameters
+    ----------
+    name : str
+        A name under ``conf/panels`` or the path of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key, a bad value, or a covariate that is measured after the treatment.
+    """
+    return from_plain(PanelSpec, _named_layer("panels", "--spec", "panel", name))
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -102,6 +102,23 @@ def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
         return train_causal(job, LakePanel(job.lake, plan))
 
 
+def _build_panel(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.config import load_panel_spec
+    from truelift.features.panels.build import build_panel
+
+    spec = load_panel_spec(args.panel)
+    with tool_job("build_panel", settings) as job:
+        return build_panel(job, spec, args.out)
+
+
+def _panel_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--spec", dest="panel", required=True, metavar="NAME",
+        help="a panel of conf/panels, or a YAML file: the keys of docs/panels.md",
+    )  # fmt: skip
+    parser.add_argument("--out", metavar="URI", help="where it goes (default: gold/panel_<name>)")
+
+
 def _table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", metavar="URI[@VERSION]", help="a table of your own")
     parser.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
@@ -151,6 +168,12 @@ TOOLS: dict[str, Tool] = {
         "truelift forget_user --user 1234 --lake s3a://bucket/lake",
         _forget,
         _forget_options,
+    ),
+    "build_panel": Tool(
+        "a panel by a specification: units, treatment, outcomes, covariates known before it",
+        "truelift build_panel --spec campaigns --lake s3a://bucket/lake",
+        _build_panel,
+        _panel_options,
     ),
     "train_causal": Tool(
         "networks for the effects' nuisances, trained by Horovod processes and registered",

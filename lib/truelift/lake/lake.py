@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pyarrow.fs as pafs
+
 from truelift.errors import MachineError
 from truelift.lake import kernels
 from truelift.lake.bucket_writes import (
@@ -16,10 +18,10 @@ from truelift.lake.bucket_writes import (
     replace_by_kernel,
     takes_buckets,
 )
-from truelift.lake.log import current_version
+from truelift.lake.log import current_version, filesystem_of
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
-from truelift.lake.tables import table_spec
+from truelift.lake.tables import is_panel, table_spec
 from truelift.lake.writes import (
     Commit,
     TableState,
@@ -85,6 +87,13 @@ class Lake:
     def exists(self, name: str) -> bool:
         """Whether the table has a version."""
         return self.version(name) is not None
+
+    def panels(self) -> tuple[str, ...]:
+        """Panels that specifications have made here (``gold.panel_<name>``), by name."""
+        filesystem, root = filesystem_of(self.root)
+        folder = pafs.FileSelector(f"{root}/gold", allow_not_found=True)
+        names = (f"gold.{found.base_name}" for found in filesystem.get_file_info(folder))
+        return tuple(sorted(n for n in names if is_panel(n) and self.exists(n)))
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """The table as a DataFrame, pinned to a version (the newest by default)."""

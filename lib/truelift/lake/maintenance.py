@@ -100,7 +100,7 @@ def maintain(
             "reads. Give --force if none is running."
         )
     done = []
-    for name in TABLES:
+    for name in (*TABLES, *lake.panels()):
         if lake.version(name) is None:
             continue
         before = lake.plan(name)

