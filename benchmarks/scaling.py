@@ -3,7 +3,9 @@
 The global batch is the same for any number of processes, so a step learns the same and only its
 time differs. Bytes and the time of collectives are from Horovod's own timeline (the tensors of
 every gradient's allreduce, by type and shape); the bytes are checked against the model's number of
-parameters. The rate is that of the second epoch: the first one compiles. Data are simulated with
+parameters. Timelines come from runs of their own, for the thread that writes one keeps a core busy
+(and so lengthens the reductions that it tells of). The rate is that of the second epoch: the first
+one compiles. Data are simulated with
 the lengths of MovieLens-1M.
 
     python benchmarks/scaling.py [--users 1500] [--processes 2] [--out FILE]
@@ -19,7 +21,7 @@ import math
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +83,15 @@ def measure(data: Any, name: str, how: dict[str, Any]) -> dict[str, Any]:
     options = recipe(
         "sasrec", epochs=2, patience=2, relative_time=False, **{"threads_per_process": 1, **how}
     )
+    last = train(data, options, 1, name).result.epochs[-1]
     with tempfile.TemporaryDirectory(prefix="truelift-benchmark-") as folder:
         timeline = Path(folder) / "timeline.json"
         os.environ["HOROVOD_TIMELINE"] = str(timeline)
         try:
-            result = train(data, options, 1, name).result
+            result = train(data, replace(options, epochs=1), 1, f"{name}, timeline").result
         finally:
             del os.environ["HOROVOD_TIMELINE"]
         reduced = read_timeline(timeline.read_text())
-    last = result.epochs[-1]
     steps = result.steps_per_epoch * len(result.epochs)
     spent = sum(epoch.seconds for epoch in result.epochs)
     return {

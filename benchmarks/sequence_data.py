@@ -72,6 +72,15 @@ class Interactions:
             _offsets(lengths), self.items[keep], self.times[keep], self.user_keys, self.item_keys
         )
 
+    def latest(self, count: int) -> Interactions:
+        """Each history's ``count`` latest interactions; the vocabulary stays."""
+        place = self.offsets[self.owner + 1] - np.arange(len(self.items))
+        keep = place <= count
+        lengths = np.minimum(self.lengths, count)
+        return Interactions(
+            _offsets(lengths), self.items[keep], self.times[keep], self.user_keys, self.item_keys
+        )
+
     def last(self, back: int) -> np.ndarray:
         """The item ``back`` places before the end of each history (1 is the last), by user."""
         return self.items[self.offsets[1:] - back]

@@ -74,10 +74,9 @@ class EventModel(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         """Make all weights; the shapes depend on the options alone."""
         width, units = self.options.items + 1, self.options.units
-        # Small beside a step of Adam. One run of SASRec favours it over units**-0.5; the GRU has none.
-        spread = keras.initializers.RandomNormal(stddev=0.02)
+        start = keras.initializers.RandomNormal(stddev=self.options.embedding_spread or units**-0.5)
         self.embedding = self.add_weight(
-            shape=(width, units), name="item_embedding", initializer=spread
+            shape=(width, units), name="item_embedding", initializer=start
         )
         self.item_bias = self.add_weight(shape=(width,), name="item_bias", initializer="zeros")
         self.sides = [

@@ -34,6 +34,8 @@ class EventModelOptions:
         Blocks, or stacked recurrent layers.
     dropout : float
         Share of embedding and residual (or state) values dropped while training.
+    embedding_spread : float
+        Standard deviation of the item embeddings at the start; 0 stands for ``units ** -0.5``.
     max_length : int
         Positions of the longest window.
     side_features : tuple of (str, int)
@@ -59,6 +61,7 @@ class EventModelOptions:
     units: int = 64
     layers: int = 2
     dropout: float = 0.2
+    embedding_spread: float = 0.02
     max_length: int = 200
     side_features: tuple[tuple[str, int], ...] = ()
     loss: str = "full_softmax"
@@ -75,6 +78,7 @@ class EventModelOptions:
 
         need("items", self.items >= 1, "at least 1")
         need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
+        need("embedding_spread", self.embedding_spread >= 0, "at least 0")
         need("popularity_power", 0 <= self.popularity_power <= 1, "a power in [0, 1]")
         need("sparse", not self.sparse or self.loss != "full_softmax",
              "false with full_softmax, whose gradient reaches every row")  # fmt: skip
@@ -92,8 +96,8 @@ class EventModelOptions:
         """From the section ``sequence`` and, where known, the data's number of codes."""
         known = {**DEFAULT_SIZES, **(sizes or {})}
         own = {f.name for f in fields(cls)}
-        same = ("units", "layers", "dropout", "max_length", "loss", "negatives", "calibration",
-                "mixed_precision", "xla", "heads", "relative_time")  # fmt: skip
+        same = ("units", "layers", "dropout", "embedding_spread", "max_length", "loss", "negatives",
+                "calibration", "mixed_precision", "xla", "heads", "relative_time")  # fmt: skip
         given = {name: getattr(sequence, name) for name in same if name in own}
         side = tuple((name, int(known[name])) for name in sequence.side_features)
         options = cls(items=items, side_features=side, **{**given, **more})

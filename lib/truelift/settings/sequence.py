@@ -24,7 +24,8 @@ class SequenceOptions:
     to the split by user. ``seen_items`` says whether evaluation ranks items of the user's past
     (``keep``) or leaves them out (``drop``); ``sampled_candidates`` adds metrics among that many
     drawn items, which are biased. ``negatives`` and ``calibration`` belong to the
-    sampled losses. ``average`` is the decay of a moving average of the weights, which is then
+    sampled losses. ``embedding_spread`` is the standard deviation of item embeddings at the start
+    (event models; 0: ``units ** -0.5``). ``average`` is the decay of a moving average of the weights, which is then
     what is evaluated and kept; 0 switches it off.
     """
 
@@ -47,6 +48,7 @@ class SequenceOptions:
     layers: int = 1
     heads: int = 1
     dropout: float = 0.2
+    embedding_spread: float = 0.02
     relative_time: bool = False
     loss: str = "full_softmax"
     negatives: int = 256
@@ -97,6 +99,7 @@ class SequenceOptions:
         )
         need("held_out_users", 0 < self.held_out_users < 1, "a share in (0, 1)")
         need("dropout", 0 <= self.dropout < 1, "a share in [0, 1)")
+        need("embedding_spread", self.embedding_spread >= 0, "at least 0")
         need("average", 0 <= self.average < 1, "a decay in [0, 1)")
         need("final_rate", 0 <= self.final_rate <= 1, "a share of learning_rate in [0, 1]")
         need("calibration", 0 <= self.calibration <= 1, "a share in [0, 1]")
