@@ -94,6 +94,7 @@ def our_numbers(place: Path, units: int) -> Numbers:
     options = {
         "estimands": ("APO", "ATE", "ATT", "GATE", "naive difference"), "groups": ("group",),
         "outcomes": ("y",), "clip": CLIP, "tolerance": 1e-12, "simultaneous": False,
+        "small_samples": "cr1",
     }  # fmt: skip
     clustered = EffectOptions(**options)
     alone = EffectOptions(**options, cluster="unit_id")

@@ -7,15 +7,17 @@ sees states of fixed size and at most about ``start_rows`` rows, whatever the pa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 from scipy.special import xlogy
 
 from truelift.effects.calibration import calibrated
 from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns, panel_columns
-from truelift.effects.inference import estimates_of
+from truelift.effects.fitting_variance import fitting_variance
+from truelift.effects.inference import NAIVE, estimates_of
 from truelift.effects.learners import learner_named
 from truelift.effects.moments import Moments, MomentsKernel, make_moments, missing_covariates
 from truelift.effects.normal_equations import centred
@@ -206,7 +208,9 @@ def _estimation(
     scoring: Scoring, sums: State,
 ) -> Estimation:  # fmt: skip
     columns, layout = moments.columns, scoring.layout
-    found = cluster_moments(sums, layout, corrected_of(columns, options))
+    found = cluster_moments(
+        sums, layout, corrected_of(columns, options), fitting_variance(sums, moments, options)
+    )
     overlaps = overlap_summaries(sums, moments)
     units = dict(zip(columns.arms.labels, moments.arm_units.astype(int).tolist(), strict=True))
     judged = support(overlaps, units, fitted.converged)
@@ -245,12 +249,19 @@ def _estimation(
 
 
 def cluster_moments(
-    sums: State, layout: ScoreLayout, corrected: Sequence[Estimand]
+    sums: State, layout: ScoreLayout, corrected: Sequence[Estimand], fitting: float
 ) -> ClusterMoments:
-    """The sums by cluster of a scores pass, and what they say of the estimands' precision."""
+    """The sums by cluster of a scores pass, and what they say of the estimands' precision.
+
+    ``fitting`` is the share of variance that fitted nuisances add (:func:`fitting_variance`).
+    """
     clusters = int(sums["clusters"][0])
     precision = cluster_precision(sums["total"], clusters, layout, corrected, sums)
-    by_key = {e.key: p for e, p in zip(corrected, precision, strict=True)}
+    factor = float(np.sqrt(1.0 + fitting))
+    by_key = {
+        e.key: p if e.name == NAIVE else replace(p, inflation=p.inflation * factor, fitting=fitting)
+        for e, p in zip(corrected, precision, strict=True)
+    }
     second = None
     if "second_cross" in sums:
         ways = (int(sums["second_clusters"][0]), int(sums["pairs"][0]))

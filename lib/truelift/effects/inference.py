@@ -1,7 +1,8 @@
 """From sums over clusters to estimates with clustered standard errors and simultaneous bands.
 
 The covariance matrix of all estimates comes from one small matrix of cluster cross-products, times
-the small-sample factor G / (G - 1), or that of the jackknife (:mod:`~.scoring.power_sums`).
+the small-sample factor G / (G - 1), or that of the jackknife (:mod:`~.scoring.power_sums`) and of
+fitted nuisances (:mod:`~.fitting_variance`).
 Intervals and tests use Student's t with G - 1 degrees of freedom, for G clusters, or fewer where
 few of them decide; bands and adjusted p-values use the largest of several t statistics, one
 family a name (all effects, all effects on the treated, all group effects, ...).

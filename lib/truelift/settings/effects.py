@@ -22,7 +22,8 @@ class EffectOptions:
     chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
 
     ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
-    and how fragile it is. ``negative_controls`` are outcomes that must show no effect;
+    and how fragile it is. ``heterogeneity_learner`` forecasts the effects of units.
+    ``negative_controls`` are outcomes that must show no effect;
     ``leave_out`` is a column whose levels are left out one by one; ``benchmark_covariates`` are
     yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
     randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
@@ -48,8 +49,8 @@ class EffectOptions:
     missing: str = "indicator"
     expansion: str = "none"
     cluster: str = "user_key"
-    unit: str = "unit_id"
     second_cluster: str | None = None
+    unit: str = "unit_id"
     weight: str | None = None
     groups: tuple[str, ...] = ()
     propensity: dict[str, str] = field(default_factory=dict)
@@ -65,11 +66,11 @@ class EffectOptions:
     clip_levels: tuple[float, ...] = (0.001, 0.01, 0.05, 0.1)
     ridge: float | None = None
     confidence: float = 0.95
-    simultaneous: bool = True
-    small_samples: str = "cr1"
+    small_samples: str = "jackknife"
     alternative: str = "two-sided"
     anytime: bool = False
     anytime_tightest_at: int = 10_000
+    simultaneous: bool = True
     band_draws: int = 20_000
     seed: int = 7
     min_clusters_per_arm: int = 20
@@ -77,6 +78,7 @@ class EffectOptions:
     tolerance: float = 1e-8
     start_rows: int = 20000
     heterogeneity: bool = False
+    heterogeneity_learner: str = "linear"
     quantile_groups: int = 5
     top_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     credibility: bool = False
@@ -95,8 +97,6 @@ class EffectOptions:
         need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
         levels = all(0 <= c < 0.5 for c in self.clip_levels)
         need("clip_levels", levels, "probabilities in [0, 0.5)")
-        need("ridge", self.ridge is None or self.ridge >= 0, "a number from 0 on, or none")
-        need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
         need("second_cluster", self.second_cluster != self.cluster, "another column than cluster")
         need("small_samples", self.small_samples in SMALL_SAMPLES, f"one of {SMALL_SAMPLES}")
         need("alternative", self.alternative in ALTERNATIVES, f"one of {ALTERNATIVES}")
@@ -104,6 +104,8 @@ class EffectOptions:
         need("anytime_tightest_at", tightest >= 100, "at least 100 clusters")
         margins_at_once = not (self.anytime and self.non_inferiority_margin)
         need("anytime", margins_at_once, "false beside effects.non_inferiority_margin: one look")
+        need("ridge", self.ridge is None or self.ridge >= 0, "a number from 0 on, or none")
+        need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
         need("outcomes", len(self.outcomes) > 0, "at least one outcome")
         need("missing", self.missing in ("indicator", "refuse"), "'indicator' or 'refuse'")
         expansions = ("none", "squares", "interactions")
@@ -124,6 +126,9 @@ class EffectOptions:
         need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
         valued = "policy value" not in self.estimands or bool(self.policies)
         need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
+        forecasters = ("linear", "boosting", "neural")
+        known = self.heterogeneity_learner in forecasters
+        need("heterogeneity_learner", known, f"one of {', '.join(forecasters)}")
         need("quantile_groups", self.quantile_groups >= 2, "at least 2")
         shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
         need("top_fractions", shares, "shares in (0, 1]")

@@ -38,7 +38,10 @@ def panel() -> pa.Table:
 
 
 def options(**changes) -> EffectOptions:
-    exact = {"ridge": 0.0, "tolerance": 1e-24, "max_newton_steps": 30, "control": "none"}
+    exact = {
+        "ridge": 0.0, "tolerance": 1e-24, "max_newton_steps": 30, "control": "none",
+        "small_samples": "cr1",
+    }  # fmt: skip
     return EffectOptions(outcomes=("y_spend",), **{**exact, **changes})
 
 
@@ -133,6 +136,12 @@ def test_a_policy_is_worth_the_scores_of_the_arms_that_it_chooses(panel):
     assert gain == pytest.approx(value - scores[:, 0].mean(), rel=1e-5)
     one = found["policy value", "mail to all", "", "all units"].estimate
     assert one == pytest.approx(found["APO", "mail", "", "all units"].estimate, rel=1e-12)
+
+
+def test_policies_that_are_named_and_not_asked_for_change_nothing(panel):
+    named = estimated(panel, policies={"mail": "mail"}, estimands=("ATE",))
+    plain = estimated(panel, estimands=("ATE",))
+    assert [e.estimate for e in named.estimates] == [e.estimate for e in plain.estimates]
 
 
 def test_a_weight_of_two_is_the_unit_twice():

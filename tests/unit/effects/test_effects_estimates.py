@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,7 +17,7 @@ from truelift.effects.results import EffectsResult
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.settings import EffectOptions
 
-EXACT = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24)
+EXACT = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24, small_samples="cr1")
 
 
 def numbers(result: EffectsResult) -> np.ndarray:
@@ -52,7 +54,7 @@ def result(panel):
 @pytest.mark.parametrize("outcome", ["y_spend", "y_visits"])
 @pytest.mark.parametrize("clip", [0.01, 0.2])
 def test_estimates_and_clustered_errors_equal_explicit_refits(panel, outcome, clip):
-    options = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24, clip=clip)
+    options = replace(EXACT, clip=clip)
     found = estimate_panel(in_buckets(panel), options).result
     expected = aipw(panel, outcome, folds=5, clip=clip)
     for estimate in found.estimates:
@@ -145,10 +147,10 @@ def test_score_rows_carry_outcome_predictions_in_the_outcomes_units(panel):
     assert set(rows["fold"].to_pylist()) == {0}
 
 
-def test_interval_uses_students_t_over_clusters(result):
+def test_interval_uses_students_t_over_clusters(panel):
     from scipy import stats
 
-    ate = result.estimates[0]
+    ate = estimate_panel(in_buckets(panel), EXACT).result.estimates[0]
     half = (ate.ci_upper - ate.ci_lower) / 2
     assert half / ate.standard_error == pytest.approx(stats.t.ppf(0.975, ate.clusters - 1))
 
@@ -158,7 +160,7 @@ def test_one_unit_a_cluster_gives_the_usual_standard_error():
     table = with_column(table, "user_key", [f"k{i}" for i in range(500)])
     table = with_column(table, "bucket", (np.arange(500) % 10).astype(np.int32))
     source = in_buckets(table)
-    estimation = estimate_panel(source, EffectOptions(outcomes=("y_spend",)))
+    estimation = estimate_panel(source, replace(EXACT, outcomes=("y_spend",)))
     scores = scores_of(estimation, source.buckets)
     expected = scores.std(ddof=1) / np.sqrt(500)
     assert estimation.result.estimates[0].standard_error == pytest.approx(expected, rel=1e-9)

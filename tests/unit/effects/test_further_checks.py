@@ -18,7 +18,10 @@ from truelift.errors import ConfigError, TableError
 from truelift.settings import EffectOptions
 from truelift.typed import from_plain, to_plain
 
-KEYS = {"start_rows": 500, "credibility": True, "placebos": 20, "leave_out": "campaign"}
+KEYS = {
+    "start_rows": 500, "credibility": True, "placebos": 20, "leave_out": "campaign",
+    "small_samples": "cr1",
+}  # fmt: skip
 OPTIONS = EffectOptions(**KEYS, benchmark_covariates=("x_0", "x_3"))
 
 

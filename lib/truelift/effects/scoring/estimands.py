@@ -74,13 +74,16 @@ class ClusterPrecision:
     Parameters
     ----------
     inflation : float
-        Standard error of the jackknife over the plain one, at least 1.
+        Corrected standard error over the plain one, at least 1.
     effective_clusters : float
         G*, at most the number of clusters.
+    fitting : float
+        Share of the variance that fitted nuisances add; in ``inflation``.
     """
 
     inflation: float
     effective_clusters: float
+    fitting: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def quantities(
     if layout.ato:
         _fill_ato(out, units, layout, members)
     _fill_cells(out, units, layout, scores)
-    for s, chosen in enumerate(units.policies):
+    for s, chosen in enumerate(units.policies[: layout.policies]):
         out[layout.block(("policy", s, 0), outcomes)] = np.take_along_axis(
             scores, chosen[None, None].astype(np.int64), axis=0
         )[0]

@@ -112,7 +112,8 @@ class ScoreSumsKernel:
         """The state of one bucket."""
         scoring = self.scoring
         arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
-        sums = ClusterSums(len(scoring.layout))
+        careful = self.powers is not None
+        sums = ClusterSums(len(scoring.layout) + arms * careful)
         pairs = ClusterSums(len(scoring.layout)) if scoring.columns.second_cluster else None
         state = {
             "histogram": np.zeros((arms, 2, BINS)),
@@ -124,6 +125,7 @@ class ScoreSumsKernel:
             "residual_squares": np.zeros((arms, outcomes)),
             "odd_propensity": np.zeros(1),
             "odd_choice": np.zeros(1),
+            "surprise_squares": np.zeros(1),
         }
         for batch in batches:
             block, units = scoring.units(batch, bucket)
@@ -133,10 +135,17 @@ class ScoreSumsKernel:
                 state["odd_propensity"] += np.count_nonzero(~fine.all(axis=0))
             state["odd_choice"] += sum(np.count_nonzero(p < 0) for p in units.policies)
             clusters, own = scoring.clusters(batch), scoring.quantities(units)
-            sums.add(clusters, own)
+            if careful:
+                surprise = assignment_surprise(units)
+                state["surprise_squares"] += np.sum(surprise**2)
+                sums.add(clusters, np.concatenate([own, surprise]))
+            else:
+                sums.add(clusters, own)
             if pairs is not None:
                 pairs.add(mix(clusters) ^ scoring.second_clusters(batch), own)
         keys, by_cluster = sums.finish()
+        by_cluster, surprises = np.split(by_cluster, [len(scoring.layout)])
+        state["surprise_by_cluster"] = np.array([np.sum(surprises**2)])
         state["total"] = by_cluster.sum(axis=1)
         state["cross"] = by_cluster @ by_cluster.T
         members = by_cluster[scoring.layout.block(("arm", 0), arms)] != 0
@@ -182,6 +191,13 @@ def _add_overlap(
                 weights *= own_weight
             state["weights"][a, row] += (weights.sum(), weights @ weights)
             state["weighted_features"][a, row] += block[1:] @ weights
+
+
+def assignment_surprise(units: UnitBlock) -> np.ndarray:
+    """What the propensities did not foresee of the arms, weighted (A x n)."""
+    arms = np.arange(len(units.propensity))[:, None]
+    found = (units.arm == arms) - units.propensity
+    return found if units.weight is None else found * units.weight
 
 
 def _odds_bin(spread: np.ndarray) -> np.ndarray:
