@@ -84,7 +84,9 @@ def test_a_model_loses_by_the_rows_outside_its_fold(targeted):
 
 
 def test_what_a_fold_holds_never_reaches_its_own_model():
-    options = NeuralOptions(shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32)
+    options = NeuralOptions(
+        shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32, least_steps=0
+    )
     block = some_block()
     changed = some_block()
     changed.outcome[:, changed.fold == 1] += 100.0
@@ -96,7 +98,9 @@ def test_what_a_fold_holds_never_reaches_its_own_model():
 
 
 def test_sequential_models_see_the_folds_before_their_own_alone():
-    options = NeuralOptions(shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32)
+    options = NeuralOptions(
+        shared=(8,), head=(4,), epochs=3, patience=9, batch_size=32, least_steps=0
+    )
     block, changed = some_block(), some_block()
     block.arm[:], changed.arm[:] = 0, 0
     changed.outcome[:, changed.fold == 1] += 100.0

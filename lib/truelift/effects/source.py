@@ -120,22 +120,20 @@ class MemoryPanel:
     def fit_boosting(
         self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
     ) -> BoostingNuisances:
-        """In this process; see :func:`~.boosting.memory.fit_in_memory`."""
-        from truelift.effects.boosting.memory import fit_in_memory
+        """In this process; see :func:`~.boosting.fitting.fit_blocks`."""
+        from truelift.effects.boosting.fitting import fit_blocks
+        from truelift.effects.boosting.workers import Alone
 
-        options.check_names(reader.covariates, self.name)
-        blocks = self._blocks(reader, folds)
-        return fit_in_memory(
-            np.concatenate([b.covariates for b in blocks], axis=1),
-            np.concatenate([b.arm for b in blocks]),
-            np.concatenate([b.outcome for b in blocks], axis=1),
-            np.concatenate([b.fold for b in blocks]),
+        return fit_blocks(
+            iter(self._blocks(reader, folds)),
+            reader.covariates,
+            reader.outcome_count,
+            reader.arms,
+            folds,
             options,
-            folds=folds,
-            arms=reader.arms,
-            cluster=np.concatenate([b.cluster for b in blocks]),
-            weight=np.concatenate([b.weights() for b in blocks]),
-            covariates=reader.covariates,
+            Alone(),
+            1,
+            self.name,
             sequential=sequential,
         )
 

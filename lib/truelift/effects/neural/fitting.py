@@ -21,6 +21,8 @@ from truelift.training.optimizer import WarmupCosine
 
 # Steps an epoch should have, and rows a step where the data are few.
 _LEAST_STEPS, _LEAST_BATCH = 50, 32
+# Weight decay is so many units' worth, and no more than the latter: found on IHDP's 750 units.
+_PRIOR_UNITS, _MOST_DECAY = 1000.0, 2.0
 
 Report = Callable[[str, int, int], None]
 
@@ -105,7 +107,7 @@ def fit_networks(
     total = steps * epochs
     optimizer = keras.optimizers.AdamW(
         WarmupCosine(options.learning_rate, min(100, total // 10), total),
-        weight_decay=options.weight_decay,
+        weight_decay=_weight_decay(options, float(totals[0])),
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "linear", "epsilon"])
     optimizer.build(network.trainable_variables)
@@ -160,6 +162,12 @@ def fit_networks(
 def _batch_of_rank(most: int, rows: float, size: int) -> int:
     """Rows of one rank a step."""
     return -(-max(min(most, int(rows) // _LEAST_STEPS), min(most, _LEAST_BATCH)) // size)
+
+
+def _weight_decay(options: NeuralOptions, rows: float) -> float:
+    if options.weight_decay is not None:
+        return options.weight_decay
+    return min(_MOST_DECAY, _PRIOR_UNITS / rows)
 
 
 def _schedule(options: NeuralOptions, steps: int) -> tuple[int, int]:

@@ -38,8 +38,11 @@ class NeuralOptions:
     batch_size : int
         Most units a step, all processes together; an epoch of fewer than 50 such steps takes
         smaller ones, of at least 32 units.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate follows a warm-up and a cosine.
+    learning_rate : float
+        Of AdamW; it follows a warm-up and a cosine.
+    weight_decay : float, optional
+        Of AdamW; by default 1,000 by the number of units, and 2 at most: as with a ridge, what is
+        believed beforehand weighs less the more units there are.
     validation : float
         Share of the clusters that chooses the epoch and trains no model.
     processes : int
@@ -60,7 +63,7 @@ class NeuralOptions:
     least_steps: int = 2000
     batch_size: int = 512
     learning_rate: float = 0.002
-    weight_decay: float = 0.0001
+    weight_decay: float | None = None
     validation: float = 0.15
     processes: int = 2
     threads_per_process: int = 1
@@ -78,8 +81,10 @@ class NeuralOptions:
             widths = getattr(self, name)
             need(name, all(w >= 1 for w in widths), "widths of at least 1")
         need("shared", len(self.shared) >= 1, "at least one layer")
-        for name in ("propensity_weight", "targeted", "weight_decay"):
+        for name in ("propensity_weight", "targeted"):
             need(name, getattr(self, name) >= 0, "at least 0")
+        decay = self.weight_decay is None or self.weight_decay >= 0
+        need("weight_decay", decay, "at least 0, or none")
         need("least_steps", self.least_steps >= 0, "at least 0")
         need("learning_rate", self.learning_rate > 0, "above 0")
         need("validation", 0 < self.validation < 0.5, "a share in (0, 0.5)")
