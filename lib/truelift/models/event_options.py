@@ -97,7 +97,8 @@ class EventModelOptions:
         known = {**DEFAULT_SIZES, **(sizes or {})}
         own = {f.name for f in fields(cls)}
         same = ("units", "layers", "dropout", "embedding_spread", "max_length", "loss", "negatives",
-                "calibration", "mixed_precision", "xla", "heads", "relative_time")  # fmt: skip
+                "calibration", "mixed_precision", "xla", "heads", "expansion", "relative_time",
+                "gated")  # fmt: skip
         given = {name: getattr(sequence, name) for name in same if name in own}
         side = tuple((name, int(known[name])) for name in sequence.side_features)
         options = cls(items=items, side_features=side, **{**given, **more})
@@ -128,8 +129,11 @@ class SASRecOptions(EventModelOptions):
         Width of the feed-forward layer as a multiple of ``units``.
     relative_time : bool
         Whether attention weights see the time between two events.
+    gated : bool
+        Whether a gate says how much of a layer's result each state takes up.
     """
 
     heads: int = 1
     expansion: int = 1
     relative_time: bool = False
+    gated: bool = False

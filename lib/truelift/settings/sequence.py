@@ -49,7 +49,9 @@ class SequenceOptions:
     heads: int = 1
     dropout: float = 0.2
     embedding_spread: float = 0.02
+    expansion: int = 1
     relative_time: bool = False
+    gated: bool = False
     loss: str = "full_softmax"
     negatives: int = 256
     calibration: float = 0.75
@@ -118,7 +120,7 @@ class SequenceOptions:
         )
         positive = (
             "processes", "epochs", "batch_size", "accumulate", "max_length", "units", "layers",
-            "heads", "top_k", "negatives", "checkpoint_steps", "neighbours",
+            "heads", "expansion", "top_k", "negatives", "checkpoint_steps", "neighbours",
         )  # fmt: skip
         for name in positive:
             need(name, getattr(self, name) >= 1, "at least 1")
