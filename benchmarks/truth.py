@@ -1,4 +1,4 @@
-"""Benchmarks whose truth is known: ours beside EconML and DoubleML on the same draws.
+"""Benchmarks whose truth is known: ours beside EconML, DoubleML and CausalML on the same draws.
 
     python benchmarks/truth.py [--data FOLDER] [--benchmark IHDP] [--no-peers]
 
@@ -6,9 +6,10 @@ IHDP (nine draws), ACIC 2016 (three), RealCause (Twins, LaLonde with CPS and PSI
 LaLonde's experiment with its own and with CPS controls. The data are read from `--data`, the
 variable TRUELIFT_SHARED_DATA, or ../shared/data beside the checkout; without them the script says
 so and does nothing. `pehe` is the root mean square error of forecasts of units' effects, on units
-that were seen (`in`, out of fold) and on a tenth that was not (`out`): `dr` by a DR-learner with a
-linear final stage, `regressions` by the difference of the outcome regressions. The last line is
-one JSON object; ratios are our best learner's figure divided by the peers' best.
+that were seen (`in`, ours out of fold) and on a tenth that was not (`out`): `dr` by a DR-learner
+with a linear final stage, `dr_boosting` with trees in its place, `x` by an X-learner, and
+`regressions` by the difference of the outcome regressions. The last line is one JSON object;
+ratios are our best learner's figure divided by the peers' best.
 """
 
 from __future__ import annotations
@@ -17,31 +18,37 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from peers import ask, peer_environment
+from peers import PACKAGES, ask, peer_environment
 from truth_data import Draw, data_folder, draws, measured
 
 from truelift.effects.estimate import Estimation, estimate_panel
+from truelift.effects.further.forecasts import fit_forecasts
+from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.heterogeneity import fit_linear
 from truelift.effects.source import MemoryPanel
 from truelift.errors import TrueliftError
 from truelift.settings import EffectOptions
 
 FOLDS = 5
-RIDGE = 1e-3  # of the linear final stage
-PER_ROW = "p / n"  # a penalty as large as the noise that p covariates fit in n rows
+FINAL_STAGES = ("boosting",)
 LEARNERS: dict[str, dict[str, object]] = {
     "linear": {},
     "linear with squares": {"expansion": "squares"},
-    "linear with interactions": {"expansion": "interactions", "ridge": 1e-3},
-    "linear, ridge p / n": {"ridge": PER_ROW},
+    "linear with interactions": {"expansion": "interactions"},
     "boosting": {"learner": "boosting"},
-    "boosting, ridge p / n": {"learner": "boosting", "boosting": {"ridge": PER_ROW}},
     "stack": {"learner": "stack"},
+    "TARNet": {"learner": "neural", "neural": {"kind": "tarnet"}},
+    "DragonNet": {"learner": "neural", "neural": {"kind": "dragonnet"}},
 }
+PEERS = (
+    ("truth_peers.py", PACKAGES, "validation"),
+    ("truth_causalml.py", ("causalml", "pyarrow"), "causalml"),
+)
 Figures = dict[str, dict[str, dict[str, float]]]
 
 
@@ -49,8 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data")
     parser.add_argument("--benchmark", choices=["IHDP", "ACIC 2016", "RealCause", "LaLonde"])
-    parser.add_argument("--peer-python", help="an interpreter that can import econml and doubleml")
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--no-peers", action="store_true", help="keep those of --out")
+    parser.add_argument("--learner", choices=list(LEARNERS), action="append", default=[])
     parser.add_argument("--out", default="benchmarks/results/truth.json")
     parser.add_argument("--again", action="store_true", help="print the figures that --out keeps")
     options = parser.parse_args()
@@ -68,27 +75,28 @@ def main() -> None:
     for draw in draws(folder, options.benchmark):
         key = f"{draw.benchmark}|{draw.name}"
         figures[key], verdicts[key] = {}, {}
-        for name, chosen in LEARNERS.items():
-            made = run_ours(draw, chosen)
+        for name in options.learner or LEARNERS:
+            made = run_ours(draw, LEARNERS[name])
             if made is None:
                 continue
             figures[key][f"truelift {name}"], verdicts[key][name] = made
             print(f"{key} {name}: {figures[key][f'truelift {name}']}", file=sys.stderr)
     versions: dict[str, str] = {}
     if not options.no_peers:
-        python = options.peer_python or peer_environment()
         only = [options.benchmark] if options.benchmark else []
-        script = str(Path(__file__).with_name("truth_peers.py"))
-        answer = ask(python, script, str(folder), *only)
-        versions = answer["versions"]
-        for key, found in answer["figures"].items():
-            figures[key] |= found
-    if options.benchmark and Path(options.out).exists():  # those of the other benchmarks stay
+        for file, packages, name in PEERS:
+            script = str(Path(__file__).with_name(file))
+            answer = ask(peer_environment(packages, name), script, str(folder), *only)
+            versions |= answer["versions"]
+            for key, found in answer["figures"].items():
+                figures[key] |= found
+    partly = options.benchmark or options.learner or options.no_peers
+    if partly and Path(options.out).exists():  # what was not run stays
         before = json.loads(Path(options.out).read_text())
         for key, found in before["draws"].items():
             figures[key] = {**found, **figures.get(key, {})}
-        verdicts = {**before["verdicts"], **verdicts}
-        versions = versions or before["versions"]
+            verdicts[key] = {**before["verdicts"].get(key, {}), **verdicts.get(key, {})}
+        versions = before["versions"] | versions
     publish(options.out, figures, verdicts, versions)
 
 
@@ -101,11 +109,6 @@ def run_ours(draw: Draw, chosen: dict[str, object]) -> tuple[dict[str, float], s
         "outcomes": ("y",), "cluster": "unit_id", "covariates": tuple(names), "folds": FOLDS,
         "estimands": ("ATE", "ATT", "ATO"), "simultaneous": False, **chosen,
     }  # fmt: skip
-    ridge = len(names) / int(np.sum(~draw.held_out))
-    if chosen.get("ridge") == PER_ROW:
-        options["ridge"] = ridge
-    if chosen.get("boosting"):
-        options["boosting"] = {"ridge": ridge}
     if chosen.get("expansion") == "interactions":
         # Products of numbers only: those of indicators would be too many.
         options |= {"covariates": tuple(numbers), "categorical": {n: "one_hot" for n in few}}
@@ -116,14 +119,16 @@ def run_ours(draw: Draw, chosen: dict[str, object]) -> tuple[dict[str, float], s
     seen = seen.take(pa.array(order))
     bucket = np.arange(seen.num_rows) % FOLDS
     source = MemoryPanel({b: seen.filter(pa.array(bucket == b)) for b in range(FOLDS)}, draw.name)
+    asked = EffectOptions(**options)  # type: ignore[arg-type]
     try:
-        estimation = estimate_panel(source, EffectOptions(**options))  # type: ignore[arg-type]
+        estimation = estimate_panel(source, asked)
     except TrueliftError as problem:
         print(f"{draw.benchmark} {draw.name}: {problem}", file=sys.stderr)
         return None
-    forecasts = _forecasts(draw, source, table, estimation) if draw.exact else {}
+    seconds = time.perf_counter() - began
+    forecasts = _forecasts(draw, source, table, estimation, asked) if draw.exact else {}
     by_name = {e.estimand: (e.estimate, e.standard_error) for e in estimation.result.estimates}
-    found = measured(draw, by_name["ATE"], by_name["ATT"], forecasts, time.perf_counter() - began)
+    found = measured(draw, by_name["ATE"], by_name["ATT"], forecasts, seconds)
     found["ato"], found["ato_standard_error"] = by_name["ATO"]
     for name, text in estimation.result.support.items():
         found[f"{name}_supported"] = float(text.startswith("supported"))
@@ -143,35 +148,45 @@ def _table(draw: Draw) -> tuple[pa.Table, list[str], list[str]]:
 
 
 def _forecasts(
-    draw: Draw, source: MemoryPanel, table: pa.Table, estimation: Estimation
+    draw: Draw, source: MemoryPanel, table: pa.Table, estimation: Estimation, asked: EffectOptions
 ) -> dict[str, np.ndarray]:
     """Effects of all units: out of fold for those seen, the mean of all folds' models for others."""
     scoring = estimation.scoring
+    scored = ScoredContrasts(scoring, (Contrast(1, 0),))
     scale = scoring.outcomes.scale[0]
-    parts = []
+    unseen = table.filter(pa.array(draw.held_out)).combine_chunks().to_batches()[0]
+    unseen_block = scoring.design.block(unseen, None)
+    blocks, scores, places = [], [], []
     for bucket, rows in source.buckets.items():
         batch = rows.combine_chunks().to_batches()[0]
-        block, units = scoring.units(batch, bucket)
-        scores = scoring.quantities(units)
-        score = (
-            scores[scoring.layout.place("apo", 1, 0)] - scores[scoring.layout.place("apo", 0, 0)]
-        )
-        plain = units.outcome_regression[1, 0] - units.outcome_regression[0, 0]
-        parts.append((bucket, rows["unit_id"].to_numpy(), block, score * scale, plain * scale))
-    grams = np.stack([_gram(block, score) for _, _, block, score, _ in parts])
-    model = fit_linear(grams, RIDGE)
-    found = {"dr": np.empty(len(draw.t)), "regressions": np.empty(len(draw.t))}
-    for bucket, unit, block, _, plain in parts:
-        found["regressions"][unit] = plain
-        found["dr"][unit] = model.predict(block[1:], bucket)
-    unseen = table.filter(pa.array(draw.held_out)).combine_chunks().to_batches()[0]
-    block = scoring.design.block(unseen, None)
-    regressions = [scoring.nuisances.predict(block, k).outcome_regression for k in range(FOLDS)]
-    mean = np.mean(regressions, axis=0)
-    found["regressions"][draw.held_out] = scale * (mean[1, 0] - mean[0, 0])
-    found["dr"][draw.held_out] = np.mean(
-        [model.predict(block[1:], k) for k in range(FOLDS)], axis=0
-    )
+        (block,) = scored(batch, bucket)
+        blocks.append(np.vstack([np.ones(len(block.score)), block.x]))
+        scores.append(block.score)
+        places.append(rows["unit_id"].to_numpy())
+
+    def by(model) -> np.ndarray:  # type: ignore[no-untyped-def]
+        found = np.empty(len(draw.t))
+        for fold, (block, place) in enumerate(zip(blocks, places, strict=True)):
+            found[place] = model(block, fold)
+        found[draw.held_out] = np.mean([model(unseen_block, k) for k in range(FOLDS)], axis=0)
+        return found
+
+    def difference(block: np.ndarray, fold: int) -> np.ndarray:
+        regressions = scoring.nuisances.predict(block, fold).outcome_regression
+        return scale * (regressions[1, 0] - regressions[0, 0])
+
+    grams = np.stack([_gram(b, s) for b, s in zip(blocks, scores, strict=True)])
+    linear = fit_linear(grams, None)
+    found = {
+        "regressions": by(difference),
+        "dr": by(lambda block, fold: linear.predict(block[1:], fold)),
+    }
+    for stage in FINAL_STAGES:
+        options = replace(asked, heterogeneity_learner=stage)
+        forecasts = fit_forecasts(source, scored, options, sequential=False)
+        assert forecasts is not None
+        model = forecasts[0].model
+        found[f"dr_{stage}"] = by(lambda block, fold, m=model: m.predict(block[1:], fold))  # type: ignore[misc]
     return found
 
 
@@ -180,9 +195,14 @@ def _gram(block: np.ndarray, score: np.ndarray) -> np.ndarray:
     return z @ z.T
 
 
+_WITH_FORECASTS = (
+    "ate_error", "ate_covers", "pehe_in_regressions", "pehe_in_dr", "pehe_in_dr_boosting",
+    "pehe_in_x", "pehe_out_regressions", "pehe_out_dr", "pehe_out_dr_boosting", "pehe_out_x",
+    "ate_error_out_dr", "ATE_supported", "seconds",
+)  # fmt: skip
 MEASURES = {
-    "IHDP": ("ate_error", "ate_covers", "pehe_in_dr", "pehe_in_regressions", "pehe_out_dr", "pehe_out_regressions", "ate_error_out_dr", "ATE_supported", "seconds"),
-    "ACIC 2016": ("ate_error", "ate_covers", "pehe_in_dr", "pehe_in_regressions", "pehe_out_dr", "pehe_out_regressions", "ate_error_out_dr", "ATE_supported", "seconds"),
+    "IHDP": _WITH_FORECASTS,
+    "ACIC 2016": _WITH_FORECASTS,
     "RealCause": ("ate_error", "ate_standard_error", "ate_covers", "att_error", "att_standard_error", "att_covers", "ATE_supported", "ATT_supported", "seconds"),
     "LaLonde": ("att", "att_standard_error", "att_error", "ATE_supported", "ATT_supported", "seconds"),
 }  # fmt: skip
@@ -228,15 +248,11 @@ def ratios(tables: dict[str, dict[str, dict[str, float]]]) -> dict[str, float]:
     """Our best figure divided by the peers' best, for errors."""
     found = {}
     for title, lines in tables.items():
-        for measure in ("ate_error", "pehe_out_dr", "att_error"):
-            ours = [
-                v[measure] for n, v in lines.items() if n.startswith("truelift") and measure in v
-            ]
-            theirs = [
-                v[measure]
-                for n, v in lines.items()
-                if not n.startswith("truelift") and measure in v
-            ]
+        for measure in ("ate_error", "pehe_out", "att_error"):
+            ours, theirs = [], []
+            for name, figures in lines.items():
+                found_here = [v for m, v in figures.items() if m.startswith(measure)]
+                (ours if name.startswith("truelift") else theirs).extend(found_here)
             if ours and theirs and min(theirs) > 0:
                 found[f"{title} {measure}"] = round(min(ours) / min(theirs), 3)
     return found
