@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
@@ -164,6 +165,13 @@ def test_any_table_is_brought_into_buckets_once(lake: Lake, frame, tmp_path, kin
     by_hand = flat.withColumn("bucket", bucket_column("user_key", lake.buckets)).toArrow()
     expected = numbers(estimate_panel(in_buckets(by_hand), OPTIONS).result)
     np.testing.assert_allclose(numbers(found), expected, rtol=1e-12, atol=1e-300)
+
+
+def test_a_single_parquet_file_is_a_table_too(lake, panel, tmp_path):
+    file = tmp_path / "panel.parquet"
+    pq.write_table(panel.drop_columns(["bucket"]), file)
+    found = estimate_effects_from(lake, str(file), OPTIONS)
+    assert found.n == panel.num_rows
 
 
 def test_a_place_without_a_table_is_named(lake, tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from truelift.errors import TableError
 from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress as TableAddress
-from truelift.lake.address import open_address
+from truelift.lake.address import is_delta, open_address
 from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.steps import fingerprint_of
@@ -41,7 +41,7 @@ def panel_plan(lake: Lake, address: TableAddress, cluster: str, buckets: int) ->
     TableError
         If there is no table there, or it lacks the cluster column.
     """
-    if current_version(address.uri) is not None:
+    if is_delta(address.uri):
         plan = make_plan(address.uri, address.uri, version=address.version)
         if "bucket" in plan.partition_columns:
             return plan

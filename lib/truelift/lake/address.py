@@ -40,6 +40,16 @@ class TableAddress:
         return TableAddress(uri.rstrip("/"), int(version))
 
 
+def is_delta(uri: str) -> bool:
+    """Whether a Delta table lies there; of a single file the log's reader would only complain."""
+    import pyarrow.fs as pafs
+
+    filesystem, root = filesystem_of(uri)
+    if filesystem.get_file_info(root).type == pafs.FileType.File:
+        return False
+    return current_version(uri) is not None
+
+
 def open_address(spark: SparkSession, address: TableAddress) -> tuple[DataFrame, str]:
     """The rows of a Delta or Parquet table, and the version that they are of.
 
@@ -48,7 +58,7 @@ def open_address(spark: SparkSession, address: TableAddress) -> tuple[DataFrame,
     TableError
         If there is no table there, or not that version.
     """
-    if current_version(address.uri) is not None:
+    if is_delta(address.uri):
         plan = make_plan(address.uri, address.uri, version=address.version)
         reader = spark.read.format("delta").option("versionAsOf", plan.version)
         return reader.load(address.uri), str(plan.version)

@@ -81,6 +81,8 @@ def build_panel(job: Job, spec: PanelSpec, out: str | None = None) -> PanelBuilt
         return from_plain(PanelBuilt, state.notes["panel"]).again(state.version)
     job.progress.update("looking at the occasions")
     design, excluded = _designed(sources, spec)
+    # Refused before any row is moved.
+    _derived(lake.spark.createDataFrame([], spark_schema(design.schema())), spec)
     with _bucketed(job, sources, spec) as plans:
         job.progress.update("counting the arms")
         design, counts, one_armed = _with_arms(lake, design, plans)

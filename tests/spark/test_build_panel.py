@@ -1,0 +1,335 @@
+"""``build_panel``: both panels that come with it, repeats, provenance, refusals, and estimating."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from tests.conftest import RecordingRun
+from tests.spark.shop_lake import fill_lake
+from truelift.cli import main
+from truelift.config import load_panel_spec, load_settings
+from truelift.effects.job import estimate_effects_from
+from truelift.errors import ConfigError, DataError
+from truelift.features.build import build_features
+from truelift.features.panels.build import build_panel
+from truelift.features.panels.results import PanelBuilt
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.lake.writes import table_state
+from truelift.logs.person import keyed_tables
+from truelift.pipeline import pin_inputs, step_named
+from truelift.settings import EffectOptions
+from truelift.settings.panel_spec import PanelSpec
+from truelift.simulate import simulate_logs, write_logs
+from truelift.typed import from_plain
+
+
+def job_of(lake: Lake, settings: Any, folder: Path, name: str = "build_panel") -> Job:
+    inputs = pin_inputs(step_named(name), lake) if name != "build_panel" else {}
+    return Job(name, settings, lake, inputs, "one", RecordingRun(), folder)
+
+
+# ------------------------------------------------------------ the campaigns of a simulated shop
+
+
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    """A lake with gold.panel, and its settings."""
+    folder = tmp_path_factory.mktemp("campaigns")
+    logs = simulate_logs(users=50, days=60, seed=2)
+    mapping = write_logs(logs, folder / "shop")
+    small = ("buckets=6", "features.item_level=category")
+    settings = load_settings("local", str(mapping), small, str(folder / "lake"))
+    lake = Lake.open(settings, spark)
+    fill_lake(lake, logs, settings)
+    build_features(job_of(lake, settings, folder, "build_features"))
+    return lake, settings, folder
+
+
+def campaigns(settings: Any) -> PanelSpec:
+    """The specification that comes with it, for the shop's shorter windows."""
+    spec = load_panel_spec("campaigns")
+    days = settings.panel.lookback_days
+    shorter = {-56.0: -float(days), -28.0: -days / 2}
+    covariates = {
+        name: replace(m, window=(shorter.get(m.window[0], m.window[0]), m.window[1]))
+        for name, m in spec.covariates.items()
+    }
+    return replace(
+        spec,
+        covariates=covariates,
+        occasions=replace(spec.occasions, history=days),
+        eligible={"x_tenure_days": settings.panel.min_history_days},
+    )
+
+
+def test_the_campaigns_of_the_specification_are_those_of_the_features_step(shop):
+    lake, settings, folder = shop
+    built = build_panel(job_of(lake, settings, folder), campaigns(settings))
+    ours = rows_of(lake, built.uri)
+    theirs = {row["unit_id"]: row for row in lake.read("gold.panel").toArrow().to_pylist()}
+    assert ours.keys() == theirs.keys()
+    some = next(iter(theirs.values()))
+    shared = [name for name in next(iter(ours.values())) if name in some]
+    exact = ("unit_id", "user_key", "campaign", "treated", "y_spend", "y_visits", "bucket")
+    assert set(exact) < set(shared)
+    # Beside what the specification cannot say: shares of categories, responses, indicators.
+    without = ("x_share_", "x_user_", "x_campaign_", "x_log_earlier_responses")
+    assert {n for n in some if n not in shared and not n.startswith(without)} == set()
+    for unit, row in theirs.items():
+        for name in shared:
+            expected = row[name] if name in exact else pytest.approx(row[name], rel=1e-12)
+            assert ours[unit][name] == expected, (unit, name)
+    assert sum(built.arms.values()) == built.units == len(theirs)
+    assert built.arms["1"] == sum(row["treated"] for row in theirs.values())
+    assert built.excluded.keys() == {"m1", "m4"}
+    work = Path(lake.root) / "work"
+    assert not list(work.glob("panel-source-*")), "no copy of a source may be left"
+    # So that people are forgotten in it, and its files are tended.
+    assert lake.panels() == ("gold.panel_campaigns",)
+    assert "gold.panel_campaigns" in keyed_tables(job_of(lake, settings, folder))
+
+
+def rows_of(lake: Lake, uri: str) -> dict[str, dict[str, Any]]:
+    table = lake.spark.read.format("delta").load(uri).toArrow()
+    return {row["unit_id"]: row for row in table.to_pylist()}
+
+
+# ------------------------------------------------------------ shelves, weeks, arms, any tables
+
+WEEKS, EFFECT = range(1, 13), {"none": 0.0, "display": 2.0, "mailer": 3.0, "display+mailer": 5.0}
+
+
+def shelf_spec(folder: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "shelves",
+        "subject": ["product", "shop"],
+        "cluster": "product",
+        "clock": "periods",
+        "population": "sales",
+        "sources": {
+            "sales": {"table": str(folder / "sales"), "time": "week"},
+            "ads": {"table": str(folder / "ads"), "time": "week"},
+            "products": {"table": str(folder / "products"), "keys": {"product": "product"}},
+        },
+        "treatment": {
+            "source": "ads", "occasion": "week", "start": "week", "end": "week + 1",
+            "arms": {"display": "display <> '0'", "mailer": "mailer <> '0'"}, "control": "none",
+            "column": "arm", "occasion_column": "week",
+        },
+        "occasions": {"observed": "sales", "history": 3},
+        "outcomes": {
+            "y": {"source": "sales", "aggregate": "sum", "value": "amount", "window": [0, "end"]},
+        },
+        "covariates": {
+            "x_sold": {"source": "sales", "aggregate": "sum", "value": "amount", "window": [-3, 0]},
+            "x_ads": {"source": "ads", "window": [-3, 0]},
+        },
+        "attributes": {
+            "size": {"source": "products", "value": "size", "measured": "0"},
+            "kind": {"source": "products", "value": "kind", "measured": "before"},
+        },
+        "derived": {"x_rate": "x_sold / elapsed"},
+        "eligible": {"x_sold": 0.5},
+        **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shelves(tmp_path_factory) -> tuple[Path, dict[tuple[str, int, int], tuple[str, float]]]:
+    """Parquet files, and the true arm and sales of every product, shop and week."""
+    folder = tmp_path_factory.mktemp("shelves")
+    rng = np.random.default_rng(5)
+    truth, sales, ads, products = {}, [], [], []
+    for p in range(120):
+        size = float(rng.integers(1, 4))
+        products.append((p, size, f"kind {p % 3}"))
+        for s in (1, 2):
+            for w in WEEKS:
+                arm = str(rng.choice(list(EFFECT), p=(0.4, 0.2, 0.2, 0.2)))
+                amount = size + EFFECT[arm] + float(rng.gamma(2.0, 0.5))
+                truth[str(p), s, w] = (arm, amount)
+                sales += [(p, s, w, amount / 2), (p, s, w, amount / 2)]
+                if "display" in arm:
+                    ads.append((p, s, w, "5", "0"))
+                if "mailer" in arm:
+                    ads.append((p, s, w, "0", "A"))
+    named = {
+        "sales": (sales, ("product", "shop", "week", "amount")),
+        "ads": (ads, ("product", "shop", "week", "display", "mailer")),
+        "products": (products, ("product", "size", "kind")),
+    }
+    for name, (rows, columns) in named.items():
+        (folder / name).mkdir()
+        columns_of = dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+        pq.write_table(pa.table(columns_of), folder / name / "part.parquet")
+    return folder, truth
+
+
+@pytest.fixture
+def build(lake, make_settings, tmp_path):
+    def run(plain: dict[str, Any], out: str | None = None) -> PanelBuilt:
+        return build_panel(
+            job_of(lake, make_settings(), tmp_path), from_plain(PanelSpec, plain), out
+        )
+
+    return run
+
+
+def test_units_arms_outcomes_and_windows_are_those_of_the_truth(lake, shelves, build):
+    folder, truth = shelves
+    built = build(shelf_spec(folder))
+    rows = lake.spark.read.format("delta").load(built.uri).toArrow().to_pylist()
+    assert len(rows) == built.units == 120 * 2 * 9
+    assert built.excluded == {
+        str(w): f"{w - 1} periods of data before its start, 3 needed" for w in (1, 2, 3)
+    }
+    for row in rows:
+        product, shop, week = row["product"], int(row["shop"]), int(row["week"])
+        arm, amount = truth[product, shop, week]
+        past = [truth[product, shop, w] for w in range(week - 3, week)]
+        assert row["arm"] == arm
+        assert row["y"] == pytest.approx(amount, rel=1e-12)
+        assert row["x_sold"] == pytest.approx(sum(a for _, a in past), rel=1e-12)
+        assert row["x_ads"] == sum(("display" in a) + ("mailer" in a) for a, _ in past)
+        assert row["x_rate"] == pytest.approx(row["x_sold"] / (week - 1), rel=1e-12)
+        assert row["kind"] == f"kind {int(product) % 3}"
+    assert built.arms == {arm: sum(row["arm"] == arm for row in rows) for arm in EFFECT}
+
+
+def test_effects_are_estimated_on_it_where_it_lies(lake, shelves, build):
+    built = build(shelf_spec(shelves[0]))
+    options = EffectOptions(
+        treatment="arm", control="none", outcomes=("y",), cluster="product",
+        covariates=("x_sold", "x_ads", "size"), categorical={"kind": "one_hot"},
+        estimands=("ATE",), start_rows=500,
+    )  # fmt: skip
+    result = estimate_effects_from(lake, built.uri, options)
+    assert (result.n, result.clusters) == (built.units, 120)
+    assert result.table_version == built.version
+    for estimate in result.estimates:
+        truth = EFFECT[estimate.arm]
+        assert abs(estimate.estimate - truth) < 4 * estimate.standard_error, estimate.arm
+    assert not (Path(lake.root) / "work").is_dir() or not list(
+        (Path(lake.root) / "work").glob("panel-[0-9a-f]*")
+    ), "the panel is in buckets already"
+
+
+def test_a_repeat_writes_nothing_and_other_options_write_anew(lake, shelves, build):
+    plain = shelf_spec(shelves[0])
+    first, again = build(plain), build(plain)
+    notes = table_state(first.uri).notes
+    assert notes["panel"]["spec_hash"] == first.spec_hash
+    assert notes["spec"]["covariates"]["x_sold"]["window"] == [-3.0, 0.0]
+    uri, _, version = notes["panel"]["sources"]["sales"].rpartition("@")
+    assert (uri, len(version)) == (str(shelves[0] / "sales"), 24)
+    assert again == first.again(first.version)
+    assert "is there already" in str(again)
+    other = build({**plain, "eligible": {"x_sold": 7.0}})
+    assert other.version == first.version + 1 and not other.skipped
+    assert other.units < first.units
+
+
+def test_another_place_may_be_asked_for(lake, shelves, build, tmp_path):
+    built = build(shelf_spec(shelves[0]), str(tmp_path / "mine"))
+    assert (tmp_path / "mine" / "_delta_log").is_dir()
+    assert built.uri == str(tmp_path / "mine")
+    assert not (Path(lake.root) / "gold" / "panel_shelves").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y / 2", r"derived\.x_leak: 'y / 2' looks at y, an outcome, which is measured from"),
+        ("if(arm = 'none', 0, 1)", r"derived\.x_leak: .* looks at arm, the treatment"),
+        ("x_solt + 1", r"derived\.x_leak: 'x_solt \+ 1' is no SQL on one row.*x_sold"),
+    ],
+)
+def test_a_derived_column_sees_nothing_from_the_treatment_on(lake, shelves, build, text, message):
+    plain = shelf_spec(shelves[0], derived={"x_leak": text})
+    with pytest.raises(ConfigError, match=message):
+        build(plain)
+    assert not (Path(lake.root) / "gold" / "panel_shelves").exists()
+
+
+def test_an_attribute_measured_too_late_is_refused(shelves, build):
+    late = {"size": {"source": "products", "value": "size", "measured": "4"}}
+    message = r"attributes\.size: measured at 4, but the treatment of occasion '4' begins at 4"
+    with pytest.raises(ConfigError, match=message):
+        build(shelf_spec(shelves[0], attributes=late, derived={}))
+
+
+def test_an_aggregate_over_rows_is_no_value_of_a_row(shelves, build):
+    plain = shelf_spec(shelves[0])
+    plain["covariates"]["x_sold"]["value"] = "sum(amount)"
+    with pytest.raises(ConfigError, match=r"x_sold\.value: 'sum\(amount\)' is no SQL on one row"):
+        build(plain)
+
+
+def test_attributes_with_two_rows_a_key_are_refused(shelves, build):
+    twice = {"size": {"source": "sales2", "value": "amount", "measured": "before"}}
+    plain = shelf_spec(shelves[0], attributes=twice, derived={})
+    plain["sources"]["sales2"] = {**plain["sources"]["sales"], "time": None}
+    with pytest.raises(DataError, match=r"sources\.sales2: .* has 24 rows for '\d+:\d', expected"):
+        build(plain)
+
+
+def test_occasions_that_leave_one_arm_are_refused(shelves, build):
+    plain = shelf_spec(shelves[0])
+    plain["treatment"]["arms"] = {"display": "false"}
+    with pytest.raises(DataError, match=r"none of 9 occasions .* none of 240 eligible subjects"):
+        build(plain)
+
+
+def test_the_command_ends_with_2_where_the_guard_refuses(shelves, tmp_path, capsys):
+    plain = shelf_spec(shelves[0])
+    plain["covariates"]["x_sold"]["window"] = [-3, 1]
+    file = tmp_path / "late.yaml"
+    file.write_text(yaml.safe_dump(plain))
+    assert main(["build_panel", "--spec", str(file), "--lake", str(tmp_path / "lake")]) == 2
+    assert (
+        "covariates.x_sold: measured until 1, which is 1 periods after" in capsys.readouterr().err
+    )
+
+
+def test_the_command_writes_the_panel_and_says_how_to_go_on(spark, shelves, tmp_path, capsys):
+    file = tmp_path / "shelves.yaml"
+    file.write_text(yaml.safe_dump(shelf_spec(shelves[0])))
+    words = ["build_panel", "--spec", str(file), "--lake", str(tmp_path / "lake")]
+    words += ["--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"]
+    words += ["--set", f"tracking.artifacts={tmp_path}/artifacts"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "gold.panel_shelves written: 2,160 units on 9 occasions (none" in said
+    assert f"truelift estimate_effects --table {tmp_path}/lake/gold/panel_shelves@0" in said
+
+
+def test_days_of_instants_give_the_same_panel_as_periods(lake, shelves, build):
+    """Weeks as instants of a week's Monday, windows of 7 days in place of a period."""
+    folder, _ = shelves
+    day_one = datetime.date(2024, 1, 1)
+    monday = f"timestamp(date_add(DATE'{day_one}', CAST(7 * (week - 1) AS INT)))"
+    plain = shelf_spec(folder)
+    periods = rows_of(lake, build(plain).uri)
+    for source in ("sales", "ads"):
+        plain["sources"][source]["time"] = monday
+    plain["treatment"] |= {"start": monday, "end": f"{monday} + INTERVAL 7 DAYS"}
+    for name in ("x_sold", "x_ads"):
+        plain["covariates"][name]["window"] = [-21, 0]
+    plain |= {"clock": "days", "name": "mondays"}
+    plain["occasions"] |= {"history": 21, "complete": False}
+    plain["attributes"]["size"]["measured"] = "2024-01-01"
+    plain["derived"] = {"x_rate": "x_sold / (elapsed / 7)"}
+    days = rows_of(lake, build(plain).uri)
+    assert days.keys() == periods.keys()
+    for unit, row in periods.items():
+        assert {**row, "elapsed": row["elapsed"] * 7} == days[unit]
