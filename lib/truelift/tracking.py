@@ -93,9 +93,10 @@ class JobRun:
         input_example: Any,
         requirements: list[str],
         tags: Mapping[str, str] | None = None,
+        name: str | None = None,
     ) -> RegisteredModel:
-        """Log a pyfunc model, register it under the configured name, alias it `challenger`."""
-        name = self._settings.tracking.model_name
+        """Log a pyfunc model, register it (by default as configured), alias it `challenger`."""
+        name = name or self._settings.tracking.model_name
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             info = self._mlflow.pyfunc.log_model(

@@ -26,7 +26,7 @@ USERS = (
 def settings(name: str, **more) -> SequenceOptions:
     given = {"step": "event", "units": 8, "layers": 2, "max_length": 8, "negatives": 5}
     if name == "sasrec_in_time":
-        given |= {"relative_time": True, "heads": 2}
+        given |= {"relative_time": True, "heads": 2, "gated": True, "expansion": 2}
     return SequenceOptions(model=name.removesuffix("_in_time"), **{**given, **more})
 
 
@@ -315,3 +315,14 @@ def test_class_scores_of_a_history_are_those_of_training_with_one_event_more():
     np.testing.assert_allclose(served[0], trained[-1], rtol=1e-5)
     np.testing.assert_allclose(served[1], trained[0], rtol=1e-5)  # nothing is known of either
     assert served.argmax(axis=1).min() > 0
+
+
+def test_a_model_without_products_in_16_bits_says_so_where_they_are_asked_for():
+    from truelift.training.session import precision_of
+
+    ranker = make("gru", mixed_precision=True)[0]
+    classifier, _ = make("next_action", side_features=("event_type",))
+    assert precision_of(ranker, False) == ("float32", None)
+    precision, said = precision_of(classifier, True)
+    assert precision == "float32"
+    assert said.startswith("sequence.mixed_precision had no effect: next_action has no products")

@@ -52,7 +52,7 @@ def log(package: ModelPackage, folder) -> str:
         str(folder / "model"),
         python_model=pyfunc.SequenceModel(),
         artifacts=pyfunc.save(package, folder),
-        signature=pyfunc.signature(),
+        signature=pyfunc.signature(package),
         pip_requirements=pyfunc.requirements(),
     )
     return str(folder / "model")

@@ -17,6 +17,7 @@ import numpy as np
 
 from truelift.errors import DataError
 from truelift.models import registry
+from truelift.models.registry import CLASSIFICATION
 from truelift.models.sides import SideCodes
 
 
@@ -58,8 +59,20 @@ class ModelPackage:
         return vocabulary_hash(self.item_keys)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model ranks, place ``i`` for index ``i + 1``: item keys, or event types."""
+        return self.sides.event_types if self.classifies else self.item_keys
+
+    @property
+    def classifies(self) -> bool:
+        """Whether it tells the next event's type in place of the next item."""
+        return self.model in registry.MODELS and registry.entry(self.model).task == CLASSIFICATION
+
+    @property
     def side_features(self) -> tuple[str, ...]:
         """What the model reads of a history beside items."""
+        if self.classifies:
+            return ("event_type",)
         return tuple(str(name) for name, _ in self.options.get("side_features", ()))
 
     def build(self) -> Any:

@@ -11,6 +11,8 @@ from truelift.models.event_options import EventModelOptions, SASRecOptions
 
 Sizes = Mapping[str, int] | None
 
+RANKING, CLASSIFICATION = "ranking", "classification"
+
 
 @dataclass(frozen=True)
 class ModelEntry:
@@ -32,7 +34,7 @@ class ModelEntry:
     make_options: Callable[[int, Any, Sizes], dict[str, Any]]
     build: Callable[[dict[str, Any]], Any]
     step: str = "event"
-    task: str = "ranking"
+    task: str = RANKING
 
     def options(self, items: int, sequence: Any, sizes: Sizes = None) -> dict[str, Any]:
         """Options from the settings.
@@ -126,7 +128,7 @@ MODELS: dict[str, ModelEntry] = {
     "gru": ModelEntry(_event_options, _build_recurrent("gru")),
     "lstm": ModelEntry(_event_options, _build_recurrent("lstm")),
     "pair_lstm": ModelEntry(_pair_lstm_options, _build_pair_lstm),
-    "next_action": ModelEntry(_next_action_options, _build_next_action, task="classification"),
+    "next_action": ModelEntry(_next_action_options, _build_next_action, task=CLASSIFICATION),
 }
 
 

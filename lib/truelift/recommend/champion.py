@@ -20,6 +20,7 @@ from truelift.models.package import ModelPackage
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.settings import Settings
 
 NAME = "champion"
 # A champion that knows fewer of the items speaks of another catalogue.
@@ -41,15 +42,25 @@ class Champion:
         return self.package.side_features if self.package else ()
 
 
-def current_champion(job: Job, folder: Path) -> Champion | None:
-    """The champion under the configured name, downloaded to ``folder``; None if there is none."""
+def registered_name(settings: Settings) -> str:
+    """Name in the registry: a classifier, which cannot stand against rankers, has its own.
+
+    ``truelift-shop-sequence`` ranks items, ``truelift-shop-next-action`` foretells actions.
+    """
+    name, model = settings.tracking.model_name, settings.sequence.model
+    if registry.entry(model).task == registry.CLASSIFICATION:
+        return f"{name.removesuffix('-sequence')}-{model.replace('_', '-')}"
+    return name
+
+
+def current_champion(job: Job, name: str, folder: Path) -> Champion | None:
+    """The champion under a registered name, downloaded to ``folder``; None if there is none."""
     import mlflow
     from mlflow.exceptions import MlflowException
 
     from truelift.recommend.pyfunc import read_package
     from truelift.tracking import version_with_alias
 
-    name = job.settings.tracking.model_name
     version = version_with_alias(mlflow, name, NAME)
     if version is None:
         return None
@@ -147,10 +158,9 @@ def ranker_of(package: ModelPackage, index: np.ndarray) -> Translated:
     """A packaged model that ranks another vocabulary; needs a running TensorFlow."""
     from truelift.models.scoring import SequenceRanker
 
-    items = len(package.item_keys)
-    return Translated(
-        SequenceRanker(package.build(), items, package.max_length, package.step), index
-    )
+    ranks = len(package.labels)
+    ranker = SequenceRanker(package.build(), ranks, package.max_length, package.step)
+    return Translated(ranker, index, not package.classifies)
 
 
 @dataclass(frozen=True)
@@ -164,15 +174,18 @@ class Translated:
     index : numpy.ndarray of int32
         The ranker's index of each item index here, 0 for items that it does not know; see
         :func:`item_index`.
+    ranks_items : bool
+        Whether it scores items; actions need no translation.
     """
 
     ranker: Any
     index: np.ndarray
+    ranks_items: bool = True
 
     def scores(self, histories: Histories) -> np.ndarray:
-        """Scores of all items for each user, shape (n, items + 1)."""
+        """Scores of all items (or actions) for each user, shape (n, items + 1)."""
         own = self.index[histories.items]
         found = self.ranker.scores(replace(histories, items=own).keep(own > 0))
-        if np.array_equal(self.index, np.arange(found.shape[1])):
+        if not self.ranks_items or np.array_equal(self.index, np.arange(found.shape[1])):
             return np.asarray(found)
         return np.where(self.index > 0, found[:, self.index], UNKNOWN)

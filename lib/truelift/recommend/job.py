@@ -176,10 +176,13 @@ def recommend(job: Job) -> StepReport:
         )
     examples = _examples(job, kernel, package.side_features)
     result = RecommendResult(users, commit.rows, options.seen_items, examples, version)
-    job.log_metrics({"users": users, "recommendations": commit.rows})
+    job.log_metrics(
+        {"users": users, "recommendations": commit.rows, "users_without": sequences - users}
+    )
     job.save_result(result)
     headline: dict[str, float | str | int] = {
         "users": users,
+        "without recommendations": sequences - users,
         "seen items": options.seen_items,
         "model version": version,
     }
@@ -208,8 +211,8 @@ def load_challenger(job: Job) -> tuple[str, ModelPackage]:
     name = job.settings.tracking.model_name
     trained = job.load_result(TrainingResult)
     try:
-        if trained is not None and trained.model_version is not None:
-            version = trained.model_version
+        if trained is not None and trained.model_uri == f"models:/{name}/{trained.model_version}":
+            version = str(trained.model_version)
         else:
             found = mlflow.MlflowClient().get_model_version_by_alias(name, CHALLENGER)
             version = str(found.version)
@@ -238,7 +241,8 @@ def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]
     DataError
         If the newest model is one of other items, or its side features have other codes.
     """
-    holder = champion.current_champion(job, job.workdir / "champion")
+    name = job.settings.tracking.model_name
+    holder = champion.current_champion(job, name, job.workdir / "champion")
     best = holder.package if holder is not None else None
     if holder is not None and best is not None and _obstacle(job, best, item_keys) is None:
         return holder.version, best

@@ -1,4 +1,4 @@
-"""The sequence model as MLflow keeps it: raw item keys in, ranked item keys out.
+"""The sequence model as MLflow keeps it: raw item keys in, ranked item keys (or actions) out.
 
 What is wrong with a request is raised as ``INVALID_PARAMETER_VALUE``, which MLflow's scoring
 server answers with status 400 and the reason.
@@ -24,17 +24,20 @@ from truelift.recommend.scorer import Scorer
 
 PACKAGE = "package"
 SEEN_ITEMS = ("keep", "drop")
+# Places of a list where nobody says how many.
+COUNT = 10
 
 
 class SequenceModel(PythonModel):
-    """Ten items for each history; see :func:`signature` for the columns."""
+    """The best items, or next actions, for each history; see :func:`signature`."""
 
     def load_context(self, context: Any) -> None:
         """Read the package and build the model, once."""
         package = ModelPackage.from_bytes(Path(context.artifacts[PACKAGE]).read_bytes())
         self._scorer = Scorer.from_package(package)
         self._reader = RequestReader(package.item_keys, package.sides, self._scorer.side_features)
-        self._keys = (None, *package.item_keys)
+        self._keys = (None, *package.labels)
+        self._ranked = "actions" if package.classifies else "items"
         # The first call traces the model's graph; no user shall wait for it.
         self._scorer.top_of_request(self._reader.histories({"items": [[]]}), 1, "keep")
 
@@ -59,14 +62,15 @@ class SequenceModel(PythonModel):
         Returns
         -------
         pandas.DataFrame
-            ``items`` and ``scores``, best first; scores are comparable within a row.
+            ``items`` (of a classifier ``actions``) and ``scores``, best first; scores are
+            comparable within a row.
 
         Raises
         ------
         MlflowException
             For a request that cannot be answered, with the reason.
         """
-        count, seen = _checked(params or {}, len(self._keys) - 1)
+        count, seen = _checked(params or {}, len(self._keys) - 1, self._ranked)
         if "items" not in model_input:
             raise _refused(f"Found the columns {list(model_input)}, expected 'items'.")
         columns = {name: model_input[name].tolist() for name in COLUMNS if name in model_input}
@@ -79,7 +83,7 @@ class SequenceModel(PythonModel):
         rows = list(zip(top.tolist(), scores.tolist(), strict=True))
         return pd.DataFrame(
             {
-                "items": [[keys[i] for i in items if i] for items, _ in rows],
+                self._ranked: [[keys[i] for i in items if i] for items, _ in rows],
                 "scores": [
                     [score for i, score in zip(items, values, strict=True) if i]
                     for items, values in rows
@@ -88,14 +92,16 @@ class SequenceModel(PythonModel):
         )
 
 
-def _checked(params: dict[str, Any], items: int) -> tuple[int, str]:
-    count, seen = params.get("count", 10), params.get("seen_items", "keep")
+def _checked(params: dict[str, Any], most: int, ranked: str) -> tuple[int, str]:
+    count, seen = params.get("count"), params.get("seen_items", "keep")
     if count is None:
-        count = 10
-    if not 1 <= int(count) <= items:
-        raise _refused(f"count: found {count}, expected 1 to {items}, the number of items.")
+        count = min(COUNT, most)
+    if not 1 <= int(count) <= most:
+        raise _refused(f"count: found {count}, expected 1 to {most}, the number of {ranked}.")
     if seen not in SEEN_ITEMS:
         raise _refused(f"seen_items: found {seen!r}, expected 'keep' or 'drop'.")
+    if seen == "drop" and ranked == "actions":
+        raise _refused("seen_items: found 'drop', expected 'keep': actions come again and again.")
     return int(count), str(seen)
 
 
@@ -103,8 +109,8 @@ def _refused(reason: str) -> MlflowException:
     return MlflowException.invalid_parameter_value(reason)
 
 
-def signature() -> ModelSignature:
-    """Columns and parameters of :class:`SequenceModel`.
+def signature(package: ModelPackage) -> ModelSignature:
+    """Columns and parameters of :class:`SequenceModel` with a package.
 
     The columns are lists whose elements the model checks itself, with better reasons: MLflow's
     own check of typed lists refuses whole numbers as item ids, and makes a pandas series a row
@@ -119,13 +125,13 @@ def signature() -> ModelSignature:
         ),
         outputs=Schema(
             [
-                ColSpec(Array(DataType.string), "items"),
+                ColSpec(Array(DataType.string), "actions" if package.classifies else "items"),
                 ColSpec(Array(DataType.double), "scores"),
             ]
         ),
         params=ParamSchema(
             [
-                ParamSpec("count", DataType.long, 10),
+                ParamSpec("count", DataType.long, min(COUNT, len(package.labels))),
                 ParamSpec("seen_items", DataType.string, "keep"),
             ]
         ),

@@ -23,20 +23,20 @@ _LOADED: dict[str, Scorer] = {}
 
 @dataclass(frozen=True)
 class Scorer:
-    """A model ready to rank, and the keys of its items.
+    """A model ready to rank, and the keys of what it ranks.
 
     Parameters
     ----------
     ranker : object
         Gives scores of all items for a batch of histories.
-    item_keys : tuple of str
-        Key of item index ``i`` at place ``i - 1``.
+    keys : tuple of str
+        Key of index ``i`` at place ``i - 1``: of an item, or the action of a classifier.
     side_features : tuple of str
         What the model reads of a history beside items.
     """
 
     ranker: Any
-    item_keys: tuple[str, ...]
+    keys: tuple[str, ...]
     side_features: tuple[str, ...] = ()
 
     @classmethod
@@ -45,10 +45,9 @@ class Scorer:
         start_tensorflow()
         from truelift.models.scoring import SequenceRanker
 
-        items = len(package.item_keys)
-        model = package.build()
-        ranker = SequenceRanker(model, items, package.max_length, package.step)
-        return cls(ranker, package.item_keys, tuple(model.side_features))
+        model, keys = package.build(), package.labels
+        ranker = SequenceRanker(model, len(keys), package.max_length, package.step)
+        return cls(ranker, keys, tuple(model.side_features))
 
     def top(
         self, histories: Histories, count: int, seen_items: str

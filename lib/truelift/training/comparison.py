@@ -18,6 +18,7 @@ import numpy as np
 
 from truelift.errors import DataError
 from truelift.models.histories import Histories, ItemSets
+from truelift.models.registry import CLASSIFICATION
 from truelift.recommend import factors, neighbours
 from truelift.recommend.baselines import (
     ALL_TIME,
@@ -39,7 +40,6 @@ from truelift.recommend.sums import State
 from truelift.settings import SequenceOptions
 
 PARTS = ("validation", "test")
-CLASSIFICATION = "classification"
 # Stripes of the catalogue in which ranks exchange pairs of items, so that no rank has to hold
 # the pairs of all of them at once.
 _STRIPES = 8

@@ -22,6 +22,7 @@ from truelift.lake.kernels import map_buckets, sum_buckets
 from truelift.models import registry
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
+from truelift.models.registry import CLASSIFICATION
 from truelift.recommend import champion, neighbours
 from truelift.recommend.baselines import count_actions, count_known
 from truelift.recommend.evaluated import EvaluationResult
@@ -31,7 +32,7 @@ from truelift.recommend.named_metrics import named_metrics
 from truelift.recommend.neighbours import Neighbours, PairCounts
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.sums import State
-from truelift.training.comparison import CLASSIFICATION, Comparison, add_part
+from truelift.training.comparison import Comparison, add_part
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -304,9 +305,7 @@ def side_columns(packages: Iterable[ModelPackage]) -> list[str]:
     """Columns of side features that any of the models reads."""
     found: set[str] = set()
     for package in packages:
-        found |= {name for name, _ in package.options.get("side_features", ())}
-        if registry.entry(package.model).task == CLASSIFICATION:
-            found.add("event_type")
+        found |= set(package.side_features)
     return sorted(found)
 
 
@@ -323,7 +322,7 @@ def load_models(job: Job, models: Sequence[str]) -> dict[str, ModelPackage]:
     from truelift.recommend.pyfunc import read_package
     from truelift.tracking import CHALLENGER, version_with_alias
 
-    name = job.settings.tracking.model_name
+    name = champion.registered_name(job.settings)
     found: dict[str, ModelPackage] = {}
     for asked in models or (CHALLENGER, champion.NAME):
         version = asked if asked.isdigit() else version_with_alias(mlflow, name, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +19,19 @@ from truelift.recommend.sampled import WARNING
 from truelift.recommend.side_codes import side_codes
 from truelift.recommend.splits import Split, split_from, split_to_plain
 from truelift.training.checkpoints import CheckpointFolder
+from truelift.training.figures import learning_curve
 from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob, RankResult, pack
-from truelift.training.results import TrainingResult
+from truelift.training.results import RankingMetrics, TrainingResult
 from truelift.training.search import search, with_checkpoints
 
 if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import ScanPlan
     from truelift.steps import StepReport
+
+_logger = logging.getLogger("truelift.training")
 
 
 def train_sequence(job: Job) -> StepReport:
@@ -82,7 +86,8 @@ def train_sequence(job: Job) -> StepReport:
         sides=sides,
         split=split.describe(),
     )
-    holder = champion.current_champion(job, job.workdir / "champion")
+    name = champion.registered_name(job.settings)
+    holder = champion.current_champion(job, name, job.workdir / "champion")
     obstacle = champion.obstacle(holder, package) if holder else None
     known, notes = known_items(job, split, len(item_keys))
     if holder and not obstacle:
@@ -90,15 +95,19 @@ def train_sequence(job: Job) -> StepReport:
     rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=pack(known)), root)
     job.progress.update(f"starting {options.processes} processes")
     trained, weights = launch(rank_job, folder / "final", on_progress)
+    for sentence in trained.warnings:
+        _logger.warning(sentence)
     package = replace(package, weights=weights)
     _log(job, trained, plan)
     job.run.log_tags(
         {
             "truelift.vocabulary": package.vocabulary_hash,
+            "truelift.precision": trained.precision,
+            "truelift.xla": str(package.options.get("xla", False)).lower(),
             **{f"truelift.{table}": str(version) for table, version in job.inputs.items()},
         }
     )
-    registered = _register(job, package, trained)
+    registered = _register(job, name, package, trained)
     verdict = _verdict(job, holder, obstacle, trained)
     job.run.close_gate(registered, verdict.promoted, verdict.reason)
     result = TrainingResult(
@@ -124,11 +133,12 @@ def train_sequence(job: Job) -> StepReport:
     for uri in {*used, str(rank_job.checkpoints)}:
         CheckpointFolder(uri).remove()  # the training is over: nothing to go on from
     best, *others = trained.test
+    measure, value = _headline(best)
     headline: dict[str, float | str | int] = {
         "processes": trained.processes,
         "epochs": len(trained.epochs),
-        f"ndcg@{best.k}": round(best.ndcg, 4),
-        **{f"{other.model} ndcg": round(other.ndcg, 4) for other in others},
+        measure: round(value, 4),
+        **{f"{o.model} {measure.split('@')[0]}": round(_headline(o)[1], 4) for o in others},
         "version": registered.version,
         "champion": registered.version if verdict.promoted or not holder else holder.version,
     }
@@ -233,29 +243,15 @@ def _verdict(
     )
 
 
-def learning_curve(trained: RankResult) -> Any:
-    """Losses and validation NDCG (a classifier's accuracy) an epoch, as a matplotlib figure."""
-    from matplotlib.figure import Figure
-
-    epochs = [e.epoch for e in trained.epochs]
-    classifies = trained.epochs[0].validation_accuracy is not None
-    measure = "accuracy" if classifies else f"NDCG@{trained.test[0].k}"
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(epochs, [e.train_loss for e in trained.epochs], marker="o", label="training")
-    left.plot(epochs, [e.validation_loss for e in trained.epochs], marker="o", label="validation")
-    left.set(xlabel="epoch", ylabel="cross-entropy a session (nats)")
-    left.legend(frameon=False)
-    right.plot(epochs, [e.validation_value for e in trained.epochs], marker="o", color="C2")
-    right.axvline(trained.best_epoch, color="0.7", linewidth=1, zorder=0)
-    right.set(xlabel="epoch", ylabel=f"validation {measure}")
-    for axes in (left, right):
-        axes.set_xticks(epochs)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure
+def _headline(metrics: RankingMetrics) -> tuple[str, float]:
+    """The one figure of a model: NDCG, of a classifier accuracy."""
+    accuracy = metrics.measure("accuracy")
+    if accuracy is None:
+        return f"ndcg@{metrics.k}", metrics.ndcg
+    return "accuracy", accuracy.value
 
 
-def _register(job: Job, package: ModelPackage, trained: RankResult) -> Any:
+def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -> Any:
     from truelift.models.runtime import start_tensorflow
 
     job.progress.update("registering the model")
@@ -263,15 +259,18 @@ def _register(job: Job, package: ModelPackage, trained: RankResult) -> Any:
     from truelift.recommend import pyfunc
 
     best = trained.test[0]
+    measure, value = _headline(best)
+    hits = {f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}"} if not package.classifies else {}
     return job.run.register_pyfunc(
+        name=name,
         python_model=pyfunc.SequenceModel(),
         artifacts=pyfunc.save(package, job.workdir),
-        signature=pyfunc.signature(),
+        signature=pyfunc.signature(package),
         input_example=pyfunc.input_example(package.item_keys),
         requirements=pyfunc.requirements(),
         tags={
-            f"test.ndcg_at_{best.k}": f"{best.ndcg:.4f}",
-            f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}",
+            f"test.{measure.replace('@', '_at_')}": f"{value:.4f}",
+            **hits,
             "gold.sequences": str(job.inputs["gold.sequences"]),
             "gold.items": str(job.inputs["gold.items"]),
             "vocabulary": package.vocabulary_hash,

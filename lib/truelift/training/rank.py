@@ -99,7 +99,8 @@ class RankResult:
     the intervals of the two means suggest. ``best_baseline`` was chosen on validation, and
     ``left_out`` users wanted only what they had seen, where that is dropped. ``best_value`` is
     the validation value of the best epoch. ``warnings`` went wrong without stopping the training (a checkpoint that could not be
-    written, or was damaged); ``restarts`` says why the ranks had to be started again.
+    written, or was damaged); ``restarts`` says why the ranks had to be started again. ``precision``
+    is that of matrix products.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -117,6 +118,7 @@ class RankResult:
     left_out: int = 0
     warnings: tuple[str, ...] = ()
     restarts: tuple[str, ...] = ()
+    precision: str = "float32"
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> str:

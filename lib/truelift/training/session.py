@@ -13,8 +13,10 @@ import numpy as np
 from truelift.errors import DataError, InvariantError
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.models import registry
+from truelift.models.event_model import EventModel
 from truelift.models.histories import Histories
 from truelift.models.package import assign_weights
+from truelift.models.runtime import product_precision
 from truelift.models.scoring import SequenceRanker
 from truelift.recommend.evaluation import Ranker
 from truelift.recommend.splits import Split, split_from_plain
@@ -93,6 +95,8 @@ def _train_and_evaluate(
     counts = comparison.training_counts
     model = entry.build(made)
     model.start_from_popularity(counts)
+    precision, unmet = precision_of(model, options.mixed_precision)
+    report(always=True, text=unmet or f"products in {precision}")
     trainer = _trainer(job, model, steps)
     ranker = _Watched(SequenceRanker(model, ranked, options.max_length, options.step), heartbeat)
 
@@ -139,9 +143,20 @@ def _train_and_evaluate(
             "train": trained - prepared,
             "test": time.perf_counter() - trained,
         },
-        warnings=tuple(training.warnings),
+        warnings=(*training.warnings, *((unmet,) if unmet else ())),
+        precision=precision,
     )
     return result, training.best.weights
+
+
+def precision_of(model: Any, mixed: bool) -> tuple[str, str | None]:
+    """Precision of a model's products, and a sentence where it is not the one asked for."""
+    can = isinstance(model, EventModel)
+    precision = product_precision(mixed and can)
+    if not mixed or precision != "float32":
+        return precision, None
+    why = "there is no GPU" if can else f"{model.name} has no products in 16 bits"
+    return precision, f"sequence.mixed_precision had no effect: {why}; trained in float32."
 
 
 def _trainer(job: RankJob, model: Any, steps: int) -> Trainer:
