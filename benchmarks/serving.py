@@ -40,6 +40,8 @@ from truelift.recommend import pyfunc
 from truelift.settings import SequenceOptions
 
 SIZES = (1, 32)
+# Starts of a server before the benchmark gives up.
+ATTEMPTS = 3
 
 
 class Popularity(PythonModel):
@@ -79,11 +81,12 @@ def main() -> None:
         contestants[name] = (pyfunc.SequenceModel(), package)
         contestants[f"{name}, a call a request"] = (CallARequest(), package)
     contestants["popularity"] = (Popularity(keys), None)
+    shape = fresh(options.models[0], keys)
     figures: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, (model, package)) in enumerate(contestants.items()):
             place = Path(folder, str(number))
-            with served(logged(model, package, keys, place)) as port:
+            with served(logged(model, package, shape, place)) as port:
                 for size in SIZES:
                     bodies = requests(keys, size)
                     asyncio.run(load(port, bodies, options.clients, 2.0))  # warms up
@@ -113,16 +116,16 @@ def fresh(name: str, keys: tuple[str, ...]) -> ModelPackage:
 
 
 def logged(
-    model: PythonModel, package: ModelPackage | None, keys: tuple[str, ...], folder: Path
+    model: PythonModel, package: ModelPackage | None, shape: ModelPackage, folder: Path
 ) -> str:
-    """The model as MLflow keeps it."""
+    """The model as MLflow keeps it, with the columns of ``shape``."""
     folder.mkdir()
     mlflow.pyfunc.save_model(
         str(folder / "model"),
         python_model=model,
         artifacts=pyfunc.save(package, folder) if package else None,
-        signature=pyfunc.signature(),
-        input_example=pyfunc.input_example(keys) if package else None,
+        signature=pyfunc.signature(shape),
+        input_example=pyfunc.input_example(shape.item_keys),
         pip_requirements=pyfunc.requirements(),
     )
     return str(folder / "model")
@@ -131,6 +134,23 @@ def logged(
 @contextmanager
 def served(model: str) -> Iterator[int]:
     """A running server; gives its port."""
+    for attempt in range(ATTEMPTS):
+        process, port, log = started(model)
+        try:
+            if answers(process, port):
+                yield port
+                return
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, 15)
+                process.wait()
+        # Between our look at the port and the server's another program may have taken it.
+        if "address already in use" not in log.read_text() or attempt == ATTEMPTS - 1:
+            raise SystemExit(f"The server ended:\n{log.read_text()[-3000:]}")
+
+
+def started(model: str) -> tuple[subprocess.Popen[bytes], int, Path]:
+    """A server that is starting, on a port that is free now, and its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
@@ -143,20 +163,28 @@ def served(model: str) -> Iterator[int]:
             command, env={**os.environ, "PATH": places}, start_new_session=True, stdout=out,
             stderr=subprocess.STDOUT,
         )  # fmt: skip
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise SystemExit(f"The server ended:\n{log.read_text()[-3000:]}") from None
-                time.sleep(0.2)
-        yield port
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, 15)
-            process.wait()
+    return process, port, log
+
+
+def answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Waits until a server answers; False where it has ended."""
+    while process.poll() is None:
+        try:
+            asyncio.run(ping(port))
+            return True
+        except (OSError, asyncio.IncompleteReadError):
+            time.sleep(0.2)
+    return False
+
+
+async def ping(port: int) -> None:
+    """Ask the server whether it is well; another program at the port would not say so."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    if b" 200 " not in head.splitlines()[0]:
+        raise OSError(head.decode())
 
 
 def requests(keys: tuple[str, ...], size: int, count: int = 64) -> list[bytes]:
