@@ -91,6 +91,17 @@ class StepStore:
         with self._filesystem.open_output_stream(path) as stream:
             stream.write(pa.py_buffer(data))
 
+    def records(self) -> list[StepRecord]:
+        """All that can be read, by the steps' names."""
+        folder = pafs.FileSelector(self._folder, allow_not_found=True)
+        names = sorted(f.base_name for f in self._filesystem.get_file_info(folder))
+        steps = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return [record for step in steps if (record := self.read(step)) is not None]
+
+    def remove(self, record: StepRecord) -> None:
+        """Take a record away: the step has not run."""
+        self._filesystem.delete_file(f"{self._folder}/{record.step}.json")
+
 
 def fingerprint_of(**parts: Any) -> str:
     """A short stable hash of plain values."""

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from mlflow.models import ModelSignature
+from mlflow.pyfunc.model import PythonModel
+from mlflow.types import ColSpec, Schema
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from tests.spark.test_logs_privacy import key_of
@@ -16,8 +19,11 @@ from truelift.lake.tables import table_spec
 from truelift.logs.clean import clean
 from truelift.logs.forget import forget_user
 from truelift.logs.ingest import ingest
+from truelift.recommend.results import RecommendationExample, RecommendResult
+from truelift.steps import StepRecord, StepStore
 from truelift.tools import tool_job
-from truelift.tracking import connect, job_run
+from truelift.tracking import job_run
+from truelift.typed import to_plain
 
 ANN, BOB = key_of("one", "ann"), key_of("one", "bob")
 LINES = [
@@ -45,13 +51,39 @@ def rows(lake, table, *users, **texts):
     return lake.spark.sql(" UNION ALL ".join(selects))
 
 
+class Nothing(PythonModel):
+    """A model that says nothing."""
+
+    def predict(self, context, model_input, params=None):
+        return model_input
+
+
 def register(settings, name: str, uri: str, version: int) -> None:
-    """A model whose run read a version of ``gold.sequences``."""
-    client = connect(settings).MlflowClient()
+    """A model whose run read a version of ``gold.sequences``, past the gate."""
     with job_run(settings, "train_sequence", {}) as run:
         run.log_table("gold.sequences", uri, version, "input")
-    client.create_registered_model(name)
-    client.create_model_version(name, f"runs:/{run.run_id}/model", run.run_id)
+        column = Schema([ColSpec("string", "items")])
+        made = run.register_pyfunc(
+            name=name, python_model=Nothing(), artifacts={}, input_example=None, requirements=[],
+            signature=ModelSignature(column, column),
+        )  # fmt: skip
+        run.close_gate(made, True, "promoted: first model")
+
+
+def leave_records(root: str, page: Path, shown: str) -> None:
+    """Steps are done: ``recommend`` shows a user as an example, and the report draws it."""
+    store = StepStore(root)
+    example = RecommendationExample(shown, ("x",), ("y",))
+    result = {"RecommendResult": to_plain(RecommendResult(2, 2, "keep", (example,), "1"))}
+    page.write_text(f"User {shown}")
+    for step, results, files in (
+        ("clean", {}, ()),
+        ("recommend", result, ()),
+        ("report", {}, (str(page),)),
+    ):
+        store.write(
+            StepRecord(step, "f", {}, {}, 1, 1, 1.0, {}, results, "run", "test", "now", files)
+        )
 
 
 @pytest.fixture
@@ -102,3 +134,21 @@ def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(la
         commits = [json.loads(line).get("commitInfo", {}) for line in log.read_text().splitlines()]
         said = str([commit.get("operationParameters") for commit in commits])
         assert ANN not in said and "ann" not in said.lower(), log
+
+
+@pytest.mark.parametrize(
+    ("shown", "gone"), [(ANN, ("recommend", "report")), (BOB, ())], ids=["hers", "of others"]
+)
+def test_records_and_pages_that_show_the_person_go_and_others_stay(lake, tmp_path, shown, gone):
+    page = tmp_path / "index.html"
+    leave_records(lake.root, page, shown)
+    with tool_job("forget_user", lake._settings) as job:
+        done = forget_user(job, "ann")
+    assert done.steps == gone
+    left = {record.step for record in StepStore(lake.root).records()}
+    assert left == {"clean", "recommend", "report"} - set(gone)
+    assert page.exists() == (not gone)
+    texts = [p.read_text() for p in Path(lake.root, "_truelift").rglob("*.json")]
+    assert not any(ANN in text for text in texts)
+    if gone:
+        assert "run again: recommend, report" in repr(done)

@@ -18,6 +18,7 @@ from truelift.lake.tables import TABLES
 from truelift.logs.accounts import Tally, tally_of
 from truelift.logs.forget_models import models_trained_on
 from truelift.logs.forget_proof import prove_forgotten
+from truelift.logs.forget_records import forget_records
 from truelift.logs.person import (
     condition_of,
     find_person,
@@ -58,6 +59,8 @@ class Forgotten:
         Registered models trained on versions that held the person.
     namesakes : dict of str to int
         Columns of other things that hold the same text as one of the names, with their rows.
+    steps : tuple of str
+        Steps whose record showed the person; they have to run again.
     """
 
     user_key: str
@@ -67,6 +70,7 @@ class Forgotten:
     files_scanned: int
     models: tuple[str, ...]
     namesakes: dict[str, int] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         lines = [f"forgotten: {sum(self.rows.values()):,} rows of user_key {self.user_key}"]
@@ -78,6 +82,8 @@ class Forgotten:
         if self.namesakes:
             lines.append("the same text stands, as something else, in rows of others:")
             lines += [f"  {name:<32}{rows:>10,} rows" for name, rows in self.namesakes.items()]
+        if self.steps:
+            lines.append(f"their records showed the person, run again: {', '.join(self.steps)}")
         if self.models:
             lines.append("trained on versions that held the person (train again, then delete):")
             lines += [f"  {model}" for model in self.models]
@@ -122,15 +128,23 @@ def forget_user(job: Job, user: str) -> Forgotten:
             f"ON {tables[name]} WHEN MATCHED THEN DELETE"
         ).collect()
     _settle(job)
+    steps = forget_records(job, person)
     deleted = 0
-    for name in TABLES:
+    for name in (*TABLES, *job.lake.panels()):
         if job.lake.version(name) is not None:
             job.progress.update(f"purging {name}")
             deleted += vacuum(job.lake, name, 0.0)
     job.progress.update("searching the files that are left")
     searched = prove_forgotten(job, person)
     return Forgotten(
-        person.key, len(person.names), rows, deleted, searched.files, models, searched.namesakes
+        person.key,
+        len(person.names),
+        rows,
+        deleted,
+        searched.files,
+        models,
+        searched.namesakes,
+        steps,
     )
 
 
