@@ -28,6 +28,7 @@ from truelift.models.losses import (
     plain_softmax,
     sampled_softmax,
 )
+from truelift.models.runtime import product_precision
 from truelift.models.tokens import lay_out
 
 
@@ -48,7 +49,7 @@ class EventModel(keras.layers.Layer):
         self.side_features = options.features
         self.seeds = keras.random.SeedGenerator()
         self.sampler = NegativeSampler(np.zeros(options.items + 1), 0.0)
-        self._product_type = _product_type(options.mixed_precision)
+        self._product_type = tf.as_dtype(product_precision(options.mixed_precision))
         self._batch_loss = self._loss_of
         if options.xla:
             self._batch_loss = tf.function(self._loss_of, jit_compile=True)
@@ -218,10 +219,3 @@ def _rows_in_use(items: Any, negatives: Any) -> tuple[Any, Any, Any]:
     ids, place = tf.unique(flat)  # in order of appearance, so padding stays row 0
     slots = tf.size(items)
     return ids, tf.reshape(place[1 : slots + 1], tf.shape(items)), place[slots + 1 :]
-
-
-def _product_type(mixed_precision: bool) -> Any:
-    """bfloat16 needs no scaling of the loss, so it is the one offered; a CPU gains nothing."""
-    if mixed_precision and tf.config.list_logical_devices("GPU"):
-        return tf.bfloat16
-    return tf.float32
