@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 DataFileRecord = dict[str, Any]
 _GROUP_ROWS = 131_072
 _LONGEST_TEXT = 64
+# Rows by which a column's values are called repeating, and how many of them may be distinct.
+_FIRST_ROWS, _DISTINCT_SHARE = 1024, 0.5
 _LAST_YEAR = 253_402_300_800 * 1_000_000
 
 
@@ -294,13 +296,8 @@ class _OpenFile:
         self._full = f"{root}/{self._path}"
         if isinstance(self._filesystem, pafs.LocalFileSystem):
             self._filesystem.create_dir(f"{root}/{folder}", recursive=True)
-        self._writer = pq.ParquetWriter(
-            self._full,
-            schema,
-            filesystem=self._filesystem,
-            compression="snappy",
-            store_schema=False,
-        )
+        self._schema = schema
+        self._writer: pq.ParquetWriter | None = None
         self._held: list[pa.Table] = []
         self._held_rows = 0
         self._bounds = _Bounds(schema)
@@ -314,6 +311,8 @@ class _OpenFile:
 
     def close(self) -> DataFileRecord:
         self._flush()
+        if self._writer is None:  # no rows
+            self._writer = self._writer_for(self._schema.empty_table())
         self._writer.close()
         return {
             "path": self._path,
@@ -325,12 +324,43 @@ class _OpenFile:
             "rows": self.rows,
         }
 
+    def _writer_for(self, table: pa.Table) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            self._full,
+            self._schema,
+            filesystem=self._filesystem,
+            compression="snappy",
+            use_dictionary=_repeating(table),
+            store_schema=False,
+        )
+
     def _flush(self) -> None:
         if self._held_rows:
             table = pa.concat_tables(self._held)
             self._bounds.add(table)
+            if self._writer is None:
+                self._writer = self._writer_for(table)
             self._writer.write_table(table, row_group_size=_GROUP_ROWS)
         self._held, self._held_rows = [], 0
+
+
+def _repeating(table: pa.Table) -> list[str]:
+    """Paths of the leaves whose values repeat, by the first rows.
+
+    Others, like times and ids, are larger with a dictionary than without, and the writer hashes
+    every value before it gives the dictionary up.
+    """
+    first, paths = table.slice(0, _FIRST_ROWS), []
+    for field in table.schema:
+        if pa.types.is_list(field.type):
+            paths.append(f"{field.name}.list.element")
+        elif pa.types.is_map(field.type):
+            paths += [f"{field.name}.key_value.key", f"{field.name}.key_value.value"]
+        elif pa.types.is_nested(field.type) or pc.count_distinct(
+            first[field.name], mode="all"
+        ).as_py() <= first.num_rows * _DISTINCT_SHARE:
+            paths.append(field.name)
+    return paths
 
 
 class _Bounds:

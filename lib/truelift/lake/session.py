@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from truelift.errors import MachineError
+from truelift.lake.workers import KEPT_MEMORY
 from truelift.settings import SparkOptions
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ def _common(options: SparkOptions) -> dict[str, str]:
         # several times as long as the rows' own work; this value switches that off.
         "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         "spark.ui.showConsoleProgress": "false",
+        **{f"spark.executorEnv.{name}": value for name, value in KEPT_MEMORY.items()},
     }
 
 

@@ -1,9 +1,19 @@
-"""What a Spark Python worker is spared between two tasks."""
+"""What a Python process that works through blocks of rows is spared."""
 
 from __future__ import annotations
 
 import os
 import zipimport
+
+#: Environment under which such a process keeps the memory of one block for the next. glibc gives
+#: arrays of some MB back to the system as soon as they are free and asks for them anew, page by
+#: page: half the time of plain arithmetic on 10 MB, and a tenth of a training step of SASRec. The
+#: most that a process holds is the same, but it holds it until it ends.
+KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 
 
 def remember_archives() -> None:

@@ -17,6 +17,7 @@ import psutil
 
 from truelift import errors
 from truelift.errors import JobFailure, TrueliftError
+from truelift.lake.workers import KEPT_MEMORY
 from truelift.training.heartbeat import read_beats
 
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -103,15 +104,6 @@ def _command(module: str, processes: int, folder: Path) -> list[str]:
         sys.executable, "-c", HOROVODRUN, "--gloo", "-np", str(processes),
         "-H", f"localhost:{processes}", "--start-timeout", str(START_SECONDS), *rank,
     ]  # fmt: skip
-
-
-# glibc gives blocks of some MB back to the system as soon as they are free, and every step asks
-# for them anew, page by page: a tenth of a step of SASRec.
-KEPT_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "MALLOC_TOP_PAD_": str(2**26),
-}
 
 
 def _environment(count: int) -> dict[str, str]:
