@@ -5,8 +5,11 @@ time differs. Bytes and the time of collectives are from Horovod's own timeline 
 every gradient's allreduce, by type and shape); the bytes are checked against the model's number of
 parameters. Timelines come from runs of their own, for the thread that writes one keeps a core busy
 (and so lengthens the reductions that it tells of). The rate is that of the second epoch: the first
-one compiles. Data are simulated with
-the lengths of MovieLens-1M.
+one compiles. Data are simulated with the lengths of MovieLens-1M.
+
+"Without Horovod" are as many runs side by side that know nothing of each other, each with its part
+of the batch: what the machine itself gives to so many processes. Cores that are two threads of one
+give less than twice as much.
 
     python benchmarks/scaling.py [--users 1500] [--processes 2] [--out FILE]
 
@@ -21,6 +24,7 @@ import math
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +73,7 @@ def main() -> None:
     figures = {name: measure(data, name, how) for name, how in contestants.items()}
     for name, how in contestants.items():
         check_bytes(figures[name], how)
+    figures[f"{many} processes without Horovod"] = apart(data, many)
     alone = figures["1 process"]["steps_a_second"]
     ratios = {
         name: round(found["steps_a_second"] / alone, 3)
@@ -103,6 +108,18 @@ def measure(data: Any, name: str, how: dict[str, Any]) -> dict[str, Any]:
         "input_wait_share": round(last.input_wait_share, 4),
         "parameters": result.parameters,
     }
+
+
+def apart(data: Any, many: int) -> dict[str, Any]:
+    """Runs of one process each, at once, each with its part of the batch: steps of all of them."""
+    options = recipe("sasrec", epochs=2, patience=2, relative_time=False, threads_per_process=1,
+                     processes=1)  # fmt: skip
+    part = replace(options, batch_size=options.batch_size // many)
+    with ThreadPoolExecutor(many) as pool:
+        runs = [pool.submit(train, data, part, 1, f"apart {n}") for n in range(many)]
+        results = [run.result().result for run in runs]
+    rates = [found.steps_per_epoch / found.epochs[-1].seconds for found in results]
+    return {"steps_a_second": round(sum(rates) / many, 2)}
 
 
 def read_timeline(text: str) -> Reduced:

@@ -356,9 +356,11 @@ def _repeating(table: pa.Table) -> list[str]:
             paths.append(f"{field.name}.list.element")
         elif pa.types.is_map(field.type):
             paths += [f"{field.name}.key_value.key", f"{field.name}.key_value.value"]
-        elif pa.types.is_nested(field.type) or pc.count_distinct(
-            first[field.name], mode="all"
-        ).as_py() <= first.num_rows * _DISTINCT_SHARE:
+        elif (
+            pa.types.is_nested(field.type)
+            or pc.count_distinct(first[field.name], mode="all").as_py()
+            <= first.num_rows * _DISTINCT_SHARE
+        ):
             paths.append(field.name)
     return paths
 

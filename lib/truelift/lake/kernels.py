@@ -17,7 +17,7 @@ The sum's order is fixed by bucket number alone, so it does not depend on tasks 
 
 from __future__ import annotations
 
-import io
+import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -134,16 +134,27 @@ def add_states(states: Iterable[State]) -> State:
 
 
 def pack_state(state: State) -> bytes:
-    """A state as bytes, without pickle."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **state)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    """A state as bytes, without pickle: names, types and shapes as a line of JSON, then the arrays.
+
+    NumPy's own format is ten times slower on arrays of some hundred numbers: a zip archive, with a
+    Python literal to parse for each of them.
+    """
+    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    header = [[name, array.dtype.str, np.shape(state[name])] for name, array in arrays.items()]
+    line = json.dumps(header).encode()
+    aligned = line + b" " * (-(len(line) + 1) % 8) + b"\n"
+    return b"".join([aligned, *(array.tobytes() for array in arrays.values())])
 
 
 def unpack_state(data: bytes) -> State:
-    """The state that :func:`pack_state` wrote."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
+    """The state that :func:`pack_state` wrote; its arrays are read-only."""
+    place = data.index(b"\n") + 1
+    found = {}
+    for name, kind, shape in json.loads(data[:place]):
+        flat = np.frombuffer(data, kind, math.prod(shape), place) if 0 not in shape else []
+        found[name] = np.asarray(flat, kind).reshape(shape)
+        place += found[name].nbytes
+    return found
 
 
 # ---------------------------------------------------------------- one bucket's work

@@ -50,6 +50,21 @@ def test_a_state_survives_the_way_through_bytes():
     assert int(again["n"]) == 4
 
 
+def test_arrays_of_any_type_and_shape_survive_the_way_through_bytes():
+    state = {
+        "strided": np.arange(6.0).reshape(2, 3)[:, ::2],
+        "of no rows": np.zeros((0, 4), np.int64),
+        "flags": np.array([True, False]),
+        "hashes": np.array([2**64 - 1], np.uint64),
+        "empty": np.zeros(0),
+    }
+    again = unpack_state(pack_state(state))
+    assert again.keys() == state.keys()
+    for name, array in state.items():
+        assert (again[name].dtype, again[name].shape) == (array.dtype, array.shape)
+        assert np.array_equal(again[name], array)
+
+
 @given(
     st.dictionaries(st.integers(0, 50), st.integers(0, 10**9), min_size=1, max_size=30),
     st.integers(1, 16),
