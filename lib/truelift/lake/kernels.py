@@ -149,10 +149,11 @@ def pack_state(state: State) -> bytes:
 def unpack_state(data: bytes) -> State:
     """The state that :func:`pack_state` wrote; its arrays are read-only."""
     place = data.index(b"\n") + 1
-    found = {}
+    found: State = {}
     for name, kind, shape in json.loads(data[:place]):
-        flat = np.frombuffer(data, kind, math.prod(shape), place) if 0 not in shape else []
-        found[name] = np.asarray(flat, kind).reshape(shape)
+        count = math.prod(shape)
+        flat = np.frombuffer(data, kind, count, place) if count else np.empty(0, kind)
+        found[name] = flat.reshape(shape)
         place += found[name].nbytes
     return found
 
