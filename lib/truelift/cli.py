@@ -137,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument(
                 "--table", metavar="URI[@VERSION]", help="a Delta or Parquet table of your own"
             )
-            step.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
+            step.add_argument(
+                "--spec", metavar="NAME", help="of conf/effects, or YAML: see docs/effects.md"
+            )
         if name == "train_sequence":
             step.add_argument(
                 "--recipe", metavar="NAME", help="a recipe of conf/models, or a YAML file"

@@ -62,7 +62,7 @@ def load_settings(
     lake : str, optional
         URI of the lake, in place of the configured one.
     spec : str, optional
-        Path of a YAML file that replaces keys of the section ``effects``.
+        A YAML file, or a name under ``conf/effects``, that replaces keys of the section ``effects``.
     table : str, optional
         ``effects.table``; unless a data set is named, the run then goes by the table's name,
         with a lake and a report of its own.
@@ -113,12 +113,15 @@ def table_title(address: str) -> str:
 
 
 def _spec_layer(path: str) -> dict[str, Any]:
-    """What to estimate, from a file of its own: the keys of the section ``effects``."""
+    """What to estimate: the section ``effects`` of a file, or of a name under ``conf/effects``."""
     file = Path(path)
-    if not file.is_file():
-        raise ConfigError(f"--spec: there is no file {path}.")
+    text = file.read_text(encoding="utf-8") if file.is_file() else None
+    if text is None and "/" not in path:
+        text = _read_resource(f"effects/{path}.yaml")
+    if text is None:
+        raise ConfigError(f"--spec: there is no file {path}, nor a {path}.yaml in conf/effects.")
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        found = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"--spec {path} is not YAML: {error}") from error
     if not isinstance(found, dict):

@@ -121,7 +121,9 @@ def _panel_options(parser: argparse.ArgumentParser) -> None:
 
 def _table_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", metavar="URI[@VERSION]", help="a table of your own")
-    parser.add_argument("--spec", metavar="FILE", help="YAML: the keys of docs/effects.md")
+    parser.add_argument(
+        "--spec", metavar="NAME", help="of conf/effects, or YAML: see docs/effects.md"
+    )
 
 
 def _explain_options(parser: argparse.ArgumentParser) -> None:

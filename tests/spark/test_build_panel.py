@@ -216,6 +216,8 @@ def test_effects_are_estimated_on_it_where_it_lies(lake, shelves, build):
     result = estimate_effects_from(lake, built.uri, options)
     assert (result.n, result.clusters) == (built.units, 120)
     assert result.table_version == built.version
+    by_name = estimate_effects_from(lake, f"gold.panel_shelves@{built.version}", options)
+    assert by_name.estimates == result.estimates
     for estimate in result.estimates:
         truth = EFFECT[estimate.arm]
         assert abs(estimate.estimate - truth) < 4 * estimate.standard_error, estimate.arm

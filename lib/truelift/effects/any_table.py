@@ -16,6 +16,7 @@ from truelift.lake.address import TableAddress as TableAddress
 from truelift.lake.address import is_delta, open_address
 from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
+from truelift.lake.tables import TABLES, is_panel
 from truelift.steps import fingerprint_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def panel_plan(lake: Lake, address: TableAddress, cluster: str, buckets: int) ->
     lake : Lake
         Receives the bucketed copy, under ``work/``.
     address : TableAddress
+        Its URI may be the name of a table of the lake, like ``gold.panel_promotions``.
     cluster : str
         The column whose values may not be parted.
     buckets : int
@@ -41,6 +43,8 @@ def panel_plan(lake: Lake, address: TableAddress, cluster: str, buckets: int) ->
     TableError
         If there is no table there, or it lacks the cluster column.
     """
+    if address.uri in TABLES or is_panel(address.uri):
+        return lake.plan(address.uri, version=address.version)
     if is_delta(address.uri):
         plan = make_plan(address.uri, address.uri, version=address.version)
         if "bucket" in plan.partition_columns:

@@ -13,7 +13,7 @@ from truelift.effects.further.look import check_columns, look_further
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.rows import ScoreRowsKernel
-from truelift.lake.tables import TABLES, table_spec
+from truelift.lake.tables import table_spec
 from truelift.settings import EffectOptions
 from truelift.steps import StepReport
 
@@ -87,7 +87,7 @@ def estimate_effects_from(
     ----------
     lake : Lake
     table : str
-        A table of the lake (``gold.panel``), or the URI of any other Delta table or folder of
+        A table of the lake (``gold.panel``, ``gold.panel_promotions``), or the URI of any other Delta table or folder of
         Parquet files, with ``@version`` if wanted. A table that is not partitioned by ``bucket =
         hash(cluster) % buckets`` (:func:`truelift.lake.bucket_column`) is first brought into
         buckets, once, under the lake's ``work/``.
@@ -113,12 +113,9 @@ def estimate_effects_from(
     >>> estimate_effects_from(lake, "s3://shop/panel", options)  # doctest: +SKIP
     """
     options = options or EffectOptions()
-    if table in TABLES:
-        plan = lake.plan(table, version=version)
-    else:
-        address = TableAddress.parse(table)
-        address = address if version is None else replace(address, version=version)
-        plan = panel_plan(lake, address, options.cluster, lake.buckets)
+    address = TableAddress.parse(table)
+    address = address if version is None else replace(address, version=version)
+    plan = panel_plan(lake, address, options.cluster, lake.buckets)
     panel = LakePanel(lake, plan)
     check_columns(panel.schema, options, panel.name)
     estimation = estimate_panel(panel, options, progress)

@@ -70,6 +70,15 @@ def test_an_unknown_data_set_or_environment_lists_the_known():
         load_settings(dataset="nope.yaml")
 
 
+def test_what_to_estimate_is_a_file_or_a_name(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("effects:\n  treatment: mailed\n")
+    assert load_settings(spec=str(file)).effects.treatment == "mailed"
+    assert load_settings(spec="promotions").effects.cluster == "product_id"
+    with pytest.raises(ConfigError, match=r"no file nope, nor a nope\.yaml in conf/effects"):
+        load_settings(spec="nope")
+
+
 def test_an_unreadable_yaml_file_is_named(tmp_path):
     bad = tmp_path / "bad.yaml"
     bad.write_text("source: [unclosed\n")
