@@ -14,7 +14,7 @@ from truelift.errors import TableError
 from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress as TableAddress
 from truelift.lake.address import is_delta, open_address
-from truelift.lake.log import current_version
+from truelift.lake.copies import bucketed_copy
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.tables import TABLES, is_panel
 from truelift.steps import fingerprint_of
@@ -56,22 +56,9 @@ def panel_plan(lake: Lake, address: TableAddress, cluster: str, buckets: int) ->
             f"{address.uri} has no column {cluster!r}; its columns are {', '.join(names)}. Set "
             "cluster in the spec to the column of the units that may depend on each other."
         )
-    return _in_buckets(lake, rows, address.uri, version, cluster, buckets)
+    held = fingerprint_of(uri=address.uri, version=version, cluster=cluster, buckets=buckets)
 
+    def with_bucket() -> DataFrame:
+        return rows.drop("bucket").withColumn("bucket", bucket_column(cluster, buckets))
 
-def _in_buckets(
-    lake: Lake, rows: DataFrame, uri: str, version: str, cluster: str, buckets: int
-) -> ScanPlan:
-    name = fingerprint_of(uri=uri, version=version, cluster=cluster, buckets=buckets)
-    place = f"{lake.root}/work/panel-{name}"
-    if current_version(place) is None:
-        kept = rows.drop("bucket").withColumn("bucket", bucket_column(cluster, buckets))
-        (
-            kept.repartition(buckets, "bucket")
-            .write.format("delta")
-            .mode("errorifexists")
-            .partitionBy("bucket")
-            .option("delta.enableDeletionVectors", "false")
-            .save(place)
-        )
-    return make_plan(uri, place)
+    return bucketed_copy(f"{lake.root}/work/panel-{held}", with_bucket, buckets, address.uri)

@@ -11,8 +11,7 @@ from truelift.features.panels.kernel import JOINT, value_column
 from truelift.features.panels.occasions import MOST_OCCASIONS, Clock, Occasion
 from truelift.lake import ScanPlan, bucket_column
 from truelift.lake.address import TableAddress, open_address
-from truelift.lake.log import current_version
-from truelift.lake.scan import make_plan
+from truelift.lake.copies import bucketed_copy
 from truelift.lake.tables import TABLES
 from truelift.settings.panel_spec import PanelSpec
 from truelift.steps import fingerprint_of
@@ -252,20 +251,14 @@ def in_buckets(lake: Lake, source: OpenedSource, spec: PanelSpec, name: str) -> 
         source=(source.uri, source.version), name=name, spec=spec, buckets=lake.buckets
     )
     place = f"{lake.root}/work/panel-source-{asked}"
-    if current_version(place) is None:
+
+    def with_bucket() -> DataFrame:
         frame = _conditioned(source.frame, spec, name)
         cluster = expression(frame, key, f"sources.{name}.keys.{spec.cluster}").cast("string")
         bucket = bucket_column(cluster, lake.buckets).alias("bucket")
-        (
-            frame.select(*_columns(frame, spec, name), bucket)
-            .repartition(lake.buckets, "bucket")
-            .write.format("delta")
-            .mode("errorifexists")
-            .partitionBy("bucket")
-            .option("delta.enableDeletionVectors", "false")
-            .save(place)
-        )
-    plan = make_plan(f"sources.{name}", place)
+        return frame.select(*_columns(frame, spec, name), bucket)
+
+    plan = bucketed_copy(place, with_bucket, lake.buckets, f"sources.{name}")
     if any(a.source == name for a in spec.attributes.values()):
         stored = lake.spark.read.format("delta").load(place)
         twice = stored.groupBy("key").count().where("count > 1").limit(1).collect()
