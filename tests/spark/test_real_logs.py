@@ -130,15 +130,11 @@ def test_requests_as_the_server_wrote_them(refined):
     lines = path.read_text().splitlines()
     lake, taken, cleaned, sessions = refined("access_log", path)
     assert taken.rows_written == cleaned.bronze == len(lines) == 10_000
-    kept = sorted(set(lines))
+    kept = {line: number for number, line in reversed(list(enumerate(lines)))}
     assert (cleaned.silver, cleaned.duplicates) == (len(kept), len(lines) - len(kept))
     assert sessions.events == cleaned.silver
     marked = lake.read("silver.events").filter("array_contains(labels, 'bot_declared')")
-    crawlers = {
-        number
-        for number, line in enumerate(lines)
-        if line not in lines[:number] and "Googlebot" in line.rsplit('"', 2)[1]
-    }
+    crawlers = {n for line, n in kept.items() if "Googlebot" in line.rsplit('"', 2)[1]}
     rows = {row.source_row for row in marked.select("source_row").collect()}
     assert crawlers and crawlers <= rows
 

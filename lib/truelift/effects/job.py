@@ -87,8 +87,8 @@ def estimate_effects_from(
     ----------
     lake : Lake
     table : str
-        A table of the lake (``gold.panel``, ``gold.panel_promotions``), or the URI of any other Delta table or folder of
-        Parquet files, with ``@version`` if wanted. A table that is not partitioned by ``bucket =
+        A table of the lake (``gold.panel``, ``gold.panel_promotions``), or the URI of any other
+        Delta table or folder of Parquet files, with ``@version`` if wanted. A table that is not partitioned by ``bucket =
         hash(cluster) % buckets`` (:func:`truelift.lake.bucket_column`) is first brought into
         buckets, once, under the lake's ``work/``.
     options : EffectOptions, optional

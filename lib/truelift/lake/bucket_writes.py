@@ -257,7 +257,7 @@ class SliceWriter:
             if self._open is not None and (values != self._values or self._open.rows >= self._most):
                 yield from self.close()
             if self._open is None:
-                self._open, self._values = _OpenFile(self._uri, values, self._data), values
+                self._open, self._values = _OpenFile(self._uri, values, self._data, part), values
             self._open.write(part)
 
     def close(self) -> Iterator[DataFileRecord]:
@@ -288,7 +288,7 @@ def _by_partition(
 class _OpenFile:
     """A data file in the making: row groups as they fill up, bounds as they are known."""
 
-    def __init__(self, uri: str, values: dict[str, str], schema: pa.Schema):
+    def __init__(self, uri: str, values: dict[str, str], schema: pa.Schema, first: pa.Table):
         folder = "/".join(f"{name}={value}" for name, value in values.items())
         self.rows = 0
         self._path, self._values = f"{folder}/part-{uuid.uuid4()}.snappy.parquet", values
@@ -296,8 +296,14 @@ class _OpenFile:
         self._full = f"{root}/{self._path}"
         if isinstance(self._filesystem, pafs.LocalFileSystem):
             self._filesystem.create_dir(f"{root}/{folder}", recursive=True)
-        self._schema = schema
-        self._writer: pq.ParquetWriter | None = None
+        self._writer = pq.ParquetWriter(
+            self._full,
+            schema,
+            filesystem=self._filesystem,
+            compression="snappy",
+            use_dictionary=_repeating(first),
+            store_schema=False,
+        )
         self._held: list[pa.Table] = []
         self._held_rows = 0
         self._bounds = _Bounds(schema)
@@ -311,8 +317,6 @@ class _OpenFile:
 
     def close(self) -> DataFileRecord:
         self._flush()
-        if self._writer is None:  # no rows
-            self._writer = self._writer_for(self._schema.empty_table())
         self._writer.close()
         return {
             "path": self._path,
@@ -324,22 +328,10 @@ class _OpenFile:
             "rows": self.rows,
         }
 
-    def _writer_for(self, table: pa.Table) -> pq.ParquetWriter:
-        return pq.ParquetWriter(
-            self._full,
-            self._schema,
-            filesystem=self._filesystem,
-            compression="snappy",
-            use_dictionary=_repeating(table),
-            store_schema=False,
-        )
-
     def _flush(self) -> None:
         if self._held_rows:
             table = pa.concat_tables(self._held)
             self._bounds.add(table)
-            if self._writer is None:
-                self._writer = self._writer_for(table)
             self._writer.write_table(table, row_group_size=_GROUP_ROWS)
         self._held, self._held_rows = [], 0
 
