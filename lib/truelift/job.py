@@ -18,7 +18,7 @@ from truelift.typed import to_plain
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from truelift.lake.bucket_writes import DataFileRecord
+    from truelift.lake.data_files import DataFileRecord
     from truelift.lake.kernels import RowKernel
 
 __all__ = ["Job", "StepReport"]

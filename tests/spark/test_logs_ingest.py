@@ -104,6 +104,18 @@ def test_an_ingest_that_died_after_bronze_is_taken_up_where_it_was(tmp_path, own
     assert job.lake.read("ops.ingested_files").count() == 2
 
 
+def test_a_run_that_dies_before_its_commit_leaves_nothing_that_counts(tmp_path, own, monkeypatch):
+    write_csv(tmp_path / "raw" / "a.csv", *EVENTS)
+    for name in ("append_files", "append_rows"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"truelift.logs.ingest.{name}", _die)
+            patch.setattr("truelift.logs.ingest.MOST_BYTES_HERE", 0 if "files" in name else 2**20)
+            ingest(own())
+    job = own()
+    assert result_of(job).rows_written == 60
+    assert job.lake.read("bronze.events").count() == 60
+
+
 def _die(*_):
     raise KeyboardInterrupt
 

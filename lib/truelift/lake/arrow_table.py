@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import JobFailure
+from truelift.lake.data_files import DataFileRecord, add_actions
 from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
 from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
-from truelift.lake.writes import Commit
+from truelift.lake.writes import Commit, application_of
 
 _BATCH = 500_000
 # Row groups are what Spark and the scan plans share out to tasks.
@@ -43,6 +45,22 @@ def takes_rows(uri: str) -> bool:
     return table is None or set(table.protocol().writer_features or ()) <= PLAIN_WRITER_FEATURES
 
 
+def takes_files(uri: str) -> bool:
+    """Whether tasks can write files for :func:`append_files` to what is there, be it nothing."""
+    try:
+        filesystem_of(uri)
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    table = open_table(uri)
+    return takes_rows(uri) and (
+        table is None
+        or (
+            not table.metadata().partition_columns
+            and table.metadata().configuration.get("delta.columnMapping.mode", "none") == "none"
+        )
+    )
+
+
 def append_rows(
     uri: str, spec: TableSpec, rows: pa.Table | pa.RecordBatchReader, batch_id: str
 ) -> Commit:
@@ -67,14 +85,9 @@ def append_rows(
     JobFailure
         If another run made the table meanwhile, with other rows.
     """
-    from deltalake import CommitProperties, Transaction, WriterProperties, write_deltalake
-    from deltalake.exceptions import CommitFailedError
+    from deltalake import WriterProperties, write_deltalake
 
-    application = f"truelift/{spec.name}/{batch_id}"
-    table = open_table(uri)
-    if _has_seen(table, application):
-        return Commit(spec.name, int(table.version()), 0, skipped=True)
-    try:
+    def write(table: Any, properties: Any) -> None:
         write_deltalake(
             storage_uri(uri),
             rows,
@@ -84,18 +97,74 @@ def append_rows(
             writer_properties=WriterProperties(
                 compression="SNAPPY", max_row_group_size=_GROUP_ROWS
             ),
-            commit_properties=CommitProperties(
-                custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
-                app_transactions=[Transaction(application, 1)],
-                # Of two runs that make the table, one has to fail: a second attempt would
-                # come after the other's first version, and not see its batches.
-                max_commit_retries=0 if table is None else None,
-            ),
+            commit_properties=properties,
         )
-    except CommitFailedError as error:
-        table = open_table(uri)
-        if _has_seen(table, application):
-            return Commit(spec.name, int(table.version()), 0, skipped=True)
+
+    return _append(uri, spec, batch_id, write)
+
+
+def append_files(
+    uri: str, spec: TableSpec, schema: pa.Schema, files: Sequence[DataFileRecord], batch_id: str
+) -> Commit:
+    """Append data files that tasks have written (:mod:`truelift.lake.data_files`), once.
+
+    The table is made by its first files. Columns of ``schema`` that it lacks are added before, in
+    a commit of their own. Where the batch is skipped the files belong to no version: it is for the
+    caller to discard them.
+
+    Raises
+    ------
+    JobFailure
+        As for :func:`append_rows`.
+    """
+    from deltalake import Schema
+    from deltalake.transaction import create_table_with_add_actions
+
+    added, columns = add_actions(files), Schema.from_arrow(schema)
+
+    def write(table: Any, properties: Any) -> None:
+        if table is None:
+            create_table_with_add_actions(
+                storage_uri(uri), columns, added, "error", partition_by=[],
+                configuration=spec.properties(), commit_properties=properties,
+            )  # fmt: skip
+            return
+        held = {field.name for field in table.schema().fields}
+        if new := [field for field in columns.fields if field.name not in held]:
+            table.alter.add_columns(new)
+        table.create_write_transaction(
+            added, "append", table.schema(), commit_properties=properties
+        )
+
+    commit = _append(uri, spec, batch_id, write)
+    return commit if commit.skipped else replace(commit, rows=sum(f["rows"] for f in files))
+
+
+def _append(uri: str, spec: TableSpec, batch_id: str, write: Callable[[Any, Any], None]) -> Commit:
+    """``write(table, commit properties)``, unless the table has seen the batch."""
+    from deltalake import CommitProperties, Transaction
+    from deltalake.exceptions import CommitFailedError, DeltaError
+
+    application = f"{application_of(spec)}/{batch_id}"
+    table = open_table(uri)
+    if _has_seen(table, application):
+        return Commit(spec.name, int(table.version()), 0, skipped=True)
+    properties = CommitProperties(
+        custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
+        app_transactions=[Transaction(application, 1)],
+        # Of two runs that make the table, one has to fail: a second attempt would
+        # come after the other's first version, and not see its batches.
+        max_commit_retries=0 if table is None else None,
+    )
+    try:
+        write(table, properties)
+    except DeltaError as error:
+        newest = open_table(uri)
+        if _has_seen(newest, application):
+            return Commit(spec.name, int(newest.version()), 0, skipped=True)
+        made_meanwhile = table is None and newest is not None
+        if not made_meanwhile and not isinstance(error, CommitFailedError):
+            raise
         raise JobFailure(
             f"{spec.name}: another run wrote to it meanwhile, and nothing of this one was "
             f"published in it ({error}). Run again."

@@ -12,12 +12,8 @@ import pyarrow.fs as pafs
 
 from truelift.errors import MachineError
 from truelift.lake import kernels
-from truelift.lake.bucket_writes import (
-    DataFileRecord,
-    commit_files,
-    replace_by_kernel,
-    takes_buckets,
-)
+from truelift.lake.bucket_writes import commit_files, replace_by_kernel, takes_buckets
+from truelift.lake.data_files import DataFileRecord
 from truelift.lake.log import current_version, filesystem_of
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session

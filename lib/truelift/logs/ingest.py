@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truelift.errors import InvariantError, SourceError
-from truelift.lake.arrow_table import append_rows, takes_rows
+from truelift.lake.arrow_table import append_files, append_rows, takes_files, takes_rows
+from truelift.lake.data_files import discard_files
+from truelift.lake.kernels import parallelism
 from truelift.lake.tables import table_spec
 from truelift.logs.intake import Intake, KnownContent, entry, find_contents, plan_intake
 from truelift.logs.manifest import (
@@ -24,7 +26,7 @@ from truelift.logs.results import IngestResult
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.planning import no_events
 from truelift.logs.sources.unit import WHOLE_STREAMS
-from truelift.logs.unit_reader import OUT, READ, RowsHere, raw_rows, reader_of
+from truelift.logs.unit_reader import OUT, READ, RowsHere, raw_rows, reader_of, write_units
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 # Raw bytes up to which a stream is read by the driver alone.
 MOST_BYTES_HERE = 64 * 2**20
+# Raw bytes of a task, and tasks that each core gets at least, so that an uneven one does not count.
+_BYTES_A_TASK, _TASKS_A_CORE = 64 * 2**20, 2
 
 
 @dataclass(frozen=True)
@@ -146,22 +150,33 @@ def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
     """The commit, and how many rows were read and sampled out.
 
     Little is read by this process, which has done so before Spark has planned a job; much is
-    spread over Spark's tasks.
+    spread over Spark's tasks, which write data files where they run. A table that has features
+    for Spark alone gets its rows through Spark's writer.
     """
     name = f"bronze.{intake.stream}"
     whole = intake.stream in WHOLE_STREAMS
     user = None if whole else user_column(job.settings.source, intake.stream)
-    reader = reader_of(intake.units, intake.bronze.columns, user, intake.share)
-    batch = _digest(unit.batch_id for unit in intake.units)
-    size = sum(known.file.raw.size for known in intake.fresh)
-    if size > MOST_BYTES_HERE or not takes_rows(intake.bronze.uri):
+    batch, uri = _digest(unit.batch_id for unit in intake.units), intake.bronze.uri
+    spec, size = table_spec(name), sum(known.file.raw.size for known in intake.fresh)
+    much = size > MOST_BYTES_HERE
+    least = _TASKS_A_CORE * parallelism(job.lake.spark) if much else 1
+    tasks = max(-(-size // _BYTES_A_TASK), least)
+    reader = reader_of(intake.units, intake.bronze.columns, user, intake.share, tasks)
+    if much and takes_files(uri):
+        written = write_units(job.lake.spark, reader, uri)
+        commit = append_files(uri, spec, reader.of_bronze, written.files, batch)
+        if commit.skipped:
+            discard_files(uri, written.files)
+        job.outputs[name] = commit.version
+        return commit, written.read, written.sampled_out
+    if much or not takes_rows(uri):
         rows, observed = raw_rows(job.lake.spark, reader)
         commit = job.append(name, rows, batch)
         seen = {} if commit.skipped else observed.get
         return commit, int(seen.get(READ) or 0), int(seen.get(OUT) or 0)
     here = RowsHere(reader)
     try:
-        commit = append_rows(intake.bronze.uri, table_spec(name), here.stream(), batch)
+        commit = append_rows(uri, spec, here.stream(), batch)
     except Exception:
         if here.error is not None:
             raise here.error from None

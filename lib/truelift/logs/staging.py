@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from truelift.lake.bucket_writes import DataFileRecord, SliceWriter, discard_files, takes_buckets
+from truelift.lake.bucket_writes import takes_buckets
+from truelift.lake.data_files import DataFileRecord, SliceWriter, discard_files
 from truelift.lake.tables import table_spec
 from truelift.lake.workers import remember_archives
 from truelift.logs.accounts import Account, Counts, account_of

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from truelift.errors import TrueliftError
+from truelift.lake.data_files import DataFileRecord, SliceWriter
 from truelift.lake.workers import remember_archives
 from truelift.logs.sampling import in_sample
 from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
@@ -51,6 +54,11 @@ class UnitReader:
         places = [(SOURCE_ROW, pa.int64()), (FILE_TIME, _INSTANT), (BATCH_ID, pa.string())]
         counts = [(READ, pa.int64()), (OUT, pa.int64())]
         object.__setattr__(self, "schema", pa.schema([*texts, *places, *counts]))
+
+    @property
+    def of_bronze(self) -> pa.Schema:
+        """Columns of the rows, without their counts."""
+        return pa.schema(list(self.schema)[:-2])
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         remember_archives()
@@ -97,7 +105,11 @@ class UnitReader:
 
 
 def reader_of(
-    units: Sequence[Unit], held: Iterable[str], user: str | None, share: float
+    units: Sequence[Unit],
+    held: Iterable[str],
+    user: str | None,
+    share: float,
+    tasks: int = _MOST_TASKS,
 ) -> UnitReader:
     """A reader of all units, spread over tasks.
 
@@ -105,12 +117,14 @@ def reader_of(
     ----------
     held : iterable of str
         Columns that the table has; a column is spelled as it is there.
+    tasks : int
+        At most so many.
     """
-    count = min(len(units), _MOST_TASKS)
-    tasks = tuple(tuple(units[start::count]) for start in range(count))
+    count = min(len(units), tasks, _MOST_TASKS)
+    shared_out = tuple(tuple(units[start::count]) for start in range(count))
     spelled = {name.lower(): name for name in held}
     columns = tuple(spelled.get(name.lower(), name) for name in all_columns(units))
-    return UnitReader(tasks, columns, user, share)
+    return UnitReader(shared_out, columns, user, share)
 
 
 def all_columns(units: Iterable[Unit]) -> tuple[str, ...]:
@@ -140,7 +154,7 @@ class RowsHere:
 
     def stream(self) -> pa.RecordBatchReader:
         """The rows, without their counts."""
-        schema = pa.schema(list(self._reader.schema)[:-2])
+        schema = self._reader.of_bronze
         return pa.RecordBatchReader.from_batches(schema, self._batches(schema.names))
 
     def _batches(self, names: list[str]) -> Iterator[pa.RecordBatch]:
@@ -155,6 +169,50 @@ class RowsHere:
         except TrueliftError as error:
             self.error = error
             raise
+
+
+@dataclass(frozen=True)
+class WrittenUnits:
+    """Data files of units, which no version of the table names yet, and rows read and left out."""
+
+    files: list[DataFileRecord]
+    read: int
+    sampled_out: int
+
+
+def write_units(spark: SparkSession, reader: UnitReader, uri: str) -> WrittenUnits:
+    """Read all units in Spark's tasks, each of which writes its rows as data files of a table."""
+    tasks = len(reader.units)
+    write = partial(_write_task, reader=reader, uri=uri)
+    # One row, one partition, one task: the row's number is the task's number.
+    frame = spark.range(0, tasks, 1, tasks).mapInArrow(write, "file string, read long, out long")
+    found = frame.collect()
+    files = [json.loads(row["file"]) for row in found if row["file"] is not None]
+    return WrittenUnits(
+        sorted(files, key=lambda file: file["path"]),
+        sum(row["read"] for row in found),
+        sum(row["out"] for row in found),
+    )
+
+
+def _write_task(
+    batches: Iterator[pa.RecordBatch], reader: UnitReader, uri: str
+) -> Iterator[pa.RecordBatch]:
+    writer = SliceWriter(uri, reader.of_bronze, ())
+    files: list[DataFileRecord] = []
+    read = out = 0
+    for batch in reader(batches):
+        if batch.column(READ).null_count:
+            files += writer.add(pa.table(batch.select(reader.of_bronze.names)))
+        else:
+            read += batch.column(READ)[0].as_py()
+            out += batch.column(OUT)[0].as_py()
+    files += writer.close()
+    # The first line has the counts, the others only a file each.
+    texts = [None, *(json.dumps(file) for file in files)]
+    counts = [pa.array([n] + [0] * len(files), pa.int64()) for n in (read, out)]
+    arrays = [pa.array(texts, pa.string()), *counts]
+    yield pa.RecordBatch.from_arrays(arrays, names=["file", "read", "out"])
 
 
 def raw_rows(spark: SparkSession, reader: UnitReader) -> tuple[DataFrame, Observation]:

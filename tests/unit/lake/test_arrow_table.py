@@ -10,7 +10,16 @@ import pytest
 
 from truelift.errors import JobFailure
 from truelift.lake import arrow_table
-from truelift.lake.arrow_table import added_rows, append_rows, keep_small, read_rows, takes_rows
+from truelift.lake.arrow_table import (
+    added_rows,
+    append_files,
+    append_rows,
+    keep_small,
+    read_rows,
+    takes_files,
+    takes_rows,
+)
+from truelift.lake.data_files import SliceWriter
 from truelift.lake.log import open_table, recent_commits
 from truelift.lake.tables import TableSpec
 
@@ -125,4 +134,72 @@ def test_of_two_runs_that_make_a_table_the_second_says_so(tmp_path):
 def test_batches_of_two_runs_both_join_a_table(tmp_path):
     append(tmp_path / "t", "0", a="")
     assert overtaken(tmp_path / "t", "1", "2").version == 2
+    assert sorted(read_rows(str(tmp_path / "t"))["a"].to_pylist()) == ["x", "y"]
+
+
+def written(uri, **columns):
+    """Columns and data files of rows that no version has yet."""
+    rows = pa.table({name: pa.array(list(values), pa.string()) for name, values in columns.items()})
+    writer = SliceWriter(str(uri), rows.schema, ())
+    return rows.schema, [*writer.add(rows), *writer.close()]
+
+
+def test_files_of_tasks_and_rows_make_one_table(tmp_path):
+    uri = tmp_path / "t"
+    assert append_files(str(uri), SPEC, *written(uri, a="xy"), "1").rows == 2
+    append(uri, "2", a="z")
+    assert append_files(str(uri), SPEC, *written(uri, a="v", b="w"), "3").rows == 1
+    again = append_files(str(uri), SPEC, *written(uri, a="v", b="w"), "3")
+    assert (again.skipped, again.rows) == (True, 0)
+    rows = read_rows(str(uri)).to_pylist()
+    assert sorted((r["a"], r["b"]) for r in rows if r["b"]) == [("v", "w")]
+    assert sorted(r["a"] for r in rows) == ["v", "x", "y", "z"]
+    assert [c.fingerprint for c in recent_commits(str(uri)) if c.fingerprint] == ["3", "2", "1"]
+    table = open_table(str(uri))
+    assert table.metadata().configuration["delta.enableChangeDataFeed"] == "true"
+    assert takes_files(str(uri))
+    assert takes_files(str(tmp_path / "nothing"))
+
+
+def test_no_files_are_a_commit_with_a_fingerprint_too(tmp_path):
+    schema, _ = written(tmp_path / "t", a="x")
+    found = [append_files(str(tmp_path / "t"), SPEC, schema, [], b).skipped for b in "121"]
+    assert found == [False, False, True]
+    assert read_rows(str(tmp_path / "t")).num_rows == 0
+
+
+def overtaken_by_files(uri, batch_id, other, monkeypatch):
+    """Append files of a batch while another run appends a batch of its own and is first."""
+    files, really = written(uri, a="x"), arrow_table._has_seen
+    rivals = iter([other])
+
+    def seen(table, application):
+        found = really(table, application)
+        for rival in rivals:
+            append(uri, rival, a="y")
+        return found
+
+    monkeypatch.setattr(arrow_table, "_has_seen", seen)
+    return append_files(str(uri), SPEC, *files, batch_id)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_files_of_a_batch_that_another_run_has_appended_are_left_out(
+    tmp_path, is_there, monkeypatch
+):
+    if is_there:
+        append(tmp_path / "t", "0", a="")
+    assert overtaken_by_files(tmp_path / "t", "1", "1", monkeypatch).skipped
+    assert read_rows(str(tmp_path / "t"))["a"].to_pylist() == ["y"]
+
+
+def test_files_for_a_table_that_another_run_has_made_meanwhile_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(JobFailure, match="another run wrote to it meanwhile"):
+        overtaken_by_files(tmp_path / "t", "1", "2", monkeypatch)
+    assert read_rows(str(tmp_path / "t"))["a"].to_pylist() == ["y"]
+
+
+def test_files_and_rows_of_two_runs_both_join_a_table(tmp_path, monkeypatch):
+    append(tmp_path / "t", "0", a="")
+    assert not overtaken_by_files(tmp_path / "t", "1", "2", monkeypatch).skipped
     assert sorted(read_rows(str(tmp_path / "t"))["a"].to_pylist()) == ["x", "y"]
