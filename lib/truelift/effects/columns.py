@@ -291,9 +291,10 @@ class Scale:
 
     def rows(self, batch: pa.RecordBatch, into: np.ndarray) -> np.ndarray:
         """Standardised columns as the rows of ``into`` (columns x rows)."""
+        factor = 1.0 / self.scale
         for j, name in enumerate(self.names):
             np.subtract(number_column(batch, name), self.centre[j], out=into[j])
-            into[j] /= self.scale[j]
+            into[j] *= factor[j]
         return into
 
     def keeping(self, names: tuple[str, ...]) -> Scale:

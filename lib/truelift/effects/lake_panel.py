@@ -16,7 +16,7 @@ from truelift.effects.source import State, SumKernel, distinct_values
 from truelift.effects.start import StartKernel
 from truelift.lake.kernels import add_states, pack_state, unpack_state
 from truelift.lake.log import open_table
-from truelift.lake.scan import ScanPlan
+from truelift.lake.scan import ScanPlan, read_unit
 
 if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from truelift.effects.neural.options import NeuralOptions
     from truelift.effects.neural.results import NeuralFit
     from truelift.lake import Lake
+
+# Bytes of data files that the driver reads itself.
+_READ_HERE = 32 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +88,24 @@ class LakePanel:
         return add_states(unpack_state(state) for _, state in sorted(map(tuple, states)))
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
-        """Run the kernel over its buckets and bring its few rows here."""
+        """Run the kernel over its buckets and bring its few rows here.
+
+        Buckets of little data are read by the driver: a Spark job would take longer.
+        """
         from pyspark.sql.pandas.types import from_arrow_schema
 
         plan = self.plan.select(
             tuple(dict.fromkeys([*kernel.columns.of_moments(), kernel.columns.unit]))
         )
         if plan.direct:
-            chosen = set(kernel.start.buckets)
-            units = [u for b, members in plan.by_bucket().items() if b in chosen for u in members]
-            plan = replace(plan, units=tuple(units))
+            found = plan.by_bucket()
+            chosen = {b: found[b] for b in sorted(kernel.start.buckets) if b in found}
+            plan = replace(plan, units=tuple(u for members in chosen.values() for u in members))
+            if sum(unit.size for unit in plan.units) <= _READ_HERE:
+                return pa.concat_tables(
+                    kernel(b, {"panel": pa.concat_tables(read_unit(plan, u) for u in members)})
+                    for b, members in chosen.items()
+                )
         kept = [_plain_field(plan.schema.field(name)) for name in kernel.columns.of_moments()]
         schema = from_arrow_schema(pa.schema([pa.field("order", pa.int64()), *kept]))
         return self.lake.map_buckets(kernel, {"panel": plan}, schema).toArrow()

@@ -41,6 +41,7 @@ class MomentsKernel:
         bad = np.zeros(len(columns.numbers()))
         odd = np.zeros(2)
         highest = np.full((2, p), -np.inf)
+        open_to_doubt = np.arange(p)  # features that have not been seen to vary
         fits = not columns.propensity
         for batch in batches:
             block = np.empty((width, batch.num_rows))
@@ -48,25 +49,30 @@ class MomentsKernel:
             design.rows(batch, block[1 : 1 + p], fold)
             outcomes.rows(batch, block[1 + p :])
             arm, weight = columns.arms.codes(batch), weight_column(batch, columns.weight)
-            if not np.isfinite(block.sum()) or weight is not None:
-                bad += self._not_finite(batch)
             odd[0] += np.count_nonzero(arm < 0)
             odd[1] += 0 if weight is None else np.count_nonzero(weight <= 0)
             with np.errstate(invalid="ignore", over="ignore"):  # refused by the checks later
+                added = np.zeros((arms, width, width))
                 for a in range(arms):
                     own = np.flatnonzero(arm == a)
                     part = block[:, own]
                     units[fold, a] += len(own)
                     weighted = part if weight is None else part * weight[own]
-                    gram[fold, a] += weighted @ part.T
+                    added[a] = weighted @ part.T
+                gram[fold] += added
                 if fits:
                     sums = loss_sums(block[: 1 + p], arm, self.start.coefficients, weight)
                     loss[fold] += sums[0]
                     ascent[fold] += sums[1]
                     hessian[fold] += sums[2]
-            if batch.num_rows:
-                np.maximum(highest[0], block[1 : 1 + p].max(axis=1), out=highest[0])
-                np.maximum(highest[1], -block[1 : 1 + p].min(axis=1), out=highest[1])
+            # A row without an arm is in no Gram matrix.
+            if not np.isfinite(added.sum()) or (arm < 0).any() or weight is not None:
+                bad += self._not_finite(batch)
+            if batch.num_rows and len(open_to_doubt):
+                lines = block[1 + open_to_doubt]
+                most = np.stack([lines.max(axis=1), -lines.min(axis=1)])
+                highest[:, open_to_doubt] = np.maximum(highest[:, open_to_doubt], most)
+                open_to_doubt = np.flatnonzero(~(highest.sum(axis=0) > 0))
         return {
             "gram": gram,
             "loss": loss,

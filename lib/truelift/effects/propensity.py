@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from scipy.special import expit
 
 from truelift.effects.columns import PanelColumns, weight_column
 from truelift.effects.design import Design
@@ -34,10 +33,17 @@ def arm_probabilities(coefficients: np.ndarray, block: np.ndarray) -> np.ndarray
     -------
     ndarray, A x n
     """
-    index = coefficients @ block
+    return _probabilities(coefficients @ block)
+
+
+def _probabilities(index: np.ndarray) -> np.ndarray:
+    """Probability of each arm (A x n) from log odds against the control (A - 1 x n)."""
     if len(index) == 1:
-        treated = expit(index[0])
-        return np.stack([1.0 - treated, treated])
+        smaller = np.exp(-np.abs(index[0]))
+        larger = 1.0 / (1.0 + smaller)
+        smaller *= larger
+        likely = index[0] >= 0
+        return np.stack([np.where(likely, smaller, larger), np.where(likely, larger, smaller)])
     full = np.vstack([np.zeros(index.shape[1]), index])
     full -= full.max(axis=0)
     np.exp(full, out=full)
@@ -65,8 +71,9 @@ def loss_sums(
     hessian : ndarray, (A - 1)(1 + p) x (A - 1)(1 + p)
     """
     others, width = coefficients.shape
-    loss = float(np.sum(log_losses(coefficients @ block, arm, weight)))
-    probability = arm_probabilities(coefficients, block)[1:]
+    index = coefficients @ block
+    loss = float(np.sum(log_losses(index, arm, weight)))
+    probability = _probabilities(index)[1:]
     ascent = np.empty((others, width))
     hessian = np.empty((others, width, others, width))
     for a in range(others):
@@ -93,7 +100,9 @@ def log_losses(index: np.ndarray, arm: np.ndarray, weight: np.ndarray | None = N
         Log odds of the arms against the control.
     """
     if len(index) == 1:
-        found = np.logaddexp(0.0, index[0]) - (arm == 1) * index[0]
+        # As logaddexp(0, index), in functions that NumPy computes several numbers at a time.
+        found = np.log1p(np.exp(-np.abs(index[0]))) + np.maximum(index[0], 0.0)
+        found -= (arm == 1) * index[0]
     else:
         own = np.where(arm > 0, np.take_along_axis(index, np.maximum(arm - 1, 0)[None], 0)[0], 0.0)
         found = np.logaddexp(0.0, np.logaddexp.reduce(index, axis=0)) - own

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from truelift.effects.clusters import ClusterSums, bucket_sketch, clusters_in_two_buckets
 from truelift.effects.columns import number_column
-from truelift.effects.keys import hash_keys
+from truelift.effects.keys import hash_keys, hash_repeated
 from truelift.effects.normal_equations import dependent_columns, ridge_coefficients, solve_symmetric
 from truelift.effects.propensity import PropensityFit, loss_sums
 from truelift.effects.start import start_buckets
@@ -153,3 +153,18 @@ def test_start_rows_come_from_few_buckets_of_a_large_table_and_all_of_a_small_on
     small = start_buckets(dict.fromkeys(range(40), 100), 20_000)
     assert (len(large.buckets), large.rows_each) == (1, 20_000)
     assert (len(small.buckets), small.rows_each) == (40, 500)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "b", "a", "", None]),
+        pa.array([3, None, 3, 4]),
+        pa.array(["x", "y", "x", None]).dictionary_encode(),
+        pa.array(["left out", "a", "b", "a"])[1:],
+        pa.array([], pa.string()),
+    ],
+    ids=["texts", "numbers", "codes", "slice", "nothing"],
+)
+def test_keys_that_repeat_have_the_hashes_of_keys_that_do_not(column):
+    np.testing.assert_array_equal(hash_repeated(column), hash_keys(column))

@@ -12,7 +12,7 @@ from truelift.effects.arms import Levels
 from truelift.effects.clusters import ClusterSums, bucket_sketch
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
-from truelift.effects.keys import hash_keys, mix
+from truelift.effects.keys import hash_repeated, mix
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines
@@ -73,12 +73,14 @@ class Scoring:
 
     def clusters(self, batch: pa.RecordBatch) -> np.ndarray:
         """Hashes of the units' clusters."""
-        return hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
+        return hash_repeated(batch.column(batch.schema.get_field_index(self.columns.cluster)))
 
     def second_clusters(self, batch: pa.RecordBatch) -> np.ndarray:
         """Hashes of the units' clusters in the second way."""
         assert self.columns.second_cluster is not None
-        return hash_keys(batch.column(batch.schema.get_field_index(self.columns.second_cluster)))
+        return hash_repeated(
+            batch.column(batch.schema.get_field_index(self.columns.second_cluster))
+        )
 
     def quantities(self, units: UnitBlock) -> np.ndarray:
         """All summands, S x n."""
@@ -165,32 +167,32 @@ def _add_overlap(
 ) -> None:
     raw, own_weight = units.propensity, units.weight
     propensity = clipped(raw, clip)
-    control = units.arm == 0
-    for a in range(len(raw)):
+    arms = len(raw)
+    weights = np.zeros((arms, 2, len(units.arm)))
+    for a in range(arms):
         own = units.arm == a
         bins = np.clip((raw[a] * BINS).astype(np.int64), 0, BINS - 1)
-        state["histogram"][a, 0] += np.bincount(bins[own], minlength=BINS)
-        state["histogram"][a, 1] += np.bincount(bins[~own], minlength=BINS)
+        counts = np.bincount(bins + BINS * ~own, minlength=2 * BINS)
+        state["histogram"][a] += counts.reshape(2, BINS)
         outside = (raw[a] < clip) | (raw[a] > 1.0 - clip)
         state["clipped"][a] += (np.count_nonzero(outside), np.count_nonzero(own & (raw[0] < clip)))
-        with np.errstate(divide="ignore"):
-            spread = 1.0 / raw[a] + 1.0 / raw[0]
-        state["odds"][a] += np.bincount(_odds_bin(spread), minlength=_STEPS)
-        found = np.log(np.maximum(raw[a, own], 1e-300))
-        state["log_loss"] -= found.sum() if own_weight is None else found @ own_weight[own]
-        residual = units.outcome[:, own] - units.outcome_regression[a][:, own]
-        squares = residual**2
-        state["residual_squares"][a] += (
-            squares.sum(axis=1) if own_weight is None else squares @ own_weight[own]
-        )
-        for row, (member, weight) in enumerate(
-            ((own, 1.0 / propensity[a]), (control, propensity[a] / propensity[0]))
-        ):
-            weights = np.where(member, weight, 0.0)
-            if own_weight is not None:
-                weights *= own_weight
-            state["weights"][a, row] += (weights.sum(), weights @ weights)
-            state["weighted_features"][a, row] += block[1:] @ weights
+        if a:
+            with np.errstate(divide="ignore"):
+                spread = 1.0 / raw[a] + 1.0 / raw[0]
+            state["odds"][a] += np.bincount(_odds_bin(spread), minlength=_STEPS)
+        members = np.flatnonzero(own)
+        residual = units.outcome[:, members] - units.outcome_regression[a][:, members]
+        squares, found = residual**2, np.log(np.maximum(raw[a, members], 1e-300))
+        mine = np.ones(len(members)) if own_weight is None else own_weight[members]
+        state["log_loss"] -= found @ mine
+        state["residual_squares"][a] += squares @ mine
+        np.divide(1.0, propensity[a], out=weights[a, 0], where=own)
+        np.divide(propensity[a], propensity[0], out=weights[a, 1], where=units.arm == 0)
+    if own_weight is not None:
+        weights *= own_weight
+    flat = weights.reshape(2 * arms, -1)
+    state["weights"] += np.stack([weights.sum(axis=2), (weights**2).sum(axis=2)], axis=2)
+    state["weighted_features"] += (flat @ block[1:].T).reshape(arms, 2, -1)
 
 
 def assignment_surprise(units: UnitBlock) -> np.ndarray:
