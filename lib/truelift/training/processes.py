@@ -111,6 +111,9 @@ def _environment(count: int) -> dict[str, str]:
     threads = str(count)
     paths = [os.path.abspath(p) for p in sys.path if p]
     return {
+        # Horovod's background threads talk to each other at every cycle, whether there is
+        # anything to reduce or not; at its default of 1 ms that takes 5 to 9% of each core.
+        "HOROVOD_CYCLE_TIME": "3",
         **os.environ,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "PYTHONUNBUFFERED": "1",
