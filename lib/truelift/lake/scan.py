@@ -243,9 +243,13 @@ def read_batches(
     with filesystem.open_input_file(path) as stream:
         coded = [f.name for f in schema if pa.types.is_dictionary(f.type)]
         file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us", read_dictionary=coded)
-        stored = [n for n in schema.names if n in file.schema_arrow.names]
-        groups = None if unit.row_group is None else [unit.row_group]
-        for batch in file.iter_batches(batch_rows, row_groups=groups, columns=stored):
+        held = set(file.schema_arrow.names)  # it is made anew whenever it is asked for
+        options = {
+            "columns": [n for n in schema.names if n in held],
+            "row_groups": None if unit.row_group is None else [unit.row_group],
+            "use_threads": False,  # a task has one core, and others have tasks of their own
+        }
+        for batch in file.iter_batches(batch_rows, **options):
             yield _conform(batch, schema, unit)
 
 
