@@ -62,6 +62,13 @@ def test_what_follows_the_known_fields_is_kept():
     assert parsed(f'{COMBINED} 0.003 "10.0.0.1"')["rest"] == '0.003 "10.0.0.1"'
 
 
+@pytest.mark.parametrize("cut", ['"Mozilla/5.0 (compatible; Googl', '"', '"Mozilla/5.0 (\\"X'])
+def test_a_user_agent_that_is_cut_off_is_kept_as_far_as_it_goes(cut):
+    values = parsed(f'{COMMON} "http://x.org/" {cut}')
+    assert values["referrer"] == "http://x.org/"
+    assert (values["user_agent"] or "", values["rest"]) == (cut[1:], None)
+
+
 @pytest.mark.parametrize(
     ("request_", "method", "path", "protocol"),
     [
