@@ -20,7 +20,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -182,8 +182,9 @@ class Feed:
                 yield self._own_part(group)
 
     def _own_part(self, group: list[Window]) -> Batch:
-        if self._shared and self._size > 1:
-            group = balanced_part(group, self._rank, self._size)
+        if self._shared:
+            low, high = (len(group) * r // self._size for r in (self._rank, self._rank + 1))
+            group = group[low:high]
         return pack(group) if group else filler(self._sides)
 
     def _windows(self, generator: np.random.Generator) -> Iterator[Window]:
@@ -230,17 +231,6 @@ class Feed:
         finally:
             stopped.set()
             thread.join()
-
-
-def balanced_part(group: Sequence[Window], rank: int, size: int) -> list[Window]:
-    """A rank's part of a batch: all parts have nearly equal numbers and lengths of windows.
-
-    Ranks wait for the slowest at every step, so windows are dealt out by length, to and fro.
-    """
-    order = sorted(range(len(group)), key=lambda place: (-group[place].length, place))
-    turns = range(2 * size)
-    mine = {turn for turn in turns if (turn if turn < size else 2 * size - 1 - turn) == rank}
-    return [group[place] for n, place in enumerate(order) if n % (2 * size) in mine]
 
 
 def _by_itself(window: Window) -> Window:
