@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import JobFailure
-from truelift.lake.data_files import DataFileRecord, add_actions
+from truelift.lake.data_files import DataFileRecord, add_actions, opened_for_files
 from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
 from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
 from truelift.lake.writes import Commit, application_of
@@ -47,18 +47,7 @@ def takes_rows(uri: str) -> bool:
 
 def takes_files(uri: str) -> bool:
     """Whether tasks can write files for :func:`append_files` to what is there, be it nothing."""
-    try:
-        filesystem_of(uri)
-    except (OSError, ValueError, pa.ArrowException):
-        return False
-    table = open_table(uri)
-    return takes_rows(uri) and (
-        table is None
-        or (
-            not table.metadata().partition_columns
-            and table.metadata().configuration.get("delta.columnMapping.mode", "none") == "none"
-        )
-    )
+    return opened_for_files(uri, ())[0]
 
 
 def append_rows(

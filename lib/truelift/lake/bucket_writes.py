@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from truelift.lake.data_files import DataFileRecord, SliceWriter, add_actions
+from truelift.lake.data_files import DataFileRecord, SliceWriter, add_actions, opened_for_files
 from truelift.lake.kernels import RowKernel, run_buckets, tables_of_bucket
-from truelift.lake.log import arrow_schema, filesystem_of, open_table, storage_uri
+from truelift.lake.log import arrow_schema, open_table, storage_uri
 from truelift.lake.scan import ScanPlan
-from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
+from truelift.lake.tables import TableSpec
 from truelift.lake.writes import Commit, TableState, application_of, lost_race, state_metadata
 
 if TYPE_CHECKING:
@@ -31,24 +31,14 @@ if TYPE_CHECKING:
 def takes_buckets(uri: str, spec: TableSpec) -> bool:
     """Whether :func:`replace_by_kernel` can write to what is there, be it nothing.
 
-    It cannot where Arrow has no file system for the place, or the table has a feature or
-    columns that Spark has to deal with.
+    It cannot where tasks cannot write files (:func:`~.data_files.opened_for_files`), or the
+    table has columns that Spark has to deal with.
     """
     if spec.is_open or spec.change_feed or not spec.partition_by:
         return False
-    try:
-        filesystem_of(uri)
-        table = open_table(uri)
-    except (OSError, ValueError, pa.ArrowException):
-        return False
-    if table is None:
-        return True
-    metadata = table.metadata()
-    return (
-        set(table.protocol().writer_features or ()) <= PLAIN_WRITER_FEATURES
-        and tuple(metadata.partition_columns) == spec.partition_by
-        and metadata.configuration.get("delta.columnMapping.mode", "none") == "none"
-        and arrow_schema(table) == pa.schema(_delta_schema(spec).to_arrow())
+    plain, table = opened_for_files(uri, spec.partition_by)
+    return plain and (
+        table is None or arrow_schema(table) == pa.schema(_delta_schema(spec).to_arrow())
     )
 
 

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from truelift.lake.log import filesystem_of
+from truelift.lake.log import filesystem_of, open_table
+from truelift.lake.tables import PLAIN_WRITER_FEATURES
 
 # What Delta's log is to say of a file, by deltalake's names, and its "rows".
 DataFileRecord = dict[str, Any]
@@ -29,6 +30,28 @@ _LONGEST_TEXT = 64
 # Rows by which a column's values are called repeating, and how many of them may be distinct.
 _FIRST_ROWS, _DISTINCT_SHARE = 1024, 0.5
 _LAST_YEAR = 253_402_300_800 * 1_000_000
+
+
+def opened_for_files(uri: str, partition_by: tuple[str, ...]) -> tuple[bool, Any]:
+    """Whether tasks can write a table's data files themselves, and the table, if there is one.
+
+    They cannot where Arrow has no file system for the place, or the table has a feature, names
+    of columns or partitions that Spark has to deal with.
+    """
+    try:
+        filesystem_of(uri)
+        table = open_table(uri)
+    except (OSError, ValueError, pa.ArrowException):
+        return False, None
+    if table is None:
+        return True, None
+    metadata = table.metadata()
+    plain = (
+        set(table.protocol().writer_features or ()) <= PLAIN_WRITER_FEATURES
+        and tuple(metadata.partition_columns) == partition_by
+        and metadata.configuration.get("delta.columnMapping.mode", "none") == "none"
+    )
+    return plain, table
 
 
 def add_actions(files: Iterable[DataFileRecord]) -> list[Any]:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 State = dict[str, np.ndarray]
 RowKernel = Callable[[int, dict[str, pa.Table]], pa.Table]
 SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
+ArrowTask = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 _BucketUnits = dict[str, list[ScanUnit]]
 
 _log = logging.getLogger("truelift.lake")
@@ -235,8 +236,29 @@ def _through_files(
 ) -> DataFrame:
     tasks = _assign(plans, parallelism(spark))
     run = partial(_files_task, tasks=tasks, plans=_without_units(plans), work=work)
+    return numbered_tasks(spark, len(tasks), run, schema)
+
+
+def numbered_tasks(
+    spark: SparkSession, tasks: int, run: ArrowTask, schema: StructType | str
+) -> DataFrame:
+    """What so many tasks yield; each gets its number as the one row of one batch."""
     # One row, one partition, one task: the row's number is the task's number.
-    return spark.range(0, len(tasks), 1, max(len(tasks), 1)).mapInArrow(run, schema)
+    return spark.range(0, tasks, 1, max(tasks, 1)).mapInArrow(run, schema)
+
+
+def tables_of_rows(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """A stream in tables of at least so many rows, the last one excepted."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        held.append(batch)
+        count += batch.num_rows
+        if count >= rows:
+            yield pa.Table.from_batches(held)
+            held, count = [], 0
+    if count:
+        yield pa.Table.from_batches(held)
 
 
 def parallelism(spark: SparkSession) -> int:

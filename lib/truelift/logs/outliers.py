@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from truelift.lake.kernels import tables_of_rows
 from truelift.lake.tables import table_spec
 from truelift.logs.parsing import number_of, text_of
 
@@ -89,14 +90,8 @@ def count_numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
     An item's null numbers are counted too.
     """
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
-        held.append(batch)
-        if sum(one.num_rows for one in held) >= _ROWS_AT_ONCE:
-            yield from _counted(pa.Table.from_batches(held))
-            held = []
-    if held:
-        yield from _counted(pa.Table.from_batches(held))
+    for rows in tables_of_rows(batches, _ROWS_AT_ONCE):
+        yield from _counted(rows)
 
 
 def _counted(rows: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from truelift.errors import TrueliftError
 from truelift.lake.data_files import DataFileRecord, SliceWriter
+from truelift.lake.kernels import numbered_tasks
 from truelift.lake.workers import remember_archives
 from truelift.logs.sampling import in_sample
 from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
@@ -139,6 +140,12 @@ def all_columns(units: Iterable[Unit]) -> tuple[str, ...]:
 class RowsHere:
     """Rows for bronze as this process reads them, one batch after the other.
 
+    Parameters
+    ----------
+    reader : UnitReader
+    numbers : iterable of pyarrow.RecordBatch, optional
+        Which tasks' units are read, as Spark tells a task its number; by default all of them.
+
     Attributes
     ----------
     read, sampled_out : int
@@ -147,20 +154,22 @@ class RowsHere:
         What broke the stream; who reads it across Arrow's interface sees another error.
     """
 
-    def __init__(self, reader: UnitReader):
+    def __init__(self, reader: UnitReader, numbers: Iterable[pa.RecordBatch] | None = None):
         self.read = self.sampled_out = 0
         self.error: TrueliftError | None = None
         self._reader = reader
+        every = pa.array(range(len(reader.units)), pa.int64())
+        self._numbers = [pa.record_batch([every], ["task"])] if numbers is None else numbers
 
     def stream(self) -> pa.RecordBatchReader:
         """The rows, without their counts."""
-        schema = self._reader.of_bronze
-        return pa.RecordBatchReader.from_batches(schema, self._batches(schema.names))
+        return pa.RecordBatchReader.from_batches(self._reader.of_bronze, self.batches())
 
-    def _batches(self, names: list[str]) -> Iterator[pa.RecordBatch]:
-        numbers = pa.array(range(len(self._reader.units)), pa.int64())
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The same as they come."""
+        names = self._reader.of_bronze.names
         try:
-            for batch in self._reader([pa.record_batch([numbers], names=["task"])]):
+            for batch in self._reader(self._numbers):
                 if batch.column(READ).null_count:
                     yield batch.select(names)
                 else:
@@ -182,11 +191,9 @@ class WrittenUnits:
 
 def write_units(spark: SparkSession, reader: UnitReader, uri: str) -> WrittenUnits:
     """Read all units in Spark's tasks, each of which writes its rows as data files of a table."""
-    tasks = len(reader.units)
     write = partial(_write_task, reader=reader, uri=uri)
-    # One row, one partition, one task: the row's number is the task's number.
-    frame = spark.range(0, tasks, 1, tasks).mapInArrow(write, "file string, read long, out long")
-    found = frame.collect()
+    columns = "file string, read long, out long"
+    found = numbered_tasks(spark, len(reader.units), write, columns).collect()
     files = [json.loads(row["file"]) for row in found if row["file"] is not None]
     return WrittenUnits(
         sorted(files, key=lambda file: file["path"]),
@@ -198,19 +205,12 @@ def write_units(spark: SparkSession, reader: UnitReader, uri: str) -> WrittenUni
 def _write_task(
     batches: Iterator[pa.RecordBatch], reader: UnitReader, uri: str
 ) -> Iterator[pa.RecordBatch]:
-    writer = SliceWriter(uri, reader.of_bronze, ())
-    files: list[DataFileRecord] = []
-    read = out = 0
-    for batch in reader(batches):
-        if batch.column(READ).null_count:
-            files += writer.add(pa.table(batch.select(reader.of_bronze.names)))
-        else:
-            read += batch.column(READ)[0].as_py()
-            out += batch.column(OUT)[0].as_py()
+    writer, rows = SliceWriter(uri, reader.of_bronze, ()), RowsHere(reader, batches)
+    files = [file for batch in rows.batches() for file in writer.add(pa.table(batch))]
     files += writer.close()
     # The first line has the counts, the others only a file each.
     texts = [None, *(json.dumps(file) for file in files)]
-    counts = [pa.array([n] + [0] * len(files), pa.int64()) for n in (read, out)]
+    counts = [pa.array([n] + [0] * len(files), pa.int64()) for n in (rows.read, rows.sampled_out)]
     arrays = [pa.array(texts, pa.string()), *counts]
     yield pa.RecordBatch.from_arrays(arrays, names=["file", "read", "out"])
 
@@ -221,9 +221,8 @@ def raw_rows(spark: SparkSession, reader: UnitReader) -> tuple[DataFrame, Observ
     from pyspark.sql import functions as F
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    tasks = len(reader.units)
     observed = Observation()
-    # One row, one partition, one task: the row's number is the task's number.
-    frame = spark.range(0, tasks, 1, tasks).mapInArrow(reader, from_arrow_schema(reader.schema))
+    schema = from_arrow_schema(reader.schema)
+    frame = numbered_tasks(spark, len(reader.units), reader, schema)
     frame = frame.observe(observed, F.sum(READ).alias(READ), F.sum(OUT).alias(OUT))
     return frame.filter(F.col(READ).isNull()).drop(READ, OUT), observed

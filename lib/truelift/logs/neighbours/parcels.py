@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.lake.kernels import tables_of_rows
 from truelift.lake.periods import DAY, period_bounds, period_of
 from truelift.lake.workers import remember_archives
 from truelift.logs.bots import declares_itself
@@ -74,16 +75,8 @@ def parcel_task(
         ``part``.
     """
     remember_archives()
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROWS_AT_ONCE:
-            yield from parcels(pa.Table.from_batches(held), parcelling)
-            held, rows = [], 0
-    if rows:
-        yield from parcels(pa.Table.from_batches(held), parcelling)
+    for rows in tables_of_rows(batches, _ROWS_AT_ONCE):
+        yield from parcels(rows, parcelling)
 
 
 def parcels(rows: pa.Table, parcelling: Parcelling) -> Iterator[pa.RecordBatch]:

@@ -27,13 +27,12 @@ COLUMNS = (
     "host", "ident", "user", "time", "method", "path", "query", "protocol", "status", "bytes",
     "referrer", "user_agent", "visitor",
 )  # fmt: skip
-_QUOTED = r'"((?:[^"\\]|\\.)*)"'
-# A server that bounds its lines may cut the last field.
-_QUOTED_OR_CUT = r'"((?:[^"\\]|\\.)*)(?:"|$)'
+_OPENED = r'"((?:[^"\\]|\\.)*)'
 _LINE = re.compile(
     # Some servers do not escape a quote inside the request: it ends before the status.
     r'(\S+) (\S+) (\S.*?) \[([^\]]*)\] "(.*?)" (\d{3}|-) (\d+|-)'
-    rf"(?: {_QUOTED} {_QUOTED_OR_CUT})?(?: (.*))?"
+    # A server that bounds its lines may cut the last field.
+    rf'(?: {_OPENED}" {_OPENED}(?:"|$))?(?: (.*))?'
 )
 _REQUEST = re.compile(r"([A-Za-z]+) (\S.*?)(?: (HTTP/[\d.]+))?\s*")
 _TIME = re.compile(

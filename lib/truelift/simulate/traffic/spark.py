@@ -15,6 +15,7 @@ import pyarrow.csv as pacsv
 from pyarrow import fs as pafs
 
 from truelift.errors import ConfigError, MachineError
+from truelift.lake.kernels import numbered_tasks
 from truelift.lake.log import filesystem_of
 from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.dataset import dataset_yaml, item_table
@@ -135,11 +136,11 @@ def _mapped(
     function: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     schema: pa.Schema,
 ) -> DataFrame:
-    """One row, one partition, one task: the row's number is the task's number."""
+    """What the function makes of the plan's blocks, so many rows a task."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     tasks = math.ceil(plan.blocks / blocks_a_task(rows_per_task))
-    return spark.range(0, tasks, 1, tasks).mapInArrow(function, from_arrow_schema(schema))
+    return numbered_tasks(spark, tasks, function, from_arrow_schema(schema))
 
 
 def _new_folder(root: str) -> tuple[pafs.FileSystem, str]:
