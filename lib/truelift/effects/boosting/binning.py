@@ -44,13 +44,15 @@ class Bins:
 
     def codes_of(self, column: int, values: np.ndarray) -> np.ndarray:
         """Codes of one covariate's values (float32, NaN where missing) as bytes."""
-        missing = np.isnan(values)
         if self.categorical[column]:
-            missing |= (values < 0) | (values >= MISSING)
-            codes = np.where(missing, 0, values).astype(np.uint8)
-        else:
-            codes = np.searchsorted(self.edges[column], values, side="right").astype(np.uint8)
-        codes[missing] = MISSING
+            missing = np.isnan(values) | (values < 0) | (values >= MISSING)
+            return np.where(missing, MISSING, np.where(missing, 0, values)).astype(np.uint8)
+        from truelift.effects.boosting.kernels import bin_codes
+
+        edges = np.full(MISSING, np.inf, np.float32)
+        edges[: len(self.edges[column])] = self.edges[column]
+        codes = np.empty(len(values), np.uint8)
+        bin_codes(edges, values, codes)
         return codes
 
     def codes(self, x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.reading import Preparation, TrainingRows
@@ -126,13 +125,11 @@ def _least_squares(
     width, outcomes, folds = len(signs), len(rows.outcome), len(uses)
     moments = np.zeros((folds, arms, width, width + outcomes))
     for here, z in design_chunks(rows, preparation):
-        both = np.concatenate([z, rows.outcome[:, here]])
-        for k in range(folds):
-            for a in range(arms):
-                member = rows.fold[here] == k
-                member &= (rows.arm[here] == a) & ~rows.validation[here]
-                weighted = z[:, member] * rows.weight[here][member]
-                moments[k, a] += weighted @ both[:, member].T
+        for (a, k, part), own in rows.segments_within(here):
+            if part == 0:
+                within = z[:, own.start - here.start : own.stop - here.start]
+                both = np.concatenate([within, rows.outcome[:, own]])
+                moments[k, a] += (within * rows.weight[own]) @ both.T
     moments = workers.sum(moments)
     result = np.zeros((folds, arms, outcomes, width))
     for k in range(folds):
@@ -217,22 +214,32 @@ def _logit_sums(
     size = free * width
     sums = np.zeros((folds, 2 + size + size * size))
     for here, z in design_chunks(rows, preparation):
-        usable = use[here] & ~rows.validation[here]
-        for k in np.flatnonzero(active):
-            member = usable & uses[k][rows.fold[here]]
-            part, arm, own = z[:, member], rows.arm[here][member], rows.weight[here][member]
-            odds = log_odds(point[k], part)
-            norm = logsumexp(odds, axis=0) if len(arm) else np.zeros(0)
-            share = np.exp(odds - norm)[1:]
-            sums[k, 0] += own.sum()
-            sums[k, 1] += own @ (norm - odds[arm, np.arange(len(arm))])
-            is_arm = arm[None] == np.arange(1, free + 1)[:, None]
-            sums[k, 2 : 2 + size] += ((own * (is_arm - share)) @ part.T).ravel()
-            hessian = np.empty((free, width, free, width))
-            for a in range(free):
-                for b in range(a, free):
-                    weight = own * share[a] * ((a == b) - share[b])
-                    hessian[a, :, b] = (part * weight) @ part.T
-                    hessian[b, :, a] = hessian[a, :, b].T
-            sums[k, 2 + size :] += hessian.ravel()
+        for (arm, fold, part), own in rows.segments_within(here):
+            fitted = np.flatnonzero(active & uses[:, fold])
+            if part or not len(fitted):
+                continue
+            within, weight = z[:, own.start - here.start : own.stop - here.start], rows.weight[own]
+            if not use[own].all():
+                within, weight = within[:, use[own]], weight[use[own]]
+            for k in fitted:
+                odds = log_odds(point[k], within)
+                norm = _log_sum(odds)
+                share = np.exp(odds - norm)[1:]
+                sums[k, 0] += weight.sum()
+                sums[k, 1] += weight @ (norm - odds[arm])
+                is_arm = arm == np.arange(1, free + 1)[:, None]
+                sums[k, 2 : 2 + size] += ((weight * (is_arm - share)) @ within.T).ravel()
+                hessian = np.empty((free, width, free, width))
+                for a in range(free):
+                    for b in range(a, free):
+                        curvature = weight * share[a] * ((a == b) - share[b])
+                        hessian[a, :, b] = (within * curvature) @ within.T
+                        hessian[b, :, a] = hessian[a, :, b].T
+                sums[k, 2 + size :] += hessian.ravel()
     return sums
+
+
+def _log_sum(odds: np.ndarray) -> np.ndarray:
+    """Logarithm of the sum of exponentials of the rows (n,)."""
+    top = odds.max(axis=0)
+    return np.asarray(top + np.log(np.exp(odds - top).sum(axis=0)))

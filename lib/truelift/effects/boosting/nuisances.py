@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.special import softmax
 
 from truelift.effects.boosting.binning import Bins
+from truelift.effects.boosting.forest import tree_margins
 from truelift.effects.boosting.linear_start import LinearStart, log_odds
 from truelift.effects.boosting.training import Fits
-from truelift.effects.boosting.trees import tree_margins
 from truelift.errors import TableError
 
 
@@ -28,7 +28,7 @@ class BoostingNuisances:
     bins : Bins
     start : LinearStart
     propensity_boosters : tuple of bytes, K
-        XGBoost's UBJSON; empty where the linear start was not bettered.
+        A :class:`~.forest.Forest`; empty where the linear start was not bettered.
     outcome_boosters : tuple of tuple of tuple of bytes, K x A x J
     propensity_rounds : ndarray of int, K
     outcome_rounds : ndarray of int, (K, A, J)

@@ -32,6 +32,10 @@ class BoostingOptions:
         They are drawn by a hash of the cluster, so the part does not depend on the layout.
     subsample : float
         Share of the rows that each tree sees, in (0, 1]; drawn by a hash of the row.
+    split_rows : int
+        Rows that the splits of a tree are sought on, where a model has more: another part of the
+        training rows for each tree, drawn by a hash of the row. The values of leaves are those
+        of all rows.
     max_bins : int
         Most bins of a covariate, 2 to 255.
     l2 : float
@@ -61,6 +65,7 @@ class BoostingOptions:
     early_stopping_rounds: int = 20
     validation_share: float = 0.15
     subsample: float = 1.0
+    split_rows: int = 65_536
     max_bins: int = MOST_BINS
     l2: float = 1.0
     seed: int = 7
@@ -81,6 +86,7 @@ class BoostingOptions:
         share = self.validation_share
         _need("validation_share", share, 0 < share <= 0.5, "more than 0, at most 0.5")
         _need("subsample", self.subsample, 0 < self.subsample <= 1, "more than 0, at most 1")
+        _need("split_rows", self.split_rows, 1000 <= self.split_rows <= 2**20, "1,000 to 2**20")
         _need("max_bins", self.max_bins, 2 <= self.max_bins <= MOST_BINS, f"2 to {MOST_BINS}")
         _need("l2", self.l2, self.l2 >= 0, "0 or more")
         _need("seed", self.seed, 0 <= self.seed < 2**31, "0 to 2**31 - 1")

@@ -103,7 +103,7 @@ class PanelReader:
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """One worker's rows, covariates binned, in the order of the rows' hashes.
+    """One worker's rows, covariates binned: by arm, fold and part, then by the rows' hashes.
 
     Parameters
     ----------
@@ -116,6 +116,8 @@ class TrainingRows:
         With mean 1 over all workers.
     validation : ndarray of bool, n
     hashes : ndarray of uint64, n
+    segments : dict of (int, int, int) to slice
+        Rows of each arm, fold and part (0 training, 1 validation) that has any.
     """
 
     codes: np.ndarray
@@ -126,6 +128,23 @@ class TrainingRows:
     weight: np.ndarray
     validation: np.ndarray
     hashes: np.ndarray
+    segments: dict[tuple[int, int, int], slice]
+
+    def segment(self, arm: int, fold: int, part: int) -> slice:
+        """Rows of an arm, fold and part; perhaps none."""
+        return self.segments.get((arm, fold, part), slice(0, 0))
+
+    def segments_within(self, here: slice) -> Iterator[tuple[tuple[int, int, int], slice]]:
+        """Arm, fold and part of the rows of a slice, and which rows those are."""
+        for key, own in self.segments.items():
+            low, high = max(own.start, here.start), min(own.stop, here.stop)
+            if low < high:
+                yield key, slice(low, high)
+
+    def arm_rows(self, arm: int) -> slice:
+        """Rows of an arm; perhaps none."""
+        own = [s for (a, _, _), s in self.segments.items() if a == arm]
+        return slice(min(s.start for s in own), max(s.stop for s in own)) if own else slice(0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +207,13 @@ def prepare(
     _check(columns, arm, outcome, weight, covariates, arms, workers, table)
     mass = workers.sum(np.array([weight.sum(), float(len(weight))]))
     hashes = row_hashes(columns, cluster)
-    order = np.argsort(hashes, kind="stable")
+    validation = np.zeros(len(hashes), bool)
+    if options.early_stopping_rounds:
+        validation = drawn(cluster, options.validation_share, salt=_VALIDATION + options.seed)
+    order = np.lexsort((hashes, validation, fold, arm))
     for j, column in enumerate(columns):
         columns[j] = column[order]
-    hashes, cluster = hashes[order], cluster[order]
+    hashes, arm, fold, validation = hashes[order], arm[order], fold[order], validation[order]
     sample = sample_columns(columns, hashes, workers)
     categorical = tuple(name in options.categorical for name in covariates)
     bins = make_bins(sample, categorical, options.max_bins)
@@ -202,23 +224,36 @@ def prepare(
     codes = np.empty((len(hashes), len(columns)), np.uint8)
     for j, column in enumerate(columns):
         codes[:, j] = bins.codes_of(j, column)
-    validation = np.zeros(len(hashes), bool)
-    if options.early_stopping_rounds:
-        validation = drawn(cluster, options.validation_share, salt=_VALIDATION + options.seed)
     rows = TrainingRows(
         codes=codes,
         raw=tuple(columns[j] for j in linear),
-        arm=arm[order],
-        fold=fold[order],
+        arm=arm,
+        fold=fold,
         outcome=outcome[:, order],
         weight=weight[order] * (mass[1] / mass[0] if mass[0] else 1.0),
         validation=validation,
         hashes=hashes,
+        segments=_segments(arm, fold, validation),
     )
     flat = spread <= 1e-6 * np.abs(centre)
     return rows, Preparation(
         bins, linear, centre, np.where(flat, np.inf, spread), options.start_degree
     )
+
+
+def _segments(
+    arm: np.ndarray, fold: np.ndarray, validation: np.ndarray
+) -> dict[tuple[int, int, int], slice]:
+    """Where each arm, fold and part begins and ends, in rows that are sorted by them."""
+    if not len(arm):
+        return {}
+    keys = np.stack([arm, fold, validation.astype(np.int64)])
+    begins = np.flatnonzero(np.append(True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)))
+    ends = np.append(begins[1:], len(arm))
+    return {
+        (int(a), int(k), int(part)): slice(int(low), int(high))
+        for (a, k, part), low, high in zip(keys[:, begins].T, begins, ends, strict=True)
+    }
 
 
 def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:

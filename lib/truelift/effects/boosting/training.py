@@ -1,24 +1,31 @@
-"""All models of all folds, from one binned copy of the rows."""
+"""All models of all folds, from one binned copy of the rows.
+
+The models of a family grow together: one round is one tree for each fold, and each level of those
+trees costs one sum over all workers, however many folds there are.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from scipy.special import log_expit, logsumexp
 
+from truelift.effects.boosting.binning import Bins
+from truelift.effects.boosting.family import Family, Masses, outcome_family, propensity_family
+from truelift.effects.boosting.forest import Forest, Tree, tree_margins
+from truelift.effects.boosting.growing import HISTOGRAM_BYTES, Grower, Growing, Threads
+from truelift.effects.boosting.kernels import SQUARED, add_leaves, loss_sums
 from truelift.effects.boosting.linear_start import LinearStart, design_chunks, log_odds
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Preparation, TrainingRows
-from truelift.effects.boosting.trees import LabelledRows, Target, TreeGrower, tree_margins
 from truelift.effects.boosting.workers import Workers
 
 
 @dataclass(eq=False)
 class Fits:
-    """Boosters and losses as training finds them; outer index fold, then arm, then outcome."""
+    """Forests and losses as training finds them; outer index fold, then arm, then outcome."""
 
     folds: int
     arms: int
@@ -40,158 +47,161 @@ class Fits:
         self.outcome_sums = np.zeros((self.folds, self.arms, self.outcomes, 3))
 
 
-@dataclass(frozen=True, eq=False)
-class _Parts:
-    """Rows of one model by what they are for."""
-
-    training: np.ndarray
-    validation: np.ndarray
-    held_out: np.ndarray
-
-
 def fit_all(
     rows: TrainingRows, preparation: Preparation, start: LinearStart, uses: np.ndarray, arms: int,
     signs: tuple[int, ...], options: BoostingOptions, workers: Workers, threads: int,
 ) -> Fits:  # fmt: skip
-    """Fit the propensity of several arms, and each outcome in each arm, for each fold in turn.
+    """Fit the propensity of several arms, and each outcome in each arm, for all folds.
 
     ``uses`` is that of :func:`~truelift.effects.training_folds.training_folds`. A fold that has no
     rows on any worker is skipped: no unit will ask for its model.
     """
-    folds = len(uses)
-    fits = Fits(folds, arms, len(rows.outcome))
-    grower = TreeGrower(preparation.bins, options, workers, threads)
-    counts = np.bincount(rows.fold * arms + rows.arm, minlength=folds * arms).astype(float)
-    present = workers.sum(counts).reshape(folds, arms)
-    fits.seconds = {"propensity": 0.0, "outcome": 0.0}
-    for k in range(folds):
-        if not present[k].sum():
-            continue
-        begun = time.perf_counter()
-        odds, residual = _from_start(rows, preparation, start, k)
-        if arms > 1:
-            _fit_propensity(fits, k, uses[k], rows, odds, grower, options, workers)
-        fits.seconds["propensity"] += time.perf_counter() - begun
-        begun = time.perf_counter()
-        for a in range(arms):
-            _fit_outcomes(fits, k, a, uses[k], rows, residual, grower, signs, options, workers)
-        fits.seconds["outcome"] += time.perf_counter() - begun
+    folds, outcomes = len(uses), len(rows.outcome)
+    fits = Fits(folds, arms, outcomes)
+    trainer = _Trainer(preparation.bins, options, workers, threads)
+    begun = time.perf_counter()
+    fits.rows = trainer.counted(rows, folds, arms)
+    present = np.flatnonzero(fits.rows.sum(axis=1)).tolist()
+    odds, residual = _from_start(rows, preparation, start)
+    if arms > 1:
+        family = propensity_family(rows, odds, uses)
+        for k, (forest, rounds) in trainer.fit(family, present).items():
+            fits.propensity[k], fits.propensity_rounds[k] = forest, rounds
+            fits.propensity_sums[k] = trainer.held_out(family, k, forest)
+        del family, odds
+    fits.seconds = {"propensity": time.perf_counter() - begun}
+    begun = time.perf_counter()
+    for a in range(arms):
+        for j in range(outcomes):
+            number = 1 + a * outcomes + j
+            family = outcome_family(rows, residual[:, j], a, uses, signs, number)
+            for k, (forest, rounds) in trainer.fit(family, present).items():
+                fits.outcome[k][a][j], fits.outcome_rounds[k, a, j] = forest, rounds
+                fits.outcome_sums[k, a, j] = trainer.held_out(family, k, forest)
+    fits.seconds["outcome"] = time.perf_counter() - begun
     return fits
 
 
 def _from_start(
-    rows: TrainingRows, preparation: Preparation, start: LinearStart, k: int
+    rows: TrainingRows, preparation: Preparation, start: LinearStart
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Log odds (A, n), and outcomes less the linear regression of the row's own arm (J, n)."""
-    arms = len(start.propensity[k]) + 1
-    odds, residual = np.empty((arms, len(rows.arm))), np.empty_like(rows.outcome)
+    """Log odds (K, C, n), and outcomes less the linear regression of the row's own arm (K, J, n).
+
+    C is 1 for two arms: the log odds of the second.
+    """
+    folds, free = start.propensity.shape[:2]
+    odds = np.empty((folds, free + 1 if free > 1 else 1, len(rows.arm)), np.float32)
+    residual = np.empty((folds, *rows.outcome.shape), np.float32)
     for here, z in design_chunks(rows, preparation):
-        odds[:, here] = log_odds(start.propensity[k], z)
-        for a in range(arms):
-            member = here.start + np.flatnonzero(rows.arm[here] == a)
-            linear = start.outcome[k, a] @ z[:, member - here.start]
-            residual[:, member] = rows.outcome[:, member] - linear
+        for k in range(folds):
+            found = log_odds(start.propensity[k], z)
+            odds[k, :, here] = found if free > 1 else found[-1:]
+        for a in range(free + 1):
+            own = rows.arm_rows(a)
+            own = slice(max(own.start, here.start), min(own.stop, here.stop))
+            if own.start < own.stop:
+                part = z[:, own.start - here.start : own.stop - here.start]
+                for k in range(folds):
+                    residual[k, :, own] = rows.outcome[:, own] - start.outcome[k, a] @ part
     return odds, residual
 
 
-def _fit_propensity(
-    fits: Fits, k: int, uses: np.ndarray, rows: TrainingRows, odds: np.ndarray, grower: TreeGrower,
-    options: BoostingOptions, workers: Workers,
-) -> None:  # fmt: skip
-    arms = fits.arms
-    parts = _parts(rows, k, uses, np.ones(len(rows.arm), bool))
-    classes = arms if arms > 2 else 0
-    target = Target("multi:softprob" if classes else "binary:logistic", classes=classes)
-    labelled = LabelledRows(rows.arm, rows.weight, odds.T if classes else odds[1])
-    start = _log_losses(odds, rows.arm)
-    base = _mean(start, rows.weight, parts.validation, workers)
-    matrices = _matrices(grower, rows, parts, options, workers)
-    booster, rounds = _grow(
-        grower, target, rows, parts, labelled, base, workers, model=k, matrices=matrices
-    )
-    fits.propensity[k], fits.propensity_rounds[k] = booster, rounds
-    out = parts.held_out
-    trees = tree_margins(booster, rows.codes[out], classes)
-    final = odds[:, out] + (trees.T if classes else np.stack([np.zeros(len(out)), trees]))
-    losses = np.stack([_log_losses(final, rows.arm[out]), start[out]])
-    fits.propensity_sums[k] = _held_out_sums(losses, rows.weight[out], workers)
+class _Trainer:
+    """Fits families of models, round by round."""
+
+    def __init__(self, bins: Bins, options: BoostingOptions, workers: Workers, threads: int):
+        self._options, self._workers, self._threads = options, workers, Threads(threads)
+        categorical = np.array(bins.categorical, bool)
+        used = min(bins.codes_used, 255)
+        self._grower = Grower(used, categorical, options, workers, self._threads)
+        widest = 2 ** (options.depth - 1) * len(categorical) * (used + 1) * 8
+        self._together = max(int(HISTOGRAM_BYTES // widest), 1)
+
+    def counted(self, rows: TrainingRows, folds: int, arms: int) -> np.ndarray:
+        """Rows of all workers by fold and arm."""
+        counts = np.bincount(rows.fold * arms + rows.arm, minlength=folds * arms).astype(float)
+        return self._workers.sum(counts).reshape(folds, arms).astype(int)
+
+    def fit(self, family: Family, folds: Sequence[int]) -> dict[int, tuple[bytes, int]]:
+        """Forest and rounds of each fold's model; no forest where no tree lowers the loss."""
+        masses = Masses.of(family, self._workers)
+        found: dict[int, tuple[bytes, int]] = {k: (b"", 0) for k in folds}
+        able = [k for k in folds if masses.training_rows[k]]
+        size = max(self._together // family.classes, 1)
+        for first in range(0, len(able), size):
+            for k, trees in self._grow(family, masses, able[first : first + size]).items():
+                if trees:
+                    found[k] = Forest.of(trees).to_bytes(), len(trees) // family.classes
+        return found
+
+    def _grow(self, family: Family, masses: Masses, folds: list[int]) -> dict[int, list[Tree]]:
+        options = self._options
+        patience = options.early_stopping_rounds
+        stops = {k: bool(patience and masses.validation[k]) for k in folds}
+        trees: dict[int, list[Tree]] = {k: [] for k in folds}
+        kept = dict.fromkeys(folds, 0)
+        best = dict(zip(folds, self._validation_losses(family, folds), strict=True))
+        largest = self._largest(family, folds)
+        active = list(folds)
+        for turn in range(options.trees):
+            growing = self._grower.start(family, masses, largest, active, turn)
+            self._grower.grow(family, growing)
+            values = self._grower.leaf_values(family, growing)
+            moved = self._threads.each(
+                lambda pair: _move(family, *pair), list(zip(growing, values, strict=True))
+            )
+            for tree, value in zip(growing, values, strict=True):
+                trees[tree.fold].append(tree.tree(value))
+            if family.kind == SQUARED:
+                largest |= dict(zip(active, self._workers.max(np.array(moved)), strict=True))
+            losses = self._validation_losses(family, [k for k in active if stops[k]])
+            for k, loss in zip([k for k in active if stops[k]], losses, strict=True):
+                if loss < best[k] * (1 - 1e-7):
+                    best[k], kept[k] = loss, turn + 1
+            active = [k for k in active if not stops[k] or turn + 1 - kept[k] < patience]
+            if not active:
+                break
+        return {
+            k: found[: kept[k] * family.classes] if stops[k] else found
+            for k, found in trees.items()
+        }
+
+    def _validation_losses(self, family: Family, folds: list[int]) -> np.ndarray:
+        if not folds or not self._options.early_stopping_rounds:
+            return np.zeros(len(folds))
+        own = [family.losses(family.validation[k], k) for k in folds]
+        return self._workers.sum(np.array(own))
+
+    def _largest(self, family: Family, folds: list[int]) -> dict[int, float]:
+        """Largest gradient of a residual in the training rows."""
+        found = np.zeros(len(folds))
+        if family.kind == SQUARED:
+            for place, k in enumerate(folds):
+                for low, high in family.training[k]:
+                    part = np.abs(family.weight[low:high] * family.state[k, 0, low:high])
+                    found[place] = max(found[place], part.max())
+            found = self._workers.max(found)
+        return dict(zip(folds, found, strict=True))
+
+    def held_out(self, family: Family, k: int, forest: bytes) -> np.ndarray:
+        """Weighted sums over the fold's own rows: loss, loss of the start, 1."""
+        sums = np.zeros(3)
+        for low, high in family.held_out[k]:
+            state = family.state[k][:, low:high]
+            trees = tree_margins(forest, family.codes[low:high], family.classes).T
+            final = state - trees if family.kind == SQUARED else state + trees
+            label, weight = family.label[low:high], family.weight[low:high]
+            whole = np.array([[0, high - low]])
+            sums[0] += loss_sums(family.kind, final, label, weight, whole)
+            sums[1] += loss_sums(family.kind, state.astype(np.float64), label, weight, whole)
+            sums[2] += weight.sum()
+        return self._workers.sum(sums)
 
 
-def _fit_outcomes(
-    fits: Fits, k: int, a: int, uses: np.ndarray, rows: TrainingRows, residual: np.ndarray,
-    grower: TreeGrower, signs: tuple[int, ...], options: BoostingOptions, workers: Workers,
-) -> None:  # fmt: skip
-    parts = _parts(rows, k, uses, rows.arm == a)
-    matrices = _matrices(grower, rows, parts, options, workers)
-    out = parts.held_out
-    fits.rows[k, a] = int(workers.sum(np.array([float(len(out))]))[0])
-    for j in range(fits.outcomes):
-        # XGBoost's metric is the root of the mean square.
-        base = float(np.sqrt(_mean(residual[j] ** 2, rows.weight, parts.validation, workers)))
-        booster, rounds = _grow(
-            grower, Target("reg:squarederror", signs), rows, parts,
-            LabelledRows(residual[j], rows.weight), base, workers,
-            model=((1 + a) * fits.outcomes + j) * fits.folds + k, matrices=matrices,
-        )  # fmt: skip
-        fits.outcome[k][a][j], fits.outcome_rounds[k, a, j] = booster, rounds
-        left = residual[j, out] - tree_margins(booster, rows.codes[out])
-        losses = np.stack([left**2, residual[j, out] ** 2])
-        fits.outcome_sums[k, a, j] = _held_out_sums(losses, rows.weight[out], workers)
-
-
-def _parts(rows: TrainingRows, k: int, uses: np.ndarray, member: np.ndarray) -> _Parts:
-    others = member & uses[rows.fold]
-    return _Parts(
-        training=np.flatnonzero(others & ~rows.validation),
-        validation=np.flatnonzero(others & rows.validation),
-        held_out=np.flatnonzero(member & (rows.fold == k)),
-    )
-
-
-def _matrices(
-    grower: TreeGrower, rows: TrainingRows, parts: _Parts, options: BoostingOptions,
-    workers: Workers,
-) -> tuple[Any, Any]:  # fmt: skip
-    """Training and validation matrix; no second one where no worker has rows for it."""
-    training = grower.training_matrix(rows.codes[parts.training])
-    found = workers.sum(np.array([float(len(parts.validation))]))[0]
-    if not options.early_stopping_rounds or not found:
-        return training, None
-    return training, grower.validation_matrix(rows.codes[parts.validation], training)
-
-
-def _grow(
-    grower: TreeGrower, target: Target, rows: TrainingRows, parts: _Parts, labelled: LabelledRows,
-    base: float, workers: Workers, model: int, matrices: tuple[Any, Any],
-) -> tuple[bytes, int]:  # fmt: skip
-    if not workers.sum(np.array([float(len(parts.training))]))[0]:
-        return b"", 0
-    training, stopping = matrices
-    return grower.grow(
-        target,
-        training,
-        labelled.take(parts.training),
-        None if stopping is None else (stopping, labelled.take(parts.validation)),
-        base,
-        rows.hashes[parts.training],
-        model,
-    )
-
-
-def _log_losses(odds: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    """Minus the log probability of the arm that each row has."""
-    if len(odds) == 2:
-        return -log_expit(np.where(arm == 1, odds[1], -odds[1]))
-    if not len(arm):
-        return np.zeros(0)
-    return logsumexp(odds, axis=0) - odds[arm, np.arange(len(arm))]
-
-
-def _mean(losses: np.ndarray, weight: np.ndarray, index: np.ndarray, workers: Workers) -> float:
-    chosen = weight[index]
-    total, count = workers.sum(np.array([chosen @ losses[index], chosen.sum()]))
-    return float(total / count) if count else np.inf
-
-
-def _held_out_sums(losses: np.ndarray, weight: np.ndarray, workers: Workers) -> np.ndarray:
-    return workers.sum(np.append(losses @ weight, weight.sum()))
+def _move(family: Family, growing: Growing, values: np.ndarray) -> float:
+    return float(
+        add_leaves(
+            family.kind, family.state[growing.fold], growing.output, family.weight,
+            growing.counted, growing.leaf, values,
+        )
+    )  # fmt: skip

@@ -16,6 +16,9 @@ class Workers(Protocol):
     def sum(self, values: np.ndarray) -> np.ndarray:
         """The sum over all workers, on each of them."""
 
+    def max(self, values: np.ndarray) -> np.ndarray:
+        """The largest over all workers, on each of them."""
+
 
 class Alone:
     """One process holds every row."""
@@ -24,6 +27,10 @@ class Alone:
     size = 1
 
     def sum(self, values: np.ndarray) -> np.ndarray:
+        """The values themselves."""
+        return values
+
+    def max(self, values: np.ndarray) -> np.ndarray:
         """The values themselves."""
         return values
 
@@ -39,8 +46,16 @@ class Collective:
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """All-reduce; XGBoost returns the flat array."""
+        return self._reduced(values, "SUM")
+
+    def max(self, values: np.ndarray) -> np.ndarray:
+        """All-reduce of the largest."""
+        return self._reduced(values, "MAX")
+
+    def _reduced(self, values: np.ndarray, operation: str) -> np.ndarray:
         from xgboost import collective
 
         if not values.size:
             return values
-        return collective.allreduce(values, collective.Op.SUM).reshape(values.shape)
+        found = collective.allreduce(values, collective.Op[operation])
+        return np.asarray(found).reshape(values.shape)
