@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ from scipy.special import softmax
 from truelift.effects.boosting.binning import Bins
 from truelift.effects.boosting.forest import tree_margins
 from truelift.effects.boosting.linear_start import LinearStart, log_odds
-from truelift.effects.boosting.training import Fits
 from truelift.errors import TableError
+
+if TYPE_CHECKING:
+    from truelift.effects.boosting.training import Fits
 
 
 @dataclass(frozen=True, eq=False)
