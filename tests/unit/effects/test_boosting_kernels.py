@@ -16,11 +16,13 @@ from truelift.effects.boosting.binning import MISSING, drawn
 from truelift.effects.boosting.family import Family
 from truelift.effects.boosting.fitting import fit_blocks
 from truelift.effects.boosting.forest import Forest, Tree, tree_margins
+from truelift.effects.boosting.growing import _counted
 from truelift.effects.boosting.kernels import (
     LOGISTIC,
     SOFTMAX,
     SQUARED,
     add_histograms,
+    add_leaves,
     best_splits,
     leaf_words,
     loss_sums,
@@ -296,6 +298,20 @@ def test_splits_sought_on_few_rows_give_leaves_of_all_rows():
         member = (found == value) & (fold != 0)
         assert value == pytest.approx(outcome[0, member].mean(), abs=1e-6)
     assert len(np.unique(found)) == 2
+
+
+def test_rows_that_a_tree_did_not_see_bound_the_next_gradients_too():
+    """Else whole numbers of the next tree could run over; rows that stop it are of no account."""
+    ranges = _counted(
+        np.array([[0, 6], [6, 10]]), np.array([[2, 4], [6, 10]]), np.array([[10, 12]])
+    )
+    kinds = {i: kind for low, high, kind in ranges.tolist() for i in range(low, high)}
+    assert [kinds[i] for i in range(12)] == [2, 2, 1, 1, 2, 2, 1, 1, 1, 1, 0, 0]
+    state = np.zeros((1, 12), np.float32)
+    state[0, [0, 3, 11]] = -7.0, 5.0, 100.0
+    leaf, values = np.zeros(12, np.uint16), np.array([1.0])
+    assert add_leaves(SQUARED, state, 0, np.full(12, 2.0), ranges, leaf, values) == 16.0
+    np.testing.assert_array_equal(state[0, [0, 1, 3, 11]], [-8.0, -1.0, 4.0, 99.0])
 
 
 def test_another_seed_seeks_splits_on_other_rows():

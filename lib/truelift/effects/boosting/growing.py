@@ -60,8 +60,8 @@ class Growing:
     exact : tuple of float
         Steps of the same in the sums of leaves.
     counted : ndarray of int64, (R, 3)
-        Ranges of all rows whose state the tree moves; the third column says whether the leaf's
-        value is theirs too.
+        Ranges of all rows whose state the tree moves; the third column is 1 for rows that its
+        leaves' values come from, 2 for other training rows, 0 for those that stop it.
     rows, packed : ndarray
         What splits are sought on.
     share : float
@@ -314,13 +314,13 @@ class Grower:
 
 
 def _counted(training: np.ndarray, mine: np.ndarray, validation: np.ndarray) -> np.ndarray:
-    """Ranges with a third column: 1 for the tree's rows, 0 for others that it moves."""
+    """Ranges with a third column: 1 for the tree's rows, 2 for other training rows, else 0."""
     parts = [(low, high, 1) for low, high in mine]
     for low, high in training:
         at = low
         for a, b in sorted((a, b) for a, b in mine if low <= a < high):
-            parts.append((at, a, 0))
+            parts.append((at, a, 2))
             at = b
-        parts.append((at, high, 0))
+        parts.append((at, high, 2))
     parts += [(low, high, 0) for low, high in validation]
     return np.array([p for p in parts if p[0] < p[1]], np.int64).reshape(-1, 3)

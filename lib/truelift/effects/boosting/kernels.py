@@ -316,14 +316,14 @@ def add_leaf_sums(  # type: ignore[no-untyped-def]
     kind, codes, state, c, label, weight, ranges, words, set_of_node, sets, depth, steps_g,
     steps_h, leaf, sums,
 ):  # fmt: skip
-    """The leaf of each row of the ranges, and sums of gradients where a range counts."""
+    """The leaf of each row of the ranges, and sums of gradients of ranges of kind 1."""
     g, h = np.empty(_BLOCK), np.empty(_BLOCK)
     for r in range(len(ranges)):
         for low in range(ranges[r, 0], ranges[r, 1], _BLOCK):
             n = min(_BLOCK, ranges[r, 1] - low)
             own = leaf[low : low + n]
             _leaves(codes, low, words, set_of_node, sets, depth, own)
-            if ranges[r, 2] != 0:
+            if ranges[r, 2] == 1:
                 _gradients(kind, state, c, low, label, weight, g[:n], h[:n])
                 for i in range(n):
                     sums[own[i], 0] += _whole(g[i] * steps_g)
@@ -332,7 +332,7 @@ def add_leaf_sums(  # type: ignore[no-untyped-def]
 
 @compiled
 def add_leaves(kind, state, c, weight, ranges, leaf, values):  # type: ignore[no-untyped-def]
-    """Move each row's state by its leaf; the largest gradient of rows that count, if squared."""
+    """Move each row's state by its leaf; the largest gradient of training rows, if squared."""
     largest = 0.0
     sign = -1.0 if kind == SQUARED else 1.0
     for r in range(len(ranges)):
