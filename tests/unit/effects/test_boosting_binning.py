@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from truelift.effects.boosting import BoostingOptions
 from truelift.effects.boosting.binning import (
-    MISSING,
     drawn,
     make_bins,
     row_hashes,
     sample_columns,
 )
 from truelift.effects.boosting.linear_start import fit_linear_start
+from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.workers import Alone
 from truelift.effects.keys import mix

@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 
 from tests.unit.effects.test_boosting_binning import Together
 from truelift.effects.boosting import BoostingOptions, fit_in_memory
-from truelift.effects.boosting.binning import MISSING, drawn
+from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.family import Family
 from truelift.effects.boosting.fitting import fit_blocks
 from truelift.effects.boosting.forest import Forest, Tree, tree_margins
@@ -29,6 +29,7 @@ from truelift.effects.boosting.kernels import (
     pack_gradients,
     word_of,
 )
+from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.reading import Block
 from truelift.effects.keys import mix
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.workers import Workers
 from truelift.effects.keys import mix
 
-MISSING = 255
 # 255 quantiles of so many rows are off by a fourteenth of a bin, and edges need no more.
 SAMPLE_ROWS = 50_000
 _DRAW = np.uint64(0xD1B54A32D192ED03)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from truelift.errors import ConfigError
 
-# Codes of bins are bytes, and the last byte stands for a missing value.
-MOST_BINS = 255
+# Codes of bins are bytes, and the last one stands for a missing value.
+MISSING = 255
+MOST_BINS = MISSING
 
 
 @dataclass(frozen=True)
