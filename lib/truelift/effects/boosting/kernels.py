@@ -267,19 +267,18 @@ def best_splits(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _next(word, code, sets, own):  # type: ignore[no-untyped-def]
-    """The child that a code leads to."""
-    if word & _U(1):
-        return (word >> _LEFT) + _U(not sets[own, code])
+def _next_by_order(word, code):  # type: ignore[no-untyped-def]
+    """The child that a code leads to, where the split is not one of categories."""
     moved = (_U(code) + ((word >> _U(1)) & _U(1))) & _U(MISSING)
     return (word >> _LEFT) + _U(moved > ((word >> _BIN) & _U(MISSING)))
 
 
 @compiled
-def _next_by_order(word, code):  # type: ignore[no-untyped-def]
-    """As :func:`_next`, where no split is one of categories."""
-    moved = (_U(code) + ((word >> _U(1)) & _U(1))) & _U(MISSING)
-    return (word >> _LEFT) + _U(moved > ((word >> _BIN) & _U(MISSING)))
+def _next(word, code, sets, own):  # type: ignore[no-untyped-def]
+    """The child that a code leads to."""
+    if word & _U(1):
+        return (word >> _LEFT) + _U(not sets[own, code])
+    return _next_by_order(word, code)
 
 
 @compiled
