@@ -163,7 +163,7 @@ def _bounds(prefix: str, source, estimation) -> Numbers:  # type: ignore[no-unty
     from truelift.effects.credibility.target import Target
     from truelift.effects.keys import hash_keys
     from truelift.effects.scoring.quantities import clipped
-    from truelift.lake.kernels import add_states
+    from truelift.lake.states import add_states
 
     scoring = estimation.scoring
     kernel = CredibilityOptions(placebo=PlaceboOptions(0), halves=0, random_covariates=0)

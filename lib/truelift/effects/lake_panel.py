@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from truelift.effects.scoring.second_way import PARTIAL_SUMS, PartialSumsKernel, crossed_sums
 from truelift.effects.source import State, SumKernel, distinct_values
 from truelift.effects.start import StartKernel
-from truelift.lake.kernels import add_states, pack_state, unpack_state
 from truelift.lake.log import open_table
 from truelift.lake.scan import ScanPlan, read_unit
+from truelift.lake.states import add_states, pack_state, unpack_state
 
 if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions

@@ -93,8 +93,8 @@ class MemoryPanel:
         return {b: t.num_rows for b, t in self.buckets.items()}
 
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
-        """Add up the kernel's states; see :func:`truelift.lake.kernels.add_states`."""
-        from truelift.lake.kernels import add_states
+        """Add up the kernel's states; see :func:`truelift.lake.states.add_states`."""
+        from truelift.lake.states import add_states
 
         states = (
             kernel(b, iter(self.buckets[b].select(list(columns)).to_batches(batch_rows)))

@@ -17,19 +17,18 @@ The sum's order is fixed by bucket number alone, so it does not depend on tasks 
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import TableError
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
+from truelift.lake.states import State, add_states, pack_state, unpack_state
 from truelift.lake.tables import schema_of
 from truelift.lake.workers import remember_archives
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-State = dict[str, np.ndarray]
 RowKernel = Callable[[int, dict[str, pa.Table]], pa.Table]
 SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
 ArrowTask = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]]
@@ -115,48 +113,6 @@ def sum_buckets(
         frame = _combine_in_chunks(frame, buckets)
     states = sorted((row.bucket, row.state) for row in frame.collect())
     return add_states(unpack_state(state) for _, state in states)
-
-
-def add_states(states: Iterable[State]) -> State:
-    """Sum states in the order given; ``max_*`` keys combine by maximum."""
-    total: State = {}
-    for state in states:
-        if not total:
-            total = {k: np.array(v) for k, v in state.items()}
-            continue
-        if total.keys() != state.keys():
-            raise TableError(f"Kernel states differ in keys: {sorted(total)} and {sorted(state)}.")
-        for key, value in state.items():
-            if key.startswith("max_"):
-                np.maximum(total[key], value, out=total[key])
-            else:
-                total[key] = total[key] + value
-    return total
-
-
-def pack_state(state: State) -> bytes:
-    """A state as bytes, without pickle: names, types and shapes as a line of JSON, then the arrays.
-
-    NumPy's own format is ten times slower on arrays of some hundred numbers: a zip archive, with a
-    Python literal to parse for each of them.
-    """
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-    header = [[name, array.dtype.str, np.shape(state[name])] for name, array in arrays.items()]
-    line = json.dumps(header).encode()
-    aligned = line + b" " * (-(len(line) + 1) % 8) + b"\n"
-    return b"".join([aligned, *(array.tobytes() for array in arrays.values())])
-
-
-def unpack_state(data: bytes) -> State:
-    """The state that :func:`pack_state` wrote; its arrays are read-only."""
-    place = data.index(b"\n") + 1
-    found: State = {}
-    for name, kind, shape in json.loads(data[:place]):
-        count = math.prod(shape)
-        flat = np.frombuffer(data, kind, count, place) if count else np.empty(0, kind)
-        found[name] = flat.reshape(shape)
-        place += found[name].nbytes
-    return found
 
 
 # ---------------------------------------------------------------- one bucket's work

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from truelift.job import Job
     from truelift.lake import Lake, ScanPlan
-    from truelift.lake.kernels import RowKernel, State
+    from truelift.lake.kernels import RowKernel
+    from truelift.lake.states import State
     from truelift.settings import Settings
 
 

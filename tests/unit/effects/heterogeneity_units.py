@@ -9,7 +9,7 @@ import numpy as np
 
 from truelift.effects.heterogeneity import PassKernel, ScoredBlock
 from truelift.effects.keys import mix
-from truelift.lake.kernels import add_states
+from truelift.lake.states import add_states
 
 BUCKETS = 10
 

@@ -18,7 +18,7 @@ from truelift.effects.credibility.kernel import (
 )
 from truelift.effects.credibility.placebo import PlaceboOptions
 from truelift.errors import ConfigError, DataError
-from truelift.lake.kernels import add_states, pack_state, unpack_state
+from truelift.lake.states import add_states, pack_state, unpack_state
 
 OPTIONS = CredibilityOptions(
     outcomes=2, folds=FOLDS, placebo=PlaceboOptions(replicates=20), halves=20,

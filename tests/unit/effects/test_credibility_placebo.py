@@ -19,7 +19,7 @@ from truelift.effects.credibility.placebo import (
 )
 from truelift.effects.credibility.target import Target
 from truelift.errors import ConfigError
-from truelift.lake.kernels import add_states
+from truelift.lake.states import add_states
 
 
 def placebo_state(block, options, buckets=1, batches=1):

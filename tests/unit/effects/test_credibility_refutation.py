@@ -21,7 +21,7 @@ from truelift.effects.credibility.refutation import joint_negative_controls, neg
 from truelift.effects.credibility.subsets import fold_stability, half_stability
 from truelift.effects.credibility.target import Target
 from truelift.errors import ConfigError, DataError
-from truelift.lake.kernels import add_states
+from truelift.lake.states import add_states
 
 OPTIONS = CredibilityOptions(folds=FOLDS, placebo=PlaceboOptions(replicates=0), group_levels=(4,))
 

@@ -14,7 +14,7 @@ from truelift.effects.intervals.experiments import ExperimentCounter, Experiment
 from truelift.effects.intervals.sample_ratio import sample_ratio
 from truelift.effects.intervals.small_samples import effective_clusters_difference, pair_moments
 from truelift.errors import ConfigError, DataError
-from truelift.lake.kernels import add_states
+from truelift.lake.states import add_states
 
 
 def counted(cluster, arm, covariates, outcomes, arms=2):

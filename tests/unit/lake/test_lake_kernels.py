@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truelift.errors import TableError
-from truelift.lake.kernels import _assign, add_states, pack_state, unpack_state
+from truelift.lake.kernels import _assign
 from truelift.lake.scan import ScanPlan, ScanUnit
+from truelift.lake.states import add_states, pack_state, unpack_state
 
 
 def plan_of(sizes: dict[int, int]) -> ScanPlan:

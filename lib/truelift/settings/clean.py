@@ -1,0 +1,150 @@
+"""The rules of cleaning: the section ``clean``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from truelift.settings.checks import require
+
+
+@dataclass(frozen=True)
+class BotOptions:
+    """When a user's day looks like a machine's; None switches a sign off.
+
+    Parameters
+    ----------
+    events_per_minute : int
+        More events than this within any 60 seconds.
+    items_per_day : int
+        More distinct items than this on one day (UTC).
+    metronome_events, metronome_variation : int, float
+        At least so many events on a day whose gaps have a coefficient of variation (standard
+        deviation over mean) of at most so much.
+    hours_per_day : int
+        Events in at least so many of the day's 24 hours.
+    declared : bool
+        The user agent (``source.mapping.user_agent``) is that of a known crawler.
+    """
+
+    events_per_minute: int | None = 60
+    items_per_day: int | None = 500
+    metronome_events: int | None = 50
+    metronome_variation: float = 0.05
+    hours_per_day: int | None = 22
+    declared: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("events_per_minute", "items_per_day", "metronome_events", "hours_per_day"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"clean.bots.{name}", value, "at least 1, or null")
+
+
+@dataclass(frozen=True)
+class CleanOptions:
+    """What the rules of cleaning look for; None switches a rule off.
+
+    Parameters
+    ----------
+    min_time, max_time : str
+        ISO dates; without ``max_time`` an event may lie ``future_seconds`` after its file.
+    clock_skew_seconds, max_delay_seconds : float
+        How much later than its ingest time an event may be, and how much earlier
+        (``source.mapping.ingest_time``).
+    event_types : dict of str to str
+        The source's event types and what they become; any other is unknown. Empty: all pass.
+    min_quantity, max_quantity, min_value, max_value : float
+    allow_negative_quantity : bool
+        Returns are kept, not rejected.
+    return_days : float
+        A return is linked to the user's last purchase of the item within so many days.
+    repeat_window_seconds : float
+        A repeated event id is a repetition if it comes no later than this after the last one.
+    double_click_seconds, misclick_seconds : float
+        See the rules of those names; ``misclick_types`` are the event types that they look at.
+    outlier_mads, outlier_min_events : float, int
+        A quantity or value is an outlier when it is further than so many median absolute
+        deviations from its item's median, for items with so many events.
+    bots : BotOptions
+    impute : dict of str to str
+        Field (item, event_type, quantity, value) to what a missing one becomes.
+    unicode : str
+        Normal form of user and item keys: NFC, NFKC, NFD or NFKD.
+    lower : tuple of str
+        Fields that are lower-cased: user, item, event_type.
+    currency_column, currency_rates : str, dict of str to float
+        Column of the source that names the currency, and what one unit of it is worth.
+    unit_column, unit_factors : str, dict of str to float
+        Column of the source that names the quantity's unit, and how many of ours it is.
+    actions : dict of str to str
+        What a rule does, by its name: ``reject``, ``label`` or ``ignore``.
+    warn : tuple of str
+        Metrics whose broken expectation is reported and does not stop the job.
+    max_quarantine_share : float
+    rebuild : bool
+        Clean all of bronze anew, not only what has arrived since the last time.
+    """
+
+    min_time: str | None = "1990-01-01"
+    max_time: str | None = None
+    future_seconds: float = 86400.0
+    clock_skew_seconds: float | None = 3600.0
+    max_delay_seconds: float | None = None
+    event_types: dict[str, str] = field(default_factory=dict)
+    min_quantity: float | None = None
+    max_quantity: float | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    allow_negative_quantity: bool = False
+    return_days: float | None = None
+    repeat_window_seconds: float = 3600.0
+    double_click_seconds: float | None = None
+    misclick_seconds: float | None = None
+    misclick_types: tuple[str, ...] = ("view", "click", "clicks")
+    outlier_mads: float | None = None
+    outlier_min_events: int = 30
+    bots: BotOptions = field(default_factory=BotOptions)
+    impute: dict[str, str] = field(default_factory=dict)
+    unicode: str | None = None
+    lower: tuple[str, ...] = ()
+    currency_column: str | None = None
+    currency_rates: dict[str, float] = field(default_factory=dict)
+    unit_column: str | None = None
+    unit_factors: dict[str, float] = field(default_factory=dict)
+    actions: dict[str, str] = field(default_factory=dict)
+    warn: tuple[str, ...] = ()
+    max_quarantine_share: float = 0.5
+    rebuild: bool = False
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.max_quarantine_share <= 1,
+            "clean.max_quarantine_share",
+            self.max_quarantine_share,
+            "a share in (0, 1]",
+        )
+        for name in ("return_days", "double_click_seconds", "misclick_seconds", "outlier_mads"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"clean.{name}", value, "more than 0, or null")
+        require(
+            self.repeat_window_seconds >= 0,
+            "clean.repeat_window_seconds",
+            self.repeat_window_seconds,
+            "seconds, 0 or more",
+        )
+        for rule, action in self.actions.items():
+            require(
+                action in ("reject", "label", "ignore"),
+                f"clean.actions.{rule}",
+                action,
+                "'reject', 'label' or 'ignore'",
+            )
+        require(
+            self.unicode in (None, "NFC", "NFKC", "NFD", "NFKD"),
+            "clean.unicode",
+            self.unicode,
+            "NFC, NFKC, NFD, NFKD or null",
+        )
+        for key, known in (("lower", ("user", "item", "event_type")),
+                           ("impute", ("item", "event_type", "quantity", "value"))):  # fmt: skip
+            for name in getattr(self, key):
+                require(name in known, f"clean.{key}", name, f"one of {known}")
