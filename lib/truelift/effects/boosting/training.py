@@ -96,13 +96,10 @@ def _from_start(
         for k in range(folds):
             found = log_odds(start.propensity[k], z)
             odds[k, :, here] = found if free > 1 else found[-1:]
-        for a in range(free + 1):
-            own = rows.arm_rows(a)
-            own = slice(max(own.start, here.start), min(own.stop, here.stop))
-            if own.start < own.stop:
-                part = z[:, own.start - here.start : own.stop - here.start]
-                for k in range(folds):
-                    residual[k, :, own] = rows.outcome[:, own] - start.outcome[k, a] @ part
+        for (arm, _, _), own in rows.segments_within(here):
+            part = z[:, own.start - here.start : own.stop - here.start]
+            for k in range(folds):
+                residual[k, :, own] = rows.outcome[:, own] - start.outcome[k, arm] @ part
     return odds, residual
 
 
@@ -154,8 +151,8 @@ class _Trainer:
                 trees[tree.fold].append(tree.tree(value))
             if family.kind == SQUARED:
                 largest |= dict(zip(active, self._workers.max(np.array(moved)), strict=True))
-            losses = self._validation_losses(family, [k for k in active if stops[k]])
-            for k, loss in zip([k for k in active if stops[k]], losses, strict=True):
+            watched = [k for k in active if stops[k]]
+            for k, loss in zip(watched, self._validation_losses(family, watched), strict=True):
                 if loss < best[k] * (1 - 1e-7):
                     best[k], kept[k] = loss, turn + 1
             active = [k for k in active if not stops[k] or turn + 1 - kept[k] < patience]
