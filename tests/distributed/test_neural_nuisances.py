@@ -90,7 +90,9 @@ def test_what_a_fold_holds_never_reaches_its_own_model():
     block = some_block()
     changed = some_block()
     changed.outcome[:, changed.fold == 1] += 100.0
+    changed.arm[changed.fold == 1] = 2
     first, second = (fit_in_memory([b], options, FOLDS, ARMS) for b in (block, changed))
+    assert first.propensity_factor[1] == second.propensity_factor[1]
     for name, values in first.nuisances.weights.items():
         np.testing.assert_array_equal(values[1], second.nuisances.weights[name][1])
     kernel = first.nuisances.weights["outcome.kernel"]
@@ -143,7 +145,13 @@ def test_an_epoch_takes_every_row_once_and_whole_clusters_choose():
     for order in seen:
         assert sorted([*order, *held]) == sorted(everything)
     assert list(seen[0]) != list(seen[1])
-    assert rows.counts() == (len(seen[0]), len(held))
+    train, choose, weight = rows.counts(FOLDS, ARMS)
+    assert (train, choose) == (len(seen[0]), len(held))
+    expected = np.zeros((FOLDS, ARMS))
+    for block in blocks:
+        trains = ~chooses(block.cluster, 0.3)
+        np.add.at(expected, (block.fold[trains], block.arm[trains]), block.weights()[trains])
+    np.testing.assert_allclose(weight, expected)
     clusters = np.concatenate([b.cluster for b in blocks])
     choosing = np.isin(everything, held)
     assert not set(clusters[choosing]) & set(clusters[~choosing])
@@ -240,6 +248,7 @@ def test_two_processes_train_together_on_the_files_of_a_table(written):
     # Other batches, the same rows: both learn, and the same function but for noise.
     assert (fit.validation_loss < fit.curve[0, 1]).all()
     np.testing.assert_allclose(fit.validation_loss, alone.validation_loss, rtol=0.1)
+    np.testing.assert_allclose(fit.propensity_factor, alone.propensity_factor, atol=0.3)
 
 
 def test_more_processes_than_parts_of_a_table_are_refused(written):

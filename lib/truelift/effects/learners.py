@@ -123,6 +123,7 @@ def fit_neural(
     quality = {
         "neural_epochs": float(len(fit.curve)),
         "neural_best_epoch": float(fit.best_epoch.mean()),
+        "neural_propensity_factor": float(fit.propensity_factor.mean()),
         "neural_validation_loss": float(fit.validation_loss.mean()),
         "neural_seconds": fit.seconds,
         "neural_processes": float(fit.processes),

@@ -110,14 +110,20 @@ class RankRows:
     seed: tuple[int, ...]
     buffer_rows: int = BUFFER_ROWS
 
-    def counts(self) -> tuple[int, int]:
-        """Rows to train on and rows that choose; reads all parts once."""
+    def counts(self, folds: int, arms: int) -> tuple[int, int, np.ndarray]:
+        """Rows to train on, rows that choose, and the weight of the former by fold and arm (K, A).
+
+        Reads all parts once.
+        """
         train = choose = 0
+        weight = np.zeros(folds * arms)
         for part in self.parts:
             for block in part():
-                held = int(chooses(block.cluster, self.validation).sum())
-                train, choose = train + len(block.arm) - held, choose + held
-        return train, choose
+                kept = ~chooses(block.cluster, self.validation)
+                train, choose = train + int(kept.sum()), choose + int((~kept).sum())
+                cell = block.fold[kept].astype(np.int64) * arms + block.arm[kept]
+                weight += np.bincount(cell, block.weights()[kept], folds * arms)
+        return train, choose, weight.reshape(folds, arms)
 
     def epoch(self, number: int) -> Iterator[Rows]:
         """Training batches, each row once, in an order of the epoch's own."""

@@ -16,6 +16,8 @@ from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.network import FoldNetworks
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.neural.results import NeuralFit
+from truelift.effects.neural.tempering import FACTORS, entropies, log_shares, tempered
+from truelift.effects.training_folds import training_folds
 from truelift.errors import DataError
 from truelift.training.optimizer import WarmupCosine
 
@@ -90,7 +92,7 @@ def fit_networks(
         If there is nothing to train on or to choose with, or the loss is no number.
     """
     started = time.perf_counter()
-    train_rows, choosing = rows.counts()
+    train_rows, choosing, arm_weight = rows.counts(folds, arms)
     totals = ranks.sum(np.array([train_rows, choosing], np.float64), "rows")
     if totals.min() == 0:
         raise DataError(
@@ -147,8 +149,16 @@ def fit_networks(
             best[name][better] = values[better]
         if epoch - best_epoch.max() >= patience:
             break
+    factor, weights = np.ones(folds), best
+    if options.tempered and arms > 1:
+        report("chances of treatment by the validation rows", total, total)
+        uses = training_folds(folds, sequential)
+        shares = log_shares(ranks.sum(arm_weight, "arms"), uses)
+        factor = _factors(NeuralNuisances(options, best), rows, shares, uses, ranks)
+        weights = tempered(best, factor, shares)
     return NeuralFit(
-        NeuralNuisances(options, best),
+        NeuralNuisances(options, weights),
+        factor,
         best_epoch,
         best_loss,
         np.array(curve),
@@ -157,6 +167,15 @@ def fit_networks(
         time.perf_counter() - started,
         ranks.size,
     )
+
+
+def _factors(
+    nuisances: NeuralNuisances, rows: RankRows, shares: np.ndarray, uses: np.ndarray, ranks: Ranks
+) -> np.ndarray:  # fmt: skip
+    sums = np.zeros((len(uses), len(FACTORS)))
+    for some in rows.choosing():
+        sums += entropies(nuisances, some, shares, uses)
+    return np.asarray(FACTORS[ranks.sum(sums, "entropies").argmin(axis=1)])
 
 
 def _batch_of_rank(most: int, rows: float, size: int) -> int:

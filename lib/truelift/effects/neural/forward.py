@@ -81,22 +81,32 @@ class NeuralNuisances:
 
     def predict(self, block: np.ndarray, fold: int) -> Predictions:
         """See :class:`~truelift.effects.nuisances.Nuisances`."""
-        own = {name: values[fold].astype(np.float64) for name, values in self.weights.items()}
-        x = block[1:].T
+        own, x = self._own(fold), block[1:].T
         shared = _tower(x, own, "shared", len(self.options.shared))
+        outcome = self._outcome(x, shared, own)
+        odds = self._log_odds(x, shared, own)
+        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
+
+    def log_odds(self, x: np.ndarray, fold: int) -> np.ndarray:
+        """The arms' log odds (n, A) up to a constant of each unit, from features (p, n)."""
+        own = self._own(fold)
+        return self._log_odds(x.T, _tower(x.T, own, "shared", len(self.options.shared)), own)
+
+    def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
+        """One outcome regression (n) of :meth:`predict`, from features (p, n)."""
+        own = self._own(fold)
+        shared = _tower(x.T, own, "shared", len(self.options.shared))
+        return self._outcome(x.T, shared, own)[arm, :, outcome]
+
+    def _own(self, fold: int) -> Weights:
+        return {name: values[fold].astype(np.float64) for name, values in self.weights.items()}
+
+    def _log_odds(self, x: np.ndarray, shared: np.ndarray, own: Weights) -> np.ndarray:
         tower = shared
         if self.options.kind == "tarnet":
             tower = _tower(x, own, "assignment", len(self.options.shared))
         odds = tower @ own["propensity.kernel"] + own["propensity.bias"]
-        odds += x @ own["propensity.linear"]
-        outcome = self._outcome(x, shared, own)
-        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
-
-    def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
-        """One outcome regression (n) of :meth:`predict`, from features (p, n)."""
-        own = {name: values[fold].astype(np.float64) for name, values in self.weights.items()}
-        shared = _tower(x.T, own, "shared", len(self.options.shared))
-        return self._outcome(x.T, shared, own)[arm, :, outcome]
+        return np.asarray(odds + x @ own["propensity.linear"])
 
     def _outcome(self, x: np.ndarray, shared: np.ndarray, own: Weights) -> np.ndarray:
         hidden = np.broadcast_to(shared, (len(own["outcome.kernel"]), *shared.shape))

@@ -27,6 +27,9 @@ class NeuralOptions:
         Widths of the hidden layers of the representation and of each outcome head.
     propensity_weight : float
         Weight of the propensity's cross-entropy beside the outcomes' squared errors.
+    tempered : bool
+        Draw the arms' log odds towards their shares as far as validation rows ask for
+        (:mod:`~.tempering`).
     targeted : float
         Weight of targeted regularisation (Shi et al. 2019, section 4); 0 switches it off.
     epochs : int
@@ -57,6 +60,7 @@ class NeuralOptions:
     shared: tuple[int, ...] = (64, 64)
     head: tuple[int, ...] = (32,)
     propensity_weight: float = 1.0
+    tempered: bool = True
     targeted: float = 0.0
     epochs: int = 30
     patience: int = 5

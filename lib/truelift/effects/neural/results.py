@@ -16,9 +16,12 @@ class NeuralFit:
     Parameters
     ----------
     nuisances : NeuralNuisances
+    propensity_factor : ndarray, K
+        What log odds of the arms were multiplied by; see :mod:`~.tempering`.
     best_epoch : ndarray of int, K
         The epoch that validation chose, for the model of each fold.
-        At that epoch.
+    validation_loss : ndarray, K
+        At that epoch, before the factor.
     curve : ndarray, (epochs, 2)
         Mean training and validation loss over the models, by epoch.
     rows, validation_rows : int
@@ -27,6 +30,7 @@ class NeuralFit:
     """
 
     nuisances: NeuralNuisances
+    propensity_factor: np.ndarray
     best_epoch: np.ndarray
     validation_loss: np.ndarray
     curve: np.ndarray
