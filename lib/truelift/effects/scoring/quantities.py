@@ -165,11 +165,14 @@ def _fill_trims(
     out: np.ndarray, units: UnitBlock, layout: ScoreLayout, scores: np.ndarray,
     trim_levels: Sequence[float],
 ) -> None:  # fmt: skip
-    for t, level in enumerate(trim_levels):
-        for a in range(1, layout.arms):
-            lowest = np.minimum(units.propensity[a], units.propensity[0])
-            highest = np.maximum(units.propensity[a], units.propensity[0])
+    if not trim_levels:
+        return
+    for a in range(1, layout.arms):
+        lowest = np.minimum(units.propensity[a], units.propensity[0])
+        highest = np.maximum(units.propensity[a], units.propensity[0])
+        contrast = scores[a] - scores[0]
+        for t, level in enumerate(trim_levels):
             kept = ((lowest >= level) & (highest <= 1.0 - level)).astype(float)
             out[layout.place("kept", t, a)] = kept
-            contrast = scores[a] - scores[0]
-            out[layout.block(("trimmed", t, a, 0), layout.outcomes)] = kept * contrast
+            lines = layout.block(("trimmed", t, a, 0), layout.outcomes)
+            np.multiply(contrast, kept, out=out[lines])

@@ -140,7 +140,7 @@ class ScoreSumsKernel:
             if careful:
                 surprise = assignment_surprise(units)
                 state["surprise_squares"] += np.sum(surprise**2)
-                sums.add(clusters, np.concatenate([own, surprise]))
+                sums.add(clusters, own, surprise)
             else:
                 sums.add(clusters, own)
             if pairs is not None:
