@@ -1,0 +1,94 @@
+"""What further looks cost: credibility and heterogeneity beside the estimates alone.
+
+    python benchmarks/effects_further.py [--rows 1000000] [--repeats 3]
+
+The estimates alone have today's default estimands and two outcomes; 20 covariates, binary
+treatment, four units a user. "credibility" adds omitted-variable bounds, E-values, 100 placebo
+treatments, a random common cause and stability; "credibility, all" also benchmarks of three
+covariates, an outcome that must show no effect and leaving out each of some twenty campaigns.
+Reading is timed, the session's start is not. The last line is one JSON object; ratios are the time
+that the further look adds, divided by the time of the estimates alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from typing import Any
+
+from effects_peers import ours
+from effects_timing import compared, timed
+
+ESTIMANDS = ("ATE", "ATT", "ATO", "naive difference")
+CLIP_LEVELS = (0.001, 0.01, 0.05, 0.1)
+ALONE = "estimates alone"
+LOOKS: dict[str, dict[str, Any]] = {
+    ALONE: {},
+    "credibility": {"credibility": True},
+    "credibility, all": {
+        "credibility": True,
+        "negative_controls": ("y_visits",),
+        "leave_out": "campaign",
+        "benchmark_covariates": ("x_1", "x_2", "x_3"),
+    },
+    "heterogeneity": {"heterogeneity": True},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--covariates", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--learner", default="linear")
+    parser.add_argument("--out", default="benchmarks/results/effects_further.json")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--table", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(timed(contestant(options), options.repeats)))
+        return
+    from measuring import publish
+
+    place = tempfile.mkdtemp(prefix="truelift-further-")
+    try:
+        figures = compare(options, f"{place}/panel")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    alone = figures[ALONE]["seconds"]
+    ratios = {
+        f"{name}, added": round(found["seconds"] / alone - 1, 3)
+        for name, found in figures.items()
+        if name != ALONE
+    }
+    publish("effects_further", options.rows, figures, ratios, options.out)
+
+
+def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
+    from simulated_table import write_panel
+
+    looks = tuple(LOOKS)
+    if (
+        options.learner != "linear"
+    ):  # benchmarks of covariates are made of the linear learner's sums
+        looks = tuple(name for name in looks if "benchmark_covariates" not in LOOKS[name])
+    truth = write_panel(table, options.rows, options.covariates, 40)
+    return compared(
+        __file__, looks, "", options.repeats, truth,
+        "--table", table, "--cores", str(options.cores), "--learner", options.learner,
+    )  # fmt: skip
+
+
+def contestant(options: argparse.Namespace):  # type: ignore[no-untyped-def]
+    return ours(
+        options.table, options.cores, 1e-8, ("y_spend", "y_visits"), estimands=ESTIMANDS,
+        clip_levels=CLIP_LEVELS, learner=options.learner, **LOOKS[options.measure],
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
