@@ -74,7 +74,7 @@ def sixty_units() -> tuple[UnitBlock, np.ndarray]:
 def moments_of(cluster: np.ndarray) -> ClusterMoments:
     units, _ = sixty_units()
     sums = ClusterSums(len(LAYOUT))
-    sums.add(mix(cluster.astype(np.uint64)), quantities(units, LAYOUT, clip=0.01))
+    sums.add_summands(mix(cluster.astype(np.uint64)), quantities(units, LAYOUT, clip=0.01))
     keys, by_cluster = sums.finish()
     return ClusterMoments(by_cluster.sum(axis=1), by_cluster @ by_cluster.T, len(keys))
 

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truelift.effects.clusters import ClusterSums, bucket_sketch, clusters_in_two_buckets
+from truelift.effects.clusters import (
+    ClusterSums,
+    Summands,
+    bucket_sketch,
+    clusters_in_two_buckets,
+)
 from truelift.effects.columns import number_column
 from truelift.effects.keys import hash_keys, hash_repeated
 from truelift.effects.normal_equations import dependent_columns, ridge_coefficients, solve_symmetric
@@ -63,6 +68,29 @@ def test_sums_by_cluster_do_not_depend_on_batches(rows, cut):
     found, totals = sums.finish()
     expected = {k: values[0, keys == k].sum() for k in np.unique(keys)}
     assert dict(zip(found.tolist(), totals[0].tolist(), strict=True)) == expected
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9), st.integers(-1, 2)), min_size=1),
+    nested=st.booleans(),
+    cut=st.integers(1, 40),
+)
+def test_a_row_is_summed_in_its_cell_alone_or_in_all_before_it_too(rows, nested, cut):
+    keys, values, cells = (np.array(part) for part in zip(*rows, strict=True))
+    numbers = np.stack([values, values**2]).astype(float)
+    lines = np.array([[6, 1], [2, 3], [4, 5]])  # of the quantities, number 0 is nobody's
+    sums = ClusterSums(7)
+    for start in range(0, len(rows), cut):
+        here = slice(start, start + cut)
+        part = Summands(numbers[:, here], lines, cells[here].astype(np.int8), nested)
+        sums.add_summands(keys[here].astype(np.uint64), [part])
+    found, totals = sums.finish()
+    expected = np.zeros((7, len(found)))
+    for key, value, cell in rows:
+        for c in range(3):
+            if cell == c or (nested and cell > c):
+                expected[lines[c], found.tolist().index(key)] += value, value**2
+    np.testing.assert_array_equal(totals, expected)
 
 
 @given(st.sets(st.integers(0, 10_000), max_size=50), st.sets(st.integers(0, 10_000), max_size=50))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from truelift.errors import ConfigError
 
 #: Sums of squares and products are kept for every pair of quantities: 2,000 make 32 MB.
@@ -107,3 +109,15 @@ class ScoreLayout:
         """``length`` lines from a key on, for keys that follow each other."""
         start = self._places[tuple(first)]
         return slice(start, start + length)
+
+    def over(self, *key: str | int) -> list[Key]:
+        """Keys of all outcomes, the last part of a key."""
+        return [(*key, j) for j in range(self.outcomes)]
+
+    def over_arms(self, *key: str | int) -> list[Key]:
+        """Keys of all arms and outcomes, the last two parts of a key."""
+        return [(*key, a, j) for a in range(self.arms) for j in range(self.outcomes)]
+
+    def lines(self, *cells: Sequence[Key]) -> np.ndarray:
+        """The lines of several cells with as many keys each (cells x keys)."""
+        return np.array([[self._places[key] for key in keys] for keys in cells])

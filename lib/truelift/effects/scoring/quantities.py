@@ -18,11 +18,12 @@ For outcome Y, arm D, propensities e_a and outcome regressions m_a:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from truelift.effects.clusters import Summands
 from truelift.effects.scoring.layout import ScoreLayout
 
 
@@ -77,7 +78,7 @@ def quantities(
     clip: float,
     clip_levels: Sequence[float] = (),
     trim_levels: Sequence[float] = (),
-) -> np.ndarray:
+) -> Iterator[Summands]:
     """All summands of the layout.
 
     Parameters
@@ -87,92 +88,85 @@ def quantities(
     clip : float
         Propensities are clipped to ``[clip, 1 - clip]``.
     clip_levels, trim_levels : sequence of float
-        As many as the layout has; a trimming level keeps units whose propensities of both arms
-        of the contrast lie in ``[level, 1 - level]``.
+        As many as the layout has, trimming levels in ascending order; one keeps units whose
+        propensities of both arms of the contrast lie in ``[level, 1 - level]``.
 
-    Returns
-    -------
-    ndarray, S x n
+    Yields
+    ------
+    Summands
+        Lines are those of the layout.
     """
-    arms, outcomes, n = layout.arms, layout.outcomes, len(units.arm)
-    out = np.empty((len(layout), n))
+    for part in _unweighted(units, layout, clip, clip_levels, trim_levels):
+        yield part if units.weight is None else replace(part, values=part.values * units.weight)
+
+
+def _unweighted(
+    units: UnitBlock, layout: ScoreLayout, clip: float, clip_levels: Sequence[float],
+    trim_levels: Sequence[float],
+) -> Iterator[Summands]:  # fmt: skip
+    arms, n = layout.arms, len(units.arm)
+    one = np.ones((1, n))
     propensity = clipped(units.propensity, clip)
-    members = [(units.arm == a).astype(float) for a in range(arms)]
     scores = arm_scores(units, propensity)
-    out[layout.place("unit")] = 1.0
-    out[layout.block(("arm", 0), arms)] = members
-    for a in range(arms):
-        out[layout.block(("raw", a, 0), outcomes)] = members[a] * units.outcome
-    out[layout.block(("apo", 0, 0), arms * outcomes)] = scores.reshape(arms * outcomes, n)
+    flat = scores.reshape(-1, n)
+    yield Summands(one, layout.lines([("unit",)]))
+    counted = [[("arm", a), *layout.over("raw", a)] for a in range(arms)]
+    yield Summands(np.concatenate([one, units.outcome]), layout.lines(*counted), units.arm)
+    yield Summands(flat, layout.lines(layout.over_arms("apo")))
     if layout.att:
-        _fill_att(out, units, layout, propensity, members)
+        yield from _att(units, layout, propensity)
     if layout.ato:
-        _fill_ato(out, units, layout, members)
-    _fill_cells(out, units, layout, scores)
+        yield from _ato(units, layout)
+    for g, levels in enumerate(layout.cells):
+        inside = [
+            [("cell", g, level), *layout.over_arms("gate", g, level)] for level in range(levels)
+        ]
+        yield Summands(np.concatenate([one, flat]), layout.lines(*inside), units.cells[g])
     for s, chosen in enumerate(units.policies[: layout.policies]):
-        out[layout.block(("policy", s, 0), outcomes)] = np.take_along_axis(
-            scores, chosen[None, None].astype(np.int64), axis=0
-        )[0]
+        values = np.take_along_axis(scores, chosen[None, None].astype(np.int64), axis=0)[0]
+        yield Summands(values, layout.lines(layout.over("policy", s)))
     for c, level in enumerate(clip_levels):
         followed = arm_scores(units, clipped(units.propensity, level))
         for a in range(1, arms):
-            out[layout.block(("clipped", c, a, 0), outcomes)] = followed[a] - followed[0]
-    _fill_trims(out, units, layout, scores, trim_levels)
-    if units.weight is not None:
-        out *= units.weight
-    return out
+            values = followed[a] - followed[0]
+            yield Summands(values, layout.lines(layout.over("clipped", c, a)))
+    if trim_levels:
+        yield from _trims(units, layout, scores, trim_levels)
 
 
-def _fill_att(
-    out: np.ndarray, units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray,
-    members: list[np.ndarray],
-) -> None:  # fmt: skip
+def _att(units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray) -> Iterator[Summands]:
     beyond = units.outcome - units.outcome_regression[0]
+    control = units.arm == 0
     for a in range(1, layout.arms):
-        share = members[a] - members[0] * (propensity[a] / propensity[0])
-        out[layout.block(("att", a, 0), layout.outcomes)] = share * beyond
+        share = (units.arm == a) - control * (propensity[a] / propensity[0])
+        yield Summands(share * beyond, layout.lines(layout.over("att", a)))
 
 
-def _fill_ato(
-    out: np.ndarray, units: UnitBlock, layout: ScoreLayout, members: list[np.ndarray]
-) -> None:
+def _ato(units: UnitBlock, layout: ScoreLayout) -> Iterator[Summands]:
     regression = units.outcome_regression
     for a in range(1, layout.arms):
         both = units.propensity[a] + units.propensity[0]
         ours = units.propensity[a] / np.where(both > 0, both, 1.0)
         theirs = 1.0 - ours
-        treated, control = members[a] * theirs, members[0] * ours
+        treated, control = (units.arm == a) * theirs, (units.arm == 0) * ours
         weight = treated * theirs + control * ours
-        out[layout.place("ato weight", a)] = weight
-        out[layout.block(("ato", a, 0), layout.outcomes)] = (
+        values = (
             weight * (regression[a] - regression[0])
             + treated * (units.outcome - regression[a])
             - control * (units.outcome - regression[0])
         )
+        lines = layout.lines([("ato weight", a), *layout.over("ato", a)])
+        yield Summands(np.concatenate([weight[None], values]), lines)
 
 
-def _fill_cells(out: np.ndarray, units: UnitBlock, layout: ScoreLayout, scores: np.ndarray) -> None:
-    lines = layout.arms * layout.outcomes
-    flat = scores.reshape(lines, -1)
-    for g, levels in enumerate(layout.cells):
-        for level in range(levels):
-            inside = (units.cells[g] == level).astype(float)
-            out[layout.place("cell", g, level)] = inside
-            np.multiply(flat, inside, out=out[layout.block(("gate", g, level, 0, 0), lines)])
-
-
-def _fill_trims(
-    out: np.ndarray, units: UnitBlock, layout: ScoreLayout, scores: np.ndarray,
-    trim_levels: Sequence[float],
-) -> None:  # fmt: skip
-    if not trim_levels:
-        return
+def _trims(
+    units: UnitBlock, layout: ScoreLayout, scores: np.ndarray, trim_levels: Sequence[float]
+) -> Iterator[Summands]:
     for a in range(1, layout.arms):
         lowest = np.minimum(units.propensity[a], units.propensity[0])
         highest = np.maximum(units.propensity[a], units.propensity[0])
-        contrast = scores[a] - scores[0]
-        for t, level in enumerate(trim_levels):
-            kept = ((lowest >= level) & (highest <= 1.0 - level)).astype(float)
-            out[layout.place("kept", t, a)] = kept
-            lines = layout.block(("trimmed", t, a, 0), layout.outcomes)
-            np.multiply(contrast, kept, out=out[lines])
+        # A unit that a level keeps is kept by all levels below it: the highest is its cell.
+        kept = sum((lowest >= level) & (highest <= 1.0 - level) for level in trim_levels)
+        values = np.concatenate([np.ones((1, len(lowest))), scores[a] - scores[0]])
+        lines = [[("kept", t, a), *layout.over("trimmed", t, a)] for t in range(len(trim_levels))]
+        yield Summands(values, layout.lines(*lines), np.asarray(kept) - 1, nested=True)

@@ -50,7 +50,7 @@ class PartialSumsKernel:
             for start in range(0, batch.num_rows, self.batch_rows):
                 rows = batch.slice(start, self.batch_rows)
                 _, units = scoring.units(rows, bucket)
-                sums.add(scoring.second_clusters(rows), scoring.quantities(units))
+                sums.add_summands(scoring.second_clusters(rows), scoring.quantities(units))
         keys, by_cluster = sums.finish()
         offsets = np.arange(len(keys) + 1, dtype=np.int32) * len(by_cluster)
         yield pa.table(

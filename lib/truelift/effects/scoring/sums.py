@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.arms import Levels
-from truelift.effects.clusters import ClusterSums, bucket_sketch
+from truelift.effects.clusters import ClusterSums, Summands, bucket_sketch
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
 from truelift.effects.keys import hash_repeated, mix
@@ -82,8 +82,8 @@ class Scoring:
             batch.column(batch.schema.get_field_index(self.columns.second_cluster))
         )
 
-    def quantities(self, units: UnitBlock) -> np.ndarray:
-        """All summands, S x n."""
+    def quantities(self, units: UnitBlock) -> Iterator[Summands]:
+        """All summands of the layout."""
         trims = TRIM_LEVELS[: self.layout.trims]
         return quantities(units, self.layout, self.clip, self.clip_levels, trims)
 
@@ -136,15 +136,14 @@ class ScoreSumsKernel:
                 fine = (units.propensity > 0) & (units.propensity <= 1)
                 state["odd_propensity"] += np.count_nonzero(~fine.all(axis=0))
             state["odd_choice"] += sum(np.count_nonzero(p < 0) for p in units.policies)
-            clusters, own = scoring.clusters(batch), scoring.quantities(units)
+            clusters, own = scoring.clusters(batch), list(scoring.quantities(units))
+            if pairs is not None:
+                pairs.add_summands(mix(clusters) ^ scoring.second_clusters(batch), own)
             if careful:
                 surprise = assignment_surprise(units)
                 state["surprise_squares"] += np.sum(surprise**2)
-                sums.add(clusters, own, surprise)
-            else:
-                sums.add(clusters, own)
-            if pairs is not None:
-                pairs.add(mix(clusters) ^ scoring.second_clusters(batch), own)
+                own.append(Summands(surprise, len(scoring.layout) + np.arange(arms)[None]))
+            sums.add_summands(clusters, own)
         keys, by_cluster = sums.finish()
         by_cluster, surprises = np.split(by_cluster, [len(scoring.layout)])
         state["surprise_by_cluster"] = np.array([np.sum(surprises**2)])
