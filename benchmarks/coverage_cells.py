@@ -20,6 +20,7 @@ EVERYTHING = replace(
     groups=("group",),
     policies={POLICY: "choice"},
 )
+CALIBRATED = replace(PLAIN, calibration=True)
 PAIRS = replace(PLAIN, contrasts="all")
 SQUARES = replace(PLAIN, expansion="squares")
 EXPERIMENT = replace(
@@ -94,4 +95,11 @@ CELLS: dict[str, Cell] = {
     "boosting-2000": Cell(World(2000), replace(PLAIN, learner="boosting"), 0.25),
     "boosting-bent-2000": Cell(World(2000, **BENT), replace(PLAIN, learner="boosting"), 0.25),
     "stack-2000": Cell(World(2000), replace(PLAIN, learner="stack"), 0.25),
+    "calibrated-500": Cell(World(500), CALIBRATED),
+    "calibrated-2000": Cell(World(2000), CALIBRATED),
+    "calibrated-propensity-wrong-2000": Cell(World(2000, odds_curvature=0.5), CALIBRATED, 1.0, ALL),
+    "calibrated-weak-overlap-2000": Cell(World(2000, slopes=(2.0,)), CALIBRATED),
+    "calibrated-boosting-bent-2000": Cell(
+        World(2000, **BENT), replace(CALIBRATED, learner="boosting"), 0.25
+    ),
 }
