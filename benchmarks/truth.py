@@ -216,7 +216,8 @@ def publish(
     for key, lines in figures.items():
         benchmark, _, name = key.partition("|")
         title = benchmark if benchmark in ("IHDP", "ACIC 2016") else f"{benchmark} {name}"
-        for learner, found in lines.items():
+        ours_first = sorted(lines.items(), key=lambda line: not line[0].startswith("truelift"))
+        for learner, found in ours_first:
             place = tables.setdefault(title, {}).setdefault(learner, {})
             for measure in MEASURES[benchmark]:
                 if measure in found:
@@ -225,7 +226,8 @@ def publish(
         benchmark = next(b for b in MEASURES if title.startswith(b))
         print(f"\n{title}")
         print(f"{'':36}" + "".join(f"{m:>21}" for m in MEASURES[benchmark]))
-        for learner, found in lines.items():
+        ours_first = sorted(lines.items(), key=lambda line: not line[0].startswith("truelift"))
+        for learner, found in ours_first:
             for measure, values in found.items():
                 found[measure] = round(float(np.mean(values)), 4)
             cells = "".join(f"{found.get(m, float('nan')):>21.4g}" for m in MEASURES[benchmark])
