@@ -61,7 +61,7 @@ CELLS: dict[str, Cell] = {
     "linear-500": Cell(World(500)),
     "linear-2000": Cell(World(2000), EVERYTHING),
     "linear-20000": Cell(World(20_000), EVERYTHING),
-    "linear-100000": Cell(World(100_000), EVERYTHING, 0.2),
+    "linear-100000": Cell(World(100_000), EVERYTHING),
     "ridge-500": Cell(World(500), replace(PLAIN, ridge=0.01)),
     "experiment-500": Cell(World(500, **TOSS), EXPERIMENT),
     "null-500": Cell(World(500, **NULL)),
@@ -94,12 +94,15 @@ CELLS: dict[str, Cell] = {
     "clusters-icc.5-100000": Cell(World(100_000, 20_000, 0.5), EVERYTHING, 0.2),
     "boosting-2000": Cell(World(2000), replace(PLAIN, learner="boosting"), 0.25),
     "boosting-bent-2000": Cell(World(2000, **BENT), replace(PLAIN, learner="boosting"), 0.25),
+    "boosting-bent-20000": Cell(World(20_000, **BENT), replace(PLAIN, learner="boosting"), 0.05),
+    "boosting-degree-2-bent-2000": Cell(
+        World(2000, **BENT),
+        replace(PLAIN, learner="boosting", boosting={"start_degree": 2}),
+        0.25,
+    ),
     "stack-2000": Cell(World(2000), replace(PLAIN, learner="stack"), 0.25),
     "calibrated-500": Cell(World(500), CALIBRATED),
     "calibrated-2000": Cell(World(2000), CALIBRATED),
     "calibrated-propensity-wrong-2000": Cell(World(2000, odds_curvature=0.5), CALIBRATED, 1.0, ALL),
     "calibrated-weak-overlap-2000": Cell(World(2000, slopes=(2.0,)), CALIBRATED),
-    "calibrated-boosting-bent-2000": Cell(
-        World(2000, **BENT), replace(CALIBRATED, learner="boosting"), 0.25
-    ),
 }

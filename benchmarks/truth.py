@@ -226,8 +226,7 @@ def publish(
         benchmark = next(b for b in MEASURES if title.startswith(b))
         print(f"\n{title}")
         print(f"{'':36}" + "".join(f"{m:>21}" for m in MEASURES[benchmark]))
-        ours_first = sorted(lines.items(), key=lambda line: not line[0].startswith("truelift"))
-        for learner, found in ours_first:
+        for learner, found in lines.items():
             for measure, values in found.items():
                 found[measure] = round(float(np.mean(values)), 4)
             cells = "".join(f"{found.get(m, float('nan')):>21.4g}" for m in MEASURES[benchmark])

@@ -245,8 +245,9 @@ def test_trees_are_those_of_xgboost():
     train, held_out = fold != 0, fold == 0
     matrix = xgboost.DMatrix(np.where(codes == MISSING, np.nan, codes), outcome[0])
     booster = xgboost.train(
-        {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": 20.0, "max_bin": 256,
-         "base_score": float(outcome[0, train].mean()), "nthread": 1, "tree_method": "hist"},
+        {"max_depth": 4, "learning_rate": 0.1, "min_child_weight": options.min_child_weight,
+         "max_bin": 256, "base_score": float(outcome[0, train].mean()), "nthread": 1,
+         "tree_method": "hist"},
         matrix.slice(np.flatnonzero(train)), 20,
     )  # fmt: skip
     theirs = booster.predict(matrix)[held_out]

@@ -62,7 +62,7 @@ class BoostingOptions:
     trees: int = 500
     depth: int = 6
     learning_rate: float = 0.1
-    min_child_weight: float = 20.0
+    min_child_weight: float = 5.0
     early_stopping_rounds: int = 20
     validation_share: float = 0.15
     subsample: float = 1.0
