@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,11 +75,14 @@ def main() -> None:
                 print(_line(name, estimand, found), flush=True)
             took = time.perf_counter() - began
             print(f"{'':34}{took:.0f} s", flush=True)
-    publish(options, figures)
+            keep(options, figures)
+    print(json.dumps(keep(options, figures)))
 
 
-def publish(options: argparse.Namespace, figures: dict[str, dict[str, dict[str, float]]]) -> None:
-    """Keep the figures (those of other cells stay in the file) and print one JSON object."""
+def keep(
+    options: argparse.Namespace, figures: dict[str, dict[str, dict[str, float]]]
+) -> dict[str, Any]:
+    """Write the figures so far, beside those of other cells that are in the file."""
     out = Path(options.out)
     before = json.loads(out.read_text())["figures"] if options.cells and out.exists() else {}
     figures = {**before, **figures}
@@ -98,7 +102,7 @@ def publish(options: argparse.Namespace, figures: dict[str, dict[str, dict[str, 
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    return result
 
 
 def _one_core() -> None:
