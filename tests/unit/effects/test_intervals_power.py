@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,6 +25,9 @@ def test_units_without_clusters_are_as_many_as_rs_power_t_test_says(effect, each
 
 
 @settings(max_examples=40, deadline=None)
+@example(0.5, 2, 0.57, True)
+@example(0.02, 2, 0.925, True)
+@example(3.0, 5, 0.96, True)
 @given(st.floats(0.01, 10), st.integers(2, 2000), st.floats(0.1, 0.99), st.booleans())
 def test_minimum_detectable_effect_has_the_wanted_power(error, df, target, two_sided):
     effect = minimum_detectable_effect(error, df, target, two_sided=two_sided)
@@ -40,6 +43,20 @@ def test_minimum_detectable_effect_is_close_to_blooms_multiple():
 def test_power_without_an_effect_is_the_level_and_does_not_jump_where_the_normal_takes_over():
     assert power(0.0, 1.0, 20, level=0.1) == pytest.approx(0.1)
     assert power(2.5, 1.0, 9999) == pytest.approx(power(2.5, 1.0, 10_001), abs=1e-4)
+
+
+def test_power_is_a_number_however_large_the_effect():
+    # SciPy's noncentral t gives none for some of these.
+    quantiles = (np.arange(20_000) + 0.5) / 20_000
+    for degrees in (1, 2, 3, 5, 10, 30, 1000):
+        shifts = np.linspace(0, 60, 601)
+        found = np.array([power(shift, 1.0, degrees) for shift in shifts])
+        assert (np.diff(found) > -1e-9).all()
+        # T > c where Z + shift > c sqrt(chi2 / degrees); the other tail likewise.
+        limits = stats.t.ppf(0.975, degrees) * np.sqrt(stats.chi2.ppf(quantiles, degrees) / degrees)
+        for shift, each in zip(shifts[::50], found[::50], strict=True):
+            expected = stats.norm.sf(limits - shift).mean() + stats.norm.cdf(-limits - shift).mean()
+            assert each == pytest.approx(expected, abs=1e-4)
 
 
 @given(st.floats(0.05, 2), st.floats(0.5, 40))
