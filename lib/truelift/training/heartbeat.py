@@ -95,19 +95,20 @@ def read_beats(folder: Path) -> list[Beat]:
 def hung_ranks(beats: Sequence[Beat], now: float, limit: float) -> list[str]:
     """A line for each rank that hangs, or nothing.
 
-    A rank that no longer writes hangs by itself, and the ranks that wait for it are not named.
-    If all write and one does not move for ``limit`` seconds, the ranks that are least far are
-    named: the others wait for them.
+    Something hangs where a rank has not moved for ``limit`` seconds. A rank that has also not
+    written for half of that hangs by itself, and the ranks that wait for it are not named: it wrote
+    last a little after it moved last, so its silence is always the shorter of the two. If all
+    write, the ranks that are least far are named: the others wait for them.
     """
-    stopped = [b for b in beats if now - b.alive > limit]
-    if stopped:
+    if not any(now - min(b.moved, b.alive) > limit for b in beats):
+        return []
+    silent = [b for b in beats if now - b.alive > limit / 2]
+    if silent:
         return [
             f"rank {b.rank} (process {b.pid}) gave no sign of life for {now - b.alive:.0f} s, "
             f"last in: {b.doing}"
-            for b in stopped
+            for b in silent
         ]
-    if not any(now - b.moved > limit for b in beats):
-        return []
     behind = min(b.place for b in beats)
     return [
         f"rank {b.rank} (process {b.pid}) is alive but has not moved for {now - b.moved:.0f} s, "

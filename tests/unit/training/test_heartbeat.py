@@ -29,6 +29,13 @@ def test_a_stopped_rank_is_named_and_not_the_one_that_waits_for_it():
     assert line.endswith("epoch 1, step 5")
 
 
+def test_a_stopped_rank_is_named_even_if_it_wrote_a_little_after_it_moved_last():
+    # Ten seconds after its last step, nine and a half after its last sign of life.
+    beats = [beat(0, alive=100.6, moved=100.0), beat(1, alive=110.0, moved=100.1)]
+    (line,) = hung_ranks(beats, 110.05, 10.0)
+    assert line.startswith("rank 0 ") and "gave no sign of life for 9 s" in line
+
+
 def test_where_all_write_the_one_that_is_least_far_is_named():
     beats = [beat(0, place=7, alive=120.0), beat(1, place=6, alive=120.0)]
     (line,) = hung_ranks(beats, 120.0, 10.0)
