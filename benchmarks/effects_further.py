@@ -22,8 +22,9 @@ from typing import Any
 from effects_peers import ours
 from effects_timing import compared, timed
 
-ESTIMANDS = ("ATE", "ATT", "ATO", "naive difference")
-CLIP_LEVELS = (0.001, 0.01, 0.05, 0.1)
+from truelift.settings import EffectOptions
+
+DEFAULTS = EffectOptions()
 ALONE = "estimates alone"
 LOOKS: dict[str, dict[str, Any]] = {
     ALONE: {},
@@ -71,11 +72,9 @@ def main() -> None:
 def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
     from simulated_table import write_panel
 
-    looks = tuple(LOOKS)
-    if (
-        options.learner != "linear"
-    ):  # benchmarks of covariates are made of the linear learner's sums
-        looks = tuple(name for name in looks if "benchmark_covariates" not in LOOKS[name])
+    # Benchmarks of covariates are made of the linear learner's sums.
+    linear = options.learner == "linear"
+    looks = tuple(n for n, look in LOOKS.items() if linear or "benchmark_covariates" not in look)
     truth = write_panel(table, options.rows, options.covariates, 40)
     return compared(
         __file__, looks, "", options.repeats, truth,
@@ -85,8 +84,8 @@ def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, floa
 
 def contestant(options: argparse.Namespace):  # type: ignore[no-untyped-def]
     return ours(
-        options.table, options.cores, 1e-8, ("y_spend", "y_visits"), estimands=ESTIMANDS,
-        clip_levels=CLIP_LEVELS, learner=options.learner, **LOOKS[options.measure],
+        options.table, options.cores, 1e-8, ("y_spend", "y_visits"), estimands=DEFAULTS.estimands,
+        clip_levels=DEFAULTS.clip_levels, learner=options.learner, **LOOKS[options.measure],
     )  # fmt: skip
 
 
