@@ -11,44 +11,25 @@ object; ratios are ours divided by the other's.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import tempfile
 
 from effects_peers import ours, peer
-from effects_timing import compared, timed
+from effects_timing import Figures, compared, effects_parser, measure_or_compare
 
 SAME = {"trees": 100, "depth": 4, "learning_rate": 0.1, "early_stopping_rounds": 0}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--covariates", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser = effects_parser(__doc__.splitlines()[0], "effects_boosting", repeats=1)
     parser.add_argument("--peers", default="doubleml", help="comma-separated; '' for none")
-    parser.add_argument("--out", default="benchmarks/results/effects_boosting.json")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--table", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(timed(contestant(options), options.repeats)))
-        return
-    from measuring import publish
+    measure_or_compare("effects_boosting", parser.parse_args(), contestant, compare, ratios)
 
-    place = tempfile.mkdtemp(prefix="truelift-boosting-")
-    try:
-        figures = compare(options, f"{place}/panel")
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+
+def ratios(figures: Figures) -> dict[str, float]:
     one = figures["truelift"]["seconds"]
-    ratios = {n: round(one / f["seconds"], 3) for n, f in figures.items() if n != "truelift"}
-    publish("effects_boosting", options.rows, figures, ratios, options.out)
+    return {n: round(one / f["seconds"], 3) for n, f in figures.items() if n != "truelift"}
 
 
-def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
+def compare(options: argparse.Namespace, table: str) -> Figures:
     from simulated_table import write_panel
 
     truth = write_panel(table, options.rows, options.covariates, 40)

@@ -13,14 +13,10 @@ that the further look adds, divided by the time of the estimates alone.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
-import tempfile
 from typing import Any
 
 from effects_peers import ours
-from effects_timing import compared, timed
+from effects_timing import Figures, compared, effects_parser, measure_or_compare
 
 from truelift.settings import EffectOptions
 
@@ -40,36 +36,21 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--covariates", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser = effects_parser(__doc__.splitlines()[0], "effects_further", repeats=3)
     parser.add_argument("--learner", default="linear")
-    parser.add_argument("--out", default="benchmarks/results/effects_further.json")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--table", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        print(json.dumps(timed(contestant(options), options.repeats)))
-        return
-    from measuring import publish
+    measure_or_compare("effects_further", parser.parse_args(), contestant, compare, ratios)
 
-    place = tempfile.mkdtemp(prefix="truelift-further-")
-    try:
-        figures = compare(options, f"{place}/panel")
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+
+def ratios(figures: Figures) -> dict[str, float]:
     alone = figures[ALONE]["seconds"]
-    ratios = {
+    return {
         f"{name}, added": round(found["seconds"] / alone - 1, 3)
         for name, found in figures.items()
         if name != ALONE
     }
-    publish("effects_further", options.rows, figures, ratios, options.out)
 
 
-def compare(options: argparse.Namespace, table: str) -> dict[str, dict[str, float]]:
+def compare(options: argparse.Namespace, table: str) -> Figures:
     from simulated_table import write_panel
 
     # Benchmarks of covariates are made of the linear learner's sums.

@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+
+Figures = dict[str, dict[str, float]]
+
+
+def effects_parser(description: str, out: str, repeats: int) -> argparse.ArgumentParser:
+    """The arguments that the effects' benchmarks have in common."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--covariates", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", default=f"benchmarks/results/{out}.json")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--table", help=argparse.SUPPRESS)
+    return parser
+
+
+def measure_or_compare(
+    name: str,
+    options: argparse.Namespace,
+    contestant: Callable[[argparse.Namespace], Callable[[], tuple[float, float]]],
+    compare: Callable[[argparse.Namespace, str], Figures],
+    ratios: Callable[[Figures], dict[str, float]],
+) -> None:
+    """With ``--measure`` time one contestant; else all, each in a process of its own, and publish.
+
+    Parameters
+    ----------
+    name : str
+        The benchmark's.
+    options : argparse.Namespace
+        Of a parser made by :func:`effects_parser`.
+    contestant : callable
+        The run to be timed, for ``options.measure``.
+    compare : callable
+        Figures of all contestants; told where it may write a table, which is removed afterwards.
+    ratios : callable
+    """
+    if options.measure:
+        print(json.dumps(timed(contestant(options), options.repeats)))
+        return
+    from measuring import publish  # the peers' interpreter lacks what it imports
+
+    with tempfile.TemporaryDirectory(prefix=f"truelift-{name}-") as place:
+        figures = compare(options, f"{place}/panel")
+    publish(name, options.rows, figures, ratios(figures), options.out)
 
 
 def timed(run: Callable[[], tuple[float, float]], repeats: int) -> dict[str, float]:
@@ -79,7 +128,7 @@ def importable(python: str, module: str) -> bool:
 
 def compared(
     script: str, ours: tuple[str, ...], peers: str, repeats: int, truth: float, *arguments: str
-) -> dict[str, dict[str, float]]:
+) -> Figures:
     """Figures of ours and of the peers that can be imported, a process each.
 
     Parameters

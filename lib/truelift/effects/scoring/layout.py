@@ -105,11 +105,6 @@ class ScoreLayout:
         """The line of one key."""
         return self._places[key]
 
-    def block(self, first: Sequence[str | int], length: int) -> slice:
-        """``length`` lines from a key on, for keys that follow each other."""
-        start = self._places[tuple(first)]
-        return slice(start, start + length)
-
     def over(self, *key: str | int) -> list[Key]:
         """Keys of all outcomes, the last part of a key."""
         return [(*key, j) for j in range(self.outcomes)]

@@ -149,7 +149,7 @@ class ScoreSumsKernel:
         state["surprise_by_cluster"] = np.array([np.sum(surprises**2)])
         state["total"] = by_cluster.sum(axis=1)
         state["cross"] = by_cluster @ by_cluster.T
-        members = by_cluster[scoring.layout.block(("arm", 0), arms)] != 0
+        members = by_cluster[scoring.layout.lines([("arm", a) for a in range(arms)])[0]] != 0
         state["clusters"] = np.array([len(keys), *members.sum(axis=1)], dtype=float)
         state["max_sketch"] = bucket_sketch(keys, bucket)
         if pairs is not None:
