@@ -46,8 +46,12 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///.truelift/mlflow.db --port $(or $(PORT),5000)
 
 .PHONY: test
-test: lint ## lint, types, then every test with the coverage of lib/ (WORKERS=2)
-	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --cov=lib/truelift --cov-report=term $(ARGS)
+test: lint ## lint, types, then every test (WORKERS=2)
+	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile $(ARGS)
+
+.PHONY: coverage
+coverage: ## every test, and which lines of lib/ they run; takes longer (WORKERS=2)
+	@$(MAKE) test ARGS="--cov=lib/truelift --cov-report=term $(ARGS)"
 
 .PHONY: test-unit
 test-unit: setup ## tests without Spark (ARGS= for pytest, in all of these)

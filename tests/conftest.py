@@ -6,6 +6,9 @@ import os
 
 # Small matrices on many threads wait for one another; Spark's workers have one thread too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Every process with Spark starts a Java of its own, which would spend a third of its time on
+# compiling once more and better what runs for seconds.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 from pathlib import Path
 from typing import Any

@@ -17,6 +17,7 @@ from truelift.lake.tables import TABLES
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "sample=0.03",
+    "buckets=10",
     "sequence.epochs=1",
     "sequence.units=16",
     "spark.master=local[2]",

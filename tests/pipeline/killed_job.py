@@ -19,8 +19,6 @@ from truelift.lake import Lake
 from truelift.pipeline import run_step
 from truelift.tracking import job_run  # noqa: F401  (imported before anything is patched)
 
-QUIET = "-XX:TieredStopAtLevel=1"
-
 
 def die() -> None:
     """Kill this process and its JVM, as a machine that loses power would."""
@@ -89,5 +87,4 @@ def main(dataset: str, lakes: str, jobs: str, when: str = "", table: str = "") -
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("JDK_JAVA_OPTIONS", QUIET)
     main(*sys.argv[1:])

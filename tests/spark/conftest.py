@@ -23,11 +23,10 @@ def spark():
     here = Path(__file__).parent
     places = [here, here.parents[1], here.parents[1] / "lib"]
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, places))
-    # Hundreds of small queries: time goes into compilers (Java's second one, and that of
-    # Spark's generated code), not into rows. The pipeline's tests run with both.
+    # Hundreds of small queries: time goes into compiling what Spark generates, not into rows. The
+    # pipeline's tests run generated code.
     conf = {
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
-        + java_logging(),
+        "spark.driver.extraJavaOptions": java_logging(),
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",

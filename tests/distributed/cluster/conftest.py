@@ -43,9 +43,6 @@ class Cluster:
             *("--py-files", str(self.wheel)),
             *("--conf", "spark.ui.enabled=false"),
             *("--conf", "spark.databricks.delta.snapshotPartitions=2"),
-            # Short lives of many JVMs: the second compiler costs more than it gives.
-            *("--conf", "spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1"),
-            *("--conf", "spark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1"),
             str(ROOT / "jobs" / f"{job}.py"),
             *arguments,
         ]
