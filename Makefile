@@ -48,11 +48,11 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 .PHONY: test
 test: lint ## lint, types, then every test (WORKERS=2)
 	@# In the folders' order: the files that take minutes come first, those of seconds fill up.
-	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(TRACED) $(ARGS)
 
 .PHONY: coverage
-coverage: ## every test, and which lines of lib/ they run; takes longer (WORKERS=2)
-	@$(MAKE) test ARGS="--cov=lib/truelift --cov-report=term $(ARGS)"
+coverage: TRACED = --cov=lib/truelift --cov-report=term
+coverage: test ## the same, and which lines of lib/ they run; takes longer
 
 .PHONY: test-unit
 test-unit: setup ## tests without Spark (ARGS= for pytest, in all of these)

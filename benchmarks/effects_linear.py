@@ -29,10 +29,9 @@ def main() -> None:
 
 def ratios(figures: Figures) -> dict[str, float]:
     one = figures["truelift"]["seconds"]
+    many = figures["truelift, 20 outcomes"]["seconds"]
     found = {n: round(one / f["seconds"], 3) for n, f in figures.items() if n in PEERS}
-    return found | {
-        "20 outcomes, over one": round(figures["truelift, 20 outcomes"]["seconds"] / one, 3)
-    }
+    return {**found, "20 outcomes, over one": round(many / one, 3)}
 
 
 def compare(options: argparse.Namespace, table: str) -> Figures:

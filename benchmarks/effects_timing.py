@@ -55,7 +55,9 @@ def measure_or_compare(
         return
     from measuring import publish  # the peers' interpreter lacks what it imports
 
-    with tempfile.TemporaryDirectory(prefix=f"truelift-{name}-") as place:
+    with tempfile.TemporaryDirectory(
+        prefix=f"truelift-{name}-", ignore_cleanup_errors=True
+    ) as place:
         figures = compare(options, f"{place}/panel")
     publish(name, options.rows, figures, ratios(figures), options.out)
 
