@@ -211,6 +211,35 @@ class OverlapSummary:
 
 
 @dataclass(frozen=True)
+class Caution:
+    """A finding that weakens a conclusion, or takes its support away.
+
+    Parameters
+    ----------
+    text : str
+        Whole sentences: what was found, where, and what to do.
+    stops : bool
+        Whether the effects that it concerns may not be called supported.
+    estimands, arms, outcomes : tuple of str
+        Those that it concerns; empty for all.
+    """
+
+    text: str
+    stops: bool = False
+    estimands: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+
+    def concerns(self, estimand: str, arm: str, outcome: str | None) -> bool:
+        """Whether it is about this estimand, arm (empty: any) and outcome (None: any)."""
+        return (
+            (not self.estimands or estimand in self.estimands)
+            and (not self.arms or not arm or arm in self.arms)
+            and (not self.outcomes or outcome is None or outcome in self.outcomes)
+        )
+
+
+@dataclass(frozen=True)
 class EffectsResult:
     """Every estimate of one panel, with what is needed to judge it.
 
@@ -257,6 +286,8 @@ class EffectsResult:
         Every check of every effect.
     not_made : dict of str to str
         What was asked for and could not be made, and why.
+    cautions : tuple of Caution
+        What checks of the data found; see :func:`truelift.effects.cautions.with_cautions`.
     """
 
     estimates: tuple[Estimate, ...]
@@ -280,6 +311,7 @@ class EffectsResult:
     heterogeneity: tuple[VaryingEffect, ...] = ()
     credibility: Credibility | None = None
     not_made: dict[str, str] = field(default_factory=dict)
+    cautions: tuple[Caution, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:
@@ -295,6 +327,17 @@ class EffectsResult:
     def supported(self) -> bool:
         """Whether the data support at least one estimand."""
         return self.verdict.startswith("supported")
+
+    def supports(self, estimate: Estimate) -> bool | None:
+        """Whether the data support this estimate; None where no verdict is made on its kind."""
+        of_arm = f"{estimate.estimand} of {estimate.arm}"
+        text = self.support.get(of_arm, self.support.get(estimate.estimand))
+        if text is None:
+            return None
+        return text.startswith("supported") and not any(
+            c.stops and c.concerns(estimate.estimand, estimate.arm, estimate.outcome)
+            for c in self.cautions
+        )
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {e!r}" for e in self.estimates)
@@ -313,6 +356,7 @@ class EffectsResult:
             f"cross-fitted in {self.folds} folds."
         )
         said = [head, *(e.sentence() for e in self.estimates), f"Verdict: {self.verdict}"]
+        said += [f"Caution: {caution.text}" for caution in self.cautions]
         said += [test.sentence() for test in self.tests]
         if self.experiment is not None:
             said.append(self.experiment.sentence())

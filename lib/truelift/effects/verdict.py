@@ -22,7 +22,8 @@ MIN_EFFECTIVE_SHARE = 0.10
 MAX_SMD = 0.25
 NOTED_SMD = 0.10
 
-_NOT = "not supported by the data"
+#: How a verdict begins where the data do not support an effect.
+NOT_SUPPORTED = "not supported by the data"
 
 
 def support(
@@ -83,17 +84,17 @@ def verdict(found: dict[str, str]) -> str:
         return next(iter(asked.values()))
     good = [name for name, text in asked.items() if text.startswith("supported")]
     if not good:
-        reasons = " ".join(f"{n}: {t.removeprefix(_NOT + ': ')}" for n, t in asked.items())
-        return f"{_NOT}. {reasons}"
+        reasons = " ".join(f"{n}: {t.removeprefix(NOT_SUPPORTED + ': ')}" for n, t in asked.items())
+        return f"{NOT_SUPPORTED}. {reasons}"
     if len(good) == len(asked):
         return max(asked.values(), key=lambda text: "with care" in text)
     bad = [name for name in asked if name not in good]
-    because = asked[bad[0]].removeprefix(_NOT + ": ")
+    because = asked[bad[0]].removeprefix(NOT_SUPPORTED + ": ")
     if len(asked) > 2:
         return f"supported for {', '.join(good)}. Not so {', '.join(bad)}; {bad[0]}: {because}"
     if bad == ["ATT"]:
-        return f"{_NOT} for the ATT: {because} The ATE alone is supported."
-    return f"supported for the ATT only. The ATE is {_NOT}: {because}"
+        return f"{NOT_SUPPORTED} for the ATT: {because} The ATE alone is supported."
+    return f"supported for the ATT only. The ATE is {NOT_SUPPORTED}: {because}"
 
 
 def _judge(
@@ -107,7 +108,7 @@ def _judge(
             f"(at most {MAX_SMD} allowed)"
         )
     if reasons:
-        return f"{_NOT}: {'; '.join(reasons)}."
+        return f"{NOT_SUPPORTED}: {'; '.join(reasons)}."
     if worst is not None and left > NOTED_SMD:
         return (
             f"supported, with care: {worst.covariate} still differs by {left:.2f} standard "
