@@ -13,6 +13,7 @@ from truelift.features.streams import (
     required_columns,
 )
 from truelift.lake import bucket_column
+from truelift.logs.parsing import trimmed_text
 from truelift.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _responses(responses: DataFrame, settings: Settings) -> DataFrame:
 def _filled(column: str):  # type: ignore[no-untyped-def]
     from pyspark.sql import functions as F
 
-    text = F.trim(F.col(f"`{column}`").cast("string"))
+    text = trimmed_text(F.col(f"`{column}`").cast("string"))
     return F.when(text != "", text)
 
 

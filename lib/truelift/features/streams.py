@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
-from truelift.logs.parsing import instant_of
+from truelift.logs.parsing import instant_of, trimmed_text
+from truelift.logs.sources.columns import held_name
 from truelift.settings import Settings, SourceOptions
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def own_columns(available: Sequence[str]) -> tuple[str, ...]:
 
 
 def stored_name(column: str, available: Sequence[str]) -> str | None:
-    """The column as bronze stores it (characters that Delta refuses are ``_``), if it is there."""
-    plain = re.sub(r"[\s,;{}()=.`]+", "_", column.strip())
-    return next((name for name in (column, plain) if name in available), None)
+    """The column as bronze stores it, if it is there."""
+    name = held_name(column, available)
+    return name if name in available else None
 
 
 def required_columns(
@@ -67,7 +67,7 @@ def instant_column(text: Column, source: SourceOptions) -> Column:
     """
     from pyspark.sql import functions as F
 
-    trimmed = F.trim(text)
+    trimmed = trimmed_text(text)
     iso = instant_of(trimmed, replace(source, time_format="iso"))
     if source.time_format == "iso":
         return iso

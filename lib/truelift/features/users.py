@@ -9,6 +9,7 @@ from truelift.features.items import spark_schema
 from truelift.features.profiles import PROFILE_SCHEMA, ProfileKernel
 from truelift.features.streams import mapped_columns, own_columns, required_columns
 from truelift.lake import ScanPlan
+from truelift.logs.parsing import trimmed_text
 from truelift.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
         mapped = {c: c for c in own_columns(users.columns) if c != user}
     mapped = required_columns(settings, "users", users.columns, sorted(mapped)) if mapped else {}
     pairs = [
-        F.struct(F.lit(name).alias("key"), F.trim(F.col(f"`{column}`")).alias("value"))
+        F.struct(F.lit(name).alias("key"), trimmed_text(F.col(f"`{column}`")).alias("value"))
         for name, column in sorted(mapped.items())
     ]
     filled = F.filter(
@@ -74,7 +75,7 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
     )
     attributes = F.map_from_entries(filled) if pairs else F.create_map().cast("map<string,string>")
     return (
-        users.withColumn("user_key", F.trim(F.col(f"`{user}`")))
+        users.withColumn("user_key", trimmed_text(F.col(f"`{user}`")))
         .where("user_key IS NOT NULL AND user_key != ''")
         .groupBy("user_key")
         .agg(F.max_by(F.struct(*users.columns), F.struct("source_file", "source_row")).alias("r"))

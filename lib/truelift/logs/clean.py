@@ -28,7 +28,7 @@ from truelift.logs.parsing import check_time_options
 from truelift.logs.pseudonyms import UserKeys, secret_name
 from truelift.logs.quality import keep_metrics, trailing_with
 from truelift.logs.results import CleanResult
-from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
+from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
 from truelift.logs.sources.mapping import mapped_columns
 from truelift.logs.staging import QUARANTINE, SILVER, StagedRows, stage_rows
 from truelift.steps import StepReport
@@ -213,7 +213,7 @@ def _check_columns(columns: list[str], settings: Settings) -> None:
                         ("clean.unit_column", options.unit_column)):  # fmt: skip
         named |= {key: column} if column else {}
     for key, column in named.items():
-        if bronze_name(column).lower() not in lower:
+        if held_name(column, columns).lower() not in lower:
             texts = [c for c in columns if c not in (CORRUPT, *PROVENANCE)]
             raise TableError(
                 f"{key} names the column {column!r}, which bronze.events does not have. "
@@ -272,7 +272,7 @@ def _example(reason: str, users: DataFrame, settings: Settings) -> str:
         "corrupt_row": (None, "a record that fits the header, in source.encoding"),
     }.get(reason, (None, f"a row that passes the rule {reason} (see the settings under clean)"))
     raw = row["raw"] or {}
-    found = raw.get(bronze_name(column), "") if column else dict(raw)
+    found = raw.get(held_name(column, raw), "") if column else dict(raw)
     where = f"column {column!r}" if column else "the record"
     return (
         f"For example {row['source_file']}, row {row['source_row']}: {where} holds {found!r}, "

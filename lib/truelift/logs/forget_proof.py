@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from truelift.errors import InvariantError
 from truelift.lake.log import filesystem_of
 from truelift.lake.tables import TABLES
+from truelift.logs.parsing import BLANKS
 from truelift.logs.person import Person, pattern_of, people_columns
 from truelift.logs.sources.columns import CORRUPT
 
@@ -67,10 +68,12 @@ def prove_forgotten(job: Job, person: Person) -> Searched:
     source = job.settings.source
     for path in paths:
         table = ".".join(path[len(root) :].strip("/").split("/")[:2])
-        people = people_columns(source, table)
-        if table == "silver.quarantine":
-            people |= {f"raw.{name}" for name in people_columns(source, "bronze.events")}
-        for batch in pq.ParquetFile(path, filesystem=filesystem).iter_batches(_BATCH_ROWS):
+        file = pq.ParquetFile(path, filesystem=filesystem)
+        people = people_columns(source, table, file.schema_arrow.names)
+        for batch in file.iter_batches(_BATCH_ROWS):
+            if table == "silver.quarantine":
+                named = people_columns(source, "bronze.events", _raw_keys(batch))
+                people |= {f"raw.{name}" for name in named}
             for column, is_theirs, rows in _findings(batch, table, people, person):
                 if is_theirs:
                     raise InvariantError(f"{path}: the column {column!r} still holds the person.")
@@ -109,7 +112,8 @@ def _known(table: str, column: str) -> bool:
 
 
 def _equal(texts: pa.Array, wanted: pa.Array) -> int:
-    return pc.sum(pc.is_in(texts, value_set=wanted)).as_py() or 0
+    bare = pc.utf8_trim(texts, characters=BLANKS)
+    return pc.sum(pc.is_in(bare, value_set=wanted)).as_py() or 0
 
 
 def _words(texts: pa.Array, names: Iterable[str]) -> int:
@@ -135,6 +139,14 @@ def _units_of(batch: pa.RecordBatch, texts: pa.Array, person: Person) -> int:
             for unit, owner in zip(units, owners, strict=True)
         )
     return found
+
+
+def _raw_keys(batch: pa.RecordBatch) -> list[str]:
+    """The columns of the raw records that a batch of rejected rows holds."""
+    place = batch.schema.get_field_index("raw")
+    if place < 0 or not pa.types.is_map(batch.schema.field(place).type):
+        return []
+    return list(pc.unique(batch.column(place).keys).to_pylist())
 
 
 def _texts(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:

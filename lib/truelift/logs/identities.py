@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError, DataError
 from truelift.logs.parsing import text_of
+from truelift.logs.sources.columns import held_name
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -35,7 +36,10 @@ def persons(job: Job) -> tuple[DataFrame | None, int | None]:
     reference = job.settings.source.identities
     columns = reference.columns if reference is not None else {}
     table = job.read("bronze.identities")
-    named = {target: columns.get(target, target) for target in ("alias", "person")}
+    named = {
+        target: held_name(columns.get(target, target), table.columns)
+        for target in ("alias", "person")
+    }
     for target, column in named.items():
         if column not in table.columns:
             raise ConfigError(

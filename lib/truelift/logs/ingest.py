@@ -26,7 +26,15 @@ from truelift.logs.results import IngestResult
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.planning import no_events
 from truelift.logs.sources.unit import WHOLE_STREAMS
-from truelift.logs.unit_reader import OUT, READ, RowsHere, raw_rows, reader_of, write_units
+from truelift.logs.unit_reader import (
+    OUT,
+    READ,
+    RowsHere,
+    all_columns,
+    raw_rows,
+    reader_of,
+    write_units,
+)
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
@@ -155,7 +163,8 @@ def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
     """
     name = f"bronze.{intake.stream}"
     whole = intake.stream in WHOLE_STREAMS
-    user = None if whole else user_column(job.settings.source, intake.stream)
+    columns = {*intake.bronze.columns, *all_columns(intake.units)}
+    user = None if whole else user_column(job.settings.source, intake.stream, columns)
     batch, uri = _digest(unit.batch_id for unit in intake.units), intake.bronze.uri
     spec, size = table_spec(name), sum(known.file.raw.size for known in intake.fresh)
     much = size > MOST_BYTES_HERE
@@ -212,8 +221,9 @@ def _check_sampled(settings: Settings, intake: Intake) -> None:
     ------
     SourceError
     """
-    column = user_column(settings.source, intake.stream)
-    named = any(column in unit.names for unit in intake.units)
+    columns = all_columns(intake.units)
+    column = user_column(settings.source, intake.stream, columns)
+    named = column in columns
     if intake.share < 1 and intake.units and not named:
         raise SourceError(
             f"A sample of users is asked for (sample={settings.sample:g}), and the "

@@ -15,6 +15,7 @@ from truelift.logs.manifest import (
     with_share,
 )
 from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE
+from truelift.logs.sources.mapping import require_one_meaning, wanted_columns
 from truelift.logs.sources.planning import SourceFile, find_streams, plan_file
 from truelift.logs.sources.unit import Unit
 from truelift.settings import Settings, SourceOptions
@@ -105,6 +106,7 @@ def plan_intake(
     units: list[Unit] = []
     for c in fresh:
         units += plan_file(settings.source, stream, c.file, with_share(c.checksum, share))
+    require_one_meaning(wanted_columns(settings.source, stream), units)
     listed = {(f.path, f.size, f.modified) for f in (*held, *lost)}
     moved = [
         entry(stream, c, share, bronze, bronze.version, 0)

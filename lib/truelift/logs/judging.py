@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from truelift.lake import bucket_column
@@ -16,11 +17,13 @@ from truelift.logs.sources.columns import (
     PROVENANCE,
     SOURCE_FILE,
     SOURCE_ROW,
-    bronze_name,
+    held_name,
 )
 from truelift.logs.sources.mapping import context_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import Column, DataFrame
 
     from truelift.logs.pseudonyms import UserKeys
@@ -103,7 +106,8 @@ def judge_flat(
         typed = typed.join(F.broadcast(item_limits), "item_id", "left")
     context = RuleContext(options, has_ingest_time=source.mapping.ingest_time is not None)
     # Under a secret the person stands in the record by the key alone.
-    hidden = bronze_name(source.mapping.user) if users.secret is not None else None
+    user = held_name(source.mapping.user, bronze.columns)
+    hidden = user if users.secret is not None else None
     judged = typed.withColumn("reasons", reasons_text(context)).withColumn(
         "labels", labels_text(context)
     )
@@ -137,24 +141,23 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
 
     source, options = settings.source, settings.clean
     mapping = source.mapping
-    item, kind = (
-        _key("item", mapping.item, options),
-        _key("event_type", mapping.event_type, options),
-    )
-    quantity, value = text_of(mapping.quantity), text_of(mapping.value)
-    unit = _rate(options.unit_column, options.unit_factors)
-    currency = _rate(options.currency_column, options.currency_rates)
-    ingest_time = text_of(mapping.ingest_time)
+    own_text = partial(text_of, available=bronze.columns)
+    item = _key("item", mapping.item, own_text, options)
+    kind = _key("event_type", mapping.event_type, own_text, options)
+    quantity, value = own_text(mapping.quantity), own_text(mapping.value)
+    unit = _rate(own_text, options.unit_column, options.unit_factors)
+    currency = _rate(own_text, options.currency_column, options.currency_rates)
+    ingest_time = own_text(mapping.ingest_time)
     fallback = options.impute.get("event_type", source.event_type_default)
     return bronze.select(
         *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in PROVENANCE),
         *PROVENANCE,
         F.col(CORRUPT),
-        text_of(mapping.user).alias("user_text"),
+        own_text(mapping.user).alias("user_text"),
         _imputed(item, options.impute.get("item")).alias("item_id"),
         item.isNull().alias("item_imputed"),
-        text_of(mapping.time).alias("time_text"),
-        instant_of(text_of(mapping.time), source).alias("event_time"),
+        own_text(mapping.time).alias("time_text"),
+        instant_of(own_text(mapping.time), source).alias("event_time"),
         instant_of(ingest_time, source).alias("ingest_time"),
         F.coalesce(_translated(kind, options.event_types), F.lit(fallback)).alias("event_type"),
         kind.isNull().alias("event_type_imputed"),
@@ -166,17 +169,19 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         value.alias("value_text"),
         _imputed(number_of(value) * currency, options.impute.get("value"), value).alias("value"),
         currency.alias("currency_rate"),
-        text_of(mapping.session).alias("source_session"),
-        text_of(mapping.user_agent).alias("user_agent"),
+        own_text(mapping.session).alias("source_session"),
+        own_text(mapping.user_agent).alias("user_agent"),
         *(
-            text_of(column).alias(f"{CONTEXT}{n}")
+            own_text(column).alias(f"{CONTEXT}{n}")
             for n, column in enumerate(_context(bronze.columns, settings).values())
         ),
-        F.coalesce(text_of(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
+        F.coalesce(own_text(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
     )
 
 
-def _key(field: str, column: str | None, options: CleanOptions) -> Column:
+def _key(
+    field: str, column: str | None, text_of: Callable[[str | None], Column], options: CleanOptions
+) -> Column:
     """The text of a key field in its normal form."""
     from pyspark.sql import functions as F
 
@@ -198,7 +203,9 @@ def _translated(kind: Column, names: dict[str, str]) -> Column:
     return F.coalesce(F.create_map(*pairs)[kind], kind)
 
 
-def _rate(column: str | None, rates: dict[str, float]) -> Column:
+def _rate(
+    text_of: Callable[[str | None], Column], column: str | None, rates: dict[str, float]
+) -> Column:
     """What one unit of the row's currency or measure is worth; null where it is unknown."""
     from pyspark.sql import functions as F
 
@@ -237,7 +244,7 @@ def context_names(bronze_columns: list[str], settings: Settings) -> tuple[str, .
 def _context(bronze_columns: list[str], settings: Settings) -> dict[str, str]:
     """The columns that may pass, and the campaign under its own name."""
     mapping = settings.source.mapping
-    named = {bronze_name(c): c for c in context_columns(mapping, bronze_columns)}
+    named = {c: c for c in context_columns(mapping, bronze_columns)}
     if mapping.campaign is not None:
         named["campaign"] = mapping.campaign
     return named

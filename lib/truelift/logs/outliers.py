@@ -8,6 +8,7 @@ says of a row does not change with every delivery.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,10 +47,12 @@ def item_limits(job: Job) -> tuple[DataFrame | None, int | None]:
 def fit_limits(job: Job) -> Commit:
     """Take the limits from all of bronze, item by item; the next cleaning begins anew."""
     mapping = job.settings.source.mapping
-    rows = job.read("bronze.events").select(
-        text_of(mapping.item).alias("item_id"),
-        number_of(text_of(mapping.quantity)).alias("quantity"),
-        number_of(text_of(mapping.value)).alias("value"),
+    bronze = job.read("bronze.events")
+    own_text = partial(text_of, available=bronze.columns)
+    rows = bronze.select(
+        own_text(mapping.item).alias("item_id"),
+        number_of(own_text(mapping.quantity)).alias("quantity"),
+        number_of(own_text(mapping.value)).alias("value"),
     )
     job.progress.update("robust limits of items")
     parts = -(-job.plan("bronze.events").rows // _ROWS_A_PART)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from truelift.errors import ConfigError
-from truelift.logs.sources.columns import CORRUPT, PROVENANCE, bronze_name
+from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
 from truelift.settings import SourceOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pyspark.sql import Column
 
@@ -22,14 +22,36 @@ _READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
 _LAST_MICROSECOND = 253_402_300_799_999_999  # the end of the year 9999
 
 
-def text_of(column: str | None) -> Column:
-    """A mapped source column without surrounding blanks; null where empty or not mapped."""
+# What is blank at the ends of a text: Unicode's white space, and the marks that have no width.
+BLANKS = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+
+
+def text_of(column: str | None, available: Iterable[str] = ()) -> Column:
+    """A mapped source column without surrounding blanks; null where empty or not mapped.
+
+    Parameters
+    ----------
+    column : str, optional
+        As the configuration names it.
+    available : iterable of str
+        The columns of the table; see :func:`~truelift.logs.sources.columns.held_name`.
+    """
     from pyspark.sql import functions as F
 
     if column is None:
         return F.lit(None).cast("string")
-    trimmed = F.trim(F.col(f"`{bronze_name(column)}`"))
+    trimmed = trimmed_text(F.col(f"`{held_name(column, available)}`"))
     return F.when(trimmed != "", trimmed)
+
+
+def trimmed_text(text: Column) -> Column:
+    """A text without blanks of any kind at its ends (tabs, no-break spaces, ...)."""
+    from pyspark.sql import functions as F
+
+    return F.btrim(text, F.lit(BLANKS))
 
 
 def normal_form(form: str):  # type: ignore[no-untyped-def]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truelift.errors import TableError
 from truelift.lake.tables import TABLES
+from truelift.logs.parsing import BLANKS, trimmed_text
 from truelift.logs.pseudonyms import UserKeys
-from truelift.logs.sources.columns import CORRUPT
+from truelift.logs.sources.columns import CORRUPT, held_name
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.unit import STREAMS
 from truelift.settings import SourceOptions
@@ -94,9 +95,10 @@ def users_of_bronze(job: Job, keys: UserKeys | None = None) -> DataFrame:
         name = f"bronze.{stream}"
         if stream == "identities" or job.lake.version(name) is None:
             continue
-        table, column = job.lake.read(name), user_column(job.settings.source, stream)
+        table = job.lake.read(name)
+        column = user_column(job.settings.source, stream, table.columns)
         if column in table.columns:
-            found = found.union(table.select(F.trim(F.col(f"`{column}`"))))
+            found = found.union(table.select(trimmed_text(F.col(f"`{column}`"))))
     texts = found.filter("user <> ''").distinct().withColumn("text", F.col("user"))
     return keys.joined(texts, "text").select("user", "user_key")
 
@@ -144,15 +146,18 @@ def keyed_tables(job: Job) -> Iterator[str]:
             yield name
 
 
-def people_columns(source: SourceOptions, table: str) -> frozenset[str]:
-    """The columns of a table that hold a person's name or key and nothing else."""
+def people_columns(source: SourceOptions, table: str, available: Iterable[str]) -> frozenset[str]:
+    """Those of a table's columns that hold a person's name or key and nothing else."""
+    held = tuple(available)
     layer, _, stream = table.partition(".")
     if layer != "bronze":
-        return frozenset({"user_key"})
-    if stream == "identities":
+        found = {"user_key"}
+    elif stream == "identities":
         mapped = source.identities.columns if source.identities else {}
-        return frozenset(mapped.get(target, target) for target in ("alias", "person"))
-    return frozenset({user_column(source, stream)})
+        found = {held_name(mapped.get(target, target), held) for target in ("alias", "person")}
+    else:
+        found = {user_column(source, stream, held)}
+    return frozenset(found & set(held))
 
 
 def condition_of(job: Job, table: str) -> str:
@@ -161,11 +166,11 @@ def condition_of(job: Job, table: str) -> str:
     Torn records that mention the person are among them.
     """
     columns = job.lake.read(table).columns
-    people = sorted(people_columns(job.settings.source, table) & set(columns))
+    people = sorted(people_columns(job.settings.source, table, columns))
     if not table.startswith("bronze."):
         terms = [f"t.`{column}` = f.key" for column in people]
     else:
-        terms = [f"trim(t.`{column}`) = f.name" for column in people]
+        terms = [f"btrim(t.`{column}`, '{BLANKS}') = f.name" for column in people]
     torn = [f"t.`{CORRUPT}`"] if CORRUPT in columns else []
     torn += [f"t.raw['{CORRUPT}']"] if table == "silver.quarantine" else []
     terms += [f"coalesce(regexp_like({text}, f.pattern), false)" for text in torn]

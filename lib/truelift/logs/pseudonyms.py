@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
-from truelift.logs.parsing import normal_form
+from truelift.logs.parsing import normal_form, trimmed_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -117,7 +117,7 @@ class UserKeys:
 
         if self == UserKeys():
             return frame
-        trimmed = F.trim(F.col(f"`{column}`"))
+        trimmed = trimmed_text(F.col(f"`{column}`"))
         text = frame.withColumn("truelift_user", F.when(trimmed != "", trimmed))
         keyed = self.joined(text, "truelift_user").withColumn(column, F.col("user_key"))
         return keyed.select(*(F.col(f"`{name}`") for name in frame.columns))

@@ -84,8 +84,9 @@ class UnitReader:
         yield pa.RecordBatch.from_arrays([*nothing, *counts], schema=self.schema)
 
     def _users(self, batch: pa.RecordBatch) -> pa.Array:
-        index = batch.schema.get_field_index(self.user)
-        return batch.column(index) if index >= 0 else pa.nulls(batch.num_rows, pa.string())
+        given = {name.lower(): i for i, name in enumerate(batch.schema.names)}
+        index = given.get(str(self.user).lower())
+        return pa.nulls(batch.num_rows, pa.string()) if index is None else batch.column(index)
 
     def _laid_out(self, batch: pa.RecordBatch, unit: Unit) -> pa.RecordBatch:
         given = {name.lower(): i for i, name in enumerate(batch.schema.names)}

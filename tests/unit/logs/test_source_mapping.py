@@ -8,11 +8,13 @@ import pytest
 
 from truelift.config import conf_directory, load_settings
 from truelift.errors import ConfigError, SourceError
+from truelift.logs.sources.columns import held_name
 from truelift.logs.sources.mapping import context_columns, mapped_columns
 from truelift.logs.sources.planning import plan_streams
 from truelift.logs.sources.registry import FORMATS, format_of, read
+from truelift.logs.unit_reader import RowsHere, reader_of
 from truelift.settings import FORMATS as ACCEPTED
-from truelift.settings import MappingOptions
+from truelift.settings import MappingOptions, SourceOptions
 from truelift.typed import from_plain
 
 BRONZE = ("u", "i", "t", "Price", "my_page", "_other", "_corrupt", "source_file", "source_row",
@@ -116,3 +118,43 @@ def test_a_context_is_a_list_or_a_star(given, expected):
 def test_a_star_stands_alone():
     with pytest.raises(ConfigError, match=r"source\.mapping\.context: found"):
         MappingOptions(context=("a", "*"))
+
+
+def csv_source(folder, *headers, **mapping):
+    for number, header in enumerate(headers):
+        (folder / f"{number}.csv").write_text(f"{header}\nann,x,2024-01-01\n")
+    named = {"user": "user_id", "item": "item", "time": "time", **mapping}
+    return SourceOptions("csv", str(folder / "*.csv"), mapping=MappingOptions(**named))
+
+
+def test_case_does_not_count_where_one_column_is_meant(tmp_path):
+    source = csv_source(tmp_path, "User_ID,Item,TIME", "user_id,item,time")
+    reader = reader_of(plan_streams(source)["events"], (), "user_id", 1.0)
+    assert reader.columns == ("User_ID", "Item", "TIME")
+    users = [row["User_ID"] for batch in RowsHere(reader).batches() for row in batch.to_pylist()]
+    assert users == ["ann", "ann"]
+
+
+def test_a_sample_finds_the_user_in_any_case(tmp_path):
+    source = csv_source(tmp_path, "User_ID,item,time")
+    kept = {}
+    for share in (0.01, 0.999):
+        here = RowsHere(reader_of(plan_streams(source)["events"], (), "user_id", share))
+        kept[share] = sum(batch.num_rows for batch in here.batches())
+    assert kept == {0.01: 0, 0.999: 1}
+
+
+@pytest.mark.parametrize("header", ["User_ID,user_id,item,time", "user_id,user_id,item,time"])
+def test_a_name_that_several_columns_may_mean_is_refused(tmp_path, header):
+    with pytest.raises(SourceError, match=r"2 that may be meant: '[Uu]ser_[iI][dD]', 'user_id'"):
+        plan_streams(csv_source(tmp_path, header))
+
+
+@pytest.mark.parametrize(
+    ("column", "held", "name"),
+    [("USER", ("user", "item"), "user"), ("user.id", ("user_id",), "user_id"),
+     ("user.id", ("user_id", "user__id"), "user__id"), ("user_id", ("user_id", "user__id"), "user_id"),
+     ("new", ("user",), "new")],
+)  # fmt: skip
+def test_a_configured_name_means_a_column_that_is_held(column, held, name):
+    assert held_name(column, held) == name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
@@ -27,6 +27,35 @@ def bronze_name(name: str) -> str:
     """
     clean = re.sub(r"[\s,;{}()=.`]+", "_", name.replace("\ufeff", "").strip()) or "column"
     return f"{clean}_" if clean.lower() in _RESERVED else clean
+
+
+def apart_name(name: str) -> str | None:
+    """``user__id`` for ``user.id``: its column where ``user_id`` is another one; else None."""
+    parts = [bronze_name(part) for part in name.split(".")]
+    return "__".join(parts) if len(parts) > 1 else None
+
+
+def held_name(column: str, available: Iterable[str]) -> str:
+    """The column of bronze that a name of the configuration means.
+
+    Parameters
+    ----------
+    column : str
+        A source's column, as the configuration writes it; case does not count.
+    available : iterable of str
+        The columns that bronze has.
+
+    Returns
+    -------
+    str
+        As bronze spells it; where bronze has no such column, the name that it would have.
+    """
+    held = {name.lower(): name for name in available}
+    plain = bronze_name(column)
+    for name in (apart_name(column), plain):
+        if name is not None and name.lower() in held:
+            return held[name.lower()]
+    return plain
 
 
 def bronze_names(names: Sequence[str]) -> tuple[str, ...]:

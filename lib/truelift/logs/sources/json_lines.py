@@ -1,4 +1,4 @@
-"""JSON lines: one object a line; nested objects are flattened with ``_`` between the names."""
+"""JSON lines: one object a line; what is inside objects is named as :mod:`.json_names` says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from truelift.errors import SourceError
-from truelift.logs.sources.columns import OTHER, bronze_name, text_batch
+from truelift.logs.sources.columns import OTHER, text_batch
 from truelift.logs.sources.files import RawFile, open_raw
+from truelift.logs.sources.json_names import Path, late_name, names_of, spelled
 from truelift.logs.sources.lines import full_lines, is_text
 from truelift.logs.sources.unit import Unit
 
@@ -19,50 +20,59 @@ _BATCH = 20_000
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """Names in the first thousand objects, in the order of their first appearance."""
-    names: dict[str, None] = {}
-    with open_raw(file.uri) as stream:
-        for _, line, _ in itertools.islice(full_lines(stream, options["encoding"]), _PEEK):
-            names.update(dict.fromkeys(_flat(line) or ()))
-    if not names:
-        raise SourceError(
-            f"{file.uri} holds no JSON object in its first {_PEEK} lines; expected one object a "
-            'line, such as {"user": "a", "time": "2024-01-01T12:00:00Z"}.'
-        )
-    return list(names)
+    """Keys in the first thousand objects, in the order of their first appearance.
+
+    A key inside an object is written with the keys on the way to it, as in ``user.id``.
+    """
+    return [spelled(path) for path in _paths(file, options)]
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
-    """One unit a file. Names that turn up later go together into the column ``_other``.
+    """One unit a file. Keys that turn up later go together into the column ``_other``.
 
-    So do names that differ from an earlier one in case only, for a table has one of them.
+    So do keys that differ from another one in case only, for a table has one of them.
     """
-    names: dict[str, str] = {}
-    for name in header(file, options):
-        names.setdefault(name.lower(), name)
+    names = names_of(_paths(file, options))
     planned = (*names.values(), OTHER)
-    return [Unit("jsonl", file.uri, source_file, batch_id, planned, options=options)]
+    known = {**options, "paths": json.dumps(list(names))}
+    return [Unit("jsonl", file.uri, source_file, batch_id, planned, options=known)]
 
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's, so blank lines count."""
+    paths = [tuple(path) for path in json.loads(unit.options["paths"])]
     with open_raw(unit.uri) as stream:
         lines = full_lines(stream, unit.options["encoding"])
         while held := list(itertools.islice(lines, _BATCH)):
-            yield _batch(unit, held)
+            yield _batch(unit, paths, held)
 
 
-def _batch(unit: Unit, lines: list[tuple[int, str, str | None]]) -> pa.RecordBatch:
-    planned = unit.names[:-1]
+def _paths(file: RawFile, options: dict[str, str]) -> list[Path]:
+    paths: dict[Path, None] = {}
+    with open_raw(file.uri) as stream:
+        for _, line, _ in itertools.islice(full_lines(stream, options["encoding"]), _PEEK):
+            paths.update(dict.fromkeys(_flat(line) or ()))
+    if not paths:
+        raise SourceError(
+            f"{file.uri} holds no JSON object in its first {_PEEK} lines; expected one object a "
+            'line, such as {"user": "a", "time": "2024-01-01T12:00:00Z"}.'
+        )
+    return list(paths)
+
+
+def _batch(
+    unit: Unit, paths: list[Path], lines: list[tuple[int, str, str | None]]
+) -> pa.RecordBatch:
+    taken = dict.fromkeys(name.lower() for name in unit.names)
     columns: list[list[str | None]] = [[] for _ in unit.names]
     corrupt: list[str | None] = []
     for _, line, fault in lines:
         record = _flat(line)
         corrupt.append((fault or line) if record is None else None)
         values = dict(record or {})
-        for column, name in zip(columns[:-1], planned, strict=True):
-            column.append(values.pop(name, None))
-        columns[-1].append(json.dumps(values, sort_keys=True) if values else None)
+        for column, path in zip(columns[:-1], paths, strict=True):
+            column.append(values.pop(path, None))
+        columns[-1].append(_rest(values, taken) if values else None)
     return text_batch(
         unit.names,
         [pa.array(column, pa.string()) for column in columns],
@@ -70,6 +80,14 @@ def _batch(unit: Unit, lines: list[tuple[int, str, str | None]]) -> pa.RecordBat
         pa.array([number for number, _, _ in lines], pa.int64()),
         pa.array(corrupt, pa.string()),
     )
+
+
+def _rest(values: dict[Path, str | None], taken: dict[str, None]) -> str:
+    """Values without a column under the names that they would have, as JSON."""
+    named: dict[str, str | None] = {}
+    for path in sorted(values, key=lambda path: (len(path), path)):
+        named[late_name(path, taken, named)] = values[path]
+    return json.dumps(named, sort_keys=True)
 
 
 def parsed(line: str) -> dict[str, object] | None:
@@ -95,29 +113,22 @@ class _Written(str):
     """A number by its digits in the file."""
 
 
-def _flat(line: str) -> dict[str, str | None] | None:
-    """An object's values as text under their names in bronze; None if it is no object."""
+def _flat(line: str) -> dict[Path, str | None] | None:
+    """An object's values as text under their paths; None if it is no object."""
     data = parsed(line)
     if data is None:
         return None
-    flat: dict[str, str | None] = {}
-    _flatten(data, "", flat)
+    flat: dict[Path, str | None] = {}
+    _flatten(data, (), flat)
     return flat
 
 
-def _flatten(data: dict[str, object], prefix: str, into: dict[str, str | None]) -> None:
+def _flatten(data: dict[str, object], prefix: Path, into: dict[Path, str | None]) -> None:
     for key, value in data.items():
-        name = f"{prefix}.{key}" if prefix else key
         if isinstance(value, dict):
-            _flatten(value, name, into)
+            _flatten(value, (*prefix, key), into)
         else:
-            into[_free(bronze_name(name), into)] = written(value)
-
-
-def _free(name: str, taken: dict[str, str | None]) -> str:
-    """The name, or with a number where another key of the object became the same name."""
-    numbered = (f"{name}_{number}" for number in itertools.count(2))
-    return name if name not in taken else next(n for n in numbered if n not in taken)
+            into[(*prefix, key)] = written(value)
 
 
 def _json(value: object) -> str:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey
-from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, bronze_name
+from truelift.logs.sources.columns import (
+    CORRUPT,
+    OTHER,
+    PROVENANCE,
+    apart_name,
+    bronze_name,
+    held_name,
+)
+from truelift.logs.sources.unit import Unit
 from truelift.settings import ALL_COLUMNS, MappingOptions, ReferenceOptions, SourceOptions
 
 FIELDS = (
@@ -51,8 +60,8 @@ def context_columns(mapping: MappingOptions, available: Sequence[str]) -> tuple[
         ``_other``, which is not a column of the source.
     """
     if ALL_COLUMNS not in mapping.context:
-        return tuple(bronze_name(column) for column in mapping.context)
-    taken = {bronze_name(column).lower() for column in mapped_columns(mapping).values()}
+        return tuple(held_name(column, available) for column in mapping.context)
+    taken = {held_name(column, available).lower() for column in mapped_columns(mapping).values()}
     taken |= {CORRUPT, OTHER, *PROVENANCE}
     return tuple(column for column in available if column.lower() not in taken)
 
@@ -66,33 +75,109 @@ def wanted_columns(source: SourceOptions, stream: str) -> dict[str, str]:
     return {f"source.{stream}.columns.{target}": name for target, name in columns.items()}
 
 
-def user_column(source: SourceOptions, stream: str) -> str:
-    """The column of bronze that holds a stream's user."""
+def user_column(source: SourceOptions, stream: str, available: Iterable[str] = ()) -> str:
+    """The column of bronze that holds a stream's user, among the columns that it has."""
     reference: ReferenceOptions | None = getattr(source, stream, None)
     if stream == "events":
-        return bronze_name(source.mapping.user)
+        return held_name(source.mapping.user, available)
     if reference is not None and "user" in reference.columns:
-        return bronze_name(reference.columns["user"])
-    return complete_journey.USER if source.format == "complete_journey" else "user"
+        return held_name(reference.columns["user"], available)
+    return held_name(
+        complete_journey.USER if source.format == "complete_journey" else "user", available
+    )
 
 
 def require_columns(
     wanted: dict[str, str], found: Sequence[str], file: str, form: str, delimiter: str
 ) -> None:
-    """Refuse a file that lacks a column which the configuration names.
+    """Refuse a file that lacks a column which the configuration names, or has several of them.
+
+    Case does not count where one column only is meant.
 
     Raises
     ------
     SourceError
         Naming the key, the column and the columns found.
     """
-    names = {bronze_name(column) for column in found}
     hint = ""
     if form == "csv" and len(found) == 1:
         hint = f" It has one column only: is {delimiter!r} the delimiter (source.delimiter)?"
     for key, column in wanted.items():
-        if bronze_name(column) not in names:
+        meant = bronze_name(column).lower()
+        alike = [name for name in found if bronze_name(name).lower() == meant]
+        if not alike:
             raise SourceError(
                 f"{key} names the column {column!r}, which {file} does not have. "
                 f"Columns found: {', '.join(found)}.{hint}"
             )
+        _require_one(key, column, alike, found, file, form in _NESTED)
+
+
+# Formats whose keys have paths: "user.id" is the key id inside of user.
+_NESTED = frozenset({"jsonl"})
+
+
+def _require_one(
+    key: str, column: str, alike: Sequence[str], found: Sequence[str], file: str, nested: bool
+) -> None:
+    """Refuse a name that may mean several of a file's columns, or another one than it says."""
+    apart = apart_name(column)
+    exact = [name for name in alike if name.lower() == column.lower()]
+    steps = column.count(".")
+    if nested and steps and not exact:
+        raise SourceError(
+            f"{key} names the key {column!r}, and {file} has {_quoted(alike)} and no such key "
+            f"inside of another. Expected {column!r}, or {key.rpartition('.')[2]}: {alike[0]} in the "
+            "configuration."
+        )
+    rivals = alike
+    if nested and steps:
+        # A key spelled with its steps is found under a name of its own.
+        rivals = exact
+    elif nested:
+        # Of keys that become one name, the one with fewer steps keeps it.
+        fewest = min(name.count(".") for name in alike)
+        rivals = [name for name in alike if name.count(".") == fewest]
+        rivals = sorted(
+            rivals, key=lambda name: (bronze_name(name) != name, name != name.lower(), name)
+        )
+    if rivals.count(column) == 1 and rivals[0] == column:
+        rivals = [column]  # spelled as the one that keeps its name
+    taken = [
+        n for n in found if apart and bronze_name(n).lower() == apart.lower() and n not in exact
+    ]
+    if len(rivals) > 1 or taken:
+        raise SourceError(
+            f"{key} names the column {column!r}, and {file} has {len([*rivals, *taken])} that may "
+            f"be meant: {_quoted([*rivals, *taken])}. Expected one; rename the others, or leave "
+            "them out."
+        )
+
+
+def require_one_meaning(wanted: dict[str, str], units: Iterable[Unit]) -> None:
+    """Refuse files between which a configured name changes from one JSON key to another.
+
+    Raises
+    ------
+    SourceError
+        Naming the key, the column, and a file of each kind.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    for unit in units:
+        keys = unit.options.get("paths")
+        paths = dict(zip(unit.names, json.loads(keys), strict=False)) if keys else {}
+        for key, column in wanted.items():
+            path = paths.get(held_name(column, paths))
+            if path is None:
+                continue
+            meant, file = first.setdefault(key, (".".join(path), unit.source_file))
+            if meant.lower() != ".".join(path).lower():
+                raise SourceError(
+                    f"{key} names {column!r}, which is {meant!r} in {file} and {'.'.join(path)!r} "
+                    f"in {unit.source_file}. Expected one key in all files: name it as the file "
+                    "has it, with dots where it is inside of another, or give the files apart."
+                )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey, delta_table
 from truelift.logs.sources.files import RawFile, find_files
-from truelift.logs.sources.mapping import require_columns, wanted_columns
+from truelift.logs.sources.mapping import require_columns, require_one_meaning, wanted_columns
 from truelift.logs.sources.registry import FORMATS, format_of
 from truelift.logs.sources.unit import STREAMS, Unit
 from truelift.settings import ReferenceOptions, SourceOptions
@@ -96,6 +96,8 @@ def plan_streams(source: SourceOptions) -> dict[str, list[Unit]]:
         stream: [u for file in files for u in plan_file(source, stream, file, file.checksum())]
         for stream, files in find_streams(source).items()
     }
+    for stream, units in plans.items():
+        require_one_meaning(wanted_columns(source, stream), units)
     if not plans["events"]:
         raise no_events(source)
     return {stream: units for stream, units in plans.items() if units}

@@ -1,0 +1,78 @@
+"""Names of JSON keys as columns: one for each path through the objects, fixed for a whole file.
+
+A key inside an object gets the names on the way to it with ``_`` between (``{"geo": {"city": 5}}``
+is ``geo_city``). Where two paths would get one name (``user_id`` beside ``{"user": {"id": ...}}``),
+the one with fewer steps keeps it and the other has ``__`` between its steps (``user__id``). Which
+is which depends on the paths alone, never on the order of keys or lines.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+from truelift.logs.sources.columns import apart_name, bronze_name
+
+Path = tuple[str, ...]
+
+
+def spelled(path: Path) -> str:
+    """A path as the configuration writes it: ``user.id``."""
+    return ".".join(path)
+
+
+def names_of(paths: Iterable[Path]) -> dict[Path, str]:
+    """A column's name for each path, in the order given.
+
+    Of keys that differ in case only a table can hold one: the one in lower case, else the first
+    in the order of characters. The others have no name here.
+
+    Parameters
+    ----------
+    paths : iterable of tuple of str
+        Keys from the outermost object inwards.
+    """
+    given = list(dict.fromkeys(paths))
+    names: dict[str, Path] = {}
+    spellings: set[str] = set()
+    for path in sorted(given, key=_rank):
+        # Only case tells it from another key.
+        if "\0".join(path).lower() in spellings:
+            continue
+        spellings.add("\0".join(path).lower())
+        name = next(n for n in _candidates(path) if n.lower() not in names)
+        names[name.lower()] = path
+    chosen = {path: lower for lower, path in names.items()}
+    return {path: _as_spelled(path, chosen[path]) for path in given if path in chosen}
+
+
+def late_name(path: Path, taken: Mapping[str, object], used: Mapping[str, object]) -> str:
+    """The name of a path that a file's plan does not have.
+
+    Parameters
+    ----------
+    taken : mapping
+        By the names of the file's columns in lower case.
+    used : mapping
+        By the names that other such paths of the object have got.
+    """
+    free = (n for n in _candidates(path) if n.lower() not in taken)
+    own = () if bronze_name(spelled(path)).lower() not in taken else (spelled(path),)
+    return next(n for n in itertools.chain(own, free) if n not in used)
+
+
+def _rank(path: Path) -> tuple[int, bool, bool, str]:
+    text = spelled(path)
+    return len(path), bronze_name(text) != text, text != text.lower(), text
+
+
+def _candidates(path: Path) -> Iterable[str]:
+    name = bronze_name(spelled(path))
+    apart = apart_name(spelled(path))
+    first = (name,) if apart is None else (name, apart)
+    return itertools.chain(first, (f"{name}_{number}" for number in itertools.count(2)))
+
+
+def _as_spelled(path: Path, lower: str) -> str:
+    """The candidate with its capitals."""
+    return next(n for n in _candidates(path) if n.lower() == lower)

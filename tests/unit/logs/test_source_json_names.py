@@ -1,0 +1,101 @@
+"""Names of JSON keys: fixed for a file by their paths, whatever the order of keys and lines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from truelift.errors import SourceError
+from truelift.logs.sources.columns import held_name
+from truelift.logs.sources.json_names import names_of
+from truelift.logs.sources.planning import plan_streams
+from truelift.logs.sources.registry import read
+from truelift.settings import MappingOptions, SourceOptions
+
+TOP_FIRST = '{"user_id": "shop1", "user": {"id": "app1"}, "item": 1, "time": 1}'
+NESTED_FIRST = '{"user": {"id": "app2"}, "user_id": "shop2", "item": 1, "time": 1}'
+
+
+def source(folder, user, *files, **mapping):
+    for number, lines in enumerate(files):
+        (folder / f"{number}.jsonl").write_text("\n".join(lines) + "\n")
+    named = {"user": user, "item": "item", "time": "time", **mapping}
+    return SourceOptions("jsonl", str(folder / "*.jsonl"), mapping=MappingOptions(**named))
+
+
+def values(options, column):
+    """A mapped column's values, as every later step looks it up."""
+    units = plan_streams(options)["events"]
+    name = held_name(column, {name for unit in units for name in unit.names})
+    return [row.get(name) for unit in units for b in read(unit) for row in b.to_pylist()]
+
+
+@pytest.mark.parametrize("lines", [(TOP_FIRST, NESTED_FIRST), (NESTED_FIRST, TOP_FIRST)])
+@pytest.mark.parametrize(("user", "kind"), [("user_id", "shop"), ("user.id", "app")])
+def test_a_key_at_the_top_and_one_inside_never_change_places(tmp_path, lines, user, kind):
+    found = values(source(tmp_path, user, lines), user)
+    assert sorted(found) == [f"{kind}1", f"{kind}2"]
+
+
+def test_a_key_that_is_inside_in_one_line_only_is_null_in_the_others(tmp_path):
+    lines = [TOP_FIRST, '{"user_id": "shop2", "item": 1, "time": 1}']
+    assert values(source(tmp_path, "user.id", lines), "user.id") == ["app1", None]
+
+
+def test_the_key_at_the_top_is_not_taken_for_one_inside(tmp_path):
+    lines = ['{"user_id": "shop2", "item": 1, "time": 1}']
+    with pytest.raises(SourceError, match=r"names the key 'user\.id', and .* has 'user_id'"):
+        values(source(tmp_path, "user.id", lines), "user.id")
+
+
+def test_a_name_that_means_another_key_in_another_file_is_refused(tmp_path):
+    inside = ['{"user": {"id": "app1"}, "item": 1, "time": 1}']
+    with pytest.raises(SourceError, match=r"'user\.id' in .*0\.jsonl and 'user_id' in .*1\.jsonl"):
+        values(source(tmp_path, "user_id", inside, [TOP_FIRST]), "user_id")
+
+
+def test_a_key_inside_goes_by_its_joined_name_where_it_is_alone(tmp_path):
+    inside = ['{"user": {"id": "app1"}, "item": 1, "time": 1}']
+    assert values(source(tmp_path, "user_id", inside), "user_id") == ["app1"]
+    assert values(source(tmp_path, "user.id", inside), "user.id") == ["app1"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"a b": 1, "a_b": 2, "item": 1, "time": 1}', '{"A_B": 1, "a_b": 2, "item": 1, "time": 1}',
+     '{"a": {"b": 1}, "a.b": 2, "item": 1, "time": 1}'],
+    ids=["blank", "case", "dot"],
+)  # fmt: skip
+def test_a_name_that_several_keys_may_mean_is_refused(tmp_path, line):
+    (wanted,) = {"a b", "A_B", "a.b"} & set(json.loads(line))
+    with pytest.raises(SourceError, match="2 that may be meant"):
+        values(source(tmp_path, wanted, [line]), wanted)
+
+
+def test_a_late_key_keeps_its_path_too(tmp_path):
+    early = ['{"user_id": "shop", "item": 1, "time": 1}'] * 1000
+    units = plan_streams(source(tmp_path, "user_id", [*early, NESTED_FIRST]))["events"]
+    last = [row for unit in units for b in read(unit) for row in b.to_pylist()][-1]
+    assert last["user_id"] == "shop2"
+    assert "app2" in json.loads(last["_other"]).values()
+
+
+KEYS = st.sampled_from(["a", "b", "A", "a_b", "a.b", "a b", "b_a", "a__b"])
+PATHS = st.lists(st.lists(KEYS, min_size=1, max_size=3).map(tuple), unique=True, max_size=8)
+
+
+@given(PATHS, st.randoms())
+def test_names_depend_on_paths_alone_and_no_two_are_equal(paths, random):
+    shuffled = random.sample(paths, len(paths))
+    names = names_of(paths)
+    assert names == names_of(shuffled)
+    assert len({name.lower() for name in names.values()}) == len(names)
+    lost = set(paths) - set(names)
+    assert all(any(p != q and _low(p) == _low(q) for q in names) for p in lost)
+
+
+def _low(path):
+    return tuple(key.lower() for key in path)
