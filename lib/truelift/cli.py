@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import traceback
@@ -71,7 +72,7 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     if args.job in TOOLS:
         print(TOOLS[args.job].run(settings, args), flush=True)
         return 0
-    if getattr(args, "interactions", None):
+    if getattr(args, "interactions", None) and args.job != "run_pipeline":
         _until(settings, args.job)
     if args.job == "run_pipeline":
         outcomes = run_pipeline(
@@ -91,6 +92,13 @@ def _overrides(args: argparse.Namespace) -> list[str]:
     """What the short options stand for, then what was set by key."""
     given = {"processes": getattr(args, "np", None), "tune": getattr(args, "tune", None)}
     short = [f"sequence.{key}={value}" for key, value in given.items() if value is not None]
+    if columns := getattr(args, "columns", None):
+        # Text in quotes: to YAML a lone '-' would open a list.
+        names = ", ".join(json.dumps(name.strip()) for name in columns.split(","))
+        short.append(f"source.columns=[{names}]")
+    if (least := getattr(args, "min_rating", None)) is not None:
+        # How many fall short of a wish says nothing about the file.
+        short += [f"clean.min_value={least}", "clean.max_quarantine_share=1.0"]
     return [*short, *(args.set or ())]
 
 
@@ -140,14 +148,13 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument(
                 "--spec", metavar="NAME", help="of conf/effects, or YAML: see docs/effects.md"
             )
+        if name == "recommend":
+            _interaction_options(step)
         if name == "train_sequence":
             step.add_argument(
                 "--recipe", metavar="NAME", help="a recipe of conf/models, or a YAML file"
             )
-            step.add_argument(
-                "--interactions", metavar="FILE",
-                help="lines `user item [seconds]`; the steps before the training run first",
-            )  # fmt: skip
+            _interaction_options(step)
             step.add_argument("--np", type=int, metavar="N", help="Horovod processes")
             step.add_argument(
                 "--tune",
@@ -160,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument(
         "--from", dest="start", metavar="STEP", help="run again from this step on"
     )
+    _interaction_options(pipeline)
     pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
     for name, tool in TOOLS.items():
         tool_parser = _job_parser(jobs, name, tool.summary, tool.example)
@@ -172,6 +180,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     jobs.add_parser("jars", help="the Delta jars, for spark-submit --jars")
     return parser
+
+
+def _interaction_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--interactions", metavar="FILE",
+        help="lines `user item [seconds]`; the steps before this one run first",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns", metavar="NAMES",
+        help="what the values of a line are, such as user,item,rating,time ('-': leave out)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-rating", type=float, metavar="R", help="interactions rated below this do not count"
+    )
 
 
 def _job_parser(  # type: ignore[no-untyped-def]

@@ -10,7 +10,9 @@ that a try-out never writes over the full lake.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from truelift.errors import ConfigError
+from truelift.errors import ConfigError, TrueliftError
 from truelift.settings import Settings
 from truelift.settings.panel_spec import PanelSpec
 from truelift.typed import from_plain, to_plain
@@ -69,7 +71,8 @@ def load_settings(
     recipe : str, optional
         A sequence model's recipe: a name under ``conf/models`` or the path of a YAML file.
     interactions : str, optional
-        A file of the data set ``interactions``; the run then goes by the file's name.
+        A file of the data set ``interactions``; the run then goes by the file's name, address
+        and content, and so does one whose ``source.path`` is set by an override.
 
     Raises
     ------
@@ -95,12 +98,15 @@ def load_settings(
         title = title if dataset else f"table-{table_title(table)}"
     if interactions:
         merged = _merge(merged, {"source": {"path": interactions}})
-        title = f"{title}-{table_title(interactions)}"
     if spec:
         merged = _merge(merged, {"effects": _spec_layer(spec)})
-    merged = _merge(merged, {"env": env, "dataset": title})
+    given: dict[str, Any] = {}
     for item in overrides:
-        merged = _merge(merged, _override(item))
+        given = _merge(given, _override(item))
+    path = (_merge(merged, given).get("source") or {}).get("path")
+    if path and (interactions or name == INTERACTIONS):
+        title = f"{title}-{interactions_title(str(path))}"
+    merged = _merge(_merge(merged, {"env": env, "dataset": title}), given)
     if lake:
         merged["lake"] = lake
     return _fill(from_plain(Settings, merged))
@@ -110,6 +116,22 @@ def table_title(address: str) -> str:
     """A short name of a table: the last part of its address, without version and ending."""
     last = re.sub(r"@\d+$", "", address.rstrip("/")).rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", last.removesuffix(".parquet")) or "panel"
+
+
+def interactions_title(path: str) -> str:
+    """Name, address and content of interaction files: of whatever differs, so does the lake.
+
+    Files of one name in two folders are two data sets, and so are a file and its correction. A
+    file that cannot be read goes by its address; whatever reads it then says what is wrong.
+    """
+    from truelift.logs.sources.files import find_files, fingerprint
+
+    absolute = path if "://" in path else os.path.abspath(os.path.expanduser(path))
+    digest = hashlib.sha256(absolute.encode())
+    with contextlib.suppress(TrueliftError, OSError):
+        for file in find_files(path, "source.path"):
+            digest.update(f"{file.name}\n{fingerprint(file)}\n".encode())
+    return f"{table_title(path)}-{digest.hexdigest()[:10]}"
 
 
 def _spec_layer(path: str) -> dict[str, Any]:

@@ -146,6 +146,7 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
         metavar="VERSION|ALIAS",
         help="a registered version or alias; repeatable (default: challenger and champion)",
     )
+    parser.add_argument("--interactions", metavar="FILE", help="of which the models were trained")
 
 
 def _forget_options(parser: argparse.ArgumentParser) -> None:

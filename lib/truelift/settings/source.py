@@ -52,13 +52,17 @@ FORMATS = (
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Where the raw rows lie and how to read them; ``version`` is that of a Delta table."""
+    """Where the raw rows lie and how to read them; ``version`` is that of a Delta table.
+
+    ``columns`` names the values of a line of interactions, in their order.
+    """
 
     format: str = "csv"
     path: str | None = None
     version: int | None = None
     delimiter: str = ","
     encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
     mapping: MappingOptions = field(default_factory=MappingOptions)
     event_type_default: str = "event"
     time_format: str = "iso"
@@ -79,3 +83,17 @@ class SourceOptions:
             "none, for only source.format 'delta' has versions",
         )
         require(len(self.delimiter) == 1, "source.delimiter", self.delimiter, "one character")
+        if self.format == "interactions" and self.columns:
+            check_columns(self.columns)
+
+
+def check_columns(columns: tuple[str, ...]) -> None:
+    """Refuse names of an interaction file's columns that leave no user or no item."""
+    named = [name for name in columns if name in ("user", "item", "rating", "time")]
+    require(
+        {"user", "item"} <= set(named) and len(named) == len(set(named)),
+        "source.columns",
+        ",".join(columns),
+        "user and item, and where there are any rating and time, once each ('-' for a column to "
+        "leave out), such as user,item,rating,time",
+    )

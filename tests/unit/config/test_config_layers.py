@@ -122,3 +122,38 @@ def test_a_file_of_interactions_is_a_data_set_by_its_own_name(tmp_path):
     assert one.source.format == "interactions" and one.source.path == str(tmp_path / "a.txt")
     assert one.dataset != other.dataset and one.lake != other.lake
     assert other.sequence.split == "leave_one_out"
+
+
+def interactions_of(path, *overrides):
+    return load_settings("local", overrides=overrides, interactions=str(path))
+
+
+def test_interaction_files_of_one_name_and_a_corrected_one_have_a_lake_each(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "ratings.txt").write_text("ann x 1\n")
+    one, other = (interactions_of(tmp_path / folder / "ratings.txt") for folder in "ab")
+    (tmp_path / "a" / "ratings.txt").write_text("ann y 1\n")
+    corrected = interactions_of(tmp_path / "a" / "ratings.txt")
+    for names in ("lake", "dataset"):
+        assert len({getattr(s, names) for s in (one, other, corrected)}) == 3
+    assert len({s.tracking.model_name for s in (one, other, corrected)}) == 3
+    assert interactions_of(tmp_path / "b" / "ratings.txt") == other
+
+
+def test_a_path_set_by_its_key_is_the_same_data_set_as_the_option(tmp_path):
+    (tmp_path / "ratings.txt").write_text("ann x 1\n")
+    path = tmp_path / "ratings.txt"
+    by_key = load_settings("local", "interactions", (f"source.path={path}",))
+    assert by_key == interactions_of(path)
+
+
+def test_the_short_options_of_interaction_files_stand_for_keys(tmp_path):
+    from truelift.cli import _overrides, _parser
+
+    given = ["train_sequence", "--interactions", "u.data", "--columns", "user,item,rating,-"]
+    settings = interactions_of("u.data", *_overrides(_parser().parse_args(given)))
+    assert settings.source.columns == ("user", "item", "rating", "-")
+    assert settings.clean.min_value is None
+    rated = _overrides(_parser().parse_args([*given, "--min-rating", "4"]))
+    assert interactions_of("u.data", *rated).clean.min_value == 4.0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from truelift.config import load_settings
-from truelift.errors import SourceError
+from truelift.errors import ConfigError, SourceError
 from truelift.logs.sources.columns import CORRUPT
+from truelift.logs.sources.interaction_times import spread
 from truelift.logs.sources.planning import plan_streams
 from truelift.logs.sources.registry import read
 from truelift.settings import MappingOptions, SourceOptions
@@ -60,3 +64,141 @@ def test_the_data_set_switches_off_what_could_drop_an_interaction():
     assert settings.features.min_item_count == 1 and settings.features.repeats
     assert settings.clean.double_click_seconds is None and settings.clean.outlier_mads is None
     assert settings.sequence.split == "leave_one_out" and settings.sequence.seen_items == "drop"
+
+
+def read_text(path, text, *columns, name="ratings.txt", **others):
+    (path / name).write_text(text, encoding="utf-8")
+    options = SourceOptions(
+        format="interactions", path=str(path / name), mapping=MAPPING, columns=columns, **others
+    )
+    return [
+        (r["user"], r["item"], None if r["time"] is None else int(r["time"]), r["rating"])
+        for unit in plan_streams(options)["events"]
+        for batch in read(unit)
+        for r in batch.to_pylist()
+    ]
+
+
+RATED = "196\t242\t3\t881250949\n186\t302\t4\t891717742\n196\t377\t1\t878887116\n"
+READ = [
+    ("196", "242", 881_250_949_000_000, "3"), ("186", "302", 891_717_742_000_000, "4"),
+    ("196", "377", 878_887_116_000_000, "1"),
+]  # fmt: skip
+NAMED = ("user", "item", "rating", "time")
+
+
+@pytest.mark.parametrize("sign", ["\t", " ", ",", "::", ";", "|"])
+def test_four_values_are_refused_until_they_have_names(tmp_path, sign):
+    with pytest.raises(SourceError, match=r"4 values a line.*--columns user,item,rating,time"):
+        read_text(tmp_path, RATED.replace("\t", sign))
+    assert read_text(tmp_path, RATED.replace("\t", sign), *NAMED) == READ
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float",
+        "visitor:token\tpage:token\trating:float\ttimestamp:float",
+        "userId,movieId,rating,timestamp",
+        "user item rating time",
+    ],
+)
+def test_a_first_line_that_names_the_columns_is_believed(tmp_path, head):
+    sign = next(s for s in "\t, " if s in head)
+    text = f"{head}\n{RATED.replace(chr(9), sign)}"
+    assert read_text(tmp_path, text, name="ml.inter") == READ
+    # Names of one's own go before the file's.
+    if ":" not in head:
+        assert read_text(tmp_path, text, *NAMED) == READ
+
+
+def test_columns_are_found_by_name_in_any_order_and_others_are_left_out(tmp_path):
+    text = "timestamp:float,item_id:token,genre:token_seq,user_id:token\n5.5,x,a b,ann\n"
+    assert read_text(tmp_path, text) == [("ann", "x", 5_500_000, None)]
+
+
+def test_of_two_names_for_the_user_the_plainer_one_is(tmp_path):
+    assert read_text(tmp_path, "session_id,user_id,item_id\ns,u,i\n")[0][:2] == ("u", "i")
+
+
+def test_an_atomic_file_without_an_item_says_which_columns_there_are(tmp_path):
+    head = "user_id:token\titem_id_list:token_seq\tn:float\n"
+    with pytest.raises(SourceError, match=r"user_id.*no column of the item.*--columns"):
+        read_text(tmp_path, head + "1\ta b\t2\n")
+
+
+def test_ratings_in_the_place_of_the_time_are_refused(tmp_path):
+    text = "ann x 4\nann y 5\nann z 2\nbob x 1\n"
+    with pytest.raises(SourceError, match=r"between 1 and 5 and go down.*user,item,rating"):
+        read_text(tmp_path, text)
+    assert [r[3] for r in read_text(tmp_path, text, "user", "item", "rating")] == list("4521")
+    assert [r[2] for r in read_text(tmp_path, text, "user", "item", "time")] == [
+        4_000_000, 5_000_000, 2_000_000, 1_000_000,
+    ]  # fmt: skip
+
+
+def test_columns_can_be_left_out_and_have_to_be_all_of_a_line(tmp_path):
+    assert read_text(tmp_path, "x 9 ann 5\n", "item", "-", "user", "time") == [
+        ("ann", "x", 5_000_000, None)
+    ]
+    with pytest.raises(SourceError, match=r"names 2 columns, user, item, and the lines .* have 4"):
+        read_text(tmp_path, "x 9 ann 5\n", "user", "item")
+
+
+@pytest.mark.parametrize("columns", [("user", "time"), ("user", "item", "item")])
+def test_columns_without_a_user_and_an_item_are_refused(tmp_path, columns):
+    with pytest.raises(ConfigError, match=r"source\.columns"):
+        SourceOptions(format="interactions", columns=columns)
+
+
+def test_fractions_of_seconds_decide_before_the_lines_do(tmp_path):
+    text = "a x 978300760.75\na y 978300760.25\na z 978300760.25\na w 978300760.250001\n"
+    base = 978_300_760_000_000
+    assert [(item, time - base) for _, item, time, _ in read_text(tmp_path, text)] == [
+        ("x", 750_000), ("y", 250_000), ("z", 250_001), ("w", 250_002),
+    ]  # fmt: skip
+
+
+def test_equal_seconds_keep_the_order_of_the_lines_where_users_are_mixed_and_unsorted(tmp_path):
+    text = "a x 977\nb x 977\na y 955\na z 977\na w 955\n"
+    assert [time % 1_000_000 for *_, time, _ in read_text(tmp_path, text)] == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("digits", [0, 3, 6, 9])
+def test_the_unit_of_the_times_is_told_by_their_size(tmp_path, digits):
+    zeros = "0" * digits
+    text = f"a x 1704103200{zeros}\na y 1704103201{zeros}\n"
+    assert [r[2] for r in read_text(tmp_path, text)] == [
+        1_704_103_200_000_000,
+        1_704_103_201_000_000,
+    ]
+
+
+def test_a_time_in_another_unit_than_the_files_is_kept_as_it_stands(tmp_path):
+    (tmp_path / "ratings.txt").write_text("a x 1704103200\na y 1704103201\na z 1704103202000\n")
+    assert [r[CORRUPT] for r in rows(tmp_path)] == [None, None, "a z 1704103202000"]
+
+
+def test_dates_are_times_too(tmp_path):
+    text = "user,item,time\na,x,2024-01-01 10:00:00\na,y,2024-01-01T10:00:00.5Z\n"
+    assert [r[2] for r in read_text(tmp_path, text)] == [
+        1_704_103_200_000_000,
+        1_704_103_200_500_000,
+    ]
+
+
+def test_values_parted_by_tabs_may_hold_blanks(tmp_path):
+    assert read_text(tmp_path, "ann b\tthe item\t5\n") == [("ann b", "the item", 5_000_000, None)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=30))
+def test_instants_of_a_user_are_distinct_and_in_the_order_of_time_and_line(lines):
+    users = np.array([user for user, _ in lines], dtype=np.int64)
+    moments = np.array([moment for _, moment in lines], dtype=np.int64)
+    found = spread(users, moments)
+    expected: dict[int, int] = {}
+    for user in range(3):
+        last = -1
+        for line in sorted(np.flatnonzero(users == user), key=lambda n: (moments[n], n)):
+            last = expected[line] = max(int(moments[line]), last + 1)
+    assert dict(enumerate(found.tolist())) == expected

@@ -119,4 +119,6 @@ def _find(source: SourceOptions, stream: str, path: str, form: str | None) -> li
 def _source_file(source: SourceOptions, file: RawFile, form: str | None) -> SourceFile:
     tabs = form is None and ".tsv" in file.name.lower()[-8:]
     options = {"delimiter": "\t" if tabs else source.delimiter, "encoding": source.encoding}
+    if source.columns and form == "interactions":
+        options["columns"] = ",".join(source.columns)
     return SourceFile(file, file.uri, form or format_of(file.uri, source.format), options)
