@@ -42,6 +42,7 @@ def test_the_combined_format_has_every_column():
         "referrer": "http://x.org/",
         "user_agent": 'Mozilla/5.0 (\\"X\\")',
         "visitor": visitor("h.com", 'Mozilla/5.0 (\\"X\\")'),
+        "virtual_host": None,
         "rest": None,
     }
 
@@ -130,4 +131,81 @@ def test_a_file_that_is_no_access_log_is_named_with_its_first_line(tmp_path):
     path = tmp_path / "access.log"
     path.write_text("u,i,t\na,b,c\n")
     with pytest.raises(SourceError, match=r"access\.log is no access log.*'u,i,t'"):
+        rows(path)
+
+
+REQUEST = '[05/Mar/2024:10:00:00 +0000] "GET /p HTTP/1.1" 200 512 "-" "UA"'
+
+
+@pytest.mark.parametrize(
+    ("before", "host", "virtual_host"),
+    [
+        ("shop.example:443 192.0.2.1 - -", "192.0.2.1", "shop.example:443"),
+        ("shop.example 192.0.2.1 - ann", "192.0.2.1", "shop.example"),
+        ("shop.example:80 dsl7.isp.example - -", "dsl7.isp.example", "shop.example:80"),
+        ("shop.example:443 2001:db8::7 - -", "2001:db8::7", "shop.example:443"),
+        ("192.0.2.7, 198.51.100.9 - -", "192.0.2.7", None),
+        ("192.0.2.7,198.51.100.9,10.0.0.1 - -", "192.0.2.7", None),
+        ('"192.0.2.7, 10.0.0.9" 10.0.0.1 - -', "192.0.2.7", None),
+        ("2001:db8::7, 198.51.100.9 - ann", "2001:db8::7", None),
+        ("shop.example:443 192.0.2.7, 198.51.100.9 - -", "192.0.2.7", "shop.example:443"),
+        ("shop.example:443 192.0.2.7, 10.0.0.9 10.0.0.1 - -", "192.0.2.7", "shop.example:443"),
+        ("192.0.2.7 10.0.0.1 - -", "192.0.2.7", None),
+        ("- 192.0.2.7 - -", "192.0.2.7", None),
+        ("192.0.2.7:51234 - -", "192.0.2.7", None),
+        ("[2001:db8::7]:51234 - -", "2001:db8::7", None),
+        ("192.0.2.7:51234, 198.51.100.9:80 - -", "192.0.2.7", None),
+        ("192.0.2.7 shop.example - -", "192.0.2.7", "shop.example"),
+        ("192.0.2.7 shop.example -", "192.0.2.7", "shop.example"),
+        ("192.0.2.7 - ann lee", "192.0.2.7", None),
+        ("h.com - -", "h.com", None),
+        ("::1 - -", "::1", None),
+        ("- - -", None, None),
+    ],
+)
+def test_the_client_is_the_host_whatever_stands_before_it(before, host, virtual_host):
+    values = parsed(f"{before} {REQUEST}")
+    assert (values["host"], values["virtual_host"]) == (host, virtual_host)
+    assert values["visitor"] == (None if host is None else visitor(host, "UA"))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "10.0.0.1 192.0.2.7 - -",
+        "192.0.2.7 198.51.100.9 - -",
+        "10.0.0.1 192.0.2.7, 198.51.100.9 - -",
+        "shop.example client.example - -",
+        "shop.example 192.0.2.1 ann",
+        "shop.example:443 - -",
+        "unknown, 192.0.2.7 - -",
+        ", 192.0.2.7 - -",
+        "h.com someone ann lee",
+    ],
+)
+def test_a_line_that_does_not_say_which_host_is_the_client_is_refused(before):
+    assert parsed(f"{before} {REQUEST}") is None
+
+
+@pytest.mark.parametrize("user", ["Smith, John", "ann  lee", '"ann"', "a.b@c"])
+def test_a_user_is_kept_as_it_stands(user):
+    assert parsed(f"192.0.2.7 - {user} {REQUEST}")["user"] == user
+
+
+def test_three_clients_behind_a_virtual_host_are_three_visitors(tmp_path):
+    path = tmp_path / "access.log"
+    lines = [f"shop.example:443 192.0.2.{n % 3} - - {REQUEST}" for n in range(9)]
+    path.write_text("\n".join(lines))
+    assert len({row["visitor"] for row in rows(path)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [("#Version: 1.0", "w3c"), ('{"request": {"uri": "/"}}', "jsonl"),
+     ("https 2024-03-05T10:00:00.1Z app/lb 192.0.2.7:80 -", "alb")],
+)  # fmt: skip
+def test_a_log_of_another_format_is_told_which(tmp_path, line, form):
+    path = tmp_path / "access.log"
+    path.write_text(f"{line}\n")
+    with pytest.raises(SourceError, match=rf"It looks like .*source\.format: {form}"):
         rows(path)

@@ -2,9 +2,11 @@
 
 A line of either is ``host ident user [time] "request" status bytes``; the combined format adds
 ``"referrer" "user agent"``. The format is that of Apache's and nginx' documentation; a file may
-hold both. ``-`` stands for a missing value and becomes null. Four columns are made: ``method``,
-``path``, ``query`` and ``protocol`` out of the request, ``time`` as ISO 8601 with its own
-offset, and ``visitor``, the usual stand-in for a user where nobody logs in.
+hold both. Before the host the virtual host may stand, and in place of it or before it the
+addresses of ``X-Forwarded-For`` (see :mod:`.client`). ``-`` stands for a missing value and becomes
+null. Four columns are made: ``method``, ``path``, ``query`` and ``protocol`` out of the request,
+``time`` as ISO 8601 with its own offset, and ``visitor``, the usual stand-in for a user where
+nobody logs in.
 """
 
 from __future__ import annotations
@@ -18,19 +20,21 @@ from functools import lru_cache
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.logs.sources.client import client_of
 from truelift.logs.sources.columns import OTHER, text_batch
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import full_lines
+from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.unit import Unit
 
 COLUMNS = (
     "host", "ident", "user", "time", "method", "path", "query", "protocol", "status", "bytes",
-    "referrer", "user_agent", "visitor",
+    "referrer", "user_agent", "visitor", "virtual_host",
 )  # fmt: skip
 _OPENED = r'"((?:[^"\\]|\\.)*)'
 _LINE = re.compile(
     # Some servers do not escape a quote inside the request: it ends before the status.
-    r'(\S+) (\S+) (\S.*?) \[([^\]]*)\] "(.*?)" (\d{3}|-) (\d+|-)'
+    r'(\S.*?) \[([^\]]*)\] "(.*?)" (\d{3}|-) (\d+|-)'
     # A server that bounds its lines may cut the last field.
     rf'(?: {_OPENED}" {_OPENED}(?:"|$))?(?: (.*))?'
 )
@@ -53,11 +57,14 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     """
     with open_raw(file.uri) as stream:
         lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
-    if lines and not any(_LINE.fullmatch(text) for _, text, _ in lines):
+    if lines and not any(parse(text) for _, text, _ in lines):
+        first = (lines[0][2] or lines[0][1])[:300]
+        hint = " " + other if (other := other_format(first)) else ""
         raise SourceError(
             f"{file.uri} is no access log: none of its first {len(lines)} lines is of the common "
             'or combined format, host ident user [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" '
-            f"200 123. Its first line: {lines[0][2] or lines[0][1]!r}."
+            "200 123, with a virtual host or forwarded addresses before the host where it is clear "
+            f"which one is the client. Its first line: {first!r}.{hint}"
         )
     return list(COLUMNS)
 
@@ -96,18 +103,22 @@ def parse(line: str) -> tuple[str | None, ...] | None:
     found = _LINE.fullmatch(line)
     if found is None:
         return None
-    host, ident, user, time, request, status, size, referrer, agent, rest = found.groups()
+    before, time, request, status, size, referrer, agent, rest = found.groups()
+    client = client_of(before)
+    if client is None:
+        return None
     return (
-        host,
-        _given(ident),
-        _given(user),
+        client.host,
+        _given(client.ident),
+        _given(client.user),
         iso_time(time),
         *_request(request),
         _given(status),
         _given(size),
         _given(referrer),
         _given(agent),
-        visitor(host, _given(agent)),
+        None if client.host is None else visitor(client.host, _given(agent)),
+        client.virtual_host,
         rest or None,
     )
 
