@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import calendar
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from truelift.errors import ConfigError
+from truelift.logs.iso_times import iso_instant
 from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
 from truelift.settings import SourceOptions
 
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 # Java's pattern letters that can be read (others can only be written).
 _READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
+_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_WORDS = (
+    "Z", "T", "UTC", "GMT", "AM", "PM", "AD", "BC",
+    *calendar.month_name[1:], *calendar.month_abbr[1:], *calendar.day_name, *calendar.day_abbr,
+)  # fmt: skip
 _LAST_MICROSECOND = 253_402_300_799_999_999  # the end of the year 9999
 
 
@@ -77,42 +85,51 @@ def normalised(texts: pa.Array, form: str) -> pa.Array:
 
 
 def number_of(text: Column) -> Column:
-    """Text to a finite double, else null."""
+    """Text to a finite double, else null.
+
+    A number is digits with at most one dot, a sign and an exponent; what Java takes for one
+    besides (``3d``, ``0x1p3``, ``Infinity``, other alphabets' digits) is text.
+    """
     from pyspark.sql import functions as F
 
-    number = text.try_cast("double")
+    number = F.when(text.rlike(_NUMBER), text).try_cast("double")
     return F.when(F.abs(number) <= F.lit(1.7976931348623157e308), number)
 
 
 def instant_of(text: Column, source: SourceOptions) -> Column:
     """Text to a UTC instant by the source's ``time_format`` and ``time_zone``, else null.
 
-    ``iso`` reads ISO 8601 dates and date-times, with a blank or a ``T`` between; text with an
-    offset of its own keeps it, other text is in ``time_zone``. An hour that daylight saving
-    skips is read as the hour after it, an hour that comes twice as the first. The result does
-    not depend on the session's time zone.
+    ``iso`` reads every form of ISO 8601 that names an instant (see
+    :mod:`truelift.logs.iso_times`); text with an offset of its own keeps it, other text is in
+    ``time_zone``. The result does not depend on the session's time zone.
     """
     from pyspark.sql import functions as F
 
     if source.time_format in EPOCHS:
-        number = text.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
+        plain = F.when(text.rlike(_NUMBER), text)
+        number = plain.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
         inside = F.abs(number) <= F.lit(_LAST_MICROSECOND)
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
-    zone = f" {source.time_zone}"
     if source.time_format == "iso":
-        # A cast that fails costs an exception a row, so what the text lacks is looked up first.
-        by_day = F.concat(text, F.lit(f" 00:00:00{zone}")).try_cast("timestamp")
-        by_zone = F.concat(text, F.lit(zone)).try_cast("timestamp")
-        ends_in_letter = ~F.substring(text, -1, 1).between("0", "9")
-        has_zone = (F.locate("-", text, 11) > 0) | (F.locate("+", text) > 0) | ends_in_letter
-        # The guard keeps out '12:30', which Spark would complete by itself.
-        is_date = F.substring(text, 5, 1) == "-"
-        instant = F.when(F.length(text) <= 10, by_day)
-        instant = instant.when(has_zone, text.try_cast("timestamp")).otherwise(by_zone)
-        return F.when(is_date, instant)
-    if _letters(source.time_format) & set("VzOXxZ"):
+        return iso_instant(text, source.time_zone)
+    letters = _letters(source.time_format)
+    if letters & set("VzOXxZ"):
+        if letters & set("Vz"):
+            text = F.when(~text.rlike(_abbreviation(source.time_format)), text)
         return F.try_to_timestamp(text, F.lit(source.time_format))
+    zone = f" {source.time_zone}"
     return F.try_to_timestamp(F.concat(text, F.lit(zone)), F.lit(f"{source.time_format} VV"))
+
+
+def _abbreviation(pattern: str) -> str:
+    """A regular expression of text with a word that is no zone, month, day or half of a day.
+
+    Java reads ``BST``, ``IST`` or ``CST`` as one of the several zones that they mean.
+    """
+    quoted = {word for part in pattern.split("'")[1::2] for word in re.findall(r"[A-Za-z]+", part)}
+    words = "|".join(sorted((*_WORDS, *quoted), key=len, reverse=True))
+    whole = rf"(?:(?i:{words})|[A-Za-z_]+(?:/[A-Za-z0-9_+\-]+)+)(?![A-Za-z/_])"
+    return rf"(?<![A-Za-z/_])(?!{whole})[A-Za-z]"
 
 
 def check_time_options(source: SourceOptions) -> None:
