@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 # A quoted value of more lines than this is taken for a quote that was never closed.
 MOST_LINES = 1000
@@ -18,7 +19,7 @@ csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
 class Record:
     """A record's values, or (``values`` None) the line that is none."""
 
-    values: list[str] | None
+    values: list[str | None] | None
     corrupt: str | None
 
 
@@ -51,22 +52,42 @@ class _Lines:
         return first.rstrip("\r\n")
 
 
-def records(lines: Iterator[str], delimiter: str, width: int) -> Iterator[Record]:
-    """Split lines into records of ``width`` values.
+def reader_of_lines(lines: Iterable[str], options: dict[str, str], strict: bool = False) -> Any:
+    """Python's reader of delimited lines with a source's ``delimiter`` and ``quote``."""
+    quote = options.get("quote", '"')
+    if not quote:
+        return csv.reader(lines, delimiter=options["delimiter"], quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=options["delimiter"], quotechar=quote, strict=strict)
+
+
+def records(
+    lines: Iterator[str],
+    options: dict[str, str],
+    fitted: Callable[[list[str]], list[str | None] | None],
+) -> Iterator[Record]:
+    """Split lines into records.
 
     A record that is not well formed gives up its first line as corrupt; reading goes on at
     the line after it. Blank lines are no records.
+
+    Parameters
+    ----------
+    options : dict of str to str
+        ``delimiter`` and ``quote``.
+    fitted : function
+        A record's values by column, None if they do not fit.
     """
     source = _Lines(lines)
     while True:
-        reader = csv.reader(source, delimiter=delimiter, strict=True)
+        reader = reader_of_lines(source, options, strict=True)
         try:
             for values in reader:
+                row = fitted(values) if values else None
                 if not values:
                     source.taken = []
-                elif len(values) == width:
+                elif row is not None:
                     source.taken = []
-                    yield Record(values, None)
+                    yield Record(row, None)
                 else:
                     break
             else:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from truelift.logs.sources.columns import bronze_names, text_batch
+from truelift.logs.sources.csv_heading import Heading, heading_of
 from truelift.logs.sources.csv_recovery import Record, records
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import BLOCK, UTF8, not_encoded, text_lines
@@ -21,22 +23,9 @@ _BATCH = 50_000
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """Column names as the file's first line gives them.
-
-    Where the first record goes on with empty values (each line ends with a delimiter, and the
-    header does not), these are columns without a name.
-    """
-    # Bytes that are not UTF-8 are a matter of their row, not of the file.
-    errors = "replace" if options["encoding"].lower() in UTF8 else "strict"
-    with open_raw(file.uri) as stream:
-        try:
-            lines = text_lines(stream, options["encoding"], errors)
-            first = list(itertools.islice((line for line in lines if line.strip()), 2))
-        except UnicodeDecodeError as error:
-            raise not_encoded(file.uri, options["encoding"], error) from error
-    names, *rows = list(csv.reader(first, delimiter=options["delimiter"])) or [[]]
-    surplus = rows[0][len(names) :] if rows else []
-    return names + surplus if not any(surplus) else names
+    """Column names of the file, up to the last one that is not empty."""
+    heading = heading_of(file, options)
+    return list(heading.names[: heading.least])
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
@@ -44,12 +33,12 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 
     A file without a line below its header has no unit.
     """
-    with open_raw(file.uri) as stream:
-        lines = text_lines(stream, options["encoding"], errors="replace")
-        if len(list(itertools.islice((line for line in lines if line.strip()), 2))) < 2:
-            return []
-    names = bronze_names(header(file, options))
-    return [Unit("csv", file.uri, source_file, batch_id, names, options=options)]
+    heading = heading_of(file, options)
+    if not heading.has_rows:
+        return []
+    names = bronze_names(heading.names)
+    known = {**options, "heading": heading.to_json()}
+    return [Unit("csv", file.uri, source_file, batch_id, names, options=known)]
 
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
@@ -78,75 +67,108 @@ def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
         bad.append((row.number, row.text))
         return "skip"
 
-    encoding = unit.options["encoding"]
+    heading = Heading.from_json(unit.options["heading"])
+    encoding, quote = unit.options["encoding"], unit.options.get("quote", '"')
+    columns = [str(place) for place in range(heading.usual)]
     with open_raw(unit.uri) as stream:
         reader = pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
                 use_threads=False,
                 block_size=_BLOCK,
-                column_names=list(unit.names),
-                skip_rows_after_names=1,
+                column_names=columns,
+                skip_rows=heading.lines,
                 encoding="utf8" if encoding.lower() in UTF8 else encoding,
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=unit.options["delimiter"],
-                newlines_in_values=True,
+                quote_char=quote or False,
+                newlines_in_values=bool(quote),
                 invalid_row_handler=keep,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types={name: pa.binary() for name in unit.names},
+                column_types={name: pa.binary() for name in columns},
                 strings_can_be_null=False,
             ),
         )
-        # Arrow numbers records from 1, the header being the first.
-        record = 2
+        # Arrow numbers records from 1, each line that it skips being one.
+        record = heading.lines + 1
         for batch in reader:
             position = 0
             while position < batch.num_rows:
-                if bad and bad[0][0] == record:
-                    yield from _misfits(unit, bad.pop(0)[1])
+                misfits = []
+                while bad and bad[0][0] == record and len(misfits) < _BATCH:
+                    misfits.append(bad.pop(0)[1])
                     record += 1
+                if misfits:
+                    yield from _misfits(unit, heading, misfits)
                     continue
                 take = batch.num_rows - position
                 take = min(take, bad[0][0] - record, _BATCH) if bad else min(take, _BATCH)
-                yield from _valid_text(unit, batch.slice(position, take))
+                yield from _valid_text(unit, heading, batch.slice(position, take))
                 position, record = position + take, record + take
-        for _, text in bad:
-            yield from _misfits(unit, text)
+        for start in range(0, len(bad), _BATCH):
+            yield from _misfits(unit, heading, [text for _, text in bad[start : start + _BATCH]])
 
 
-def _valid_text(unit: Unit, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def _valid_text(unit: Unit, heading: Heading, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Bytes to text; rows that are not UTF-8 are kept with replacement characters."""
     try:
         texts = [column.cast(pa.string()) for column in batch.columns]
     except pa.ArrowInvalid:
         if batch.num_rows == 1:
             raw = [v.as_py().decode("utf-8", "replace") for v in (c[0] for c in batch.columns)]
-            yield _corrupt(unit, unit.options["delimiter"].join(raw))
+            yield _from_records(unit, [Record(None, unit.options["delimiter"].join(raw))])
             return
         half = batch.num_rows // 2
-        yield from _valid_text(unit, batch.slice(0, half))
-        yield from _valid_text(unit, batch.slice(half))
+        yield from _valid_text(unit, heading, batch.slice(0, half))
+        yield from _valid_text(unit, heading, batch.slice(half))
         return
-    yield _piece(unit, texts, pa.nulls(batch.num_rows, pa.string()))
+    width, count = len(heading.names), batch.num_rows
+    for place in range(heading.least, min(width, len(texts))):
+        texts[place] = pc.if_else(pc.equal(texts[place], ""), None, texts[place])
+    texts += [pa.nulls(count, pa.string())] * (width - len(texts))
+    yield _piece(unit, *_without_surplus(unit, texts, width))
 
 
-def _misfits(unit: Unit, text: str) -> Iterator[pa.RecordBatch]:
-    """A record that does not fit; of several lines, only the first may be to blame."""
-    if "\n" not in text.rstrip("\n"):
-        yield _corrupt(unit, text)
-        return
-    lines = iter(io.StringIO(text, newline=""))
-    yield from _pieces(unit, records(lines, unit.options["delimiter"], len(unit.names)))
+def _without_surplus(
+    unit: Unit, texts: list[pa.Array], width: int
+) -> tuple[list[pa.Array], pa.Array]:
+    """The columns of a file, and the text of rows that hold more than empty values beyond them."""
+    count = len(texts[0])
+    filled = np.zeros(count, dtype=bool)
+    for column in texts[width:]:
+        bare = pc.utf8_trim_whitespace(column)
+        filled |= pc.not_equal(bare, "").to_numpy(zero_copy_only=False)
+    if not filled.any():
+        return texts[:width], pa.nulls(count, pa.string())
+    whole: list[str | None] = [None] * count
+    for row in np.flatnonzero(filled):
+        values = [column[int(row)].as_py() for column in texts]
+        whole[row] = unit.options["delimiter"].join(values)
+    kept = pa.array(~filled)
+    return [pc.if_else(kept, column, None) for column in texts[:width]], pa.array(
+        whole, pa.string()
+    )
+
+
+def _misfits(unit: Unit, heading: Heading, texts: list[str]) -> Iterator[pa.RecordBatch]:
+    """Records of another width: they may fit all the same, or only a first line be to blame."""
+    found = (
+        record
+        for text in texts
+        for record in records(iter(io.StringIO(text, newline="")), unit.options, heading.fitted)
+    )
+    yield from _pieces(unit, found)
 
 
 def _slow(unit: Unit, skip: int) -> Iterator[pa.RecordBatch]:
     """Rows from number ``skip`` on."""
+    heading = Heading.from_json(unit.options["heading"])
     with open_raw(unit.uri) as stream:
         lines = text_lines(stream, unit.options["encoding"], errors="replace")
-        found = records(lines, unit.options["delimiter"], len(unit.names))
-        next(found, None)  # the header
+        below = itertools.islice(lines, heading.lines, None)
+        found = records(below, unit.options, heading.fitted)
         for _ in range(skip):
             next(found, None)
         done = skip
@@ -171,10 +193,6 @@ def _from_records(unit: Unit, held: list[Record]) -> pa.RecordBatch:
     columns = zip(*(r.values if r.values is not None else missing for r in held), strict=True)
     texts = [pa.array(column, pa.string()) for column in columns]
     return _piece(unit, texts, pa.array([r.corrupt for r in held], pa.string()))
-
-
-def _corrupt(unit: Unit, text: str) -> pa.RecordBatch:
-    return _from_records(unit, [Record(None, text.rstrip("\r\n"))])
 
 
 def _piece(unit: Unit, texts: list[pa.Array], corrupt: pa.Array) -> pa.RecordBatch:
