@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from truelift.logs.parsing import instant_of, number_of, trimmed_text
+from truelift.logs.parsing import instant_of, number_of, only_text_of, trimmed_text
 from truelift.settings import SourceOptions
 
 UTC = datetime.timezone.utc
@@ -199,3 +199,44 @@ def test_blanks_of_every_kind_at_the_ends_are_no_part_of_a_text(read):
     blanks = ["\t", "\u00a0", "\u202f", "\u3000", "\ufeff", "\u200b", "\r\n", " \t\u00a0 "]
     found = read(trimmed_text, [f"{blank}ann lee{blank}" for blank in blanks])
     assert set(found.values()) == {"ann lee"}
+
+
+def test_numbers_are_read_as_the_source_writes_them(read):
+    german = SourceOptions(decimal=",", thousands=".")
+    found = read(
+        lambda text: number_of(text, german),
+        [
+            "1.234,56",
+            "1234,5",
+            "-1.234.567",
+            "0,5",
+            "1,5e3",
+            "1.23,4",
+            "12.34",
+            "1.5",
+            "1,2,3",
+            ",",
+        ],
+    )
+    assert list(found.values()) == [
+        1234.56, 1234.5, -1234567.0, 0.5, 1500.0, None, None, None, None, None,
+    ]  # fmt: skip
+    spaced = SourceOptions(thousands=" ")
+    found = read(lambda text: number_of(text, spaced), ["1\u202f234.5", "1 234 567", "12 34"])
+    assert list(found.values()) == [1234.5, 1234567.0, None]
+
+
+def test_a_json_list_of_one_text_is_that_text(read):
+    texts = [
+        '["curl/8.0"]',
+        '[ "a \\"b\\"" ]',
+        '["a","b"]',
+        "[]",
+        "[1]",
+        "[::1]",
+        "curl",
+        '["broken',
+    ]
+    assert list(read(only_text_of, texts).values()) == [
+        "curl/8.0", 'a "b"', '["a","b"]', "[]", "[1]", "[::1]", "curl", '["broken',
+    ]  # fmt: skip

@@ -9,7 +9,14 @@ from truelift.lake import bucket_column
 from truelift.lake.periods import period_column
 from truelift.logs.bots import DECLARED
 from truelift.logs.neighbours.flat import CONTEXT
-from truelift.logs.parsing import content_id, instant_of, normal_form, number_of, text_of
+from truelift.logs.parsing import (
+    content_id,
+    instant_of,
+    normal_form,
+    number_of,
+    only_text_of,
+    text_of,
+)
 from truelift.logs.rules import RuleContext, action_of, labels_text, listed, reasons_text
 from truelift.logs.sources.columns import (
     BATCH_ID,
@@ -148,6 +155,9 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     unit = _rate(own_text, options.unit_column, options.unit_factors)
     currency = _rate(own_text, options.currency_column, options.currency_rates)
     ingest_time = own_text(mapping.ingest_time)
+    time = own_text(mapping.time)
+    if mapping.time_of_day is not None:
+        time = F.concat(time, F.lit(" "), own_text(mapping.time_of_day))
     fallback = options.impute.get("event_type", source.event_type_default)
     return bronze.select(
         *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in PROVENANCE),
@@ -156,21 +166,23 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         own_text(mapping.user).alias("user_text"),
         _imputed(item, options.impute.get("item")).alias("item_id"),
         item.isNull().alias("item_imputed"),
-        own_text(mapping.time).alias("time_text"),
-        instant_of(own_text(mapping.time), source).alias("event_time"),
+        time.alias("time_text"),
+        instant_of(time, source).alias("event_time"),
         instant_of(ingest_time, source).alias("ingest_time"),
         F.coalesce(_translated(kind, options.event_types), F.lit(fallback)).alias("event_type"),
         kind.isNull().alias("event_type_imputed"),
         quantity.alias("quantity_text"),
-        _imputed(number_of(quantity) * unit, options.impute.get("quantity"), quantity).alias(
-            "quantity"
-        ),
+        _imputed(
+            number_of(quantity, source) * unit, options.impute.get("quantity"), quantity
+        ).alias("quantity"),
         unit.alias("unit_factor"),
         value.alias("value_text"),
-        _imputed(number_of(value) * currency, options.impute.get("value"), value).alias("value"),
+        _imputed(number_of(value, source) * currency, options.impute.get("value"), value).alias(
+            "value"
+        ),
         currency.alias("currency_rate"),
         own_text(mapping.session).alias("source_session"),
-        own_text(mapping.user_agent).alias("user_agent"),
+        only_text_of(own_text(mapping.user_agent)).alias("user_agent"),
         *(
             own_text(column).alias(f"{CONTEXT}{n}")
             for n, column in enumerate(_context(bronze.columns, settings).values())

@@ -46,13 +46,14 @@ def item_limits(job: Job) -> tuple[DataFrame | None, int | None]:
 
 def fit_limits(job: Job) -> Commit:
     """Take the limits from all of bronze, item by item; the next cleaning begins anew."""
-    mapping = job.settings.source.mapping
+    source = job.settings.source
+    mapping = source.mapping
     bronze = job.read("bronze.events")
     own_text = partial(text_of, available=bronze.columns)
     rows = bronze.select(
         own_text(mapping.item).alias("item_id"),
-        number_of(own_text(mapping.quantity)).alias("quantity"),
-        number_of(own_text(mapping.value)).alias("value"),
+        number_of(own_text(mapping.quantity), source).alias("quantity"),
+        number_of(own_text(mapping.value), source).alias("value"),
     )
     job.progress.update("robust limits of items")
     parts = -(-job.plan("bronze.events").rows // _ROWS_A_PART)

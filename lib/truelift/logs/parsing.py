@@ -13,6 +13,7 @@ from truelift.errors import ConfigError
 from truelift.logs.iso_times import iso_instant
 from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
 from truelift.settings import SourceOptions
+from truelift.settings.source import THOUSANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 # Java's pattern letters that can be read (others can only be written).
 _READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
-_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _WORDS = (
     "Z", "T", "UTC", "GMT", "AM", "PM", "AD", "BC",
     *calendar.month_name[1:], *calendar.month_abbr[1:], *calendar.day_name, *calendar.day_abbr,
@@ -84,16 +84,41 @@ def normalised(texts: pa.Array, form: str) -> pa.Array:
     return pa.array(words, pa.string()).take(coded.indices)
 
 
-def number_of(text: Column) -> Column:
-    """Text to a finite double, else null.
+def only_text_of(text: Column) -> Column:
+    """A text, or the one that a JSON list of one text holds, as loggers write headers."""
+    from pyspark.sql import functions as F
+
+    in_list = text.rlike(r'^\[\s*"') & (F.json_array_length(text) == 1)
+    return F.when(in_list, F.get_json_object(text, "$[0]")).otherwise(text)
+
+
+def number_of(text: Column, source: SourceOptions | None = None) -> Column:
+    """Text to a finite double, else null, as ``source.decimal`` and ``thousands`` write it.
 
     A number is digits with at most one dot, a sign and an exponent; what Java takes for one
     besides (``3d``, ``0x1p3``, ``Infinity``, other alphabets' digits) is text.
     """
     from pyspark.sql import functions as F
 
-    number = F.when(text.rlike(_NUMBER), text).try_cast("double")
+    decimal, marks = (".", "") if source is None else (source.decimal, _marks(source))
+    plain = F.when(text.rlike(_number(decimal, marks)), text)
+    if marks:
+        plain = F.translate(plain, marks, "")
+    number = F.translate(plain, decimal, ".").try_cast("double")
     return F.when(F.abs(number) <= F.lit(1.7976931348623157e308), number)
+
+
+def _marks(source: SourceOptions) -> str:
+    return THOUSANDS[source.thousands] if source.thousands else ""
+
+
+def _number(decimal: str = ".", marks: str = "") -> str:
+    """A regular expression of numbers; thousands are parted everywhere or nowhere."""
+    whole = "[0-9]+"
+    if marks:
+        whole = rf"(?:[0-9]+|[0-9]{{1,3}}(?:[{re.escape(marks)}][0-9]{{3}})+)"
+    point = re.escape(decimal)
+    return rf"^[+-]?(?:{whole}(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def instant_of(text: Column, source: SourceOptions) -> Column:
@@ -106,7 +131,7 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
     from pyspark.sql import functions as F
 
     if source.time_format in EPOCHS:
-        plain = F.when(text.rlike(_NUMBER), text)
+        plain = F.when(text.rlike(_number()), text)
         number = plain.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
         inside = F.abs(number) <= F.lit(_LAST_MICROSECOND)
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))

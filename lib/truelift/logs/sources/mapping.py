@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 from truelift.errors import SourceError
@@ -15,6 +16,7 @@ from truelift.logs.sources.columns import (
     bronze_name,
     held_name,
 )
+from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.unit import Unit
 from truelift.settings import ALL_COLUMNS, MappingOptions, ReferenceOptions, SourceOptions
 
@@ -30,6 +32,7 @@ FIELDS = (
     "ingest_time",
     "user_agent",
     "campaign",
+    "time_of_day",
 )
 
 
@@ -88,7 +91,7 @@ def user_column(source: SourceOptions, stream: str, available: Iterable[str] = (
 
 
 def require_columns(
-    wanted: dict[str, str], found: Sequence[str], file: str, form: str, delimiter: str
+    wanted: dict[str, str], found: Sequence[str], file: str, form: str, options: dict[str, str]
 ) -> None:
     """Refuse a file that lacks a column which the configuration names, or has several of them.
 
@@ -99,9 +102,7 @@ def require_columns(
     SourceError
         Naming the key, the column and the columns found.
     """
-    hint = ""
-    if form == "csv" and len(found) == 1:
-        hint = f" It has one column only: is {delimiter!r} the delimiter (source.delimiter)?"
+    hint = _hint(found, options) if form == "csv" else ""
     for key, column in wanted.items():
         meant = bronze_name(column).lower()
         alike = [name for name in found if bronze_name(name).lower() == meant]
@@ -111,6 +112,33 @@ def require_columns(
                 f"Columns found: {', '.join(found)}.{hint}"
             )
         _require_one(key, column, alike, found, file, form in _NESTED)
+
+
+# What a row may hold, and a name does not: a number, a time, an address.
+_VALUE = re.compile(
+    r"[+-]?\d+([.,]\d+)*|\d{4}-\d\d-\d\d.*|\d{1,2}[./]\d{1,2}[./]\d{2,4}.*|https?://.*|\S+@\S+\.\S+"
+)
+
+
+def _hint(found: Sequence[str], options: dict[str, str]) -> str:
+    """What may be wrong with the header of a delimited file, and what to do."""
+    if (other := other_format(options["delimiter"].join(found))) is not None:
+        return f" {other}"
+    if "columns" in options:
+        return " These are the names of source.columns."
+    if any(_VALUE.fullmatch(name.strip()) for name in found):
+        return (
+            " The first line looks like a row and not like names. If the file has no header, name "
+            "its columns in their order: source.columns: [user, item, ...]; if lines come before "
+            "the header, say how many: source.skip_lines."
+        )
+    if len(found) == 1:
+        shown = options["delimiter"]
+        return (
+            f" It has one column only: is {shown!r} the delimiter (source.delimiter; a tab is "
+            '"\\t" in double quotes, or tab)?'
+        )
+    return ""
 
 
 # Formats whose keys have paths: "user.id" is the key id inside of user.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey, delta_table
 from truelift.logs.sources.files import RawFile, find_files
 from truelift.logs.sources.mapping import require_columns, require_one_meaning, wanted_columns
-from truelift.logs.sources.registry import FORMATS, format_of
+from truelift.logs.sources.registry import FORMATS, bare_name, format_of
 from truelift.logs.sources.unit import STREAMS, Unit
 from truelift.settings import ReferenceOptions, SourceOptions
 
@@ -79,7 +80,7 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
     form = FORMATS[file.form]
     header = form.header(file.raw, file.options)
     wanted = wanted_columns(source, stream)
-    require_columns(wanted, header, file.label, file.form, file.options.get("delimiter", ","))
+    require_columns(wanted, header, file.label, file.form, file.options)
     units = form.units(file.raw, file.label, batch_id, file.options)
     return [replace(unit, modified=file.modified) for unit in units]
 
@@ -117,8 +118,21 @@ def _find(source: SourceOptions, stream: str, path: str, form: str | None) -> li
 
 
 def _source_file(source: SourceOptions, file: RawFile, form: str | None) -> SourceFile:
-    tabs = form is None and ".tsv" in file.name.lower()[-8:]
-    options = {"delimiter": "\t" if tabs else source.delimiter, "encoding": source.encoding}
-    if source.columns and form == "interactions":
-        options["columns"] = ",".join(source.columns)
+    of_events = form is not None
+    options = {"delimiter": _delimiter(source, file, of_events), "encoding": source.encoding}
+    if source.quote != '"':
+        options["quote"] = source.quote
+    if of_events and source.columns:
+        names = source.columns
+        options["columns"] = ",".join(names) if form == "interactions" else json.dumps(names)
+    if of_events and source.skip_lines:
+        options["skip_lines"] = str(source.skip_lines)
     return SourceFile(file, file.uri, form or format_of(file.uri, source.format), options)
+
+
+def _delimiter(source: SourceOptions, file: RawFile, of_events: bool) -> str:
+    """As the settings say, else by the file's name; that of a reference stream goes first."""
+    tabs = bare_name(file.name).endswith((".tsv", ".tab"))
+    if tabs and source.format != "interactions" and not (of_events and source.delimiter):
+        return "\t"
+    return source.delimiter or ","

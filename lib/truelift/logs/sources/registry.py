@@ -39,7 +39,9 @@ class FileFormat:
 
 
 FORMATS: dict[str, FileFormat] = {
-    "csv": FileFormat(csv_rows.header, csv_rows.units, csv_rows.read, (".csv", ".tsv", ".txt")),
+    "csv": FileFormat(
+        csv_rows.header, csv_rows.units, csv_rows.read, (".csv", ".tsv", ".tab", ".txt")
+    ),
     "jsonl": FileFormat(
         json_lines.header, json_lines.units, json_lines.read, (".jsonl", ".ndjson", ".json")
     ),
@@ -69,8 +71,14 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
 
 def format_of(uri: str, default: str) -> str:
     """The format that a file's name tells, packed or not."""
+    lower = bare_name(uri)
+    named = (name for name, form in FORMATS.items() if lower.endswith(form.suffixes))
+    return next(named, default)
+
+
+def bare_name(uri: str) -> str:
+    """A file's name in lower case without the ending that says how it is packed."""
     lower = uri.lower()
     for packed in _PACKED:
         lower = lower.removesuffix(packed)
-    named = (name for name, form in FORMATS.items() if lower.endswith(form.suffixes))
-    return next(named, default)
+    return lower

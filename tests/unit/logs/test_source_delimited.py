@@ -1,0 +1,97 @@
+"""How the settings say that delimited text is written, and messages where they do not fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from truelift.errors import ConfigError, SourceError
+from truelift.logs.sources.columns import CORRUPT
+from truelift.logs.sources.planning import plan_streams
+from truelift.logs.sources.registry import read
+from truelift.settings import MappingOptions, SourceOptions
+
+MAPPING = MappingOptions("u", "i", "t")
+
+
+@pytest.fixture
+def found(tmp_path):
+    """``found(text, name, **source)``: the values of u, i and t of every row."""
+
+    def run(text, name="log.csv", **source):
+        (tmp_path / name).write_text(text)
+        options = SourceOptions("csv", str(tmp_path / name), mapping=MAPPING, **source)
+        units = plan_streams(options)["events"]
+        rows = [row for unit in units for batch in read(unit) for row in batch.to_pylist()]
+        return [row[CORRUPT] or (row["u"], row["i"], row["t"]) for row in rows]
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["log.tsv", "LOG.TSV", "log.tab"])
+def test_a_file_named_tsv_has_tabs_without_a_word(found, name):
+    assert found("u\ti\tt\na\tb,c\td\n", name) == [("a", "b,c", "d")]
+
+
+def test_a_delimiter_that_is_given_goes_before_the_files_name(found):
+    assert found("u,i,t\na,b,c\n", "log.tsv", delimiter=",") == [("a", "b", "c")]
+
+
+@pytest.mark.parametrize("delimiter", ["\t", "\\t", "tab", "TAB"])
+def test_a_tab_may_be_spelled(found, delimiter):
+    assert found("u\ti\tt\na\tb\tc\n", delimiter=delimiter) == [("a", "b", "c")]
+
+
+def test_a_delimiter_of_several_characters_is_told_how_to_give_a_tab():
+    with pytest.raises(ConfigError, match=r'source\.delimiter: found \'/t\'.* a tab is "\\t"'):
+        SourceOptions(delimiter="/t")
+
+
+def test_columns_name_those_of_a_file_without_a_header(found):
+    rows = found("a,b,c\nd,e,f\n", columns=("u", "i", "t"))
+    assert rows == [("a", "b", "c"), ("d", "e", "f")]
+
+
+def test_lines_before_the_header_or_the_rows_are_skipped(found):
+    assert found("Report of May\n\nu,i,t\na,b,c\n", skip_lines=2) == [("a", "b", "c")]
+    rows = found('made "today\nx,y\na,b,c\n', skip_lines=2, columns=("u", "i", "t"))
+    assert rows == [("a", "b", "c")]
+
+
+def test_without_a_quote_character_quotes_are_text(found):
+    text = 'u\ti\tt\n"a\tb"\t{"x": "y"}\n'
+    assert found(text, "log.tsv", quote="") == [('"a', 'b"', '{"x": "y"}')]
+
+
+def test_another_quote_character(found):
+    assert found("u,i,t\n'a,b',c,d\n", quote="'") == [("a,b", "c", "d")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("17,sku,2024-03-05\n", r"first line looks like a row.*source\.columns: \[user, item"),
+        ("#Version: 1.0\n#Fields: date time\n", r"W3C extended.*source\.format: w3c"),
+        ("#Fields: date time cs-uri\n", r"W3C extended.*source\.format: w3c"),
+        ("u;i;t\na;b;c\n", r"is ',' the delimiter \(source\.delimiter; a tab is"),
+        ('{"u": 1, "i": 2}\n', r"source\.format: jsonl"),
+    ],
+)
+def test_a_file_that_is_no_table_with_a_header_is_told_what_to_do(found, text, message):
+    with pytest.raises(SourceError, match=message):
+        found(text + text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"quote": "''"}, r"source\.quote"),
+        ({"skip_lines": -1}, r"source\.skip_lines"),
+        ({"decimal": ";"}, r"source\.decimal"),
+        ({"decimal": ",", "thousands": ","}, r"source\.thousands"),
+        ({"thousands": "_"}, r"source\.thousands"),
+        ({"format": "jsonl", "columns": ("u",)}, r"source\.columns"),
+    ],
+)
+def test_options_that_cannot_work_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        SourceOptions(**options)
