@@ -1,7 +1,8 @@
 """Checkpoints: all that a training needs to go on, written whole or not at all.
 
 A checkpoint is one file, ``NUMBER.checkpoint``, that begins with the SHA-256 of what follows, so
-that a damaged one is recognised and the one before it is taken. The two newest are kept.
+that a damaged one is recognised and the one before it is taken. The two newest are kept. Who may
+write them says :mod:`~.owner`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
-from truelift.errors import ConfigError, DataError, StorageError
+from truelift.errors import ConfigError, DataError, JobFailure, StorageError
 from truelift.lake.log import filesystem_of
+from truelift.training.owner import FILE as OWNER
+from truelift.training.owner import Owner
 from truelift.training.results import EpochRecord
 from truelift.typed import from_plain, to_plain
 
@@ -124,29 +127,93 @@ class Checkpoint:
 
 
 class CheckpointFolder:
-    """The checkpoints of one training, in a folder here or on an object store."""
+    """The checkpoints of one training, in a folder here or on an object store.
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
+    Parameters
+    ----------
+    uri : str
+    token : str, optional
+        Of the owner that writes (:mod:`~.owner`); without one nobody is asked.
+    """
+
+    def __init__(self, uri: str, token: str | None = None) -> None:
+        self.uri, self._token = uri, token
         self._filesystem, path = filesystem_of(uri)
         self._path = path.rstrip("/")
+        self._passed: set[int] = set()
+
+    def claim(self, token: str) -> Owner | None:
+        """Become the owner, whoever was it before; that one's writes are refused from now on.
+
+        Returns
+        -------
+        Owner, optional
+            The one before, where it was of another training's start.
+
+        Raises
+        ------
+        StorageError
+            If the folder cannot be written.
+        """
+        new = Owner(token)
+        try:
+            before = self._owner()
+            self._filesystem.create_dir(self._path, recursive=True)
+            self._put(f"{self._path}/{OWNER}", new.to_bytes())
+        except OSError as error:
+            raise StorageError(
+                f"Checkpoints {self.uri} cannot be written: {error}. Free some space, or set "
+                "sequence.checkpoint to another place."
+            ) from error
+        return before if before is not None and before.job != new.job else None
+
+    def require_owner(self) -> None:
+        """See that the folder is still ours.
+
+        Raises
+        ------
+        JobFailure
+            If another has claimed it since.
+        StorageError
+            If nobody owns it any more.
+        """
+        if self._token is None:
+            return
+        owner = self._owner()
+        if owner is None:
+            raise StorageError(
+                f"Checkpoints {self.uri}: found no {OWNER}, expected the one that this training "
+                "left there: the folder was removed meanwhile, so nothing is written to it."
+            )
+        if owner.token != self._token:
+            raise JobFailure(
+                f"Checkpoints {self.uri}: found another owner ({owner}), expected this training: "
+                "the same training was started again and has taken the folder over. This one "
+                "ends and writes nothing more; wait for the other, or give one of them a "
+                "sequence.checkpoint of its own."
+            )
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Keep a checkpoint, and of the older ones the newest.
 
         Raises
         ------
+        JobFailure
+            If the folder has another owner.
         StorageError
             If it cannot be written, for a full disk for example; those that are there remain.
         """
         name = f"{checkpoint.number:010d}.checkpoint"
         try:
+            self.require_owner()
             self._filesystem.create_dir(self._path, recursive=True)
             self._put(f"{self._path}/{name}", checkpoint.to_bytes())
-            found = self._numbers()
-            kept = [n for n in found if n <= checkpoint.number][-KEPT:]
-            for number in set(found) - set(kept):
+            self.require_owner()
+            older = [n for n in self._numbers() if n < checkpoint.number]
+            # Later ones are removed only where they were useless before we began.
+            for number in {*older[: -(KEPT - 1)], *self._passed} - {checkpoint.number}:
                 self._filesystem.delete_file(f"{self._path}/{number:010d}.checkpoint")
+                self._passed.discard(number)
         except OSError as error:
             raise StorageError(
                 f"Checkpoint {self.uri}/{name} could not be written: {error}. Those before it "
@@ -158,11 +225,14 @@ class CheckpointFolder:
 
         Raises
         ------
+        JobFailure
+            If the folder has another owner.
         StorageError
             If the folder cannot be read.
         """
         passed = []
         try:
+            self.require_owner()
             numbers = self._numbers()
             for number in reversed(numbers):
                 name = f"{self._path}/{number:010d}.checkpoint"
@@ -172,18 +242,36 @@ class CheckpointFolder:
                     found = Checkpoint.from_bytes(data)
                 except (ConfigError, DataError, ValueError, KeyError) as error:
                     passed.append(f"Checkpoint {name} is passed over: {error}.")
+                    self._passed.add(number)
                     continue
                 if found.run == run:
                     return found, passed
                 passed.append(f"Checkpoint {name} is passed over: it is of another training.")
+                self._passed.add(number)
         except OSError as error:
             raise StorageError(f"Checkpoints {self.uri} cannot be read: {error}.") from error
         return None, passed
 
-    def remove(self) -> None:
-        """Delete the folder; a missing one is no error."""
+    def remove(self, job: str | None = None) -> None:
+        """Delete the folder; a missing one is no error, and that of another owner stays.
+
+        Parameters
+        ----------
+        job : str, optional
+            The training that is over (the first part of its tokens); by default whoever's.
+        """
+        owner = self._owner()
+        if job is not None and owner is not None and owner.job != job:
+            return
         if self._filesystem.get_file_info(self._path).type == pafs.FileType.Directory:
             self._filesystem.delete_dir(self._path)
+
+    def _owner(self) -> Owner | None:
+        try:
+            with self._filesystem.open_input_stream(f"{self._path}/{OWNER}") as stream:
+                return Owner.from_bytes(stream.read())
+        except FileNotFoundError:
+            return None
 
     def _numbers(self) -> list[int]:
         selector = pafs.FileSelector(self._path, allow_not_found=True)

@@ -22,6 +22,7 @@ from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.figures import learning_curve
 from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
+from truelift.training.owner import new_token
 from truelift.training.rank import RankJob, RankResult, pack
 from truelift.training.results import RankingMetrics, TrainingResult
 from truelift.training.search import search, with_checkpoints
@@ -65,6 +66,7 @@ def train_sequence(job: Job) -> StepReport:
         seed=job.settings.seed,
         sequence=options,
         codes=sides.sizes,
+        owner=new_token(),
     )
 
     def on_progress(event: Mapping[str, Any]) -> None:
@@ -131,7 +133,7 @@ def train_sequence(job: Job) -> StepReport:
     )
     job.save_result(result)
     for uri in {*used, str(rank_job.checkpoints)}:
-        CheckpointFolder(uri).remove()  # the training is over: nothing to go on from
+        CheckpointFolder(uri).remove(rank_job.owner)  # the training is over: nothing to go on from
     best, *others = trained.test
     measure, value = _headline(best)
     headline: dict[str, float | str | int] = {

@@ -14,6 +14,7 @@ import numpy as np
 
 from truelift.errors import JobFailure
 from truelift.training import checkpoints
+from truelift.training.owner import new_token
 from truelift.training.processes import (
     START_SECONDS,
     OnProgress,
@@ -59,12 +60,13 @@ def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) ->
     deadline = time.monotonic() + job.sequence.timeout_seconds
     if job.checkpoints is None and job.sequence.launcher == "local":
         job = replace(job, checkpoints=str(folder / "checkpoints"))
+    owner = job.owner or new_token()
     lost: list[str] = []
     while True:
         place = folder / f"start-{len(lost) + 1}"
         place.mkdir(parents=True)
         try:
-            result, weights = start(job, place, tell, deadline)
+            result, weights = start(_owned(job, owner, len(lost), tell), place, tell, deadline)
             return replace(result, restarts=tuple(lost)), weights
         except RankLost as error:
             if len(lost) == job.sequence.restarts:
@@ -74,6 +76,21 @@ def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) ->
             lost.append(str(error).splitlines()[0])
             count = f"restart {len(lost)} of {job.sequence.restarts}"
             tell({"text": f"{count}: {lost[-1]}"})
+
+
+def _owned(job: RankJob, owner: str, restarts: int, tell: OnProgress) -> RankJob:
+    """The job of one start, which has become the owner of its checkpoint folder.
+
+    It is claimed here and not by a rank: one that comes late, of a launcher that is gone, must not
+    take the folder from the training that was started in its place.
+    """
+    if job.checkpoints is None:
+        return job
+    token = f"{owner}.{restarts + 1}"
+    before = checkpoints.CheckpointFolder(job.checkpoints).claim(token)
+    if before is not None:
+        tell({"text": f"takes over the checkpoints of {before}"})
+    return replace(job, owner=token)
 
 
 # ---------------------------------------------------------------- processes on this machine

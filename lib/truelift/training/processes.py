@@ -19,12 +19,14 @@ from truelift import errors
 from truelift.errors import JobFailure, TrueliftError
 from truelift.lake.workers import KEPT_MEMORY
 from truelift.training.heartbeat import read_beats
+from truelift.training.lifeline import Lifeline
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 START_SECONDS = 120
 # Horovod asks its TensorFlow extension whether it has Gloo, in a process of its own: seconds
 # for an answer that the ranks' own start gives anyway.
 HOROVODRUN = (
+    "import sys; from truelift.training.lifeline import follow; follow(sys.argv.pop(1)); "
     "from horovod.runner import launch; launch.gloo_built = lambda verbose=False: True; "
     "launch.run_commandline()"
 )
@@ -47,7 +49,8 @@ def run_processes(
     """Run ``python -m module folder`` as so many Horovod ranks and wait for them.
 
     Rank 0 may append progress events to ``progress.jsonl`` in the folder and leaves
-    ``result.*`` there; a rank that fails leaves ``rank-N.error.json``.
+    ``result.*`` there; a rank that fails leaves ``rank-N.error.json``. All of them end with this
+    process, however it ends; see :mod:`~.lifeline`.
 
     Parameters
     ----------
@@ -76,7 +79,11 @@ def run_processes(
     """
     progress, log_path = folder / "progress.jsonl", folder / "ranks.log"
     progress.touch()
-    with open(log_path, "wb") as log, open(progress, encoding="utf-8") as events:
+    with (
+        Lifeline(folder),
+        open(log_path, "wb") as log,
+        open(progress, encoding="utf-8") as events,
+    ):
         process = subprocess.Popen(
             _command(module, processes, folder),
             stdout=log,
@@ -97,11 +104,12 @@ def run_processes(
 
 
 def _command(module: str, processes: int, folder: Path) -> list[str]:
-    rank = [sys.executable, "-m", module, str(folder)]
+    place = str(folder)
+    rank = [sys.executable, "-m", "truelift.training.lifeline", place, module, place]
     if processes == 1:
         return rank
     return [
-        sys.executable, "-c", HOROVODRUN, "--gloo", "-np", str(processes),
+        sys.executable, "-c", HOROVODRUN, place, "--gloo", "-np", str(processes),
         "-H", f"localhost:{processes}", "--start-timeout", str(START_SECONDS), *rank,
     ]  # fmt: skip
 

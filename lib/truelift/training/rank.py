@@ -45,6 +45,8 @@ class RankJob:
         File to which rank 0 appends one JSON object a line.
     checkpoints : str, optional
         URI of a folder that all ranks can reach; the training goes on from what lies there.
+    owner : str, optional
+        The training's token (:mod:`~.owner`); the launcher makes of it one for each start.
     heartbeats : str, optional
         Folder on this machine for the ranks' signs of life.
     until_epoch : int, optional
@@ -64,6 +66,7 @@ class RankJob:
     sequence: SequenceOptions
     progress: str | None = None
     checkpoints: str | None = None
+    owner: str | None = None
     heartbeats: str | None = None
     until_epoch: int | None = None
     test: bool = True
@@ -82,7 +85,7 @@ _OPERATION = (
 def run_key(job: RankJob) -> str:
     """A hash of all that decides what a training comes to: data, split, seed and settings."""
     plain = to_plain(job)
-    for name in ("progress", "checkpoints", "heartbeats", "until_epoch", "test", "arrays"):
+    for name in ("progress", "checkpoints", "owner", "heartbeats", "until_epoch", "test", "arrays"):
         plain.pop(name)
     for name in _OPERATION:
         if not (name == "processes" and job.sequence.reading == "own"):

@@ -107,7 +107,7 @@ def _train_and_evaluate(
     def validate() -> tuple[float, float]:
         return comparison.validation_value(ranker)
 
-    folder = CheckpointFolder(job.checkpoints) if job.checkpoints else None
+    folder = CheckpointFolder(job.checkpoints, job.owner) if job.checkpoints else None
     training = Training(
         run_key(job), options, steps, feed, trainer, validate, folder, report, heartbeat
     )

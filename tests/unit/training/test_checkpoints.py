@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.errors import ConfigError, DataError, StorageError
+from truelift.errors import ConfigError, DataError, JobFailure, StorageError
 from truelift.models.package import ModelPackage
 from truelift.models.registry import entry
 from truelift.training import checkpoints
@@ -76,6 +76,86 @@ def test_a_full_disk_leaves_the_older_checkpoints(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match=r"No space left.*Those before it remain"):
         written(folder, 2)
     assert folder.newest("a")[0].number == 1
+
+
+def owned(tmp_path, token: str) -> CheckpointFolder:
+    CheckpointFolder(str(tmp_path)).claim(token)
+    return CheckpointFolder(str(tmp_path), token)
+
+
+def test_a_folder_that_another_has_claimed_is_not_written_any_more(tmp_path):
+    orphan = owned(tmp_path, "one.1")
+    written(orphan, 5)
+    successor = owned(tmp_path, "two.1")
+    assert successor.newest("a")[0].number == 5
+    written(successor, 6)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(JobFailure, match=r"found another owner \(process \d+ on .*taken the folder"):
+        written(orphan, 99)
+    with pytest.raises(JobFailure, match="another owner"):
+        orphan.newest("a")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+    written(successor, 7)
+
+
+def test_ranks_of_an_earlier_start_of_the_same_training_are_no_owners(tmp_path):
+    lost = owned(tmp_path, "one.1")
+    written(owned(tmp_path, "one.2"), 3)
+    with pytest.raises(JobFailure, match="another owner"):
+        written(lost, 4)
+
+
+def test_a_checkpoint_on_its_way_while_the_folder_is_claimed_deletes_nothing(tmp_path, monkeypatch):
+    orphan = owned(tmp_path, "one.1")
+    written(orphan, 1, 2)
+    real = checkpoints.write_atomically
+
+    def slow(path, data):
+        monkeypatch.undo()
+        written(owned(tmp_path, "two.1"), 3)
+        real(path, data)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", slow)
+    with pytest.raises(JobFailure, match="another owner"):
+        written(orphan, 9)
+    names = sorted(p.stem for p in tmp_path.glob("*.checkpoint"))
+    assert [int(name) for name in names] == [2, 3, 9]
+
+
+def test_later_checkpoints_of_others_are_kept_and_useless_ones_go(tmp_path):
+    folder = CheckpointFolder(str(tmp_path))
+    written(folder, 5, 6)
+    written(folder, 8, run="b")
+    assert folder.newest("a")[0].number == 6
+    written(CheckpointFolder(str(tmp_path)), 7)
+    assert len(list(tmp_path.glob("*8.checkpoint"))) == 1
+    written(folder, 7)
+    assert sorted(int(p.stem) for p in tmp_path.iterdir()) == [6, 7]
+
+
+def test_a_folder_removed_meanwhile_is_not_made_again(tmp_path):
+    folder = owned(tmp_path / "run", "one.1")
+    folder.remove("one")
+    with pytest.raises(StorageError, match="removed meanwhile"):
+        written(folder, 1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_that_is_over_removes_its_own_folder_and_not_its_successors(tmp_path):
+    over = owned(tmp_path / "run", "one.2")
+    written(owned(tmp_path / "run", "two.1"), 4)
+    over.remove("one")
+    assert (tmp_path / "run").exists()
+    over.remove("two")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_owner_file_that_cannot_be_read_is_somebody_elses(tmp_path):
+    folder = owned(tmp_path, "one.1")
+    (tmp_path / "owner.json").write_bytes(b"{")
+    with pytest.raises(JobFailure, match="unknown machine"):
+        written(folder, 1)
+    assert CheckpointFolder(str(tmp_path)).claim("one.2") is not None
 
 
 def test_kept_weights_do_not_follow_later_training():
