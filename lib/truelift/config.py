@@ -5,7 +5,8 @@ Layers, later ones winning: ``conf/base.yaml``, ``conf/<env>.yaml``,
 ``conf/models/<recipe>.yaml`` where a recipe is named, then ``--set key=value`` from the command
 line. ``{dataset}``, ``{env}`` and ``{scale}`` in path-like values
 are filled in last; ``scale`` is empty for all users and ``-sample-0.05`` for a sample, so
-that a try-out never writes over the full lake.
+that a try-out never writes over the full lake. MLflow's experiment and the registered model get it
+even where a layer names them without: a sample's model must never be champion of the full run.
 """
 
 from __future__ import annotations
@@ -303,8 +304,24 @@ def _fill(settings: Settings) -> Settings:
             artifacts=fill(settings.tracking.artifacts, "tracking.artifacts")
             if settings.tracking.artifacts
             else None,
-            experiment=fill(settings.tracking.experiment, "tracking.experiment"),
-            model_name=fill(settings.tracking.model_name, "tracking.model_name"),
+            experiment=_of_the_sample(
+                fill(settings.tracking.experiment, "tracking.experiment"), scale
+            ),
+            # A registry may take a dot for the end of a catalogue's or a schema's name.
+            model_name=_of_the_sample(
+                fill(settings.tracking.model_name, "tracking.model_name").replace(
+                    scale, scale.replace(".", "_")
+                ),
+                scale.replace(".", "_"),
+            ),
         ),
         report=replace(settings.report, path=fill(settings.report.path, "report.path")),
     )
+
+
+def _of_the_sample(name: str, scale: str) -> str:
+    """A name in MLflow that the full run does not have; what is made of ``-sequence`` stays."""
+    if scale in name:
+        return name
+    stem = name.removesuffix("-sequence")
+    return f"{stem}{scale}{name[len(stem) :]}"

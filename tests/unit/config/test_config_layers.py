@@ -8,6 +8,7 @@ import pytest
 
 from truelift.config import describe, load_settings
 from truelift.errors import ConfigError
+from truelift.recommend import champion
 from truelift.settings import Settings
 from truelift.typed import from_plain, to_plain
 
@@ -30,6 +31,42 @@ def test_a_sample_gets_a_lake_and_a_report_of_its_own():
     assert full.lake != sample.lake
     assert sample.lake.endswith("-sample-0.05")
     assert full.report.path != sample.report.path
+
+
+@pytest.mark.parametrize("env", ["local", "staging", "prod"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["tracking.model_name=main.ml.shop-sequence", "tracking.experiment=/Shared/shop"],
+        ["tracking.model_name=shop", "tracking.experiment=shop"],
+        ["tracking.model_name=shop-{env}{scale}", "tracking.experiment=shop{scale}"],
+    ],
+)
+def test_a_sample_shares_no_experiment_and_no_registered_model_with_the_full_run(env, names):
+    scales = ("1", "0.05", "0.5", "0.005")
+    found = [load_settings(env, overrides=[*names, f"sample={share}"]) for share in scales]
+    for name in ("experiment", "model_name"):
+        assert len({getattr(s.tracking, name) for s in found}) == len(scales)
+    for model in (champion.registered_name(s) for s in found[1:]):
+        assert "sample-0_" in model
+        assert model.count(".") == found[0].tracking.model_name.count(".")
+
+
+def test_a_sample_says_so_once_in_each_name():
+    tracking = load_settings(overrides=["sample=0.05"]).tracking
+    assert tracking.experiment == "truelift/complete_journey-sample-0.05"
+    assert tracking.model_name == "truelift-complete_journey-sample-0_05-sequence"
+
+
+def test_names_of_the_full_run_stay_as_they_were():
+    tracking = load_settings().tracking
+    assert tracking.experiment == "truelift/complete_journey"
+    assert tracking.model_name == "truelift-complete_journey-sequence"
+
+
+def test_staging_and_production_share_no_registered_model():
+    assert load_settings("staging").tracking.model_name != load_settings("prod").tracking.model_name
 
 
 def test_the_lake_of_the_command_line_is_taken_as_it_is():
