@@ -19,6 +19,7 @@ from truelift.errors import ConfigError, TableError, TrueliftError
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.progress import Progress, spark_progress
+from truelift.run_notes import pipeline_note, step_note
 from truelift.settings import Settings
 from truelift.steps import (
     StepRecord,
@@ -246,21 +247,22 @@ class _PipelineRun:
     def run_id(self) -> str:
         if self._run is None:
             tags = {"truelift.code_version": code_version()}
-            self._context = job_run(self._settings, "pipeline", tags)
+            about = step_note("all steps in order", self._settings)
+            self._context = job_run(self._settings, "pipeline", tags, about=about)
             self._run = self._context.__enter__()
         return str(self._run.run_id)
 
     def finish(self, status: str, outcomes: list[StepOutcome] | None = None) -> None:
         if self._run is None:
             return
-        for outcome in outcomes or ():
-            record = outcome.record
-            figures = {
-                f"{record.step}.{k}": v
-                for k, v in record.headline.items()
-                if isinstance(v, (int, float))
-            }
-            self._run.log_metrics({f"{record.step}.seconds": record.seconds, **figures})
+        done = [(outcome.record, outcome.skipped) for outcome in outcomes or ()]
+        if done:
+            steps = [(record.step, skipped, record.headline) for record, skipped in done]
+            self._run.describe(pipeline_note(self._settings, steps))
+        # The steps' figures are in their own runs, once.
+        self._run.log_metrics(
+            {f"{record.step}.seconds": record.seconds for record, skipped in done if not skipped}
+        )
         if status == "FAILED":
             error = RuntimeError("a step failed")
             with contextlib.suppress(RuntimeError):
@@ -297,7 +299,9 @@ def _execute(
     workdir = Path(tempfile.mkdtemp(prefix=f"truelift-{step.name}-"))
     tags = {"truelift.fingerprint": fingerprint, "truelift.code_version": code_version()}
     try:
-        with job_run(settings, step.name, tags, parent.run_id if parent else None) as run:
+        above = parent.run_id if parent else None
+        about = step_note(step.summary, settings)
+        with job_run(settings, step.name, tags, above, step.sections, about) as run:
             for name, version in inputs.items():
                 run.log_table(name, lake.uri(name), version, "input")
             job = Job(step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store)
@@ -309,15 +313,11 @@ def _execute(
             for name, version in job.outputs.items():
                 run.log_table(name, lake.uri(name), version, "output")
             seconds = time.monotonic() - began
-            numbers = {k: v for k, v in report.headline.items() if isinstance(v, (int, float))}
+            run.log_headline(report.headline)
             run.log_metrics(
-                {
-                    "rows_in": report.rows_in,
-                    "rows_out": report.rows_out,
-                    "seconds": seconds,
-                    **numbers,
-                }
+                {"rows_in": report.rows_in, "rows_out": report.rows_out, "seconds": seconds}
             )
+            run.describe(step_note(step.summary, settings, report.headline))
     except TrueliftError:
         raise
     except Exception as error:

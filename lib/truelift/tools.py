@@ -14,6 +14,7 @@ from typing import Any
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.progress import Progress
+from truelift.run_notes import step_note
 from truelift.settings import Settings
 from truelift.steps import code_version, fingerprint_of
 from truelift.tracking import job_run
@@ -32,18 +33,28 @@ class Tool:
 
 
 @contextmanager
-def tool_job(name: str, settings: Settings, **parts: Any) -> Iterator[Job]:
-    """A job outside of the pipeline, with an MLflow run of its own."""
+def tool_job(name: str, settings: Settings, *sections: str) -> Iterator[Job]:
+    """A job outside of the pipeline, with an MLflow run of its own.
+
+    Parameters
+    ----------
+    name : str
+    settings : Settings
+    sections : str
+        Sections of the settings that it uses.
+    """
     lake = Lake.open(settings)
     versions = {table: lake.version(table) for table in _READS}
     inputs = {table: version for table, version in versions.items() if version is not None}
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
-    fingerprint = fingerprint_of(tool=name, inputs=inputs, at=now, **parts)
+    fingerprint = fingerprint_of(tool=name, inputs=inputs, at=now)
     progress = Progress(name)
     tags = {"truelift.code_version": code_version()}
     with (
         tempfile.TemporaryDirectory(prefix=f"truelift-{name}-") as folder,
-        job_run(settings, name, tags) as run,
+        job_run(
+            settings, name, tags, sections=sections, about=step_note(TOOLS[name].summary, settings)
+        ) as run,
     ):
         try:
             yield Job(name, settings, lake, inputs, fingerprint, run, Path(folder), progress)
@@ -73,14 +84,14 @@ def _forget(settings: Settings, args: argparse.Namespace) -> Any:
 def _fit_limits(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.logs.outliers import fit_limits
 
-    with tool_job("fit_limits", settings) as job:
+    with tool_job("fit_limits", settings, "clean") as job:
         return fit_limits(job)
 
 
 def _evaluate_sequence(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.training.evaluate import evaluate_sequence
 
-    with tool_job("evaluate_sequence", settings) as job:
+    with tool_job("evaluate_sequence", settings, "sequence") as job:
         return evaluate_sequence(job, args.model or ()).summary()
 
 
@@ -91,7 +102,7 @@ def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
 
     options, tracking = settings.effects, settings.tracking
     named = replace(tracking, model_name=f"{tracking.model_name.removesuffix('-sequence')}-causal")
-    with tool_job("train_causal", replace(settings, tracking=named)) as job:
+    with tool_job("train_causal", replace(settings, tracking=named), "effects") as job:
         if options.table is None:
             plan = job.lake.plan("gold.panel")
         else:
@@ -107,7 +118,7 @@ def _build_panel(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.features.panels.build import build_panel
 
     spec = load_panel_spec(args.panel)
-    with tool_job("build_panel", settings) as job:
+    with tool_job("build_panel", settings, "panel") as job:
         return build_panel(job, spec, args.out)
 
 

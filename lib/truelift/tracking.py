@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,17 @@ from typing import Any
 
 import yaml
 
-from truelift.config import describe, without_secrets
+from truelift.config import without_secrets
 from truelift.errors import MachineError
+from truelift.run_notes import experiment_note, parameters
 from truelift.settings import Settings
 from truelift.typed import to_plain
 
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 GATE = "truelift.gate"
+# What MLflow's pages show as a description.
+NOTE = "mlflow.note.content"
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,26 @@ class JobRun:
     def __init__(self, mlflow: Any, run_id: str, settings: Settings):
         self._mlflow = mlflow
         self._settings = settings
+        self._logged: set[str] = set()
         self.run_id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Numbers of this run; names are flat, with dots between the parts."""
         clean = {metric_name(k): float(v) for k, v in metrics.items()}
+        self._logged |= clean.keys()
         self._mlflow.log_metrics(clean, step=step)
+
+    def log_headline(self, headline: Mapping[str, float | str | int]) -> None:
+        """The numbers of a headline, where the job has not logged figures of its own.
+
+        A job that has logged them itself, under names of its own, must not have each one twice.
+        """
+        if not self._logged:
+            self.log_metrics({k: v for k, v in headline.items() if not isinstance(v, str)})
+
+    def describe(self, text: str) -> None:
+        """What MLflow shows on top of the run's page (Markdown)."""
+        self._mlflow.set_tag(NOTE, text)
 
     def log_figure(self, name: str, figure: Any) -> None:
         """A matplotlib figure under ``figures/``."""
@@ -79,7 +96,13 @@ class JobRun:
         client = self._mlflow.MlflowClient()
         experiment = client.get_run(self.run_id).info.experiment_id
         run = client.create_run(
-            experiment, run_name=name, tags={"mlflow.parentRunId": self.run_id}
+            experiment,
+            run_name=name,
+            tags={
+                "mlflow.parentRunId": self.run_id,
+                NOTE: f"{name[:1].upper()}{name[1:]} of the search for settings in the run above.",
+                **self._origin(),
+            },
         ).info.run_id
         for key, value in params.items():
             client.log_param(run, key, value)
@@ -94,8 +117,14 @@ class JobRun:
         requirements: list[str],
         tags: Mapping[str, str] | None = None,
         name: str | None = None,
+        about: str = "",
+        about_version: str = "",
     ) -> RegisteredModel:
-        """Log a pyfunc model, register it (by default as configured), alias it `challenger`."""
+        """Log a pyfunc model, register it (by default as configured), alias it `challenger`.
+
+        ``about`` describes the registered model, whatever the version, and ``about_version`` this
+        one. Each version says of what data set and share of its users it is.
+        """
         name = name or self._settings.tracking.model_name
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -111,13 +140,24 @@ class JobRun:
         version = str(info.registered_model_version)
         client = self._mlflow.MlflowClient()
         client.set_registered_model_alias(name, CHALLENGER, version)
-        for key, value in (tags or {}).items():
+        for key, value in {**self._origin(), **(tags or {})}.items():
             client.set_model_version_tag(name, version, key, value)
+        if about:
+            client.update_registered_model(name, about)
+        if about_version:
+            client.update_model_version(name, version, about_version)
         return RegisteredModel(name, version, f"models:/{name}/{version}")
+
+    def _origin(self) -> dict[str, str]:
+        return origin(self._settings)
 
     def close_gate(self, model: RegisteredModel, promoted: bool, reason: str) -> None:
         """Tag a version, and the run, with why it became `champion` or did not; move the alias."""
         client = self._mlflow.MlflowClient()
+        said = client.get_model_version(model.name, model.version).description
+        client.update_model_version(
+            model.name, model.version, "\n\n".join(filter(None, [said, f"Gate: {reason}."]))
+        )
         client.set_model_version_tag(model.name, model.version, GATE, reason)
         self._mlflow.set_tag(GATE, reason)
         if promoted:
@@ -143,6 +183,11 @@ class NestedRun:
         self._client.set_terminated(self.run_id)
 
 
+def origin(settings: Settings) -> dict[str, str]:
+    """Tags that say which data a run or a model version comes from, and what share of the users."""
+    return {"truelift.dataset": settings.dataset, "truelift.sample": f"{settings.sample:g}"}
+
+
 def version_with_alias(mlflow: Any, name: str, alias: str) -> str | None:
     """The version of a registered model that has an alias; None if there is none."""
     try:
@@ -154,8 +199,11 @@ def version_with_alias(mlflow: Any, name: str, alias: str) -> str | None:
 
 
 def metric_name(name: str) -> str:
-    """A name as MLflow takes it: ``ndcg@10`` is ``ndcg_at_10``, other odd characters ``_``."""
-    return re.sub(r"[^\w\-. :/]+", "_", name.replace("@", "_at_"))
+    """A name as MLflow takes it: ``ndcg@10`` is ``ndcg_at_10``, other odd characters ``_``.
+
+    Blanks are odd too: a search such as ``metrics.ndcg > 0.1`` has no place for them.
+    """
+    return re.sub(r"[^\w\-.:/]+", "_", name.replace("@", "_at_")).strip("_")
 
 
 def local_store(uri: str) -> Path | None:
@@ -178,19 +226,26 @@ def job_run(
     job: str,
     tags: Mapping[str, str],
     parent: str | None = None,
+    sections: Sequence[str] = (),
+    about: str = "",
 ) -> Iterator[JobRun]:
     """Start the run of one job.
 
     Parameters
     ----------
     settings : Settings
-        The resolved configuration; logged whole as parameters and as ``resolved.yaml``.
+        The resolved configuration; logged whole as ``resolved.yaml``.
     job : str
         The run's name.
     tags : mapping
         Fingerprint, code version and the like.
     parent : str, optional
         Run id of the pipeline.
+    sections : sequence of str
+        Sections of the settings that the job uses: its parameters are made of them
+        (:func:`~.run_notes.parameters`).
+    about : str
+        What the job does; the run's description until the job says more.
     """
     mlflow = connect(settings)
     with mlflow.start_run(
@@ -199,11 +254,16 @@ def job_run(
         nested=parent is not None,
         log_system_metrics=settings.tracking.system_metrics,
     ) as run:
-        mlflow.set_tags({"truelift.job": job, "truelift.dataset": settings.dataset, **tags})
-        flat = {k: str(v)[:500] for k, v in describe(settings).items()}
-        keys = sorted(flat)
-        for start in range(0, len(keys), 90):
-            mlflow.log_params({k: flat[k] for k in keys[start : start + 90]})
+        mlflow.set_tags(
+            {
+                "truelift.job": job,
+                **origin(settings),
+                "truelift.env": settings.env,
+                **({NOTE: about} if about else {}),
+                **tags,
+            }
+        )
+        mlflow.log_params(parameters(settings, sections))
         mlflow.log_text(
             yaml.safe_dump(without_secrets(to_plain(settings)), sort_keys=False), "resolved.yaml"
         )
@@ -241,7 +301,9 @@ def connect(settings: Settings) -> Any:
             if artifacts is not None and "://" not in artifacts:
                 place = Path(artifacts).resolve().as_uri()
             mlflow.create_experiment(name, artifact_location=place)
-        mlflow.set_experiment(name)
+        experiment = mlflow.set_experiment(name)
+        if NOTE not in experiment.tags:  # what a person wrote there stays
+            mlflow.set_experiment_tag(NOTE, experiment_note(settings))
     except (OSError, mlflow.exceptions.MlflowException) as error:
         raise MachineError(f"tracking.uri {uri}: MLflow cannot use it: {error}") from error
     return mlflow

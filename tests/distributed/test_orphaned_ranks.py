@@ -82,7 +82,7 @@ def test_a_training_whose_folder_another_has_taken_over_ends_with_a_message(worl
             taken.extend(checkpoints(tmp_path))
 
     job = rank_job(world, processes=1, **OPTIONS)
-    with pytest.raises(JobFailure, match="another owner .* taken the folder over"):
+    with pytest.raises(JobFailure, match=r"another owner .* taken the folder over"):
         launch(job, tmp_path, take_over)
     assert taken and len(checkpoints(tmp_path)) <= 3
     assert not (tmp_path / "start-2").exists()  # nor is it started again

@@ -178,6 +178,8 @@ REFUSED = [
     (request({"items": ["item 1"]}, count=0), "found 0, expected 1 to 40"),
     (request({"items": ["item 1"]}, count=41), "found 41, expected 1 to 40"),
     (request({"items": ["item 1"]}, count="many"), "count"),
+    (request({"items": ["item 1"]}, cout=3), "Did you mean 'count'"),
+    (request({"items": ["item 1"], "time": [5]}), "Did you mean 'times'"),
     (request({"items": ["item 1"]}, seen_items="hide"), "expected 'keep' or 'drop'"),
     ({"rows": []}, "dataframe_records"),
 ]

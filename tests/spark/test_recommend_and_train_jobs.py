@@ -208,7 +208,7 @@ def test_the_model_is_registered_as_challenger_with_signature_and_example(settin
     assert str(version.version) == result.model_version
     model = mlflow.models.get_model_info(result.model_uri)
     assert model.signature.inputs.input_names() == ["items", "sessions", "times", "event_types"]
-    assert model.signature.outputs.input_names() == ["items", "scores"]
+    assert model.signature.outputs.input_names() == ["items", "scores", "known_items"]
     assert model.saved_input_example_info is not None
 
 

@@ -188,7 +188,7 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
         metrics[key] = float(text.startswith("supported"))
     several = len(result.arms) > 2
     for e in result.estimates:
-        if len(metrics) > 2 * _MOST_METRICS:
+        if len(metrics) > 4 * _MOST_METRICS:
             break
         if e.estimand == "GATE":
             continue
@@ -197,6 +197,7 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
             name += f".{e.arm}" + (f".against.{e.versus}" if e.versus else "")
         metrics[name] = e.estimate
         metrics[f"{name}.standard_error"] = e.standard_error
+        metrics[f"{name}.ci_lower"], metrics[f"{name}.ci_upper"] = e.ci_lower, e.ci_upper
     return metrics
 
 

@@ -6,6 +6,7 @@ server answers with status 400 and the reason.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from truelift.errors import DataError
 from truelift.models.package import ModelPackage
 from truelift.recommend.requests import COLUMNS, RequestReader
 from truelift.recommend.scorer import Scorer
+from truelift.strict_requests import refuse_unknown
 
 PACKAGE = "package"
 SEEN_ITEMS = ("keep", "drop")
+PARAMETERS = ("count", "seen_items")
 # Places of a list where nobody says how many.
 COUNT = 10
 
@@ -34,6 +37,7 @@ class SequenceModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Read the package and build the model, once."""
         package = ModelPackage.from_bytes(Path(context.artifacts[PACKAGE]).read_bytes())
+        refuse_unknown(COLUMNS, PARAMETERS)
         self._scorer = Scorer.from_package(package)
         self._reader = RequestReader(package.item_keys, package.sides, self._scorer.side_features)
         self._keys = (None, *package.labels)
@@ -63,7 +67,7 @@ class SequenceModel(PythonModel):
         -------
         pandas.DataFrame
             ``items`` (of a classifier ``actions``) and ``scores``, best first; scores are
-            comparable within a row.
+            comparable within a row. ``known_items``: how many of the items given the model knows.
 
         Raises
         ------
@@ -88,6 +92,7 @@ class SequenceModel(PythonModel):
                     [score for i, score in zip(items, values, strict=True) if i]
                     for items, values in rows
                 ],
+                "known_items": self._reader.known(columns),
             }
         )
 
@@ -127,6 +132,7 @@ def signature(package: ModelPackage) -> ModelSignature:
             [
                 ColSpec(Array(DataType.string), "actions" if package.classifies else "items"),
                 ColSpec(Array(DataType.double), "scores"),
+                ColSpec(DataType.long, "known_items"),
             ]
         ),
         params=ParamSchema(
@@ -135,6 +141,34 @@ def signature(package: ModelPackage) -> ModelSignature:
                 ParamSpec("seen_items", DataType.string, "keep"),
             ]
         ),
+    )
+
+
+def how_to_call(package: ModelPackage) -> str:
+    """The signature in words: MLflow has no place for them beside its columns (Markdown)."""
+    actions = package.classifies
+    answer = "actions" if actions else "items"
+    what = "the likeliest next actions" if actions else "the best next items"
+    return (
+        f"Gives {what} for each row, which is one history.\n\n"
+        "| column of a row | |\n|---|---|\n"
+        "| `items` | list of item ids in the order of time, texts or whole numbers, spelt as in "
+        "the source; unknown ones are left out |\n"
+        "| `sessions` | optional list, as long: session numbers; without it each item is a session "
+        "of its own |\n"
+        "| `times` | optional list, as long: ISO texts, or seconds since the epoch |\n"
+        "| `event_types` | optional list, as long: names of event types |\n\n"
+        "| parameter | |\n|---|---|\n"
+        f"| `count` | how many, 1 to {len(package.labels)} |\n"
+        "| `seen_items` | `keep`, or `drop` to leave out what the history holds |\n\n"
+        "| column of the answer | |\n|---|---|\n"
+        f"| `{answer}` | best first |\n"
+        "| `scores` | as long; comparable within a row only |\n"
+        "| `known_items` | how many of the row's items the model knows; at 0 the answer is that of "
+        "someone without a history |\n\n"
+        'Example: `{"dataframe_records": [{"items": '
+        f"{json.dumps(list(package.item_keys[:2]), ensure_ascii=False)}"
+        '}], "params": {"count": 3}}`'
     )
 
 

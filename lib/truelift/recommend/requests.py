@@ -94,6 +94,15 @@ class RequestReader:
             features=self.sides.features(self.side_features, array, bounds, moments, types),
         )
 
+    def known(self, columns: Mapping[str, Sequence[Any]]) -> list[int]:
+        """How many of each row's items the model knows, once :meth:`histories` has read them.
+
+        Keys are compared to the letter: ``A-17`` is not ``a-17``. Whoever sends ids of another
+        spelling gets the list of someone without a history, and sees it by this.
+        """
+        index = self._index
+        return [sum(str(key) in index for key in given) for given in columns["items"]]
+
     @cached_property
     def _index(self) -> dict[str, int]:
         return {key: i for i, key in enumerate(self.item_keys, start=1)}

@@ -18,13 +18,14 @@ from truelift.recommend.named_metrics import flat, named_metrics
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.side_codes import side_codes
 from truelift.recommend.splits import Split, split_from, split_to_plain
+from truelift.training.card import about_model, about_version, card, headline_of
 from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.figures import learning_curve
 from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
 from truelift.training.owner import new_token
 from truelift.training.rank import RankJob, RankResult, pack
-from truelift.training.results import RankingMetrics, TrainingResult
+from truelift.training.results import TrainingResult
 from truelift.training.search import search, with_checkpoints
 
 if TYPE_CHECKING:
@@ -135,12 +136,12 @@ def train_sequence(job: Job) -> StepReport:
     for uri in {*used, str(rank_job.checkpoints)}:
         CheckpointFolder(uri).remove(rank_job.owner)  # the training is over: nothing to go on from
     best, *others = trained.test
-    measure, value = _headline(best)
+    measure, value = headline_of(best)
     headline: dict[str, float | str | int] = {
         "processes": trained.processes,
         "epochs": len(trained.epochs),
         measure: round(value, 4),
-        **{f"{o.model} {measure.split('@')[0]}": round(_headline(o)[1], 4) for o in others},
+        **{f"{o.model} {measure.split('@')[0]}": round(headline_of(o)[1], 4) for o in others},
         "version": registered.version,
         "champion": registered.version if verdict.promoted or not holder else holder.version,
     }
@@ -214,6 +215,8 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
             "train_windows": trained.train_windows,
             "users": plan.rows,
             "best_epoch": trained.best_epoch,
+            "processes": trained.processes,
+            "epochs": len(trained.epochs),
             "restarts": len(trained.restarts),
             "test_users": trained.test[0].users,
             **{f"seconds.{part}": value for part, value in trained.seconds.items()},
@@ -245,14 +248,6 @@ def _verdict(
     )
 
 
-def _headline(metrics: RankingMetrics) -> tuple[str, float]:
-    """The one figure of a model: NDCG, of a classifier accuracy."""
-    accuracy = metrics.measure("accuracy")
-    if accuracy is None:
-        return f"ndcg@{metrics.k}", metrics.ndcg
-    return "accuracy", accuracy.value
-
-
 def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -> Any:
     from truelift.models.runtime import start_tensorflow
 
@@ -261,7 +256,7 @@ def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -
     from truelift.recommend import pyfunc
 
     best = trained.test[0]
-    measure, value = _headline(best)
+    made = card(trained)
     hits = {f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}"} if not package.classifies else {}
     return job.run.register_pyfunc(
         name=name,
@@ -270,8 +265,14 @@ def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -
         signature=pyfunc.signature(package),
         input_example=pyfunc.input_example(package.item_keys),
         requirements=pyfunc.requirements(),
+        about=about_model(job.settings.dataset, package, pyfunc.how_to_call(package)),
+        about_version=about_version(
+            package, made, job.inputs, job.settings.dataset, job.settings.sample
+        ),
         tags={
-            f"test.{measure.replace('@', '_at_')}": f"{value:.4f}",
+            "model": package.model,
+            "split": str(package.split.get("kind", "")),
+            **made.tags(),
             **hits,
             "gold.sequences": str(job.inputs["gold.sequences"]),
             "gold.items": str(job.inputs["gold.items"]),

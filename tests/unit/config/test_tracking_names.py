@@ -9,7 +9,7 @@ from truelift.tracking import metric_name
     ("given", "logged"),
     [
         ("ndcg@10", "ndcg_at_10"),
-        ("recent popularity (28 days) ndcg", "recent popularity _28 days_ ndcg"),
+        ("recent popularity (28 days) ndcg", "recent_popularity_28_days_ndcg"),
         ("clean.rows/in-out:x_1", "clean.rows/in-out:x_1"),
     ],
 )

@@ -71,3 +71,9 @@ def test_a_wrong_row_is_named_with_what_was_expected(columns, reason):
 def test_a_feature_that_a_request_cannot_give_is_refused():
     with pytest.raises(DataError, match="quantity"):
         RequestReader(KEYS, SideCodes(), ("quantity",)).histories({"items": [["apple"]]})
+
+
+def test_how_many_items_a_model_knows_is_counted_to_the_letter():
+    columns = {"items": [["apple", "Bread", "apple", 7], ["APPLE"], []]}
+    READER.histories(columns)
+    assert READER.known(columns) == [3, 0, 0]

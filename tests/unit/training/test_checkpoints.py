@@ -90,7 +90,9 @@ def test_a_folder_that_another_has_claimed_is_not_written_any_more(tmp_path):
     assert successor.newest("a")[0].number == 5
     written(successor, 6)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-    with pytest.raises(JobFailure, match=r"found another owner \(process \d+ on .*taken the folder"):
+    with pytest.raises(
+        JobFailure, match=r"found another owner \(process \d+ on .*taken the folder"
+    ):
         written(orphan, 99)
     with pytest.raises(JobFailure, match="another owner"):
         orphan.newest("a")

@@ -89,7 +89,7 @@ def train_causal(job: Job, panel: LakePanel) -> CausalTraining:
     job.log_metrics({"rows": fit.rows, "seconds": fit.seconds, "processes": fit.processes})
     job.log_figure("learning_curve.png", _curve(fit))
     job.progress.update("registering the networks")
-    registered = _register(job, package, panel)
+    registered = _register(job, package, panel, chosen.kind)
     return CausalTraining(
         chosen.kind,
         panel.name,
@@ -104,11 +104,11 @@ def train_causal(job: Job, panel: LakePanel) -> CausalTraining:
     )
 
 
-def _register(job: Job, package: CausalPackage, panel: LakePanel) -> Any:
+def _register(job: Job, package: CausalPackage, panel: LakePanel, kind: str) -> Any:
     from mlflow.models import infer_signature
 
     from truelift import __version__
-    from truelift.effects.neural.pyfunc import FILE, PACKAGE, CausalModel
+    from truelift.effects.neural.pyfunc import FILE, PACKAGE, CausalModel, how_to_call
 
     path = job.workdir / FILE
     path.write_bytes(package.to_bytes())
@@ -121,7 +121,21 @@ def _register(job: Job, package: CausalPackage, panel: LakePanel) -> Any:
         signature=infer_signature(example, model.predict(None, example)),
         input_example=example,
         requirements=[f"truelift=={__version__}"],
-        tags={"table": package.table, "table_version": str(package.table_version)},
+        tags={
+            "model": kind,
+            "table": package.table,
+            "table_version": str(package.table_version),
+        },
+        about=(
+            "Networks of a treatment and its outcomes (truelift train_causal), which "
+            "`effects.neural.model` applies to the table version that they were trained on.\n\n"
+            f"{how_to_call(package)}"
+        ),
+        about_version=(
+            f"{kind} of {package.table} version {package.table_version}: "
+            f"{', '.join(name for name, *_ in package.outcomes)} by "
+            f"{', '.join(package.arms)}, {package.folds} folds."
+        ),
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from mlflow.pyfunc.model import PythonModel
 
 from truelift.effects.neural.package import CausalPackage
+from truelift.strict_requests import refuse_unknown
 
 PACKAGE = "package"
 FILE = "causal.npz"
@@ -22,6 +23,7 @@ class CausalModel(PythonModel):
     def load_context(self, context: Any) -> None:
         """Read the package."""
         self._package = CausalPackage.from_bytes(Path(context.artifacts[PACKAGE]).read_bytes())
+        refuse_unknown(self._package.design.columns(), ())
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -61,3 +63,16 @@ class CausalModel(PythonModel):
             for a, arm in list(enumerate(made.arms))[1:]:
                 result[f"{name}_effect_{arm}"] = own[a] - own[0]
         return pd.DataFrame(result)
+
+
+def how_to_call(package: CausalPackage) -> str:
+    """The signature in words (Markdown)."""
+    arms, outcomes = ", ".join(package.arms), ", ".join(name for name, *_ in package.outcomes)
+    return (
+        f"Predictions of the networks for units that are not in the table: columns are the "
+        f"covariates ({', '.join(package.design.columns())}), one row a unit.\n\n"
+        f"The answer has `propensity_ARM` for every arm ({arms}), `OUTCOME_ARM` for every outcome "
+        f"({outcomes}) in its own units, and `OUTCOME_effect_ARM` against {package.arms[0]}. They "
+        "are a network's predictions, not doubly robust estimates: intervals come from "
+        "`truelift estimate_effects`."
+    )
