@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from truelift.errors import TableError
 from truelift.lake import Commit, Lake, ScanPlan
+from truelift.lake.commit_ids import require_commit
 from truelift.lake.writes import TableState
 from truelift.progress import Progress
 from truelift.settings import Settings
@@ -74,6 +75,7 @@ class Job:
         self.workdir = workdir
         self.progress = progress or Progress(name, enabled=False)
         self.results: dict[str, Any] = {}
+        self._commits: list[tuple[str, Commit]] = []
         self._store = store or StepStore(lake.root)
 
     def has(self, name: str) -> bool:
@@ -91,8 +93,7 @@ class Job:
     def replace(self, name: str, df: DataFrame) -> Commit:
         """Make a table hold exactly these rows, under the step's fingerprint."""
         commit = self.lake.replace(name, df, self.fingerprint)
-        self.outputs[name] = commit.version
-        return commit
+        return self._made(name, commit)
 
     def replace_slices(
         self,
@@ -104,8 +105,7 @@ class Job:
     ) -> Commit:
         """Replace some slices of a table, or all; see :func:`~truelift.lake.writes.replace_slices`."""
         commit = self.lake.replace_slices(name, df, self.fingerprint, state, notes, slices)
-        self.outputs[name] = commit.version
-        return commit
+        return self._made(name, commit)
 
     def replace_by_kernel(
         self,
@@ -120,8 +120,7 @@ class Job:
         commit = self.lake.replace_by_kernel(
             name, kernel, plans, self.fingerprint, state, notes, slices
         )
-        self.outputs[name] = commit.version
-        return commit
+        return self._made(name, commit)
 
     def publish_files(
         self,
@@ -133,13 +132,30 @@ class Job:
     ) -> Commit:
         """Commit files that tasks have written; see :func:`~.bucket_writes.commit_files`."""
         commit = self.lake.publish_files(name, files, self.fingerprint, state, notes, slices)
-        self.outputs[name] = commit.version
-        return commit
+        return self._made(name, commit)
 
     def append(self, name: str, df: DataFrame, batch_id: str) -> Commit:
         """Add a batch once."""
         commit = self.lake.append(name, df, batch_id)
+        self._made(name, commit)
         self.outputs[name] = max(commit.version, self.lake.version(name) or 0)
+        return commit
+
+    def require_commits(self) -> None:
+        """See that what this job has committed is still there; see :mod:`~.lake.commit_ids`.
+
+        Raises
+        ------
+        JobFailure
+            If another writer has taken a version.
+        """
+        for name, commit in self._commits:
+            require_commit(self.lake.uri(name), name, commit.version, commit.id)
+
+    def _made(self, name: str, commit: Commit) -> Commit:
+        self.outputs[name] = commit.version
+        if commit.id:
+            self._commits.append((name, commit))
         return commit
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -310,6 +310,7 @@ def _execute(
                     report = step.run(job)
             else:
                 report = step.run(job)
+            job.require_commits()
             for name, version in job.outputs.items():
                 run.log_table(name, lake.uri(name), version, "output")
             seconds = time.monotonic() - began

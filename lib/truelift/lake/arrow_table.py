@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import JobFailure
+from truelift.lake.commit_ids import new_commit_id, taken, user_metadata
 from truelift.lake.data_files import DataFileRecord, add_actions, opened_for_files
 from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
 from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
@@ -138,8 +138,9 @@ def _append(uri: str, spec: TableSpec, batch_id: str, write: Callable[[Any, Any]
     table = open_table(uri)
     if _has_seen(table, application):
         return Commit(spec.name, int(table.version()), 0, skipped=True)
+    commit_id = new_commit_id()
     properties = CommitProperties(
-        custom_metadata={"userMetadata": json.dumps({"fingerprint": batch_id})},
+        custom_metadata={"userMetadata": user_metadata(commit_id, {"fingerprint": batch_id})},
         app_transactions=[Transaction(application, 1)],
         # Of two runs that make the table, one has to fail: a second attempt would
         # come after the other's first version, and not see its batches.
@@ -158,10 +159,10 @@ def _append(uri: str, spec: TableSpec, batch_id: str, write: Callable[[Any, Any]
             f"{spec.name}: another run wrote to it meanwhile, and nothing of this one was "
             f"published in it ({error}). Run again."
         ) from error
-    found = next((c for c in recent_commits(uri) if c.fingerprint == batch_id), None)
+    found = next((c for c in recent_commits(uri) if c.commit == commit_id), None)
     if found is None:
-        raise JobFailure(f"{spec.name}: the write ended but its commit is not in the log of {uri}.")
-    return Commit(spec.name, found.version, found.rows, skipped=False)
+        raise taken(uri, spec.name)
+    return Commit(spec.name, found.version, found.rows, skipped=False, id=commit_id)
 
 
 def _has_seen(table: Any, application: str) -> bool:

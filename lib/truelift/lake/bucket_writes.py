@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from truelift.lake.commit_ids import new_commit_id, require_commit, user_metadata
 from truelift.lake.data_files import DataFileRecord, SliceWriter, add_actions, opened_for_files
 from truelift.lake.kernels import RowKernel, run_buckets, tables_of_bucket
 from truelift.lake.log import arrow_schema, open_table, storage_uri
@@ -92,8 +93,9 @@ def commit_files(
     from deltalake.transaction import create_table_with_add_actions
 
     application, adds = application_of(spec), add_actions(files)
+    commit_id, metadata = new_commit_id(), state_metadata(fingerprint, state, notes)
     properties = CommitProperties(
-        custom_metadata={"userMetadata": json.dumps(state_metadata(fingerprint, state, notes))},
+        custom_metadata={"userMetadata": user_metadata(commit_id, metadata)},
         app_transactions=[Transaction(application, state.sequence + 1)],
         max_commit_retries=0,
     )
@@ -121,7 +123,9 @@ def commit_files(
             raise lost_race(spec.name) from error
         raise
     version = 0 if table is None else int(table.version()) + 1
-    return Commit(spec.name, version, sum(file["rows"] for file in files), skipped=False)
+    require_commit(uri, spec.name, version, commit_id)
+    rows = sum(file["rows"] for file in files)
+    return Commit(spec.name, version, rows, skipped=False, id=commit_id)
 
 
 def _delta_schema(spec: TableSpec) -> Any:

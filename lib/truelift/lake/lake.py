@@ -15,6 +15,7 @@ from truelift.lake import kernels
 from truelift.lake.bucket_writes import commit_files, replace_by_kernel, takes_buckets
 from truelift.lake.data_files import DataFileRecord
 from truelift.lake.log import current_version, filesystem_of
+from truelift.lake.object_store import check_session, check_settings
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
 from truelift.lake.tables import is_panel, table_spec
@@ -49,8 +50,13 @@ class Lake:
         ------
         MachineError
             If the lake is a local path that cannot be written to.
+        ConfigError
+            If the settings make S3A overwrite commits; see :mod:`~.object_store`.
         """
         lake = Lake(settings, spark)
+        check_settings(lake.root, settings.spark.conf)
+        if spark is not None:
+            check_session(lake.root, spark)
         if urlsplit(lake.root).scheme in ("", "file"):
             _check_writable(Path(urlsplit(lake.root).path))
         return lake
@@ -59,7 +65,9 @@ class Lake:
     def spark(self) -> SparkSession:
         """The session, started if there is none."""
         if self._spark is None:
-            self._spark = start_session(self._settings.spark)
+            session = start_session(self._settings.spark)
+            check_session(self.root, session)
+            self._spark = session
         return self._spark
 
     @property

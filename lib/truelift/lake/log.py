@@ -23,13 +23,18 @@ _PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
 @dataclass(frozen=True)
 class LoggedCommit:
-    """One commit: its version, what it wrote, and what truelift left in it."""
+    """One commit: its version, what it wrote, and what truelift left in it.
+
+    ``commit`` is the id of :mod:`~.commit_ids`, which no other commit has; several can have one
+    ``fingerprint``.
+    """
 
     version: int
     operation: str
     rows: int
     fingerprint: str | None
     state: Mapping[str, Any] | None = None
+    commit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
         rows=int(metrics.get("numOutputRows") or metrics.get("num_added_rows") or 0),
         fingerprint=ours.get("fingerprint"),
         state=ours.get("state"),
+        commit=ours.get("commit"),
     )
 
 

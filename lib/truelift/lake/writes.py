@@ -5,17 +5,19 @@ log and writes nothing. Readers see the version before or the version after, nev
 
 A table that is written by increments keeps its *state* in its commits: a sequence number and
 what the job needs to go on from there. The sequence number is also Delta's transaction
-version, so of two runs that start from one state the second is refused.
+version, so of two runs that start from one state the second is refused. After a commit its file in
+the log is read again: storage that let a second writer overwrite it is found out
+(:mod:`~.commit_ids`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import JobFailure
+from truelift.lake.commit_ids import new_commit_id, taken, user_metadata
 from truelift.lake.log import LoggedCommit, recent_commits, transaction_version
 from truelift.lake.scan import slice_predicate
 from truelift.lake.tables import TableSpec
@@ -28,12 +30,16 @@ _LOOK_BACK = 200
 
 @dataclass(frozen=True)
 class Commit:
-    """What a write did: the version that holds the rows, and whether it was there already."""
+    """What a write did: the version that holds the rows, and whether it was there already.
+
+    ``id`` is the commit's own; empty where nothing was written.
+    """
 
     name: str
     version: int
     rows: int
     skipped: bool
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,10 @@ def replace_table(df: DataFrame, uri: str, spec: TableSpec, fingerprint: str) ->
     if commits and commits[0].fingerprint == fingerprint:
         return Commit(spec.name, commits[0].version, commits[0].rows, skipped=True)
     spec.check(df.schema)
-    writer = _writer(df, spec, {"fingerprint": fingerprint}, "overwrite")
+    commit_id = new_commit_id()
+    writer = _writer(df, spec, commit_id, {"fingerprint": fingerprint}, "overwrite")
     _save(writer.option("overwriteSchema", "true"), uri, spec)
-    return _committed(uri, spec, fingerprint)
+    return _committed(uri, spec, commit_id)
 
 
 def replace_slices(
@@ -117,19 +124,18 @@ def replace_slices(
         If another run has written since ``state`` was read: nothing of this one is published.
     """
     spec.check(df.schema)
-    sequence = state.sequence + 1
-    writer = _writer(df, spec, state_metadata(fingerprint, state, notes), "overwrite")
+    sequence, commit_id = state.sequence + 1, new_commit_id()
+    writer = _writer(df, spec, commit_id, state_metadata(fingerprint, state, notes), "overwrite")
     writer = writer.option("txnAppId", application_of(spec)).option("txnVersion", sequence)
     if slices is None or state.version < 0:
         writer = writer.option("overwriteSchema", "true")
     else:
         writer = writer.option("replaceWhere", slice_predicate(slices))
     _save(writer, uri, spec)
-    newest = table_state(uri)
-    found = _find(uri, fingerprint) if newest.sequence == sequence else None
+    found = _find(uri, commit_id) if table_state(uri).sequence == sequence else None
     if found is None or found.version <= state.version:
         raise lost_race(spec.name)
-    return Commit(spec.name, found.version, found.rows, skipped=False)
+    return Commit(spec.name, found.version, found.rows, skipped=False, id=commit_id)
 
 
 def state_metadata(fingerprint: str, state: TableState, notes: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,14 +155,21 @@ def append_batch(df: DataFrame, uri: str, spec: TableSpec, batch_id: str) -> Com
     """
     application = f"{application_of(spec)}/{batch_id}"
     if transaction_version(uri, application) is not None:
-        known = _find(uri, batch_id)
-        return Commit(
-            spec.name, known.version if known else 0, known.rows if known else 0, skipped=True
-        )
+        return _known_batch(uri, spec, batch_id)
     spec.check(df.schema)
-    writer = _writer(df, spec, {"fingerprint": batch_id}, "append").option("mergeSchema", "true")
+    commit_id = new_commit_id()
+    writer = _writer(df, spec, commit_id, {"fingerprint": batch_id}, "append")
+    writer = writer.option("mergeSchema", "true")
     _save(writer.option("txnAppId", application).option("txnVersion", 1), uri, spec)
-    return _committed(uri, spec, batch_id)
+    if _find(uri, commit_id) is None and transaction_version(uri, application) is not None:
+        return _known_batch(uri, spec, batch_id)  # another run has added it meanwhile
+    return _committed(uri, spec, commit_id)
+
+
+def _known_batch(uri: str, spec: TableSpec, batch_id: str) -> Commit:
+    commits = recent_commits(uri, _LOOK_BACK)
+    known = next((c for c in commits if c.fingerprint == batch_id), None)
+    return Commit(spec.name, known.version if known else 0, known.rows if known else 0, True)
 
 
 def application_of(spec: TableSpec) -> str:
@@ -164,11 +177,13 @@ def application_of(spec: TableSpec) -> str:
     return f"truelift/{spec.name}"
 
 
-def _writer(df: DataFrame, spec: TableSpec, metadata: Mapping[str, Any], mode: str):  # type: ignore[no-untyped-def]
+def _writer(  # type: ignore[no-untyped-def]
+    df: DataFrame, spec: TableSpec, commit_id: str, metadata: Mapping[str, Any], mode: str
+):
     # An empty batch over an empty table changes no file; its fingerprint is news all the same.
     df.sparkSession.conf.set("spark.databricks.delta.skipRecordingEmptyCommits", "false")
     writer = df.write.format("delta").mode(mode)
-    writer = writer.option("userMetadata", json.dumps(metadata))
+    writer = writer.option("userMetadata", user_metadata(commit_id, dict(metadata)))
     for key, value in spec.properties().items():
         writer = writer.option(key, value)
     return writer.partitionBy(*spec.partition_by) if spec.partition_by else writer
@@ -192,12 +207,12 @@ def lost_race(name: str) -> JobFailure:
     )
 
 
-def _find(uri: str, fingerprint: str) -> LoggedCommit | None:
-    return next((c for c in recent_commits(uri, _LOOK_BACK) if c.fingerprint == fingerprint), None)
+def _find(uri: str, commit_id: str) -> LoggedCommit | None:
+    return next((c for c in recent_commits(uri, _LOOK_BACK) if c.commit == commit_id), None)
 
 
-def _committed(uri: str, spec: TableSpec, fingerprint: str) -> Commit:
-    found = _find(uri, fingerprint)
+def _committed(uri: str, spec: TableSpec, commit_id: str) -> Commit:
+    found = _find(uri, commit_id)
     if found is None:
-        raise JobFailure(f"{spec.name}: the write ended but its commit is not in the log of {uri}.")
-    return Commit(spec.name, found.version, found.rows, skipped=False)
+        raise taken(uri, spec.name)
+    return Commit(spec.name, found.version, found.rows, skipped=False, id=commit_id)
