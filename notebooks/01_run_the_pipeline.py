@@ -6,7 +6,8 @@
 # MAGIC cells call the same functions as the jobs (`truelift run_pipeline`, `spark-submit
 # MAGIC jobs/run_pipeline.py`), so a notebook and a cluster job give the same tables.
 # MAGIC
-# MAGIC **On Databricks**: attach a cluster with an ML runtime, install the wheel (`make wheel`, then
+# MAGIC **On Databricks**: attach a cluster (an ML runtime up to 15.4 LTS ML for the
+# MAGIC step `train_sequence`: later ones bring no Horovod, see the README), install the wheel (`make wheel`, then
 # MAGIC `%pip install` the file in `dist/`), and set the widgets above. **On a laptop**: run it with
 # MAGIC `python notebooks/01_run_the_pipeline.py`; the environment variables `TRUELIFT_ENV`,
 # MAGIC `TRUELIFT_DATASET`, `TRUELIFT_LAKE` and `TRUELIFT_SET` stand in for the widgets.
