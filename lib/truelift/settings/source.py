@@ -48,7 +48,8 @@ class ReferenceOptions:
 
 
 FORMATS = (
-    "access_log", "complete_journey", "csv", "delta", "interactions", "jsonl", "otto", "parquet",
+    "access_log", "alb", "caddy", "complete_journey", "csv", "delta", "interactions", "jsonl",
+    "nginx_json", "otto", "parquet", "w3c",
 )  # fmt: skip
 
 

@@ -26,6 +26,33 @@ SAMPLES = {
     "nasa_http": "host\tlogname\ttime\tmethod\turl\tresponse\tbytes\n"
     "h\t-\t804571201\tGET\t/a\t200\t6245\t\t\n",
     "otto": '{"session": 0, "events": [{"aid": 1, "ts": 1659304800025, "type": "clicks"}]}\n',
+    "iis": "#Fields: date time c-ip cs-method cs-uri-stem cs-uri-query sc-status sc-bytes "
+    "cs(Referer) cs(User-Agent) cs-host\n2024-03-05 10:00:01 192.0.2.7 GET /p - 200 1 - UA h\n",
+    "cloudfront": "#Fields: date time c-ip cs-method cs-uri-stem cs-uri-query sc-status sc-bytes "
+    "cs(Referer) cs(User-Agent) x-host-header\n2024-03-05\t10:00:01\t192.0.2.7\tGET\t/p\t-\t200\t1\t-\tUA\th\n",
+    "alb": 'http 2024-03-05T10:00:01.1Z app/a/1 192.0.2.7:1 10.0.0.1:80 0 0 0 200 200 3 6 '
+    '"GET http://h:80/p HTTP/1.1" "UA" - -\n',
+    "nginx_json": '{"time_iso8601": "2024-03-05T10:00:01Z", "remote_addr": "192.0.2.7", '
+    '"request": "GET /p HTTP/1.1", "status": "200"}\n',
+    "caddy": '{"ts": 1709632801.5, "status": 200, "request": {"remote_ip": "192.0.2.7", '
+    '"method": "GET", "uri": "/p"}}\n',
+    "ga4": '{"event_timestamp": "1709632801000000", "event_name": "page_view", "user_pseudo_id": "1.2", '
+    '"event_value_in_usd": null, "device": {"category": "mobile"}, "geo": {"country": "CH"}, '
+    '"traffic_source": {"medium": "a", "source": "b"}, "event_params": ['
+    '{"key": "page_location", "value": {"string_value": "https://h/p"}}, '
+    '{"key": "page_title", "value": {"string_value": "P"}}, '
+    '{"key": "page_referrer", "value": {"string_value": "https://x/"}}, '
+    '{"key": "ga_session_id", "value": {"int_value": "17"}}]}\n',
+    "snowplow": "\t".join(
+        {2: "2024-03-05 10:00:03", 3: "2024-03-05 10:00:02", 15: "d1", 30: '"Sale', 35: "/p",
+         124: "2024-03-05 10:00:01.250", 126: "page_view"}.get(n, "") for n in range(131)) + "\n",
+    **dict.fromkeys(
+        ("segment", "rudderstack"),
+        '{"anonymousId": "a", "userId": null, "type": "page", "event": null, "messageId": "m", '
+        '"timestamp": "2024-03-05T10:00:01.250Z", "receivedAt": "2024-03-05T10:00:02Z", "context": '
+        '{"page": {"path": "/p", "url": "u", "referrer": ""}, "userAgent": "UA", "locale": "de", '
+        '"campaign": {"name": "c"}}}\n',
+    ),
     "retail_rocket": "timestamp,visitorid,event,itemid,transactionid\n"
     "1433221332117,257597,view,355908,\n",
     "open_bandit": ",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
@@ -57,7 +84,8 @@ def test_a_data_set_that_ships_finds_its_columns(tmp_path, make_settings, name):
     (row,) = (row for batch in read(unit) for row in batch.to_pylist())
     mapping = source.mapping
     assert row["_corrupt"] is None
-    assert all(row[column] for column in (mapping.user, mapping.item, mapping.time))
+    named = (held_name(name, row) for name in (mapping.user, mapping.item, mapping.time))
+    assert all(row[column] for column in named)
 
 
 def test_every_data_set_that_ships_resolves():

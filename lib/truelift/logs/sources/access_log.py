@@ -109,29 +109,30 @@ def parse(line: str) -> tuple[str | None, ...] | None:
         return None
     return (
         client.host,
-        _given(client.ident),
-        _given(client.user),
+        given(client.ident),
+        given(client.user),
         iso_time(time),
-        *_request(request),
-        _given(status),
-        _given(size),
-        _given(referrer),
-        _given(agent),
-        None if client.host is None else visitor(client.host, _given(agent)),
+        *request_parts(request),
+        given(status),
+        given(size),
+        given(referrer),
+        given(agent),
+        None if client.host is None else visitor(client.host, given(agent)),
         client.virtual_host,
         rest or None,
     )
 
 
-def _given(value: str | None) -> str | None:
+def given(value: str | None) -> str | None:
+    """A value, or None where the log has a dash or nothing."""
     return value if value and value != "-" else None
 
 
 @lru_cache(maxsize=4096)
-def _request(request: str) -> tuple[str | None, str | None, str | None, str | None]:
+def request_parts(request: str) -> tuple[str | None, str | None, str | None, str | None]:
     """Method, path, query and protocol; what is no request at all is all path."""
     found = _REQUEST.fullmatch(request)
-    method, target, protocol = found.groups() if found else (None, _given(request), None)
+    method, target, protocol = found.groups() if found else (None, given(request), None)
     path, mark, query = (target or "").partition("?")
     return method, path or None, query if mark else None, protocol
 

@@ -17,6 +17,7 @@ from truelift.logs.sources.unit import Unit
 
 _PEEK = 1000
 _BATCH = 20_000
+_TYPES = dict.fromkeys(("string_value", "int_value", "float_value", "double_value", "bool_value"))
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
@@ -44,14 +45,14 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     with open_raw(unit.uri) as stream:
         lines = full_lines(stream, unit.options["encoding"])
         while held := list(itertools.islice(lines, _BATCH)):
-            yield _batch(unit, paths, held)
+            yield batch_of(unit, paths, held)
 
 
 def _paths(file: RawFile, options: dict[str, str]) -> list[Path]:
     paths: dict[Path, None] = {}
     with open_raw(file.uri) as stream:
         for _, line, _ in itertools.islice(full_lines(stream, options["encoding"]), _PEEK):
-            paths.update(dict.fromkeys(_flat(line) or ()))
+            paths.update(dict.fromkeys(flat(line) or ()))
     if not paths:
         raise SourceError(
             f"{file.uri} holds no JSON object in its first {_PEEK} lines; expected one object a "
@@ -60,16 +61,34 @@ def _paths(file: RawFile, options: dict[str, str]) -> list[Path]:
     return list(paths)
 
 
-def _batch(
-    unit: Unit, paths: list[Path], lines: list[tuple[int, str, str | None]]
+def batch_of(
+    unit: Unit,
+    paths: list[Path],
+    lines: list[tuple[int, str, str | None]],
+    made: frozenset[str] = frozenset(),
+    used: frozenset[str] = frozenset(),
 ) -> pa.RecordBatch:
-    taken = dict.fromkeys(name.lower() for name in unit.names)
+    """Rows of some lines as text.
+
+    Parameters
+    ----------
+    unit : Unit
+        Its names are those of the paths and ``_other``.
+    paths : list of tuple of str
+    lines : list of (int, str, str or None)
+        Number, text and fault; a line with a fault is corrupt.
+    made : frozenset of str
+        Names of columns that the caller makes of the objects.
+    used : frozenset of str
+        Keys that stand in these columns and need none of their own.
+    """
+    taken = dict.fromkeys(name.lower() for name in (*unit.names, *made))
     columns: list[list[str | None]] = [[] for _ in unit.names]
     corrupt: list[str | None] = []
     for _, line, fault in lines:
-        record = _flat(line)
+        record = None if fault else flat(line)
         corrupt.append((fault or line) if record is None else None)
-        values = dict(record or {})
+        values = {p: v for p, v in (record or {}).items() if len(p) > 1 or p[0].lower() not in used}
         for column, path in zip(columns[:-1], paths, strict=True):
             column.append(values.pop(path, None))
         columns[-1].append(_rest(values, taken) if values else None)
@@ -113,7 +132,7 @@ class _Written(str):
     """A number by its digits in the file."""
 
 
-def _flat(line: str) -> dict[Path, str | None] | None:
+def flat(line: str) -> dict[Path, str | None] | None:
     """An object's values as text under their paths; None if it is no object."""
     data = parsed(line)
     if data is None:
@@ -127,8 +146,38 @@ def _flatten(data: dict[str, object], prefix: Path, into: dict[Path, str | None]
     for key, value in data.items():
         if isinstance(value, dict):
             _flatten(value, (*prefix, key), into)
+        elif (entries := _entries(value)) is not None:
+            _flatten(entries, (*prefix, key), into)
         else:
             into[(*prefix, key)] = written(value)
+
+
+def _entries(value: object) -> dict[str, object] | None:
+    """A list of ``{key, value}`` as one object; None for another list, or if a key comes twice.
+
+    Of a value that has a key for each type (``{"string_value": ..., "int_value": ...}``, Google
+    Analytics 4), the one that is there is the value.
+    """
+    if not isinstance(value, list) or not value:
+        return None
+    entries: dict[str, object] = {}
+    for entry in value:
+        if not isinstance(entry, dict) or not {"key"} <= entry.keys() <= {"key", "value"}:
+            return None
+        key = entry["key"]
+        if not isinstance(key, str) or isinstance(key, _Written) or key in entries:
+            return None
+        value_of = entry.get("value")
+        if isinstance(value_of, dict) and value_of.keys() & _TYPES.keys():
+            there = [value_of[name] for name in _TYPES if value_of.get(name) is not None]
+            if len(there) > 1:
+                return None
+            # What stands beside the value, such as when it was set, keeps a name of its own.
+            beside = {f"{key}.{k}": v for k, v in value_of.items() if k not in _TYPES}
+            entries |= {key: there[0] if there else None, **beside}
+        else:
+            entries[key] = value_of
+    return entries
 
 
 def _json(value: object) -> str:

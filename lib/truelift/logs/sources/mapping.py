@@ -142,7 +142,7 @@ def _hint(found: Sequence[str], options: dict[str, str]) -> str:
 
 
 # Formats whose keys have paths: "user.id" is the key id inside of user.
-_NESTED = frozenset({"jsonl"})
+_NESTED = frozenset({"jsonl", "caddy", "nginx_json"})
 
 
 def _require_one(
@@ -193,7 +193,9 @@ def require_one_meaning(wanted: dict[str, str], units: Iterable[Unit]) -> None:
     first: dict[str, tuple[str, str]] = {}
     for unit in units:
         keys = unit.options.get("paths")
-        paths = dict(zip(unit.names, json.loads(keys), strict=False)) if keys else {}
+        known = json.loads(keys) if keys else []
+        # Columns that are made of the objects come first, and _other last.
+        paths = dict(zip(unit.names[-1 - len(known) : -1], known, strict=True))
         for key, column in wanted.items():
             path = paths.get(held_name(column, paths))
             if path is None:

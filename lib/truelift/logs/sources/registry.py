@@ -14,10 +14,13 @@ from truelift.logs.sources import (
     delta_table,
     interactions,
     json_lines,
+    load_balancer,
     otto,
     parquet_rows,
+    w3c,
 )
 from truelift.logs.sources.files import RawFile, fingerprint
+from truelift.logs.sources.json_requests import JsonRequests
 from truelift.logs.sources.unit import Unit
 
 __all__ = ["FORMATS", "FileFormat", "format_of", "read"]
@@ -49,6 +52,12 @@ FORMATS: dict[str, FileFormat] = {
         parquet_rows.header, parquet_rows.units, parquet_rows.read, (".parquet",)
     ),
     "access_log": FileFormat(access_log.header, access_log.units, access_log.read, (".log",)),
+    "w3c": FileFormat(w3c.header, w3c.units, w3c.read),
+    "alb": FileFormat(load_balancer.header, load_balancer.units, load_balancer.read),
+    **{
+        kind: FileFormat(reader.header, reader.units, reader.read)
+        for kind, reader in ((kind, JsonRequests(kind)) for kind in ("caddy", "nginx_json"))
+    },
     "interactions": FileFormat(interactions.header, interactions.units, interactions.read),
     "otto": FileFormat(otto.header, otto.units, otto.read),
     "delta": FileFormat(
