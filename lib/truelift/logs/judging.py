@@ -24,9 +24,11 @@ from truelift.logs.sources.columns import (
     PROVENANCE,
     SOURCE_FILE,
     SOURCE_ROW,
+    bronze_name,
     held_name,
 )
 from truelift.logs.sources.mapping import context_columns
+from truelift.settings import ALL_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,7 +258,11 @@ def context_names(bronze_columns: list[str], settings: Settings) -> tuple[str, .
 def _context(bronze_columns: list[str], settings: Settings) -> dict[str, str]:
     """The columns that may pass, and the campaign under its own name."""
     mapping = settings.source.mapping
-    named = {c: c for c in context_columns(mapping, bronze_columns)}
+    if ALL_COLUMNS in mapping.context:
+        named = {c: c for c in context_columns(mapping, bronze_columns)}
+    else:
+        # Under the configuration's own spelling, whatever that of a first file was.
+        named = {bronze_name(c): c for c in mapping.context}
     if mapping.campaign is not None:
         named["campaign"] = mapping.campaign
     return named

@@ -167,11 +167,15 @@ def check_time_options(source: SourceOptions) -> None:
     from zoneinfo import ZoneInfo
 
     try:
+        # EST is a fixed offset in the list of zones, and who writes it mostly means America/New_York.
+        short = source.time_zone.isupper() and source.time_zone not in ("UTC", "GMT")
+        if short and "/" not in source.time_zone:
+            raise ValueError
         ZoneInfo(source.time_zone)
     except (KeyError, ValueError, OSError):
         raise ConfigError(
             f"source.time_zone: found {source.time_zone!r}, expected a zone such as 'UTC' or "
-            "'Europe/Berlin'."
+            "'Europe/Berlin' (no abbreviation: each means several zones)."
         ) from None
     if source.time_format == "iso" or source.time_format in EPOCHS:
         return
