@@ -190,6 +190,29 @@ def test_json_lines_and_gzip_go_the_same_way(tmp_path, own):
     ]
 
 
+def test_keys_of_one_name_keep_their_places_by_driver_and_by_tasks(tmp_path, own):
+    top_first = '{"user_id": "shop1", "user": {"id": "app1"}, "i": 1, "t": 1, "q": 1, "v": 1}'
+    nested_first = '{"user": {"id": "app2"}, "user_id": "shop2", "i": 1, "t": 1, "q": 1, "v": 1}'
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.jsonl").write_text(f"{top_first}\n{nested_first}\n")
+    job = own("source.mapping.user=user.id", pattern="*.jsonl", format="jsonl")
+    ingest(job)
+    bronze = job.lake.read("bronze.events")
+    assert rows_of(bronze, "user_id", "user__id") == [("shop1", "app1"), ("shop2", "app2")]
+
+
+def test_a_ragged_file_with_its_own_names_arrives_whole_by_driver_and_by_tasks(tmp_path, own):
+    (tmp_path / "raw").mkdir()
+    lines = ["made today", "", "a\tx\t2024\t1\t2\t", "b\ty\t2024\t1\t2", "c\tz\t2024\t1\t2\t\t9"]
+    (tmp_path / "raw" / "a.tsv").write_text("\n".join(lines))
+    job = own("source.columns=[u,i,t,q,v]", "source.skip_lines=1", pattern="*.tsv")
+    ingest(job)
+    bronze = job.lake.read("bronze.events")
+    assert rows_of(bronze, "u", "v", "_corrupt", "source_row") == [
+        (None, None, lines[4], 2), ("a", "2", None, 0), ("b", "2", None, 1),
+    ]  # fmt: skip
+
+
 def test_other_streams_have_tables_of_their_own_and_items_are_not_sampled(tmp_path, own):
     write_csv(tmp_path / "raw" / "a.csv", *EVENTS)
     items = write_csv(tmp_path / "items.csv", *(f"item{n},A" for n in range(7)), header="i,kind")

@@ -22,6 +22,7 @@ from truelift.lake.log import live_files, open_table, reads_directly
 from truelift.logs.sources import parquet_rows
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
 from truelift.logs.sources.files import RawFile
+from truelift.logs.sources.inside import names_inside
 from truelift.logs.sources.unit import Unit
 
 
@@ -62,14 +63,22 @@ def identify(file: RawFile) -> str:
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """The table's columns; a file written before a column was added lacks it."""
-    return list(json.loads(file.details["columns"]))
+    """The table's columns, and what is wanted from inside of them.
+
+    A file written before a column was added lacks it.
+    """
+    found = parquet_rows.header(file, options)
+    inside = [name for name in json.loads(options.get("wanted", "[]")) if name in found]
+    own = json.loads(file.details["columns"])
+    return [*own, *(name for name in inside if name not in own)]
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
     """Units of a data file from its footer."""
     planned = parquet_rows.units(file, source_file, batch_id, {**options, **file.details})
-    names = bronze_names(header(file, options))
+    own = bronze_names(json.loads(file.details["columns"]))
+    inside = json.loads(planned[0].options.get("inside", "[]")) if planned else []
+    names = (*own, *names_inside(inside, own))
     return [replace(unit, source="delta", names=names) for unit in planned]
 
 
@@ -84,6 +93,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
             else pa.repeat(pa.scalar(constants.get(name), pa.string()), part.num_rows)
             for name in columns
         ]
+        texts += parquet_rows.texts_inside(unit, part)
         yield text_batch(unit.names, texts, unit.source_file, rows)
 
 

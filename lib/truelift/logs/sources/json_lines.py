@@ -146,13 +146,13 @@ def _flatten(data: dict[str, object], prefix: Path, into: dict[Path, str | None]
     for key, value in data.items():
         if isinstance(value, dict):
             _flatten(value, (*prefix, key), into)
-        elif (entries := _entries(value)) is not None:
+        elif (entries := entries_of(value)) is not None:
             _flatten(entries, (*prefix, key), into)
         else:
             into[(*prefix, key)] = written(value)
 
 
-def _entries(value: object) -> dict[str, object] | None:
+def entries_of(value: object) -> dict[str, object] | None:
     """A list of ``{key, value}`` as one object; None for another list, or if a key comes twice.
 
     Of a value that has a key for each type (``{"string_value": ..., "int_value": ...}``, Google

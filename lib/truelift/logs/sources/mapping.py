@@ -142,7 +142,7 @@ def _hint(found: Sequence[str], options: dict[str, str]) -> str:
 
 
 # Formats whose keys have paths: "user.id" is the key id inside of user.
-_NESTED = frozenset({"jsonl", "caddy", "nginx_json"})
+_NESTED = frozenset({"jsonl", "caddy", "nginx_json", "parquet", "delta"})
 
 
 def _require_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from truelift.errors import SourceError
 from truelift.lake.log import filesystem_of
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
 from truelift.logs.sources.files import RawFile
+from truelift.logs.sources.inside import found_inside, names_inside, text_inside
 from truelift.logs.sources.unit import Unit
 
 # A range is found by decoding what lies before it, so a row group is cut into few of them.
@@ -21,14 +23,19 @@ _BATCH = 20_000
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
-    """Top-level column names of the file's schema."""
-    return list(_open(file.uri).schema_arrow.names)
+    """Top-level column names of the file's schema, and what is wanted from inside of them."""
+    schema = _open(file.uri).schema_arrow
+    return [*schema.names, *found_inside(json.loads(options.get("wanted", "[]")), schema)]
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
     """Units of a file from its footer."""
     footer = _open(file.uri)
-    names = bronze_names(footer.schema_arrow.names)
+    schema = footer.schema_arrow
+    inside = found_inside(json.loads(options.get("wanted", "[]")), schema)
+    names = bronze_names(schema.names)
+    names = (*names, *names_inside(inside, names))
+    known = {**options, "inside": json.dumps(inside)} if inside else options
     result, offset = [], 0
     for group in range(footer.metadata.num_row_groups):
         rows = footer.metadata.row_group(group).num_rows
@@ -38,7 +45,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
                 Unit(
                     "parquet", file.uri, source_file, batch_id, names, row_group=group,
                     first_row=first, rows=min(size, rows - first), row_offset=offset,
-                    options=options,
+                    options=known,
                 )
             )  # fmt: skip
         offset += rows
@@ -48,7 +55,14 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one unit as text."""
     for part, rows in typed_batches(unit):
-        yield text_batch(unit.names, [as_text(c) for c in part.columns], unit.source_file, rows)
+        texts = [as_text(column) for column in part.columns]
+        texts += texts_inside(unit, part)
+        yield text_batch(unit.names, texts, unit.source_file, rows)
+
+
+def texts_inside(unit: Unit, part: pa.RecordBatch) -> list[pa.Array]:
+    """What a unit takes from inside of its columns."""
+    return [text_inside(part, name) for name in json.loads(unit.options.get("inside", "[]"))]
 
 
 def typed_batches(unit: Unit) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:

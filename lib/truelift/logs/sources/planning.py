@@ -78,8 +78,11 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
         For a file that is not of its format, or lacks a mapped column (its columns are listed).
     """
     form = FORMATS[file.form]
-    header = form.header(file.raw, file.options)
     wanted = wanted_columns(source, stream)
+    if inside := [name for name in wanted.values() if "." in name]:
+        # A typed column is opened only for what the configuration names.
+        file = replace(file, options={**file.options, "wanted": json.dumps(inside)})
+    header = form.header(file.raw, file.options)
     require_columns(wanted, header, file.label, file.form, file.options)
     units = form.units(file.raw, file.label, batch_id, file.options)
     return [replace(unit, modified=file.modified) for unit in units]
