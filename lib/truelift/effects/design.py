@@ -21,7 +21,7 @@ from truelift.effects.target_encoding import TargetEncoded
 
 @dataclass(frozen=True)
 class OneHot:
-    """A category as an indicator a level; other levels, and nulls, have none."""
+    """A category of few levels as an indicator each; nulls have none."""
 
     levels: Levels
 
@@ -62,6 +62,9 @@ class Hashed:
         into[slots, np.arange(len(slots))] = signs
 
 
+Category = OneHot | Hashed | TargetEncoded
+
+
 @dataclass(frozen=True, eq=False)
 class Design:
     """Features made of columns.
@@ -83,7 +86,7 @@ class Design:
 
     numbers: Scale
     missing: tuple[str, ...] = ()
-    categories: tuple[OneHot | Hashed | TargetEncoded, ...] = ()
+    categories: tuple[Category, ...] = ()
     expansion: str = "none"
     kept: np.ndarray | None = None
 

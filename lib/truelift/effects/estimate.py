@@ -14,11 +14,15 @@ import pyarrow as pa
 from scipy.special import xlogy
 
 from truelift.effects.calibration import calibrated
+from truelift.effects.categories import categories_of
+from truelift.effects.cautions import with_cautions
 from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns, panel_columns
 from truelift.effects.fitting_variance import fitting_variance
 from truelift.effects.inference import NAIVE, estimates_of
+from truelift.effects.leaks import leak_cautions
 from truelift.effects.learners import learner_named
+from truelift.effects.level_balance import level_cautions
 from truelift.effects.moments import Moments, MomentsKernel, make_moments, missing_covariates
 from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
@@ -35,13 +39,13 @@ from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
 from truelift.effects.scoring.second_way import PartialSumsKernel
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
-from truelift.effects.source import PanelSource, State
-from truelift.effects.start import StartKernel, make_start, outcome_scale, start_buckets
-from truelift.effects.target_encoding import (
-    TargetEncoded,
-    TargetKernel,
-    make_targets,
-    target_columns,
+from truelift.effects.source import PanelSource, State, SumKernel
+from truelift.effects.start import (
+    StartKernel,
+    covariate_scale,
+    make_start,
+    outcome_scale,
+    start_buckets,
 )
 from truelift.effects.verdict import support, verdict
 from truelift.errors import DataError
@@ -94,7 +98,8 @@ def estimate_panel(
             "campaigns, windows and sample."
         )
     columns = panel_columns(source.schema, options, source.name, source.distinct)
-    moments = first_moments(source, columns, options, progress)
+    drawn = _start_rows(source, columns, options, progress)
+    moments = first_moments(source, columns, options, progress, drawn)
     fitted = learner(source, moments, options, progress)
     if options.calibration:
         fitted = calibrated(source, moments, options, fitted, progress)
@@ -119,18 +124,49 @@ def estimate_panel(
             PartialSumsKernel(scoring, columns.batch_rows()), columns.of_scores()
         )
         _check_second_way(sums, columns, source.name)
-    return _estimation(source, options, moments, fitted, scoring, sums)
+    found = _estimation(source, options, moments, fitted, scoring, sums)
+    return replace(found, result=_checked(source, drawn, found, options, progress))
+
+
+def _checked(
+    source: PanelSource, drawn: pa.Table, found: Estimation, options: EffectOptions,
+    progress: Progress,
+) -> EffectsResult:  # fmt: skip
+    """The result with what checks of the data found."""
+    columns = found.scoring.columns
+    result = with_cautions(found.result, leak_cautions(drawn, columns, options, found.result))
+
+    def run(kernel: SumKernel) -> State:
+        progress("a pass for what the levels of categories leave")
+        return source.sum(kernel, columns.of_scores(), columns.batch_rows())
+
+    return with_cautions(result, level_cautions(run, found.scoring, result))
+
+
+def _start_rows(
+    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Progress
+) -> pa.Table:
+    progress("drawing the start rows")
+    rows = source.bucket_rows()
+    return source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
 
 
 def first_moments(
-    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Progress
+    source: PanelSource,
+    columns: PanelColumns,
+    options: EffectOptions,
+    progress: Progress,
+    drawn: pa.Table | None = None,
 ) -> Moments:
-    """The start rows and the first pass over all rows: features, scales and moments."""
-    progress("drawing the start rows")
-    rows = source.bucket_rows()
-    drawn = source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
-    targets = _targets(source, drawn, columns, options, progress)
-    start = make_start(drawn, columns, options, targets=targets)
+    """The first pass over all rows: features, scales and moments.
+
+    ``drawn`` are the start rows, where they are there already.
+    """
+    if drawn is None:
+        drawn = _start_rows(source, columns, options, progress)
+    scales = outcome_scale(drawn, columns), covariate_scale(drawn, columns)
+    categories = categories_of(source, drawn, columns, *scales, options, progress)
+    start = make_start(drawn, columns, options, categories=categories)
 
     def first_pass() -> State:
         progress("pass 1: moments and a Newton step")
@@ -141,24 +177,9 @@ def first_moments(
     missing = missing_covariates(state, columns)
     if missing and options.missing == "indicator":
         # The start rows did not show these; with a feature for them the pass is made again.
-        start = make_start(drawn, columns, options, missing, targets)
+        start = make_start(drawn, columns, options, missing, categories)
         state = first_pass()
     return make_moments(state, columns, start, source.name)
-
-
-def _targets(
-    source: PanelSource, drawn: pa.Table, columns: PanelColumns, options: EffectOptions,
-    progress: Progress,
-) -> dict[str, TargetEncoded]:  # fmt: skip
-    """One light pass for all columns that are coded ``target``."""
-    wanted = tuple(n for n in columns.categories if options.categorical[n] == "target")
-    if not wanted:
-        return {}
-    progress("a light pass: outcomes and arms by level, for the target encoding")
-    outcomes = outcome_scale(drawn, columns)
-    kernel = TargetKernel(columns, outcomes, wanted, options.target_size, options.folds)
-    state = source.sum(kernel, target_columns(columns, wanted), columns.batch_rows())
-    return make_targets(state, kernel, options.target_prior)
 
 
 def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:
@@ -230,10 +251,7 @@ def _estimation(
             **_nuisance_quality(moments, sums),
             **fitted.quality,
             "passes": float(
-                fitted.passes
-                + 1
-                + (columns.second_cluster is not None)
-                + ("target" in options.categorical.values())
+                fitted.passes + 1 + (columns.second_cluster is not None) + bool(columns.categories)
             ),
         },
         table=source.name,

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from truelift.effects.arms import Levels
 from truelift.effects.columns import PanelColumns, Scale, number_column
-from truelift.effects.design import Design, Hashed, OneHot
+from truelift.effects.design import Category, Design
 from truelift.effects.keys import hash_keys, mix
 from truelift.effects.normal_equations import centred, dependent_columns, ridge_per_unit
 from truelift.effects.propensity import fit_start
-from truelift.effects.target_encoding import TargetEncoded
 from truelift.settings import EffectOptions
 
 
@@ -94,7 +91,7 @@ def make_start(
     columns: PanelColumns,
     options: EffectOptions,
     missing: tuple[str, ...] = (),
-    targets: Mapping[str, TargetEncoded] | None = None,
+    categories: Mapping[str, tuple[Category, ...]] | None = None,
 ) -> Start:
     """Features, scales and start coefficients from the start rows.
 
@@ -109,8 +106,8 @@ def make_start(
     options : EffectOptions
     missing : tuple of str
         Numeric covariates known to have nulls, besides those that have them in these rows.
-    targets : mapping of str to TargetEncoded, optional
-        Encodings of the categories that are coded ``target``.
+    categories : mapping of str to tuple of Category, optional
+        The features of every category; see :func:`~.categories.categories_of`.
     """
     batch = _batch(rows, columns)
     numbers = _scale(columns.covariates, _values(batch, columns.covariates))
@@ -123,7 +120,7 @@ def make_start(
     design = Design(
         numbers,
         tuple(absent) if options.missing == "indicator" else (),
-        tuple(_category(batch, name, options, targets or {}) for name in columns.categories),
+        tuple(c for name in columns.categories for c in (categories or {})[name]),
         options.expansion,
     )
     # Where Newton's steps start is no matter of folds: all of them encode these rows.
@@ -147,25 +144,16 @@ def outcome_scale(rows: pa.Table, columns: PanelColumns) -> Scale:
     return _scale(columns.outcomes, _values(_batch(rows, columns), columns.outcomes))
 
 
+def covariate_scale(rows: pa.Table, columns: PanelColumns) -> Scale:
+    """The same of the numeric covariates."""
+    return _scale(columns.covariates, _values(_batch(rows, columns), columns.covariates))
+
+
 def _batch(rows: pa.Table, columns: PanelColumns) -> pa.RecordBatch:
     rows = rows.sort_by("order").combine_chunks()
     return pa.RecordBatch.from_arrays(
         [_whole(rows[name]) for name in columns.of_moments()], columns.of_moments()
     )
-
-
-def _category(
-    batch: pa.RecordBatch, name: str, options: EffectOptions, targets: Mapping[str, TargetEncoded]
-) -> OneHot | Hashed | TargetEncoded:
-    """One-hot levels are the most frequent of the start rows; what else comes has no indicator."""
-    if name in targets:
-        return targets[name]
-    if options.categorical[name] == "hash":
-        return Hashed(name, options.hash_size)
-    counts = pc.value_counts(batch.column(batch.schema.get_field_index(name)).drop_null())
-    found = sorted(counts.to_pylist(), key=lambda c: (-c["counts"], str(c["values"])))
-    levels = [c["values"] for c in found[: options.one_hot_levels]]
-    return OneHot(Levels(name, tuple(sorted(levels, key=str))))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -44,8 +44,8 @@ class EffectOptions:
     categorical: dict[str, str] = field(default_factory=dict)
     one_hot_levels: int = 20
     hash_size: int = 32
-    target_size: int = 4096
-    target_prior: float = 10.0
+    target_size: int = 2**19
+    target_prior: float | None = None
     missing: str = "indicator"
     expansion: str = "none"
     cluster: str = "user_key"
@@ -120,7 +120,8 @@ class EffectOptions:
         need("one_hot_levels", self.one_hot_levels >= 1, "at least 1")
         need("hash_size", self.hash_size >= 1, "at least 1")
         need("target_size", 2 <= self.target_size <= 2**20, "from 2 to 1048576 slots")
-        need("target_prior", self.target_prior > 0, "a number of units above 0")
+        prior = self.target_prior is None or self.target_prior > 0
+        need("target_prior", prior, "a number of units above 0, or none")
         need("band_draws", self.band_draws >= 1000, "at least 1000")
         grouped = "GATE" not in self.estimands or bool(self.groups)
         need("groups", grouped, "a column, for 'GATE' is among effects.estimands")

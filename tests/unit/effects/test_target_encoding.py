@@ -7,16 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
-from truelift.effects.columns import panel_columns
+from truelift.effects.columns import Scale, panel_columns
 from truelift.effects.estimate import estimate_panel, first_moments
-from truelift.effects.target_encoding import TargetEncoded
+from truelift.effects.level_table import LevelKernel, level_hashes, level_sums
+from truelift.effects.neural.forward import NeuralNuisances
+from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.package import CausalPackage
+from truelift.effects.target_encoding import TargetEncoded, variance_components
 from truelift.settings import EffectOptions
 
-OPTIONS = EffectOptions(
-    folds=5, categorical={"shop": "target"}, target_size=1 << 16, target_prior=10.0
-)
+OPTIONS = EffectOptions(folds=5, categorical={"shop": "target"}, target_prior=10.0)
 
 
 def shops(table: pa.Table, levels: int, strength: float, seed: int = 5) -> pa.Table:
@@ -38,14 +42,14 @@ def moments_of(table: pa.Table, options: EffectOptions = OPTIONS):
     return first_moments(source, columns, options, lambda text: None)
 
 
-def encoded(table: pa.Table, options: EffectOptions = OPTIONS) -> np.ndarray:
-    """The encoding of every row, in the table's order: rows x (mean, mean, log odds)."""
+def encoded(table: pa.Table, options: EffectOptions = OPTIONS) -> dict[str, np.ndarray]:
+    """The encoding of every row, in the table's order, by what it is of."""
     encoding = moments_of(table, options).design.categories[0]
     assert isinstance(encoding, TargetEncoded)
     found = np.empty((len(encoding.names), len(table)))
     fold = table["bucket"].to_numpy() % options.folds
     encoding.fill(table.combine_chunks().to_batches()[0], found, fold)
-    return found.T
+    return dict(zip(encoding.targets, found, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +57,28 @@ def panel():
     return shops(simulate_panel(seed=4, units=1500, clusters=300, heterogeneity=0.0), 40, 1.0)
 
 
-def test_a_unit_is_encoded_by_the_smoothed_means_of_the_other_folds(panel):
+def test_a_unit_is_encoded_by_its_levels_shrunken_effect_in_the_other_folds(panel):
     found, moments = encoded(panel), moments_of(panel)
-    assert moments.design.categories[0].names == (
-        "shop: mean y_spend", "shop: mean y_visits", "shop: log odds 1",
-    )  # fmt: skip
+    assert list(found) == ["mean y_spend", "mean y_visits", "log odds 1"]
     frame = panel.to_pandas()
-    fold, shop = frame["bucket"] % 5, frame["shop"].fillna("none")
-    for i in range(0, len(frame), 37):
-        others = frame[fold != fold[i]]
-        level = others[shop[fold != fold[i]] == shop[i]]
-        weight = len(level) + OPTIONS.target_prior
-        for j, (name, centre, scale) in enumerate(moments.outcomes):
-            mean = (level[name].sum() + OPTIONS.target_prior * others[name].mean()) / weight
-            assert found[i, j] == pytest.approx((mean - centre) / scale, rel=1e-10, abs=1e-12)
-        share = (level["treated"].sum() + OPTIONS.target_prior * others["treated"].mean()) / weight
-        assert found[i, 2] == pytest.approx(np.log(share / (1 - share)), rel=1e-10)
+    frame["shop"] = frame["shop"].fillna("none")
+    fold, prior = frame["bucket"] % 5, OPTIONS.target_prior
+    for k in range(5):
+        others = frame[fold != k]
+        shares = others.groupby("shop")["treated"].agg(["mean", "sum", "size"])
+        apart = others["treated"] - others["shop"].map(shares["mean"])
+        mine = frame[fold == k].index[:7]
+        for name, centre, scale in moments.outcomes:
+            # Arms are compared within levels, and the difference is taken from the treated.
+            effect = (apart * others[name]).sum() / (apart**2).sum()
+            net = others[name] - effect * others["treated"]
+            levels = (net - net.mean()).groupby(others["shop"]).agg(["sum", "size"])
+            expected = net.mean() + levels["sum"] / (levels["size"] + prior)
+            wanted = (frame["shop"][mine].map(expected) - centre) / scale
+            np.testing.assert_allclose(found[f"mean {name}"][mine], wanted, rtol=1e-8, atol=1e-9)
+        share = (shares["sum"] + prior * others["treated"].mean()) / (shares["size"] + prior)
+        wanted = np.log(share / (1 - share))[frame["shop"][mine]]
+        np.testing.assert_allclose(found["log odds 1"][mine], wanted, rtol=1e-9)
 
 
 def test_a_units_own_outcome_and_arm_never_change_its_encoding(panel):
@@ -81,23 +91,25 @@ def test_a_units_own_outcome_and_arm_never_change_its_encoding(panel):
     # Centre and scale of the outcome are taken from all rows: they move, the level's mean may not.
     first, second = moments_of(panel).outcomes, moments_of(changed).outcomes
     after = encoded(changed)
-    mean_before = before[own, 0] * first.scale[0] + first.centre[0]
-    mean_after = after[own, 0] * second.scale[0] + second.centre[0]
+    mean_before = before["mean y_spend"][own] * first.scale[0] + first.centre[0]
+    mean_after = after["mean y_spend"][own] * second.scale[0] + second.centre[0]
     np.testing.assert_allclose(mean_after, mean_before, rtol=1e-9)
-    np.testing.assert_allclose(after[own, 2], before[own, 2], rtol=1e-12)
-    assert np.abs(after[~own, 2] - before[~own, 2]).max() > 0.01
+    np.testing.assert_allclose(after["log odds 1"][own], before["log odds 1"][own], rtol=1e-12)
+    assert np.abs(after["log odds 1"][~own] - before["log odds 1"][~own]).max() > 0.01
 
 
 def test_a_level_that_the_other_folds_lack_is_the_mean_of_all(panel):
     shop = panel["shop"].to_pylist()
     shop[7] = "opened yesterday"
     table = with_column(panel, "shop", shop)
-    found, outcomes = encoded(table), moments_of(table).outcomes
+    found = encoded(table)
     frame = table.to_pandas()
     others = frame[frame["bucket"] % 5 != frame["bucket"][7] % 5]
-    assert found[7, 0] * outcomes.scale[0] + outcomes.centre[0] == pytest.approx(
-        others["y_spend"].mean()
-    )
+    share = others["treated"].mean()
+    assert found["log odds 1"][7] == pytest.approx(np.log(share / (1 - share)))
+    encoding = moments_of(table, OPTIONS).design.categories[0]
+    batch = table.combine_chunks().to_batches()[0]
+    assert not encoding.known[table["bucket"][7].as_py() % 5, encoding.places(batch)[7]]
 
 
 def test_confounding_by_hundreds_of_levels_is_taken_out():
@@ -109,7 +121,72 @@ def test_confounding_by_hundreds_of_levels_is_taken_out():
     assert naive.estimate - 1.5 > 8 * naive.standard_error
 
 
-def test_levels_in_one_slot_share_their_numbers(panel):
+def test_levels_without_a_slot_of_their_own_share_the_mean_and_no_others(panel):
     found = encoded(panel, replace(OPTIONS, target_size=2))
     fold = panel["bucket"].to_numpy() % 5
-    assert {len(np.unique(found[fold == k, 0])) for k in range(5)} == {2}
+    assert {len(np.unique(found["mean y_spend"][fold == k])) for k in range(5)} == {1}
+
+
+def test_a_null_is_a_level_of_its_own_and_not_the_number_zero():
+    hashes = level_hashes(pa.array([0, None, 0, 7]))
+    assert hashes[0] == hashes[2]
+    assert len(set(hashes.tolist())) == 3
+    texts = level_hashes(pa.array(["", None, "a"]))
+    assert len(set(texts.tolist())) == 3
+
+
+def test_registered_networks_keep_what_is_known_of_the_levels(panel):
+    moments = moments_of(panel)
+    nuisances = NeuralNuisances(NeuralOptions(), {})
+    package = CausalPackage(
+        nuisances, 5, moments.design, moments.outcomes, "treated", ("0", "1"), "panel", 3
+    )
+    again = CausalPackage.from_bytes(package.to_bytes())
+    batch = panel.combine_chunks().to_batches()[0]
+    assert again.design.names == moments.design.names
+    for fold in (None, 2):
+        np.testing.assert_array_equal(
+            again.design.block(batch, fold), moments.design.block(batch, fold)
+        )
+
+
+@given(
+    st.integers(0, 2**31), st.integers(2, 60), st.integers(4, 400), st.sampled_from([1, 3, 17, 200])
+)
+@settings(max_examples=8, deadline=None)
+def test_levels_are_summed_alike_whatever_the_layout(seed, levels, rows, batch_rows):
+    rng = np.random.default_rng(seed)
+    table = simulate_panel(seed=3, units=rows, clusters=max(rows // 3, 2), buckets=4)
+    table = with_column(table, "shop", rng.integers(0, levels, rows))
+    columns = panel_columns(
+        table.schema, replace(OPTIONS, folds=2), "panel", in_buckets(table).distinct
+    )
+    scales = (Scale(names, np.zeros(len(names)), np.ones(len(names))) for names in (
+        columns.outcomes, columns.covariates
+    ))  # fmt: skip
+    kernel = LevelKernel(columns, *scales, ("shop",), 4096, 2)
+    source = in_buckets(table)
+    found = level_sums(source.sum(kernel, columns.of_moments(), batch_rows), kernel, 0)
+    again = level_sums(source.sum(kernel, columns.of_moments(), 10_000), kernel, 0)
+    np.testing.assert_array_equal(found.keys, again.keys)
+    np.testing.assert_allclose(found.sums, again.sums, rtol=1e-12)
+    # And they are the sums.
+    frame = table.to_pandas()
+    size = frame.groupby(["shop", frame["bucket"] % 2])["y_spend"].agg(["size", "sum"])
+    keys = level_hashes(pa.array(range(levels)))
+    for (shop, fold), (count, total) in size.iterrows():
+        place = np.flatnonzero(found.keys == keys[shop])
+        if len(place):
+            own = found.sums[fold, :, :, place[0]].sum(axis=0)
+            np.testing.assert_allclose(own[:2], [count, total], rtol=1e-12)
+    assert found.lost <= 0.2
+
+
+def test_variance_components_are_those_of_levels_and_of_units():
+    rng = np.random.default_rng(11)
+    n = rng.integers(1, 30, 4000)
+    level = np.repeat(np.arange(4000), n)
+    y = 0.5 * rng.normal(size=4000)[level] + 2.0 * rng.normal(size=len(level))
+    within, between = variance_components(n.astype(float), np.bincount(level, y), float(y @ y))
+    assert within == pytest.approx(4.0, rel=0.03)
+    assert between == pytest.approx(0.25, rel=0.15)

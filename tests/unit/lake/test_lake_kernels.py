@@ -66,6 +66,17 @@ def test_arrays_of_any_type_and_shape_survive_the_way_through_bytes():
         assert np.array_equal(again[name], array)
 
 
+def test_a_large_table_of_which_little_is_filled_travels_as_its_places():
+    table = np.zeros((3, 2**14), np.uint64)
+    table[1, 77], table[2, 5] = 2**64 - 1, 3
+    state = {"odd": np.ones(3, np.bool_), "table": table, "after": np.array([2.5])}
+    packed = pack_state(state)
+    assert len(packed) < 1000
+    again = unpack_state(packed)
+    for name, array in state.items():
+        assert again[name].dtype == array.dtype and np.array_equal(again[name], array)
+
+
 @given(
     st.dictionaries(st.integers(0, 50), st.integers(0, 10**9), min_size=1, max_size=30),
     st.integers(1, 16),

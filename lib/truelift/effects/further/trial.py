@@ -28,6 +28,8 @@ from truelift.settings import EffectOptions
 # Beyond this share of clusters with units in several arms, units were assigned and not clusters.
 _MIXED = 0.1
 _LEVEL = 0.001
+# Mean squares of an earlier outcome, in the outcome's scale, beyond which sums lose digits.
+_FAR = 1e4
 
 
 def is_randomised(columns: PanelColumns) -> bool:
@@ -46,8 +48,9 @@ class ExperimentKernel:
     columns : PanelColumns
     outcomes : Scale
     before : Scale
-        The outcomes' columns from before the assignment; a missing value counts as the centre,
-        which no assignment can have moved.
+        The outcomes' columns from before the assignment. Each gives two covariates: its values,
+        and whether they are missing. With the second one beside it, what stands for a missing
+        value is of no consequence: units without it get a mean of their own.
     """
 
     columns: PanelColumns
@@ -58,10 +61,13 @@ class ExperimentKernel:
         """The state of one bucket."""
         arms = len(self.columns.arms.values)
         width, count = len(self.before.names), len(self.outcomes.names)
-        counter = ExperimentCounter(arms, width, count)
+        counter = ExperimentCounter(arms, 2 * width, count)
         for batch in batches:
-            earlier = self.before.rows(batch, np.empty((width, batch.num_rows)))
-            earlier[np.isnan(earlier)] = 0.0
+            earlier = np.empty((2 * width, batch.num_rows))
+            self.before.rows(batch, earlier[:width])
+            missing = np.isnan(earlier[:width])
+            earlier[:width][missing] = 0.0
+            earlier[width:] = missing
             outcome = self.outcomes.rows(batch, np.empty((count, batch.num_rows)))
             cluster = hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
             counter.add(cluster, self.columns.arms.codes(batch), earlier, outcome)
@@ -97,8 +103,15 @@ def run_experiment(
         ``pre_outcomes``, ``confidence``.
     """
     before = before_scale(outcomes, options)
-    state = run(ExperimentKernel(columns, outcomes, before))
-    sums = ExperimentSums.from_state(state, len(before.names))
+
+    def counted(scale: Scale) -> ExperimentSums:
+        state = run(ExperimentKernel(columns, outcomes, scale))
+        return ExperimentSums.from_state(state, 2 * len(before.names))
+
+    sums = counted(before)
+    own_scale = _own_scale(sums, before)
+    if own_scale is not before:
+        sums = counted(own_scale)
     labels = columns.arms.labels
     contrasts = many_to_one(labels)
     earlier = list(options.pre_outcomes)
@@ -109,7 +122,7 @@ def run_experiment(
             ("difference in means", difference_in_means(plain, j, contrasts, options.confidence))
         ]
         if name in earlier:
-            own = _with_covariates(sums, [earlier.index(name)])
+            own = _with_covariates(sums, _with_missing(sums, earlier.index(name)))
             found.append(("CUPED", cuped(own, j, contrasts, options.confidence)))
         for method, result in found:
             made += _rows(method, result, name, scale, labels, options.confidence)
@@ -120,6 +133,37 @@ def run_experiment(
         ]
     ratio, assigned = _ratio(sums, _shares(columns))
     return Experiment(tuple(made), ratio, assigned)
+
+
+def _own_scale(sums: ExperimentSums, before: Scale) -> Scale:
+    """The scale of the earlier values that are there, where the outcomes' loses digits.
+
+    An earlier period may be of another level than the outcome, which is told by the sums.
+    """
+    width = len(before.names)
+    gram = sums.gram.sum(axis=0)
+    here = gram[0, 0] - gram[0, 1 + width : 1 + 2 * width]
+    there = np.maximum(here, 1.0)
+    mean = gram[0, 1 : 1 + width] / there
+    square = np.diag(gram)[1 : 1 + width] / there
+    spread = np.sqrt(np.maximum(square - mean**2, 0.0))
+    far = (here > 0) & ((square > _FAR) | ((square > 0) & (square < 1.0 / _FAR)))
+    if not far.any():
+        return before
+    # Where the level hides the spread altogether, the level is the next measure.
+    unit = np.where(spread > 1e-7 * np.abs(mean), spread, np.maximum(np.abs(mean), 1e-300))
+    return Scale(
+        before.names,
+        np.where(far, before.centre + before.scale * mean, before.centre),
+        np.where(far, before.scale * unit, before.scale),
+    )
+
+
+def _with_missing(sums: ExperimentSums, place: int) -> list[int]:
+    """An earlier outcome, and where some units miss it, that they do."""
+    missing = sums.covariates // 2 + place
+    some = float(sums.total[:, 1 + missing].sum()) > 0
+    return [place, missing] if some else [place]
 
 
 def _with_covariates(sums: ExperimentSums, chosen: list[int]) -> ExperimentSums:

@@ -14,12 +14,17 @@ import numpy as np
 
 from truelift.effects.arms import Levels
 from truelift.effects.columns import Scale
-from truelift.effects.design import Design, Hashed, OneHot
+from truelift.effects.design import Category, Design, Hashed, OneHot
 from truelift.effects.moments import Moments
 from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.target_encoding import TargetEncoded
 from truelift.errors import DataError
 from truelift.typed import from_plain, to_plain
+
+_OF_LEVELS: dict[str, type] = {
+    "keys": np.uint64, "values": np.float64, "known": np.bool_, "open": np.float64
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,12 +140,9 @@ def _design_to_plain(design: Design) -> dict[str, Any]:
         elif isinstance(category, Hashed):
             categories.append({"column": category.column, "size": category.size})
         else:
-            # Numbers of the very rows of the training: an archive's place for them is an array.
-            raise DataError(
-                f"Covariate {category.column!r} is target encoded, which registered networks "
-                "cannot be yet. Use effects.categorical 'one_hot' or 'hash' for train_causal, or "
-                "the learner neural without effects.neural.model."
-            )
+            arrays = {name: getattr(category, name).tolist() for name in _OF_LEVELS}
+            plain = {"column": category.column, "targets": list(category.targets), **arrays}
+            categories.append({**plain, "levels": category.levels})
     return {
         "numbers": _scale_to_plain(design.numbers),
         "missing": list(design.missing),
@@ -150,13 +152,21 @@ def _design_to_plain(design: Design) -> dict[str, Any]:
     }
 
 
+def _category_from_plain(plain: dict[str, Any]) -> Category:
+    if "keys" in plain:
+        return TargetEncoded(
+            column=plain["column"],
+            targets=tuple(plain["targets"]),
+            levels=plain["levels"],
+            **{name: np.array(plain[name], kind) for name, kind in _OF_LEVELS.items()},
+        )
+    if "size" in plain:
+        return Hashed(plain["column"], plain["size"])
+    return OneHot(Levels(plain["column"], tuple(plain["values"])))
+
+
 def _design_from_plain(plain: dict[str, Any]) -> Design:
-    categories = tuple(
-        OneHot(Levels(c["column"], tuple(c["values"])))
-        if "values" in c
-        else Hashed(c["column"], c["size"])
-        for c in plain["categories"]
-    )
+    categories = tuple(_category_from_plain(c) for c in plain["categories"])
     kept = plain["kept"]
     return Design(
         _scale_from_plain(plain["numbers"]),

@@ -1,0 +1,231 @@
+"""Covariates that give away the outcome or the treatment.
+
+A covariate that was measured after the treatment may be the outcome itself, or made of it: a copy,
+another unit of measurement, a rank, a class, a flag, with noise or without. Adjusting for it takes
+the effect away, and a precise zero is left. One that is made of the treatment leaves nobody to
+compare with. Neither shows in the balance of the arms.
+
+Both are seen by how much one column says of another, whatever the form. Chatterjee's (2021)
+coefficient, of n units in the order of x,
+
+    ``xi(x, y) = 1 - n sum |r_{i+1} - r_i| / (2 sum l_i (n - l_i))``
+
+with r_i the number of units with ``y_j <= y_i`` and l_i that with ``y_j >= y_i``, is zero where y
+does not depend on x and one where y is a function of x. It is asked in both directions: a class
+made of an outcome is a function of the outcome, and not the other way round. Missing values are a
+column of their own: a price that only buyers have tells who bought.
+
+A sample of the start rows is enough, for what is looked for is nearly certain. All units are asked,
+and those of each arm: a covariate may hold the outcome of the treated alone.
+
+A column that ``pre_outcomes`` says to be from before the assignment may be as close to the outcome
+as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.effects.columns import PanelColumns, number_column
+from truelift.effects.results import Caution, EffectsResult
+from truelift.settings import EffectOptions
+
+#: Of normal numbers xi is .85 where the squared correlation is .975.
+GIVEN_AWAY = 0.85
+#: Out-of-fold R squared from which the covariates together are taken to hold the outcome.
+ALL_EXPLAINED = 0.98
+#: The same, from which it is mentioned.
+MUCH_EXPLAINED = 0.95
+
+_UNITS = 2000
+# Fewer units of an arm tell nothing, and as many have to differ from a column's commonest value.
+_FEWEST, _DIFFERENT = 100, 20
+# Categories with more levels than this share of the units are names of units.
+_NAMES = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """A column's order, its ranks (ties share the highest), and what xi divides by.
+
+    Parameters
+    ----------
+    order : ndarray of int, n
+    ranks : ndarray, n
+    spread : float
+        Zero where the column has too few different values to tell anything.
+    """
+
+    order: np.ndarray
+    ranks: np.ndarray
+    spread: float
+
+    @staticmethod
+    def of(values: np.ndarray, least: int = 1) -> Ranked:
+        """Of finite numbers; ``least`` of them have to differ from the commonest."""
+        n = len(values)
+        order = np.argsort(values, kind="stable")
+        first = np.concatenate([[True], np.diff(values[order]) != 0])
+        starts = np.append(np.flatnonzero(first), n)
+        counts = np.diff(starts)
+        upto = np.repeat(starts[1:], counts)
+        ranks = np.empty(n)
+        ranks[order] = upto
+        above = np.repeat(n - starts[:-1], counts).astype(float)
+        enough = n - int(counts.max(initial=0)) >= least
+        return Ranked(order, ranks, 2.0 * float(above @ (n - above)) if enough else 0.0)
+
+    def tells(self, other: Ranked) -> float:
+        """How much the other column is a function of this one: 0 not at all, 1 wholly."""
+        if other.spread <= 0:
+            return 0.0
+        steps = float(np.abs(np.diff(other.ranks[self.order])).sum())
+        return 1.0 - len(self.order) * steps / other.spread
+
+    def sorts(self, codes: np.ndarray) -> float:
+        """How much a class is one: by neighbours that share it, beyond chance."""
+        ordered = codes[self.order]
+        alike = float(np.mean(ordered[1:] == ordered[:-1]))
+        shares = np.unique(codes, return_counts=True)[1] / len(codes)
+        chance = float(shares @ shares)
+        return (alike - chance) / (1.0 - chance) if chance < 1.0 else 0.0
+
+
+def leak_cautions(
+    drawn: pa.Table, columns: PanelColumns, options: EffectOptions, result: EffectsResult
+) -> list[Caution]:
+    """Covariates that are made of an outcome or the treatment, as cautions that stop.
+
+    Parameters
+    ----------
+    drawn : pyarrow.Table
+        The start rows.
+    columns : PanelColumns
+    options : EffectOptions
+        ``pre_outcomes``.
+    result : EffectsResult
+        Whose ``nuisance`` says how much the covariates explain together.
+    """
+    sample = drawn.sort_by("order").slice(0, _UNITS).combine_chunks()
+    batch = pa.RecordBatch.from_arrays(
+        [_flat(sample[name]) for name in sample.column_names], sample.column_names
+    )
+    arm = columns.arms.codes(batch)
+    targets = {name: number_column(batch, name) for name in columns.outcomes}
+    told: dict[tuple[str, str], str] = {}
+    whole = np.ones(len(arm), bool)
+    for part in (whole, *(arm == a for a in range(len(columns.arms.values)))):
+        for pair, how in _in_part(batch, columns, targets, part):
+            told.setdefault(pair, how)
+    treatment = {columns.arms.column: arm.astype(float)}
+    found = [
+        _of_treatment(covariate, how, columns.arms.column)
+        for (covariate, _), how in _in_part(batch, columns, treatment, whole)
+    ]
+    before = options.pre_outcomes
+    found += [
+        _of_outcome(covariate, how, outcome)
+        for (covariate, outcome), how in told.items()
+        if covariate not in before.values()
+    ]
+    return found + list(_together(columns, result, before, {o for _, o in told}))
+
+
+def _of_outcome(covariate: str, how: str, outcome: str) -> Caution:
+    return Caution(
+        f"Covariate {covariate!r} {how} outcome {outcome!r}, as something does that was measured "
+        "after the treatment, and adjusting for that takes the effect away. Take it out of "
+        "effects.covariates; if it is the same quantity from before the treatment, say so under "
+        "effects.pre_outcomes.",
+        stops=True,
+        outcomes=(outcome,),
+    )
+
+
+def _of_treatment(covariate: str, how: str, treatment: str) -> Caution:
+    return Caution(
+        f"Covariate {covariate!r} {how} treatment {treatment!r}: of units that it calls alike all "
+        "are in one arm, so there is nobody to compare them with. Take it out of "
+        "effects.covariates.",
+        stops=True,
+    )
+
+
+def _in_part(
+    batch: pa.RecordBatch, columns: PanelColumns, targets: Mapping[str, np.ndarray],
+    part: np.ndarray,
+) -> Iterator[tuple[tuple[str, str], str]]:  # fmt: skip
+    """Covariates and targets that make each other among some units, and how, in words."""
+    own = {name: part & np.isfinite(values) for name, values in targets.items()}
+    own = {name: kept for name, kept in own.items() if np.count_nonzero(kept) >= _FEWEST}
+    ranked = {name: Ranked.of(targets[name][kept], _DIFFERENT) for name, kept in own.items()}
+    for covariate in columns.categories:
+        codes = _codes(batch, covariate)
+        for name, kept in own.items():
+            few = 1 < len(np.unique(codes[kept])) <= _NAMES * np.count_nonzero(kept)
+            if few and ranked[name].spread > 0 and ranked[name].sorts(codes[kept]) >= GIVEN_AWAY:
+                yield (covariate, name), "is a class of the"
+    for covariate in columns.covariates:
+        values = number_column(batch, covariate)
+        present = np.isfinite(values)
+        complete: dict[bytes, Ranked] = {}
+        for name, kept in own.items():
+            absent = ~present[kept]
+            target, here = ranked[name], kept
+            if absent.any():
+                flags = Ranked.of(absent.astype(float), _DIFFERENT)
+                if target.spread > 0 and target.tells(flags) >= GIVEN_AWAY:
+                    yield (covariate, name), "is missing as if it knew the"
+                    continue
+                here = kept & present
+                if np.count_nonzero(here) < _FEWEST:
+                    continue
+                target = Ranked.of(targets[name][here], _DIFFERENT)
+            key = here.tobytes()
+            if key not in complete:
+                complete[key] = Ranked.of(values[here], _DIFFERENT)
+            numbers = complete[key]
+            if target.spread <= 0:
+                continue
+            if numbers.tells(target) >= GIVEN_AWAY:
+                yield (covariate, name), "tells the"
+            elif target.tells(numbers) >= GIVEN_AWAY:
+                yield (covariate, name), "is a function of the"
+
+
+def _together(
+    columns: PanelColumns, result: EffectsResult, before: Mapping[str, str], told: set[str]
+) -> Iterator[Caution]:
+    """Outcomes that the covariates explain together, though none does alone."""
+    for outcome in columns.outcomes:
+        ends = f".{outcome}"
+        found = max(
+            (v for k, v in result.nuisance.items() if k.startswith("r2_") and k.endswith(ends)),
+            default=0.0,
+        )
+        if outcome not in told and found >= MUCH_EXPLAINED:
+            yield Caution(
+                f"The covariates explain {found:.2%} of the variance of {outcome!r} in units that "
+                "the models have not seen. Where a part of the outcome is among them, or something "
+                "that was measured after the treatment, adjusting takes the effect away: take such "
+                "columns out of effects.covariates. If it is the same quantity from before the "
+                "treatment, say so under effects.pre_outcomes.",
+                stops=found >= ALL_EXPLAINED and outcome not in before,
+                outcomes=(outcome,),
+            )
+
+
+def _codes(batch: pa.RecordBatch, name: str) -> np.ndarray:
+    column = batch.column(batch.schema.get_field_index(name))
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode(null_encoding="encode")
+    return pc.fill_null(column.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
