@@ -128,12 +128,9 @@ def leak_cautions(
         for (covariate, _), how in _in_part(batch, columns, treatment, whole)
     ]
     before = options.pre_outcomes
-    found += [
-        _of_outcome(covariate, how, outcome)
-        for (covariate, outcome), how in told.items()
-        if covariate not in before.values()
-    ]
-    return found + list(_together(columns, result, before, {o for _, o in told}))
+    after = {pair: how for pair, how in told.items() if pair[0] not in before.values()}
+    found += [_of_outcome(covariate, how, outcome) for (covariate, outcome), how in after.items()]
+    return found + list(_together(columns, result, before, {outcome for _, outcome in after}))
 
 
 def _of_outcome(covariate: str, how: str, outcome: str) -> Caution:

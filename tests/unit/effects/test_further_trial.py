@@ -186,3 +186,31 @@ def test_a_margin_gives_a_one_sided_test_of_every_effect_on_its_outcome():
 def test_a_margin_of_zero_is_refused():
     with pytest.raises(ConfigError, match="margins other than zero"):
         EffectOptions(non_inferiority_margin={"y_spend": 0.0})
+
+
+@pytest.mark.parametrize("level", [0.0, 40.0, 1e6])
+def test_a_missing_pre_period_costs_no_precision_whatever_its_level(level):
+    g = np.random.default_rng(3)
+    n = 4000
+    user = 2 * g.normal(size=n)
+    treated = (g.random(n) < 0.5).astype(np.int32)
+    spend = 10 + user + 0.3 * treated + g.normal(size=n)
+    before = level + 10 + user + g.normal(size=n)
+    new = g.random(n) < 0.4
+    spend[new] += 3  # new users are of another kind
+    panel = pa.table(
+        {
+            "user_key": np.arange(n), "unit_id": np.arange(n), "treated": treated,
+            "y_spend": spend, "x_0": g.normal(size=n), "bucket": (np.arange(n) % 10).astype("i4"),
+            "before": pa.array(np.where(new, np.nan, before), from_pandas=True),
+        }
+    )  # fmt: skip
+    found = estimate_by(further(panel, outcomes=("y_spend",)), "CUPED")
+    # Least squares with the column's own mean and an indicator.
+    known = np.where(new, 0.0, before - before[~new].mean())
+    rows = np.column_stack([np.ones(n), treated, known, new])
+    slopes = np.linalg.lstsq(rows, spend, rcond=None)[0]
+    left = spend - rows @ slopes
+    error = np.sqrt(left @ left / (n - 4) * np.linalg.inv(rows.T @ rows)[1, 1])
+    assert found.standard_error == pytest.approx(error, rel=0.01)
+    assert found.estimate == pytest.approx(slopes[1], abs=0.1 * error)
