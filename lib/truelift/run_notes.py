@@ -8,8 +8,9 @@ from typing import Any
 from truelift.config import describe
 from truelift.settings import Settings
 
-#: Settings that identify a run, and those that a reader looks for first, whatever their value.
-_ALWAYS = ("dataset", "sample", "env", "seed")
+#: Settings that identify a run (by its lake ``forget_user`` finds the models of a person), and those
+#: that a reader looks for first, whatever their value.
+_ALWAYS = ("dataset", "sample", "env", "lake", "seed")
 _SOUGHT = {
     "sequence": ("model", "loss", "units", "max_length", "epochs", "batch_size", "learning_rate",
                  "split", "processes"),

@@ -94,8 +94,13 @@ def test_every_job_is_one_mlflow_run_under_the_pipelines(after_first, workspace)
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.info.status == "FINISHED"
         assert run.data.tags["truelift.code_version"]
-        assert run.data.params["sessions.timeout_seconds"] == "1800"
+        assert 4 <= len(run.data.params) <= 40
+        assert run.data.tags["mlflow.note.content"]
         assert "rows_in" in run.data.metrics
+        assert not any(" " in name for name in run.data.metrics)
+    # A run's parameters are those of its own step; the whole configuration is its resolved.yaml.
+    assert jobs["sessionize"].data.params["sessions.timeout_seconds"] == "1800"
+    assert "sessions.timeout_seconds" not in jobs["ingest"].data.params
     inputs = {i.dataset.name: i.dataset.digest for i in jobs["sessionize"].inputs.dataset_inputs}
     assert inputs["silver.events"] == "v0"
 

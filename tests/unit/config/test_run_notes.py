@@ -18,7 +18,8 @@ def test_a_steps_parameters_are_few_and_its_own(step):
     found = parameters(settings, step.sections)
     assert len(found) <= 40 < len(describe(settings))
     own = {key.partition(".")[0] for key in found}
-    assert own <= {*step.sections, "dataset", "sample", "env", "seed"}
+    assert own <= {*step.sections, "dataset", "sample", "env", "lake", "seed"}
+    assert found["lake"] == settings.lake  # forget_user goes by it
 
 
 def test_what_somebody_changed_is_a_parameter_and_what_everybody_looks_for():
