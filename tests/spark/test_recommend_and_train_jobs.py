@@ -157,7 +157,7 @@ def test_every_baseline_was_evaluated_and_nothing_was_left_out(result):
         "popularity (all time)",
         "personal frequency",
         "item co-occurrence",
-        "Spark ALS",
+        "Spark ALS (untuned)",
     ]
     assert result.best_baseline in names[1:]
     assert result.notes == ()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from truelift.lake import ScanPlan
 
-NAME = "Spark ALS"
+NAME = "Spark ALS (untuned)"
 _USERS_A_BLOCK = 50_000
 
 

@@ -4,7 +4,8 @@ Two readings, by what a step is. Where it is a session, two items are neighbours
 one session, and the similarity is the cosine ``c_ij / sqrt(n_i n_j)`` (item-based k nearest
 neighbours). Where it is an event, ``j`` follows ``i`` if it comes at most :data:`FOLLOWS` events
 later, with the weight one over the distance, and the similarity is ``c_ij / n_i`` (sequential
-rules). Both are of Ludewig & Jannach, "Evaluation of session-based recommendation algorithms"
+rules); an item that follows itself counts like any other, so that the rules can say "the same
+again". Both are of Ludewig & Jannach, "Evaluation of session-based recommendation algorithms"
 (2018), and hard to beat for their price.
 
 Counts are whole numbers (weights in units of 1/2520), so their sum over shards and ranks is
@@ -124,8 +125,9 @@ def _pairs(histories: Histories, items: int, step: str) -> Iterable[PairCounts]:
             break
         one = histories.items[left].astype(np.int64)
         other = histories.items[left + shift].astype(np.int64)
-        differ = one != other
-        one, other = one[differ], other[differ]
+        if together:  # a set holds an item once; in a row of events it may follow itself
+            differ = one != other
+            one, other = one[differ], other[differ]
         pairs.append(one * width + other)
         if together:
             pairs.append(other * width + one)

@@ -19,7 +19,7 @@ import numpy as np
 from truelift.errors import DataError
 from truelift.models.histories import Histories, ItemSets
 from truelift.models.registry import CLASSIFICATION
-from truelift.recommend import factors, neighbours
+from truelift.recommend import factors, neighbours, session_neighbours
 from truelift.recommend.baselines import (
     ALL_TIME,
     MOST_FREQUENT,
@@ -214,6 +214,8 @@ class Comparison:
             rankers(counts, self.recent_days, self.options.seen_items == "keep")
         )
         found[neighbours.NAME] = self._once("neighbours", self._fit_neighbours)
+        if self._sequence.step == "event":
+            found[session_neighbours.NAME] = self._once("sessions", self._fit_sessions)
         if "item_factors" in self._arrays:
             found[factors.NAME] = factors.Factors(
                 self._arrays["item_factors"], factors.FactorOptions()
@@ -289,6 +291,19 @@ class Comparison:
             np.concatenate([p.counts for p in parts]),
         )
         return neighbours.Neighbours.fit(joined, counts, step, each)
+
+    def _fit_sessions(self) -> session_neighbours.SessionNeighbours:
+        shards = (self._split.training(histories) for histories in self._shards())
+        own = session_neighbours.collect(shards)
+        of_all = session_neighbours.Sessions(
+            *(
+                self._ranks.join(getattr(own, name), f"session {name}")
+                for name in ("keys", "times", "sizes", "items")
+            )
+        )
+        return session_neighbours.SessionNeighbours.fit(
+            of_all, self.training_counts, self._sequence.neighbours
+        )
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._made:

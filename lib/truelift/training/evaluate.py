@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.errors import DataError, TableError
 from truelift.lake.kernels import map_buckets, sum_buckets
@@ -23,7 +24,7 @@ from truelift.models import registry
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
 from truelift.models.registry import CLASSIFICATION
-from truelift.recommend import champion, neighbours
+from truelift.recommend import champion, neighbours, session_neighbours
 from truelift.recommend.baselines import count_actions, count_known
 from truelift.recommend.evaluated import EvaluationResult
 from truelift.recommend.evaluation import Evaluator
@@ -151,6 +152,21 @@ class PairKernel:
         return pa.table({"item": item, "pair": found.pairs, "times": found.counts})
 
 
+@dataclass(frozen=True)
+class SessionKernel:
+    """The latest sessions of one bucket, as rows."""
+
+    split: Any
+
+    def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
+        """``key, time, items`` of the training part."""
+        histories = Histories.from_arrow(tables["sequences"].sort_by("user_key"))
+        found = session_neighbours.collect([self.split.training(histories)])
+        offsets = pa.array(np.concatenate([[0], np.cumsum(found.sizes)]), pa.int32())
+        items = pa.ListArray.from_arrays(offsets, pa.array(found.items, pa.int64()))
+        return pa.table({"key": found.keys, "time": found.times, "items": items})
+
+
 def _strongest(
     batches: Iterator[pa.RecordBatch], items: int, counts: np.ndarray, step: str, each: int
 ) -> Iterator[pa.RecordBatch]:
@@ -222,6 +238,27 @@ class SparkComparison(Comparison):
         kept = rows.repartition("item").mapInArrow(task, "pair bigint, times bigint").toArrow()
         pairs = PairCounts.of(self._items, kept["pair"].to_numpy(), kept["times"].to_numpy())
         return Neighbours.fit(pairs, counts, step, each)
+
+    def _fit_sessions(self) -> session_neighbours.SessionNeighbours:
+        from pyspark.sql import functions as F
+
+        rows = map_buckets(
+            self._spark,
+            SessionKernel(self._split),
+            {"sequences": self._plan},
+            "key bigint, time bigint, items array<bigint>",
+        )
+        latest = rows.orderBy(F.desc("time"), "key").limit(session_neighbours.MOST_SESSIONS)
+        kept = latest.toArrow()
+        found = session_neighbours.Sessions(
+            kept["key"].to_numpy(),
+            kept["time"].to_numpy(),
+            pc.list_value_length(kept["items"]).to_numpy().astype(np.int64),
+            pc.list_flatten(kept["items"]).to_numpy(),
+        )
+        return session_neighbours.SessionNeighbours.fit(
+            found, self.training_counts, self._sequence.neighbours
+        )
 
 
 def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:

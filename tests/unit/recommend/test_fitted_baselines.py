@@ -35,14 +35,13 @@ def in_sessions(users):
 
 
 def following(users):
-    """Every pair of different items at most ten events apart, weighted by distance."""
+    """Every pair of events at most ten apart, weighted by distance; an item may follow itself."""
     found: dict[tuple[int, int], int] = {}
     for user in users:
         for a in range(len(user)):
             for b in range(a + 1, min(a + 11, len(user))):
-                if user[a][0] != user[b][0]:
-                    key = (user[a][0], user[b][0])
-                    found[key] = found.get(key, 0) + UNIT // (b - a)
+                key = (user[a][0], user[b][0])
+                found[key] = found.get(key, 0) + UNIT // (b - a)
     return found
 
 
@@ -84,6 +83,14 @@ def test_memory_is_bounded_by_keeping_each_items_most_frequent_pairs(monkeypatch
     per_item = np.bincount(found.pairs // 51)
     assert len(found.pairs) <= 4 * 50
     assert per_item.max() <= 40
+
+
+def test_what_follows_itself_is_foretold_again():
+    h = histories(*([(i, t, 0) for t, i in enumerate([1, 1, 1, 2])] for _ in range(3)))
+    popularity = np.array([0.0, 1.0, 9.0])
+    fitted = Neighbours.fit(count_pairs([h], 2, "event", 9), popularity, "event", 9)
+    scores = fitted.scores(histories([(1, 0, 0)]))[0]
+    assert scores[1] > scores[2] > 0
 
 
 def test_the_similarity_of_sessions_is_the_cosine_and_of_events_the_share_that_follows():

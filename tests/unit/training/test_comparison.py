@@ -48,7 +48,7 @@ def comparison(histories, options=OPTIONS, **others):
     return Comparison(lambda: iter([histories]), SPLIT, ITEMS, options, **others)
 
 
-def in_ranks(histories, count: int, work):
+def in_ranks(histories, count: int, work, options=OPTIONS):
     """What ``work(comparison)`` gives on each of several ranks, which meet at every collective."""
     barrier, place, results = threading.Barrier(count, timeout=20), [None] * count, [None] * count
 
@@ -66,7 +66,7 @@ def in_ranks(histories, count: int, work):
         total = len(histories)
         mine = histories.slice(number * total // count, (number + 1) * total // count)
         ranks = Ranks(together(lambda p: np.sum(p, axis=0)), together(np.concatenate))
-        results[number] = work(comparison(mine, ranks=ranks))
+        results[number] = work(comparison(mine, options, ranks=ranks))
 
     threads = [threading.Thread(target=rank, args=(n,)) for n in range(count)]
     for thread in threads:
@@ -82,12 +82,19 @@ def test_three_ranks_find_what_one_process_finds_to_the_last_bit():
     assert in_ranks(histories, 3, lambda c: c.test("model", Oracle())) == [one] * 3
 
 
+def test_ranks_that_see_their_own_sessions_alone_agree_on_the_session_neighbours():
+    histories, options = world(), replace(OPTIONS, step="event")
+    one = comparison(histories, options).test("model", Oracle())
+    assert [m.model for m in one.metrics][-1] == "session kNN"
+    assert in_ranks(histories, 3, lambda c: c.test("model", Oracle()), options) == [one] * 3
+
+
 def test_every_baseline_is_there_and_the_model_comes_first():
     factors = np.random.default_rng(0).standard_normal((ITEMS + 1, 32)).astype(np.float32)
     found = comparison(world(), arrays={"item_factors": factors}).test("model", Oracle())
     names = [m.model for m in found.metrics]
     assert names[0] == "model"
-    assert names[2:] == [ALL_TIME, PERSONAL, "item co-occurrence", "Spark ALS"]
+    assert names[2:] == [ALL_TIME, PERSONAL, "item co-occurrence", "Spark ALS (untuned)"]
     assert list(found.gains) == names[1:]
 
 
