@@ -130,3 +130,11 @@ def test_a_users_mistake_in_a_rank_comes_back_as_such(world, tmp_path):
     job = replace(job, split={**job.split, "validation_start": 0})
     with pytest.raises(DataError, match="no session before the validation window"):
         launch(job, tmp_path)
+
+
+def test_a_training_that_diverges_stops_at_once_and_says_where(world, tmp_path):
+    events: list[dict] = []
+    job = rank_job(world, processes=1, learning_rate=1e30, warmup_steps=0)
+    with pytest.raises(DataError, match=r"diverged.* in epoch 1, step \d+, at the learning rate"):
+        launch(job, tmp_path, events.append)
+    assert not any("validation" in event["text"] for event in events)

@@ -1,7 +1,7 @@
 """Rankings that need no training, for the models to beat.
 
-Popularity counts sessions with an item, not single events, so that one bulk purchase is one
-vote. Recent popularity counts only a window of days before the split; the window is chosen on
+Popularity counts what ``gold.sequences`` holds: sessions with an item, so that one bulk purchase
+is one vote, or with ``features.repeats`` single events. Recent popularity counts only a window of days before the split; the window is chosen on
 the validation part (see :mod:`truelift.training.evaluation`). Personal frequency ranks what
 the user took most often and fills up with popular items; in groceries it is hard to beat.
 """
@@ -30,7 +30,8 @@ Join = Callable[[np.ndarray, str], np.ndarray]
 def count_items(histories: Histories, items: int, start: int, end: int) -> np.ndarray:
     """Interactions with each item in ``[start, end)``; shape (items + 1,), additive.
 
-    A session holds an item once (see ``gold.sequences``), so these are counts of sessions.
+    A session holds an item once (see ``gold.sequences``), so these are counts of sessions;
+    with ``features.repeats`` they are counts of events.
     """
     inside = (histories.times >= start) & (histories.times < end)
     return np.bincount(histories.items[inside], minlength=items + 1).astype(np.float64)
@@ -62,7 +63,7 @@ class Popularity:
 
 @dataclass(frozen=True)
 class PersonalFrequency:
-    """The user's own sessions with an item; popularity decides between equals."""
+    """How often the user's own history holds an item; popularity decides between equals."""
 
     popularity: np.ndarray
 

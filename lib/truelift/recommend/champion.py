@@ -92,6 +92,16 @@ def knows(package: ModelPackage, item_keys: tuple[str, ...]) -> bool:
     return bool(known >= LEAST_KNOWN * len(item_keys))
 
 
+def unknown_items(package: ModelPackage | None, item_keys: tuple[str, ...]) -> int:
+    """How many items of a catalogue the model has never seen, and can never offer.
+
+    All of them, where the package cannot be read.
+    """
+    if package is None:
+        return len(item_keys)
+    return len(item_keys) - int(np.count_nonzero(item_index(package, item_keys)))
+
+
 def obstacle(champion: Champion, new: ModelPackage) -> str | None:
     """Why the champion cannot be compared with a model on that model's split; None if it can.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from truelift.errors import DataError, JobFailure, TableError
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
-from truelift.recommend import champion
+from truelift.recommend import champion, gate
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.results import RecommendationExample, RecommendResult
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from truelift.recommend.scorer import Scorer
     from truelift.steps import StepReport
 
+_logger = logging.getLogger("truelift.recommend")
 EXAMPLES = 5
 RECENT_ITEMS = 5
 # Users and interactions of the attribution figure.
@@ -119,7 +121,11 @@ def reasons(histories: Histories, user: np.ndarray, item: np.ndarray) -> list[st
     span = int(max(item.max(initial=0), histories.items.max(initial=0))) + 1
     opens = histories.session_starts()
     sessions = np.bincount(histories.owner[opens], minlength=len(histories))
-    cells, times = np.unique(histories.owner * span + histories.items, return_counts=True)
+    # An item may come several times in a session (features.repeats), which is one session with it.
+    within = np.unique((np.cumsum(opens) - 1) * span + histories.items)
+    session, taken = np.divmod(within, span)
+    owner = histories.owner[opens][session]
+    cells, times = np.unique(owner * span + taken, return_counts=True)
     if len(cells) == 0:
         return ["no history: popular start of the sequence model"] * len(user)
     wanted = user * span + item
@@ -165,6 +171,11 @@ def recommend(job: Job) -> StepReport:
     frame = job.lake.map_buckets(
         kernel, {"sequences": plan}, table_spec("gold.recommendations").schema()
     )
+    unknown = int(np.count_nonzero(kernel.index[1:] == 0))
+    notes = []
+    if unknown:
+        notes.append(gate.never_offered(version, unknown, len(item_keys)))
+        _logger.warning(notes[-1])
     job.progress.update("scoring all users")
     commit = job.replace("gold.recommendations", frame)
     users = job.read("gold.recommendations").select("user_key").distinct().count()
@@ -175,9 +186,23 @@ def recommend(job: Job) -> StepReport:
             "gold.sequences."
         )
     examples = _examples(job, kernel, package.side_features)
-    result = RecommendResult(users, commit.rows, options.seen_items, examples, version)
+    result = RecommendResult(
+        users,
+        commit.rows,
+        options.seen_items,
+        examples,
+        version,
+        catalogue=len(item_keys),
+        unknown_items=unknown,
+        notes=tuple(notes),
+    )
     job.log_metrics(
-        {"users": users, "recommendations": commit.rows, "users_without": sequences - users}
+        {
+            "users": users,
+            "recommendations": commit.rows,
+            "users_without": sequences - users,
+            "items_never_offered": unknown,
+        }
     )
     job.save_result(result)
     headline: dict[str, float | str | int] = {
@@ -186,6 +211,8 @@ def recommend(job: Job) -> StepReport:
         "seen items": options.seen_items,
         "model version": version,
     }
+    if unknown:
+        headline["items never offered"] = unknown
     return StepReport(sequences, commit.rows, headline)
 
 
@@ -247,6 +274,14 @@ def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]
     if holder is not None and best is not None and _obstacle(job, best, item_keys) is None:
         return holder.version, best
     version, package = load_challenger(job)
+    if holder is not None:
+        why = _obstacle(job, best, item_keys) if best is not None else "its package cannot be read"
+        _logger.warning(
+            "The champion, version %s, cannot rank for this catalogue (%s); version %s does.",
+            holder.version,
+            why,
+            version,
+        )
     obstacle = _obstacle(job, package, item_keys)
     if obstacle is not None:
         raise DataError(f"Model version {version}: {obstacle}; run train_sequence again.")

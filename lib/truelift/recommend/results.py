@@ -44,6 +44,12 @@ class RecommendResult:
     examples : tuple of RecommendationExample
     model_version : str
         Registered version of the model that ranked.
+    catalogue : int
+        Items of ``gold.items``.
+    unknown_items : int
+        Those of them that the model has never seen, so that they are offered to nobody.
+    notes : tuple of str
+        What whoever reads the table ought to know.
     """
 
     users: int
@@ -51,11 +57,15 @@ class RecommendResult:
     seen_items: str
     examples: tuple[RecommendationExample, ...]
     model_version: str
+    catalogue: int = 0
+    unknown_items: int = 0
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
+        never = f", {self.unknown_items:,} items never offered" if self.unknown_items else ""
         return (
             f"RecommendResult({self.rows:,} rows for {self.users:,} users, seen items "
-            f"{self.seen_items}, model version {self.model_version})"
+            f"{self.seen_items}, model version {self.model_version}{never})"
         )
 
     def to_pandas(self) -> pd.DataFrame:

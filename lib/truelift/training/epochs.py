@@ -15,6 +15,7 @@ from truelift.errors import StorageError
 from truelift.models.package import assign_weights, named_weights
 from truelift.settings import SequenceOptions
 from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
+from truelift.training.divergence import check_loss, check_weights
 from truelift.training.feed import Feed
 from truelift.training.heartbeat import Heartbeat
 from truelift.training.loop import Trainer
@@ -102,6 +103,7 @@ class Training:
         for step, batch in enumerate(self._feed.epoch(epoch, self._steps, first), start=first + 1):
             self._heartbeat.beat(f"epoch {epoch}, step {step}")
             loss, weight = self._trainer.step(batch)
+            check_loss(loss, epoch, step, self._trainer.rate)
             sums[:3] += loss, weight, batch.sequences
             sums[3:] = before[3:] + np.array([self._feed.waited, time.perf_counter() - begun])
             rate = sums[2] / sums[4] * hvd.size()
@@ -114,6 +116,9 @@ class Training:
                 self._keep()
                 last_kept = step
         self._trainer.flush()
+        check_weights(
+            self._trainer.model.trainable_variables, epoch, self._steps, self._trainer.rate
+        )
         loss, weight, sequences, waited, spent = sum_over_ranks(sums, "epoch")
         return EpochRecord(
             epoch=epoch,

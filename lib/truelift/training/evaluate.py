@@ -327,6 +327,11 @@ def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
         notes=(
             *notes,
             *(f"{n} was trained with another split: {s}" for n, s in trained_on.items()),
+            *(
+                f"{n} has never seen {unknown:,} of {len(keys):,} items, which it ranks last."
+                for n, p in packages.items()
+                if not classifies and (unknown := champion.unknown_items(p, keys))
+            ),
             *((WARNING,) if options.sampled_candidates else ()),
         ),
     )

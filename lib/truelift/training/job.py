@@ -111,7 +111,12 @@ def train_sequence(job: Job) -> StepReport:
         }
     )
     registered = _register(job, name, package, trained)
-    verdict = _verdict(job, holder, obstacle, trained)
+    verdict = _verdict(job, holder, obstacle, trained, item_keys)
+    _logger.log(logging.WARNING if verdict.below_baseline else logging.INFO, verdict.reason)
+    standing = holder if holder and not verdict.promoted else None
+    unknown = champion.unknown_items(standing.package, item_keys) if standing else 0
+    if standing and unknown:
+        _logger.warning(gate.never_offered(standing.version, unknown, len(item_keys)))
     job.run.close_gate(registered, verdict.promoted, verdict.reason)
     result = TrainingResult(
         epochs=trained.epochs,
@@ -131,6 +136,10 @@ def train_sequence(job: Job) -> StepReport:
             *(f"Restarted: {reason}" for reason in trained.restarts),
             *trained.warnings,
         ),
+        gate=verdict.reason,
+        below_baseline=verdict.below_baseline,
+        champion_version=standing.version if standing else registered.version,
+        champion_unknown_items=unknown,
     )
     job.save_result(result)
     for uri in {*used, str(rank_job.checkpoints)}:
@@ -143,8 +152,13 @@ def train_sequence(job: Job) -> StepReport:
         measure: round(value, 4),
         **{f"{o.model} {measure.split('@')[0]}": round(headline_of(o)[1], 4) for o in others},
         "version": registered.version,
-        "champion": registered.version if verdict.promoted or not holder else holder.version,
+        "champion": standing.version if standing else registered.version,
+        "gate": verdict.reason,
     }
+    if verdict.below_baseline:
+        headline["below the baseline"] = verdict.below_baseline
+    if unknown:
+        headline["items that the champion cannot offer"] = unknown
     return StepReport(plan.rows, trained.train_windows, headline)
 
 
@@ -229,23 +243,32 @@ def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
 
 
 def _verdict(
-    job: Job, holder: champion.Champion | None, obstacle: str | None, trained: RankResult
+    job: Job,
+    holder: champion.Champion | None,
+    obstacle: str | None,
+    trained: RankResult,
+    item_keys: tuple[str, ...],
 ) -> gate.Verdict:
     """Whether the new model is to be champion; its rival was one of the evaluated rankers."""
+    own, tracking = trained.test[0], job.settings.tracking
+    best = own.difference(_headline(own)[0].partition("@")[0])
     if holder is None:
-        return gate.first_model()
+        return gate.beside_baseline(gate.first_model(), best)
     gain = trained.gains.get(champion.NAME)
     if obstacle is not None or gain is None:
-        return gate.not_comparable(holder.version, obstacle or "it cannot be built here")
-    own, tracking = trained.test[0], job.settings.tracking
-    return gate.decide(
-        gain,
-        own.users,
-        own.k,
-        holder.version,
-        tracking.promote_confidence,
-        tracking.promote_margin,
-    )
+        found = gate.not_comparable(holder.version, obstacle or "it cannot be built here")
+    else:
+        found = gate.decide(
+            gain,
+            own.users,
+            own.k,
+            holder.version,
+            tracking.promote_confidence,
+            tracking.promote_margin,
+        )
+    unknown = champion.unknown_items(holder.package, item_keys)
+    found = gate.with_catalogue(found, holder.version, unknown, len(item_keys))
+    return gate.beside_baseline(found, best)
 
 
 def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -> Any:

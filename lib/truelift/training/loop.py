@@ -79,6 +79,11 @@ class Trainer:
         return float(loss), float(weight)
 
     @property
+    def rate(self) -> float:
+        """The learning rate of the latest step."""
+        return float(np.asarray(self.optimizer.learning_rate))
+
+    @property
     def settled(self) -> bool:
         """Whether no gradient waits for more batches."""
         return self._pending == 0

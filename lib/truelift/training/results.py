@@ -91,6 +91,14 @@ class TrainingResult:
         Test users who wanted only what they had seen, where that is dropped.
     notes : tuple of str
         Baselines and metrics that are missing, and why; warnings.
+    gate : str
+        What the gate said (:mod:`truelift.recommend.gate`).
+    below_baseline : str or None
+        The best baseline, where the model is below it on the test part.
+    champion_version : str or None
+        Registered version of the champion after the gate.
+    champion_unknown_items : int
+        Items of the catalogue that this champion has never seen, so that nobody is offered them.
     """
 
     epochs: tuple[EpochRecord, ...]
@@ -105,6 +113,10 @@ class TrainingResult:
     seen_items: str = "keep"
     left_out: int = 0
     notes: tuple[str, ...] = ()
+    gate: str = ""
+    below_baseline: str | None = None
+    champion_version: str | None = None
+    champion_unknown_items: int = 0
 
     def __repr__(self) -> str:
         ranked = "; ".join(f"{m.model} NDCG@{m.k} {m.ndcg:.4f}" for m in self.test)

@@ -11,8 +11,16 @@ from scipy import stats
 from tests.unit.models.test_histories import histories
 from truelift.models.package import ModelPackage
 from truelift.models.sides import SideCodes
-from truelift.recommend.champion import UNKNOWN, Champion, Translated, item_index, obstacle
-from truelift.recommend.gate import decide
+from truelift.recommend.champion import (
+    UNKNOWN,
+    Champion,
+    Translated,
+    item_index,
+    obstacle,
+    unknown_items,
+)
+from truelift.recommend.evaluated import Difference
+from truelift.recommend.gate import beside_baseline, decide, first_model, with_catalogue
 
 TEMPORAL = {"kind": "temporal", "validation_start": "2024-03-01", "test_start": "2024-04-01"}
 NEW = ModelPackage("basket_gru", {}, 10, "session", ("a", "b", "c"), {}, split=TEMPORAL)
@@ -95,3 +103,44 @@ def test_a_ranker_of_other_items_sees_and_ranks_those_that_it_knows():
     assert index.tolist() == [0, 3, 0, 1]
     got = Translated(Counts(), index).scores(histories([(1, 0, 0), (2, 1, 1), (3, 2, 2)], []))
     assert got[:, 1:].tolist() == [[1.0, UNKNOWN, 1.0], [0.0, UNKNOWN, 0.0]]
+
+
+def over(mean: float) -> Difference:
+    return Difference("personal frequency", "ndcg", 10, mean, mean - 0.01, mean + 0.01, 0.2)
+
+
+def test_a_first_model_below_the_best_baseline_becomes_champion_and_it_is_said():
+    got = beside_baseline(first_model(), over(-0.031))
+    assert got.promoted and got.below_baseline == "personal frequency"
+    assert got.reason == (
+        "promoted: first model; below the best baseline, personal frequency: "
+        "NDCG@10 -0.0310 [-0.0410, -0.0210]"
+    )
+
+
+def test_a_model_above_the_best_baseline_says_by_how_much():
+    got = beside_baseline(first_model(), over(0.02))
+    assert got.below_baseline is None
+    assert got.reason.endswith("above the best baseline, personal frequency: NDCG@10 +0.0200 "
+                               "[+0.0100, +0.0300]")  # fmt: skip
+
+
+def test_a_later_model_that_beats_the_champion_and_no_baseline_is_named_too():
+    won = decide((0.012, 0.004, 0.02), 100, 10, "3", 0.95, 0.0)
+    assert beside_baseline(won, over(-0.02)).below_baseline == "personal frequency"
+
+
+def test_the_gate_counts_the_items_that_the_standing_champion_cannot_rank():
+    kept = decide((0.0, -0.01, 0.01), 100, 10, "3", 0.95, 0.0)
+    assert with_catalogue(kept, "3", 12, 3000).reason.endswith(
+        "; champion 3 cannot rank 12 of 3,000 items"
+    )
+    assert with_catalogue(kept, "3", 0, 3000) == kept
+    won = decide((0.012, 0.004, 0.02), 100, 10, "3", 0.95, 0.0)
+    assert with_catalogue(won, "3", 12, 3000) == won
+
+
+def test_items_that_a_model_has_never_seen_are_counted():
+    assert unknown_items(replace(NEW, item_keys=("c", "a")), NEW.item_keys) == 1
+    assert unknown_items(NEW, NEW.item_keys) == 0
+    assert unknown_items(None, NEW.item_keys) == 3

@@ -1,0 +1,53 @@
+"""A training that has run away is stopped at once, and says where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from truelift.errors import DataError
+
+
+def check_loss(loss: float, epoch: int, step: int, rate: float) -> None:
+    """Refuse a loss that is no finite number.
+
+    Parameters
+    ----------
+    loss : float
+        Of a batch.
+    epoch, step : int
+        Counted from 1.
+    rate : float
+        The learning rate of the step.
+
+    Raises
+    ------
+    DataError
+        Naming epoch, step and rate: what follows could only be more of it.
+    """
+    if not math.isfinite(loss):
+        raise _diverged(f"the loss is {loss}", epoch, step, rate)
+
+
+def check_weights(variables: Iterable[Any], epoch: int, step: int, rate: float) -> None:
+    """Refuse weights that are no finite numbers, which the last update of an epoch may leave.
+
+    Raises
+    ------
+    DataError
+        As :func:`check_loss`.
+    """
+    for variable in variables:
+        if not np.isfinite(np.asarray(variable)).all():
+            raise _diverged("a weight is no finite number", epoch, step, rate)
+
+
+def _diverged(what: str, epoch: int, step: int, rate: float) -> DataError:
+    return DataError(
+        f"The training diverged: {what} in epoch {epoch}, step {step}, at the learning rate "
+        f"{rate:.3g}. Lower sequence.learning_rate (a fifth of it is a start) or give it more "
+        "sequence.warmup_steps."
+    )
