@@ -23,6 +23,7 @@ import numpy as np
 from truelift.errors import ConfigError, DataError
 from truelift.models.histories import Histories, ItemSets
 from truelift.models.windows import step_counts, step_index
+from truelift.recommend.positions import every_position
 from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -58,15 +59,29 @@ class TemporalSplit:
     ----------
     validation_start, test_start, end : int
         Training is before the first; validation and test are the windows between them.
+    positions : str
+        ``'next'``: the first session in a window is foretold; ``'every'``: each step in it, from
+        all before it (:mod:`~truelift.recommend.positions`). Anonymous sessions, which lie in one
+        window whole, have a past only so.
+    step : str
+        What a step is, for ``'every'``.
     """
 
     validation_start: int
     test_start: int
     end: int
+    positions: str = "next"
+    step: str = "session"
 
     @classmethod
     def at_end(
-        cls, first_time: int, last_time: int, validation_days: int, test_days: int
+        cls,
+        first_time: int,
+        last_time: int,
+        validation_days: int,
+        test_days: int,
+        positions: str = "next",
+        step: str = "session",
     ) -> TemporalSplit:
         """The last ``test_days`` calendar days (UTC) for test, those before for validation.
 
@@ -85,7 +100,7 @@ class TemporalSplit:
                 f"sequence.validation_days + sequence.test_days = {validation_days} + {test_days}; "
                 "give more data or shorten the windows."
             )
-        return cls(validation_start, test_start, end)
+        return cls(validation_start, test_start, end, positions, step)
 
     def training(self, histories: Histories) -> Histories:
         """What a model may learn from: events before the validation window."""
@@ -93,15 +108,15 @@ class TemporalSplit:
 
     def validation(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """Histories before the validation window, and each user's first session in it."""
-        return _window(histories, self.validation_start, self.test_start)
+        return self._held_out(histories, self.validation_start, self.test_start)
 
     def test(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """Histories before the test window, and each user's first session in it."""
-        return _window(histories, self.test_start, self.end)
+        return self._held_out(histories, self.test_start, self.end)
 
     def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """Users whose first event of all lies in the test window, with their first session."""
-        return _window(histories, self.test_start, self.end, with_past=False)
+        return self._held_out(histories, self.test_start, self.end, with_past=False)
 
     def describe(self) -> dict[str, str]:
         """The instants as ISO text."""
@@ -110,7 +125,20 @@ class TemporalSplit:
             "validation_start": iso(self.validation_start),
             "test_start": iso(self.test_start),
             "end": iso(self.end),
+            **_every(self.positions),
         }
+
+    def _held_out(
+        self, histories: Histories, start: int, end: int, with_past: bool = True
+    ) -> tuple[Histories, ItemSets]:
+        if self.positions == "every":
+            inside = (histories.times >= start) & (histories.times < end)
+            return every_position(histories, inside, self.step, with_past)
+        return _window(histories, start, end, with_past)
+
+
+def _every(positions: str) -> dict[str, str]:
+    return {"positions": positions} if positions == "every" else {}
 
 
 def iso(time: int) -> str:
@@ -186,10 +214,14 @@ class ByUser:
         Of the users, in expectation; a fixed hash of the user key decides.
     step : str
         What a step is; the last one of a held-out user is predicted.
+    positions : str
+        ``'every'``: all steps of a held-out user but the first are foretold, each from those
+        before it.
     """
 
     share: float
     step: str = "event"
+    positions: str = "next"
 
     def training(self, histories: Histories) -> Histories:
         """Everything of the users who are not held out."""
@@ -213,7 +245,12 @@ class ByUser:
 
     def describe(self) -> dict[str, str]:
         """Its kind, share and step."""
-        return {"kind": "by_user", "held_out_users": f"{self.share:g}", "step": self.step}
+        return {
+            "kind": "by_user",
+            "held_out_users": f"{self.share:g}",
+            "step": self.step,
+            **_every(self.positions),
+        }
 
     def _draw(self, histories: Histories) -> np.ndarray:
         """A number in [0, 1) for each user: CRC-32 with its low bits mixed by a multiplication."""
@@ -224,6 +261,9 @@ class ByUser:
     def _predicting(
         self, histories: Histories, chosen: np.ndarray, newcomers: bool = False
     ) -> tuple[Histories, ItemSets]:
+        if self.positions == "every":
+            held_out = chosen[histories.owner]
+            return every_position(histories, held_out, self.step, not newcomers)
         counts = step_counts(histories, self.step)
         left = counts[histories.owner] - 1 - step_index(histories, self.step)
         enough = counts == 1 if newcomers else counts >= 2
@@ -262,8 +302,15 @@ def split_from(options: SequenceOptions, first_time: int, last_time: int) -> Spl
     if options.split == "leave_one_out":
         return LeaveOneOut(options.step)
     if options.split == "by_user":
-        return ByUser(options.held_out_users, options.step)
-    return TemporalSplit.at_end(first_time, last_time, options.validation_days, options.test_days)
+        return ByUser(options.held_out_users, options.step, options.positions)
+    return TemporalSplit.at_end(
+        first_time,
+        last_time,
+        options.validation_days,
+        options.test_days,
+        options.positions,
+        options.step,
+    )
 
 
 def split_to_plain(split: Split) -> dict[str, Any]:

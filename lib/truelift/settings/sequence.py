@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from truelift.settings.checks import require
 
 SPLITS = ("temporal", "leave_one_out", "by_user")
+POSITIONS = ("next", "every")
 LOSSES = ("full_softmax", "sampled_softmax", "bce", "gbce")
 SIDE_FEATURES = ("event_type", "category", "gap_bucket")
 
@@ -21,7 +22,8 @@ class SequenceOptions:
     docs/sequences.md explains every key. ``step`` says what one step of a sequence is: a
     session (a set of items) or an event. ``split`` says what is kept apart for validation and
     test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
-    to the split by user. ``seen_items`` says whether evaluation ranks items of the user's past
+    to the split by user; ``positions`` says whether one step a user is foretold (``next``) or
+    every step that is held out (``every``). ``seen_items`` says whether evaluation ranks items of the user's past
     (``keep``) or leaves them out (``drop``); ``sampled_candidates`` adds metrics among that many
     drawn items, which are biased. ``negatives`` and ``calibration`` belong to the
     sampled losses. ``embedding_spread`` is the standard deviation of item embeddings at the start
@@ -43,6 +45,7 @@ class SequenceOptions:
     validation_days: int = 28
     test_days: int = 28
     held_out_users: float = 0.1
+    positions: str = "next"
     # the model
     units: int = 64
     layers: int = 1
@@ -92,6 +95,18 @@ class SequenceOptions:
         need("reading", self.reading in ("all", "own"), "'all' or 'own'")
         need("tune", self.tune == 0 or self.tune >= 2, "0 (no search) or at least 2 trials")
         need("split", self.split in SPLITS, f"one of {', '.join(SPLITS)}")
+        need("positions", self.positions in POSITIONS, f"one of {', '.join(POSITIONS)}")
+        need(
+            "positions",
+            self.positions == "next" or self.split != "leave_one_out",
+            "'next' with sequence.split leave_one_out, which holds out one step a user; 'every' "
+            "goes with temporal and by_user",
+        )
+        need(
+            "positions",
+            self.positions == "next" or self.model != "next_action",
+            "'next' with sequence.model next_action",
+        )
         need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
         need("seen_items", self.seen_items in ("keep", "drop"), "'keep' or 'drop'")
         need(

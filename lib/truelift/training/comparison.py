@@ -36,6 +36,7 @@ from truelift.recommend.evaluated import RankingMetrics
 from truelift.recommend.evaluation import EvaluationOptions, Evaluator, Ranker
 from truelift.recommend.finish import Finish
 from truelift.recommend.measures import Catalogue
+from truelift.recommend.positions import pieces
 from truelift.recommend.sums import State
 from truelift.settings import SequenceOptions
 
@@ -100,9 +101,10 @@ def add_part(
     classifies: bool,
 ) -> None:
     """Add some users' part of a split to an evaluator's sums; with the test go its newcomers."""
-    evaluator.add(state, *wanted(split, part, histories, classifies))
-    if part == "test" and not classifies:
-        evaluator.add_newcomers(state, *split.newcomers(histories))
+    for some in pieces(histories, getattr(split, "positions", "next")):
+        evaluator.add(state, *wanted(split, part, some, classifies))
+        if part == "test" and not classifies:
+            evaluator.add_newcomers(state, *split.newcomers(some))
 
 
 class Comparison:
