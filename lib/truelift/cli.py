@@ -92,6 +92,9 @@ def _overrides(args: argparse.Namespace) -> list[str]:
     """What the short options stand for, then what was set by key."""
     given = {"processes": getattr(args, "np", None), "tune": getattr(args, "tune", None)}
     short = [f"sequence.{key}={value}" for key, value in given.items() if value is not None]
+    if args.job == "recommend":
+        files = {key: getattr(args, key) for key in ("items", "users") if getattr(args, key)}
+        short += [f"recommend.{key}={json.dumps(path)}" for key, path in files.items()]
     if columns := getattr(args, "columns", None):
         # Text in quotes: to YAML a lone '-' would open a list.
         names = ", ".join(json.dumps(name.strip()) for name in columns.split(","))
@@ -150,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "recommend":
             _interaction_options(step)
+            step.add_argument("--items", metavar="FILE", help="ids, one a line: offer these alone")
+            step.add_argument(
+                "--users", metavar="FILE", help="ids, one a line: rank for these alone"
+            )
         if name == "train_sequence":
             step.add_argument(
                 "--recipe", metavar="NAME", help="a recipe of conf/models, or a YAML file"

@@ -127,6 +127,7 @@ STEPS: tuple[Step, ...] = (
         writes=("gold.recommendations",),
         sections=("recommend", "tracking"),
         after=("train_sequence",),
+        external="truelift.recommend.lists:fingerprint",
     ),
     Step(
         "report",

@@ -92,7 +92,7 @@ def _evaluate_sequence(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.training.evaluate import evaluate_sequence
 
     with tool_job("evaluate_sequence", settings, "sequence") as job:
-        return evaluate_sequence(job, args.model or ()).summary()
+        return evaluate_sequence(job, args.model or (), args.items, args.users).summary()
 
 
 def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
@@ -157,7 +157,11 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
         metavar="VERSION|ALIAS",
         help="a registered version or alias; repeatable (default: challenger and champion)",
     )
-    parser.add_argument("--interactions", metavar="FILE", help="of which the models were trained")
+    parser.add_argument(
+        "--interactions", metavar="FILE", help="the file that the models were trained on"
+    )
+    parser.add_argument("--items", metavar="FILE", help="ids, one a line: only these compete")
+    parser.add_argument("--users", metavar="FILE", help="ids, one a line: only these are tested")
 
 
 def _forget_options(parser: argparse.ArgumentParser) -> None:

@@ -112,12 +112,16 @@ class Evaluator:
     options : EvaluationOptions
     losses : tuple of str
         Rankers whose scores are log odds and whose cross-entropy is added.
+    allowed : numpy.ndarray of bool, shape (items + 1,), optional
+        The items that compete; others are neither ranked nor wanted, and users who wanted no
+        other are left out. All compete where it is not given.
     """
 
     rankers: Mapping[str, Ranker]
     catalogue: Catalogue
     options: EvaluationOptions
     losses: tuple[str, ...] = field(default=())
+    allowed: np.ndarray | None = None
 
     @cached_property
     def layout(self) -> Layout:
@@ -147,12 +151,16 @@ class Evaluator:
             What each of them took next; never empty.
         """
         seen = None
+        if self.allowed is not None:
+            relevant = among(relevant, self.allowed)
         if self.options.seen_items == "drop":
             seen = past.distinct_items()
             relevant = without(relevant, seen)
+        if seen is not None or self.allowed is not None:
             keep = relevant.sizes > 0
             state["left_out"] += int(np.count_nonzero(~keep))
-            past, relevant, seen = past.take(keep), relevant.take(keep), seen.take(keep)
+            past, relevant = past.take(keep), relevant.take(keep)
+            seen = None if seen is None else seen.take(keep)
         clusters = _clusters(past.users)
         for start, stop in _chunks(clusters):
             chosen = np.zeros(len(past), dtype=bool)
@@ -194,18 +202,21 @@ class Evaluator:
         clusters: np.ndarray,
     ) -> None:
         found, lists, sampled = [], [], []
+        competing, asked, known = self._competing(wanted, seen)
         for number, (name, ranker) in enumerate(self.rankers.items()):
             scores = ranker.scores(past)
-            found.append(places_of(scores, wanted, seen))
+            among_them = scores if competing is None else scores[:, competing]
+            found.append(places_of(among_them, asked, known))
             if name in self.losses:
                 state["loss"][number] += whole(cross_entropies(scores, wanted) / LOSS_SPAN).sum()
             if self.options.brief:
                 continue
-            top = top_unseen(scores, seen, self.options.top_k)
+            usable = scores if competing is None else np.where(self.allowed, scores, -np.inf)
+            top = top_unseen(usable, seen, self.options.top_k)
             add_lists(state, number, top)
             lists.append(list_metrics(top, self.catalogue))
             if self.options.sampled_candidates:
-                sampled.append(self._sampled(scores, wanted, seen, past.users))
+                sampled.append(self._sampled(among_them, asked, known, past.users))
 
         def add(segment: int, rows: np.ndarray, each: list[Places]) -> None:
             parts = [
@@ -232,6 +243,20 @@ class Evaluator:
         for number in range(len(ITEMS)):
             kept = [p.only(of_item == number) for p in found]
             add(1 + len(USERS) + number, kept[0][0], [places for _, places in kept])
+
+    def _competing(
+        self, wanted: ItemSets, seen: ItemSets | None
+    ) -> tuple[np.ndarray | None, ItemSets, ItemSets | None]:
+        """The columns of the items that compete (None: all), and the sets by these columns."""
+        if self.allowed is None:
+            return None, wanted, seen
+        columns = np.flatnonzero(np.append(True, self.allowed[1:]))
+        place = np.cumsum(self.allowed)  # the padding is not allowed, and has column 0
+        asked = replace(wanted, items=place[wanted.items])
+        if seen is None:
+            return columns, asked, None
+        known = among(seen, self.allowed)
+        return columns, asked, replace(known, items=place[known.items])
 
     @cached_property
     def _item_segments(self) -> np.ndarray:
@@ -271,12 +296,19 @@ def without(sets: ItemSets, others: ItemSets) -> ItemSets:
     return ItemSets(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), sets.items[keep])
 
 
+def among(sets: ItemSets, allowed: np.ndarray) -> ItemSets:
+    """Each user's items that are allowed."""
+    keep = allowed[sets.items]
+    owner = np.repeat(np.arange(len(sets)), sets.sizes)
+    sizes = np.bincount(owner[keep], minlength=len(sets))
+    return ItemSets(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), sets.items[keep])
+
+
 def top_unseen(scores: np.ndarray, seen: ItemSets | None, k: int) -> np.ndarray:
     """The best ``k`` items of each row; 0 marks a place that no item is left for."""
-    if seen is None:
-        return top_items(scores, k)
-    usable = np.array(scores)
-    usable[np.repeat(np.arange(len(seen)), seen.sizes), seen.items] = -np.inf
+    usable = np.array(scores) if seen is not None else scores
+    if seen is not None:
+        usable[np.repeat(np.arange(len(seen)), seen.sizes), seen.items] = -np.inf
     top = top_items(usable, k)
     return np.where(np.isneginf(np.take_along_axis(usable, top, axis=1)), 0, top)
 

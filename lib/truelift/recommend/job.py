@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from truelift.errors import DataError, JobFailure, TableError
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
-from truelift.recommend import champion, gate
+from truelift.recommend import champion, gate, lists
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.results import RecommendationExample, RecommendResult
 
@@ -57,6 +57,10 @@ class RecommendKernel:
         Items a user.
     seen_items : str
         ``'keep'`` or ``'drop'``.
+    allowed : numpy.ndarray of bool, shape (items + 1,), optional
+        The items that may be offered; all, where not given.
+    users : frozenset of str, optional
+        Keys of the users to rank for; all, where not given.
     """
 
     package: bytes
@@ -64,10 +68,14 @@ class RecommendKernel:
     index: np.ndarray
     count: int
     seen_items: str
+    allowed: np.ndarray | None = None
+    users: frozenset[str] | None = None
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """Score the bucket's users, by user key."""
         histories = whole_users(tables["sequences"])
+        if self.users is not None:
+            histories = histories.take(lists.users_among(histories, self.users))
         items, scores = self.scorer().top(histories, self.count, self.seen_items)
         keys = np.array(("", *self.item_keys), dtype=object)
         # An item that the model does not know is no recommendation.
@@ -90,6 +98,10 @@ class RecommendKernel:
 
         own = loaded(self.package)
         ranker = champion.Translated(own.ranker, self.index)
+        if self.allowed is not None:
+            return Scorer(
+                lists.AllowedOnly(ranker, self.allowed), self.item_keys, own.side_features
+            )
         return Scorer(ranker, self.item_keys, own.side_features)
 
 
@@ -161,29 +173,39 @@ def recommend(job: Job) -> StepReport:
     version, package = load_model(job, item_keys)
     job.run.log_tags({"truelift.model_version": version})
     plan = job.plan("gold.sequences", [*COLUMNS, *package.side_features, "bucket"])
+    index = champion.item_index(package, item_keys)
+    allowed, notes = _allowed(job, item_keys, index)
+    wanted = _users(job)
     kernel = RecommendKernel(
         package.to_bytes(),
         item_keys,
-        champion.item_index(package, item_keys),
+        index,
         options.per_user,
         options.seen_items,
+        allowed,
+        wanted,
     )
     frame = job.lake.map_buckets(
         kernel, {"sequences": plan}, table_spec("gold.recommendations").schema()
     )
     unknown = int(np.count_nonzero(kernel.index[1:] == 0))
-    notes = []
     if unknown:
         notes.append(gate.never_offered(version, unknown, len(item_keys)))
         _logger.warning(notes[-1])
     job.progress.update("scoring all users")
     commit = job.replace("gold.recommendations", frame)
     users = job.read("gold.recommendations").select("user_key").distinct().count()
-    sequences = job.read("gold.sequences").select("user_key").distinct().count()
+    known = job.read("gold.sequences").select("user_key").distinct()
+    if wanted is not None:
+        asked = [(key,) for key in wanted]
+        known = known.join(job.lake.spark.createDataFrame(asked, "user_key string"), "user_key")
+    sequences = known.count()
+    if wanted is not None:
+        notes += lists.sentence("users", len(wanted), sequences, "recommend.users")
     if users != sequences and options.seen_items == "keep":
         raise JobFailure(
             f"gold.recommendations: found {users} users, expected the {sequences} of "
-            "gold.sequences."
+            "gold.sequences that were asked for."
         )
     examples = _examples(job, kernel, package.side_features)
     result = RecommendResult(
@@ -214,6 +236,31 @@ def recommend(job: Job) -> StepReport:
     if unknown:
         headline["items never offered"] = unknown
     return StepReport(sequences, commit.rows, headline)
+
+
+def _allowed(
+    job: Job, item_keys: tuple[str, ...], index: np.ndarray
+) -> tuple[np.ndarray | None, list[str]]:
+    """The items that may be offered (None: all), and a sentence on ids that are none."""
+    address = job.settings.recommend.items
+    if address is None:
+        return None, []
+    ids = lists.read_ids(address, "recommend.items")
+    allowed = lists.allowed_items(ids, item_keys, "recommend.items")
+    if not (allowed & (index > 0)).any():
+        raise DataError(
+            f"recommend.items: the model has never seen any of the {int(allowed.sum()):,} items "
+            f"that {address} allows; run train_sequence, or allow others."
+        )
+    return allowed, list(lists.sentence("items", len(ids), int(allowed.sum()), "recommend.items"))
+
+
+def _users(job: Job) -> frozenset[str] | None:
+    """Keys of the users to rank for; None: all."""
+    address = job.settings.recommend.users
+    if address is None:
+        return None
+    return frozenset(lists.user_keys(job, lists.read_ids(address, "recommend.users")).values())
 
 
 def load_challenger(job: Job) -> tuple[str, ModelPackage]:
@@ -316,6 +363,7 @@ def _examples(
     some = (
         job.read("gold.sequences")
         .where(F.size("item_index") >= RECENT_ITEMS)
+        .join(job.read("gold.recommendations").select("user_key"), "user_key", "left_semi")
         .orderBy(F.xxhash64("user_key"), "user_key", "session_number")
         .limit(EXAMPLES)
         .select(*COLUMNS, *side_features)

@@ -79,10 +79,16 @@ class PanelOptions:
 
 @dataclass(frozen=True)
 class RecommendOptions:
-    """How many items a user gets, and whether items already seen may come again."""
+    """How many items a user gets, and whether items already seen may come again.
+
+    ``items`` and ``users`` are files of ids, one a line: only these items are offered (what is in
+    stock, what is allowed), and only these users are ranked for.
+    """
 
     per_user: int = 10
     seen_items: str = "keep"
+    items: str | None = None
+    users: str | None = None
 
     def __post_init__(self) -> None:
         require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")

@@ -122,7 +122,8 @@ class Comparison:
     seed : int
     arrays : mapping of str to numpy.ndarray
         ``categories`` (codes of the items), ``item_factors`` (of Spark ALS) and the champion
-        (:func:`~truelift.recommend.champion.as_arrays`), where known.
+        (:func:`~truelift.recommend.champion.as_arrays`), where known; ``allowed``, where only
+        some items compete.
     ranks : Ranks
     task : str
         ``'ranking'``, or ``'classification'``: the next action is wanted in place of the next
@@ -182,9 +183,7 @@ class Comparison:
 
     def validate(self, ranker: Ranker) -> Finish:
         """The headlines and the loss of ``'model'`` on the validation part."""
-        evaluator = Evaluator(
-            {"model": ranker}, self.catalogue, self.options.briefly(), losses=("model",)
-        )
+        evaluator = self._evaluator({"model": ranker}, self.options.briefly(), ("model",))
         return self._run(evaluator, "validation")
 
     def validation_value(self, ranker: Ranker) -> tuple[float, float]:
@@ -203,7 +202,7 @@ class Comparison:
             return RECENT_DAYS[0]
         counts = self.popularity["validation"]
         candidates = {recent_name(d): Popularity(counts[recent_name(d)]) for d in RECENT_DAYS}
-        evaluator = Evaluator(candidates, self.catalogue, self.options.briefly())
+        evaluator = self._evaluator(candidates, self.options.briefly())
         best = self._run(evaluator, "validation").best(tuple(candidates))
         return next(d for d in RECENT_DAYS if recent_name(d) == best)
 
@@ -236,10 +235,10 @@ class Comparison:
         Tests are against the best baseline; ``gains`` are of the first model over all others.
         """
         baselines = self.baselines("validation")
-        brief = Evaluator(baselines, self.catalogue, self.options.briefly())
+        brief = self._evaluator(baselines, self.options.briefly())
         best = self._run(brief, "validation").best(tuple(baselines))
         everyone = {**models, **self.baselines("test"), **(others or {})}
-        finish = self._run(Evaluator(everyone, self.catalogue, self.options), "test")
+        finish = self._run(self._evaluator(everyone, self.options), "test")
         first, *rest = everyone
         gains = {}
         for other in rest:
@@ -251,6 +250,15 @@ class Comparison:
             best_baseline=best,
             left_out=int(finish.state["left_out"][0]),
         )
+
+    def _evaluator(
+        self,
+        rankers: Mapping[str, Ranker],
+        options: EvaluationOptions,
+        losses: tuple[str, ...] = (),
+    ) -> Evaluator:
+        allowed = None if self._classifies else self._arrays.get("allowed")
+        return Evaluator(rankers, self.catalogue, options, losses, allowed)
 
     def _run(self, evaluator: Evaluator, part: str) -> Finish:
         state = evaluator.layout.zeros()

@@ -24,7 +24,7 @@ from truelift.models import registry
 from truelift.models.histories import COLUMNS, Histories
 from truelift.models.package import ModelPackage
 from truelift.models.registry import CLASSIFICATION
-from truelift.recommend import champion, neighbours, session_neighbours
+from truelift.recommend import champion, lists, neighbours, session_neighbours
 from truelift.recommend.baselines import count_actions, count_known
 from truelift.recommend.evaluated import EvaluationResult
 from truelift.recommend.evaluation import Evaluator
@@ -261,7 +261,12 @@ class SparkComparison(Comparison):
         )
 
 
-def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
+def evaluate_sequence(
+    job: Job,
+    models: Sequence[str] = (),
+    items: str | None = None,
+    users: str | None = None,
+) -> EvaluationResult:
     """Evaluate registered models on the test part and log all to one MLflow run.
 
     Parameters
@@ -270,6 +275,8 @@ def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
     models : sequence of str
         Versions or aliases; the first is the one that the gains are of. Without any, the
         challenger and the champion, as far as there are.
+    items, users : str, optional
+        Files of ids, one a line: only these items compete, only these users are tested.
 
     Raises
     ------
@@ -307,6 +314,13 @@ def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
     classifies = task == CLASSIFICATION
     items = int(first.options["items"]) if classifies else len(keys)
     arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))
+    if items is not None:
+        ids = lists.read_ids(items, "--items")
+        arrays["allowed"] = lists.allowed_items(ids, keys, "--items")
+        notes += lists.sentence("items", len(ids), int(arrays["allowed"].sum()), "--items")
+    if users is not None:
+        asked = lists.user_keys(job, lists.read_ids(users, "--users"))
+        split = lists.SomeUsers(split, frozenset(asked.values()))
     plan = job.plan("gold.sequences", [*COLUMNS, *side_columns(packages.values()), "bucket"])
     comparison = SparkComparison(
         job.lake.spark, plan, job.lake.buckets, split, items, options,
@@ -314,8 +328,11 @@ def evaluate_sequence(job: Job, models: Sequence[str] = ()) -> EvaluationResult:
     )  # fmt: skip
     job.progress.update(f"ranking for all users with {', '.join(rankers)}")
     tested = comparison.compare(rankers)
+    told = {k: v for k, v in split.describe().items() if k not in ("users", "positions")}
     trained_on = {
-        n: p.split for n, p in packages.items() if p.split and p.split != split.describe()
+        n: p.split
+        for n, p in packages.items()
+        if p.split and {k: v for k, v in p.split.items() if k != "positions"} != told
     }
     result = EvaluationResult(
         test=tested.metrics,
