@@ -15,13 +15,16 @@ from truelift.errors import TableError
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
+from truelift.models.histories import COLUMNS, Histories
 from truelift.models.sides import gap_buckets
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import recommend
 from truelift.recommend.results import RecommendResult
-from truelift.recommend.splits import DAY
+from truelift.recommend.splits import DAY, LeaveOneOut
 from truelift.steps import StepRecord, StepStore
 from truelift.tracking import job_run
+from truelift.training.comparison import Comparison
+from truelift.training.evaluate import SparkComparison
 from truelift.training.job import train_sequence
 from truelift.training.results import TrainingResult
 from truelift.typed import from_plain
@@ -229,6 +232,38 @@ def test_a_row_a_session_gives_users_the_same_items(shop, recommended):
     shop.run(recommend)
     assert shop.recommended() == recommended[1]
     put(shop.lake, shop.rows, "by user again")
+
+
+def test_only_listed_items_are_offered_and_only_listed_users_ranked_for(
+    shop, recommended, tmp_path
+):
+    (tmp_path / "stock.txt").write_text("item-03\nitem-20\nsold out\n")
+    (tmp_path / "users.txt").write_text("u04\nu07\nstranger\n")
+    job, done = shop.run(recommend, items=f"{tmp_path}/stock.txt", users=f"{tmp_path}/users.txt")
+    found = shop.recommended()
+    assert {user: sorted(items) for user, items in found.items()} == {
+        user: ["item-03", "item-20"] for user in ("u04", "u07")
+    }
+    assert done.headline["users"] == 2
+    assert from_plain(RecommendResult, job.results["RecommendResult"]).notes == (
+        "recommend.items: 1 of 3 items are not in the tables.",
+        "recommend.users: 1 of 3 users are not in the tables.",
+    )
+
+
+def test_the_neighbouring_sessions_are_the_same_on_spark(shop, recommended):
+    columns = [*COLUMNS, "bucket"]
+    split = LeaveOneOut("event")
+    given = (split, ITEMS, shop.settings.sequence)
+    plan = shop.lake.plan("gold.sequences", columns)
+    spread = SparkComparison(shop.lake.spark, plan, shop.lake.buckets, *given)
+    whole = Histories.from_arrow(shop.lake.read("gold.sequences").select(*columns).toArrow())
+    alone = Comparison(lambda: iter([whole]), *given)
+    past = split.test(whole)[0]
+    np.testing.assert_array_equal(
+        spread.baselines("test")["session kNN"].scores(past),
+        alone.baselines("test")["session kNN"].scores(past),
+    )
 
 
 def test_who_has_had_every_item_gets_none_where_seen_items_are_dropped(shop, recommended):

@@ -362,6 +362,20 @@ def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(
     assert from_plain(RecommendResult, job.results["RecommendResult"]).model_version == "1"
 
 
+def test_items_that_the_champion_has_never_seen_are_counted_and_named(
+    run_job, recommended, filled, spark
+):
+    new = spark.createDataFrame(
+        [("item-61", ITEMS + 1, "Item 61", "c1", 2, 1, 1)], table_spec("gold.items").schema()
+    )
+    filled.replace("gold.items", filled.read("gold.items").unionByName(new), "grown")
+    job, done = run_job("recommend", recommend)
+    result = from_plain(RecommendResult, job.results["RecommendResult"])
+    assert (result.unknown_items, result.catalogue) == (1, ITEMS + 1)
+    assert done.headline["items never offered"] == 1
+    assert result.notes[0].startswith("Model version 1 has never seen 1 of 61 items")
+
+
 def test_items_that_changed_since_training_are_refused(run_job, recommended, filled, spark):
     frame = filled.read("gold.items")
     other = frame.selectExpr(
