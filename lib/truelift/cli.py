@@ -90,7 +90,8 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
 
 def _overrides(args: argparse.Namespace) -> list[str]:
     """What the short options stand for, then what was set by key."""
-    given = {"processes": getattr(args, "np", None), "tune": getattr(args, "tune", None)}
+    keys = {"processes": "np", "tune": "tune", "warm_start": "warm_start"}
+    given = {key: getattr(args, option, None) for key, option in keys.items()}
     short = [f"sequence.{key}={value}" for key, value in given.items() if value is not None]
     if args.job == "recommend":
         files = {key: getattr(args, key) for key in ("items", "users") if getattr(args, key)}
@@ -163,6 +164,10 @@ def _parser() -> argparse.ArgumentParser:
             )
             _interaction_options(step)
             step.add_argument("--np", type=int, metavar="N", help="Horovod processes")
+            step.add_argument(
+                "--warm-start", metavar="VERSION|ALIAS",
+                help="begin with the weights of a registered model, such as champion",
+            )  # fmt: skip
             step.add_argument(
                 "--tune",
                 type=int,

@@ -120,7 +120,7 @@ def obstacle(champion: Champion, new: ModelPackage) -> str | None:
         return f"its model {old.model} is not known here"
     if registry.entry(old.model).task != registry.entry(new.model).task:
         return "it foretells something else"
-    reason = _split_obstacle(old.split, new.split)
+    reason = split_obstacle(old.split, new.split)
     if reason is None and champion.side_features:
         if not set(champion.side_features) <= set(new.side_features):
             return "it reads side features that the new model does not"
@@ -129,7 +129,8 @@ def obstacle(champion: Champion, new: ModelPackage) -> str | None:
     return reason
 
 
-def _split_obstacle(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
+def split_obstacle(old: Mapping[str, str], new: Mapping[str, str]) -> str | None:
+    """Why a model of one split says nothing on the test part of another; None if it does."""
     if old.get("kind") != new.get("kind"):
         return f"other split: {old.get('kind', 'unknown')}, not {new.get('kind')}"
     if new.get("kind") == "temporal":

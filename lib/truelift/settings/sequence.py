@@ -19,6 +19,8 @@ class SequenceOptions:
     ``batch_size`` counts windows of all processes together, so the number of processes changes
     no result. ``reading`` says whether every process reads all of the table (``all``) or its own
     part (``own``, for tables that are too large for that). ``tune`` is a number of trials.
+    ``warm_start`` is a registered version or alias (``champion``) whose weights the training
+    begins with.
     docs/sequences.md explains every key. ``step`` says what one step of a sequence is: a
     session (a set of items) or an event. ``split`` says what is kept apart for validation and
     test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
@@ -72,6 +74,7 @@ class SequenceOptions:
     shuffle_buffer: int = 4096
     reading: str = "all"
     tune: int = 0
+    warm_start: str | None = None
     # recovery
     checkpoint: str | None = None
     checkpoint_steps: int = 200
@@ -94,6 +97,11 @@ class SequenceOptions:
         need("compression", self.compression in ("none", "fp16"), "'none' or 'fp16'")
         need("reading", self.reading in ("all", "own"), "'all' or 'own'")
         need("tune", self.tune == 0 or self.tune >= 2, "0 (no search) or at least 2 trials")
+        need(
+            "warm_start",
+            self.warm_start is None or self.tune == 0,
+            "nothing together with sequence.tune, whose trials have other shapes",
+        )
         need("split", self.split in SPLITS, f"one of {', '.join(SPLITS)}")
         need("positions", self.positions in POSITIONS, f"one of {', '.join(POSITIONS)}")
         need(

@@ -18,6 +18,7 @@ from truelift.recommend.named_metrics import flat, named_metrics
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.side_codes import side_codes
 from truelift.recommend.splits import Split, split_from, split_to_plain
+from truelift.training import warm_start
 from truelift.training.card import about_model, about_version, card, headline_of
 from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.figures import learning_curve
@@ -49,6 +50,7 @@ def train_sequence(job: Job) -> StepReport:
         If the sequences are too few or too short for the split.
     """
     from truelift.steps import StepReport
+    from truelift.training.evaluate import load_models
 
     options = job.settings.sequence
     entry = registry.entry(options.model)
@@ -95,6 +97,12 @@ def train_sequence(job: Job) -> StepReport:
     known, notes = known_items(job, split, len(item_keys))
     if holder and not obstacle:
         known |= champion.as_arrays(holder, item_keys)
+    if options.warm_start is not None:
+        label, begun = next(iter(load_models(job, [options.warm_start]).items()))
+        known |= warm_start.as_arrays(begun, label, package)
+        # The version, not the alias: it is part of what the training comes to.
+        options = replace(options, warm_start=label.rpartition(" ")[2])
+        job.run.log_tags({"truelift.warm_start": options.warm_start})
     rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=pack(known)), root)
     job.progress.update(f"starting {options.processes} processes")
     trained, weights = launch(rank_job, folder / "final", on_progress)
@@ -251,7 +259,7 @@ def _verdict(
 ) -> gate.Verdict:
     """Whether the new model is to be champion; its rival was one of the evaluated rankers."""
     own, tracking = trained.test[0], job.settings.tracking
-    best = own.difference(_headline(own)[0].partition("@")[0])
+    best = own.difference(headline_of(own)[0].partition("@")[0])
     if holder is None:
         return gate.beside_baseline(gate.first_model(), best)
     gain = trained.gains.get(champion.NAME)

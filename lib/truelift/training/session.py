@@ -20,6 +20,7 @@ from truelift.models.runtime import product_precision
 from truelift.models.scoring import SequenceRanker
 from truelift.recommend.evaluation import Ranker
 from truelift.recommend.splits import Split, split_from_plain
+from truelift.training import warm_start
 from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.comparison import Comparison, Ranks, Tested
 from truelift.training.epochs import Training
@@ -87,14 +88,17 @@ def _train_and_evaluate(
     made = entry.options(job.items, options, job.codes)
     # What the model ranks: items, or a classifier's actions.
     ranked = int(made["items"])
+    arrays = unpack(job.arrays)
     comparison = Comparison(
-        feed.histories, split, ranked, options, job.seed, unpack(job.arrays),
+        feed.histories, split, ranked, options, job.seed, arrays,
         Ranks(sum_over_ranks, join_ranks), entry.task,
     )  # fmt: skip
     heartbeat.beat("counting items")
     counts = comparison.training_counts
     model = entry.build(made)
     model.start_from_popularity(counts)
+    if warm_start.begin(model, arrays):
+        report(always=True, text=f"begins with the weights of version {options.warm_start}")
     precision, unmet = precision_of(model, options.mixed_precision)
     report(always=True, text=unmet or f"products in {precision}")
     trainer = _trainer(job, model, steps)
