@@ -93,6 +93,8 @@ def _overrides(args: argparse.Namespace) -> list[str]:
     keys = {"processes": "np", "tune": "tune", "warm_start": "warm_start"}
     given = {key: getattr(args, option, None) for key, option in keys.items()}
     short = [f"sequence.{key}={value}" for key, value in given.items() if value is not None]
+    if test := getattr(args, "test", None):
+        short.append(f"sequence.test_file={json.dumps(test)}")
     if args.job == "recommend":
         files = {key: getattr(args, key) for key in ("items", "users") if getattr(args, key)}
         short += [f"recommend.{key}={json.dumps(path)}" for key, path in files.items()]
@@ -164,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
             )
             _interaction_options(step)
             step.add_argument("--np", type=int, metavar="N", help="Horovod processes")
+            step.add_argument("--test", metavar="FILE", help="interactions that are the test part")
             step.add_argument(
                 "--warm-start", metavar="VERSION|ALIAS",
                 help="begin with the weights of a registered model, such as champion",

@@ -111,6 +111,7 @@ STEPS: tuple[Step, ...] = (
         "the sequence model, trained by Horovod processes from a scan plan",
         reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
         sections=("sequence", "seed", "tracking"),
+        external="truelift.recommend.given_test:fingerprint",
     ),
     Step(
         "estimate_effects",

@@ -194,10 +194,9 @@ def test_spark_and_one_machine_agree_to_the_last_bit(evaluated, filled, settings
     shards = [
         Histories.from_arrow(rows.filter(parts == b).sort_by("user_key")) for b in np.unique(parts)
     ]
-    known, _ = known_items(job, split_of(job), ITEMS)
-    one = Comparison(
-        lambda: iter(shards), split_of(job), ITEMS, settings.sequence, settings.seed, known
-    )
+    split, _ = split_of(job, [f"item-{i:02d}" for i in range(1, ITEMS + 1)])
+    known, _ = known_items(job, split, ITEMS)
+    one = Comparison(lambda: iter(shards), split, ITEMS, settings.sequence, settings.seed, known)
     found = one.compare({"version 1": PackagedRanker(package.to_bytes(), index)})
     assert found.metrics == evaluated.test
 

@@ -9,6 +9,7 @@
   from, so its figures flatter a model that will be used on the future.
 - ``by_user``: some users are held out wholly and their last step is predicted from the others
   before it: how well a model does for people whom it has never seen.
+* ``given``: the test part is a file of one's own (:mod:`~truelift.recommend.given_test`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from truelift.errors import ConfigError, DataError
 from truelift.models.histories import Histories, ItemSets
 from truelift.models.windows import step_counts, step_index
+from truelift.recommend.given_test import GivenTest
 from truelift.recommend.positions import every_position
 from truelift.typed import from_plain, to_plain
 
@@ -282,6 +284,7 @@ _KINDS: dict[str, type[Any]] = {
     "temporal": TemporalSplit,
     "leave_one_out": LeaveOneOut,
     "by_user": ByUser,
+    "given": GivenTest,
 }
 
 

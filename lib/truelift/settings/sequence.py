@@ -25,7 +25,8 @@ class SequenceOptions:
     session (a set of items) or an event. ``split`` says what is kept apart for validation and
     test; ``validation_days`` and ``test_days`` belong to the temporal split, ``held_out_users``
     to the split by user; ``positions`` says whether one step a user is foretold (``next``) or
-    every step that is held out (``every``). ``seen_items`` says whether evaluation ranks items of the user's past
+    every step that is held out (``every``). ``test_file`` is a file of interactions that is the
+    test part, whatever ``split`` says. ``seen_items`` says whether evaluation ranks items of the user's past
     (``keep``) or leaves them out (``drop``); ``sampled_candidates`` adds metrics among that many
     drawn items, which are biased. ``negatives`` and ``calibration`` belong to the
     sampled losses. ``embedding_spread`` is the standard deviation of item embeddings at the start
@@ -48,6 +49,7 @@ class SequenceOptions:
     test_days: int = 28
     held_out_users: float = 0.1
     positions: str = "next"
+    test_file: str | None = None
     # the model
     units: int = 64
     layers: int = 1
@@ -106,7 +108,7 @@ class SequenceOptions:
         need("positions", self.positions in POSITIONS, f"one of {', '.join(POSITIONS)}")
         need(
             "positions",
-            self.positions == "next" or self.split != "leave_one_out",
+            self.positions == "next" or self.split != "leave_one_out" or self.test_file is not None,
             "'next' with sequence.split leave_one_out, which holds out one step a user; 'every' "
             "goes with temporal and by_user",
         )
@@ -114,6 +116,16 @@ class SequenceOptions:
             "positions",
             self.positions == "next" or self.model != "next_action",
             "'next' with sequence.model next_action",
+        )
+        need(
+            "test_file",
+            self.test_file is None or self.positions == "next" or self.step == "event",
+            "sequence.step event beside it where every position is foretold",
+        )
+        need(
+            "test_file",
+            self.test_file is None or self.model != "next_action",
+            "nothing with sequence.model next_action: the file has items and no event types",
         )
         need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
         need("seen_items", self.seen_items in ("keep", "drop"), "'keep' or 'drop'")

@@ -56,10 +56,13 @@ class Ranks:
         Sum of an array over the ranks, by name.
     join : callable
         The ranks' arrays end to end, by name.
+    first : bool
+        Whether this is the rank that evaluates what no rank's shards hold.
     """
 
     add: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
     join: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
+    first: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,15 @@ def add_part(
         evaluator.add(state, *wanted(split, part, some, classifies))
         if part == "test" and not classifies:
             evaluator.add_newcomers(state, *split.newcomers(some))
+
+
+def add_strangers(evaluator: Evaluator, state: State, split: Any, part: str) -> None:
+    """Add the users of a given test part whom the lake does not know, if there are any."""
+    if part != "test" or not hasattr(split, "strangers"):
+        return
+    for some in pieces(split.strangers(), split.positions):
+        evaluator.add(state, *split.test_of_strangers(some))
+        evaluator.add_newcomers(state, *split.newcomers_of_strangers(some))
 
 
 class Comparison:
@@ -264,6 +276,8 @@ class Comparison:
         state = evaluator.layout.zeros()
         for histories in self._shards():
             add_part(evaluator, state, self._split, part, histories, self._classifies)
+        if self._ranks.first:
+            add_strangers(evaluator, state, self._split, part)
         pooled = {
             name: self._ranks.add(own, f"{part} {name}") if own.size else own
             for name, own in state.items()
@@ -275,7 +289,8 @@ class Comparison:
             raise DataError(
                 f"gold.sequences: found no user to evaluate in the {part} part, expected some "
                 "with a past and something after it; lengthen sequence.validation_days or "
-                "test_days, set sequence.seen_items to keep, or give more data."
+                "test_days, set sequence.seen_items to keep, give more data, or, where a session "
+                "or a user of the part has nothing before it, set sequence.positions to every."
             )
         return Finish(evaluator.layout, state, self.options.top_k)
 

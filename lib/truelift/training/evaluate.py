@@ -33,7 +33,7 @@ from truelift.recommend.named_metrics import named_metrics
 from truelift.recommend.neighbours import Neighbours, PairCounts
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.sums import State
-from truelift.training.comparison import Comparison, add_part
+from truelift.training.comparison import Comparison, add_part, add_strangers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -223,7 +223,9 @@ class SparkComparison(Comparison):
     def _run(self, evaluator: Evaluator, part: str) -> Finish:
         kernel = EvaluationKernel(evaluator, self._split, part, self._classifies)
         size = len(evaluator.rankers) * (self._items + 1)
-        state = self._sum(kernel, size) or evaluator.layout.zeros()
+        found = self._sum(kernel, size)
+        state = {n: np.array(v) for n, v in found.items()} if found else evaluator.layout.zeros()
+        add_strangers(evaluator, state, self._split, part)
         return self._finish(evaluator, state, part)
 
     def _fit_neighbours(self) -> Neighbours:
@@ -310,7 +312,7 @@ def evaluate_sequence(
             )
         rankers[name] = PackagedRanker(package.to_bytes(), champion.item_index(package, keys))
     options = replace(job.settings.sequence, step=first.step)
-    split = split_of(job)
+    split, asides = split_of(job, keys)
     classifies = task == CLASSIFICATION
     items = int(first.options["items"]) if classifies else len(keys)
     arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))
@@ -342,6 +344,7 @@ def evaluate_sequence(
         left_out=tested.left_out,
         versions={name: name.rsplit(" ", 1)[-1] for name in packages},
         notes=(
+            *asides,
             *notes,
             *(f"{n} was trained with another split: {s}" for n, s in trained_on.items()),
             *(

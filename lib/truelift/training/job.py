@@ -14,6 +14,7 @@ from truelift.models.histories import COLUMNS
 from truelift.models.package import ModelPackage
 from truelift.recommend import champion, gate
 from truelift.recommend.figures import segments_figure
+from truelift.recommend.given_test import given_test
 from truelift.recommend.named_metrics import flat, named_metrics
 from truelift.recommend.sampled import WARNING
 from truelift.recommend.side_codes import side_codes
@@ -59,7 +60,7 @@ def train_sequence(job: Job) -> StepReport:
         options = replace(options, side_features=tuple(features))
     plan = _readable_plan(job, options.side_features)
     item_keys = vocabulary(job)
-    split = split_of(job)
+    split, asides = split_of(job, item_keys)
     sides = side_codes(job, options.side_features)
     folder = job.workdir / "ranks"
     rank_job = RankJob(
@@ -139,6 +140,7 @@ def train_sequence(job: Job) -> StepReport:
         seen_items=options.seen_items,
         left_out=trained.left_out,
         notes=(
+            *asides,
             *notes,
             *((WARNING,) if options.sampled_candidates else ()),
             *(f"Restarted: {reason}" for reason in trained.restarts),
@@ -210,10 +212,12 @@ def _readable_plan(job: Job, features: Sequence[str]) -> ScanPlan:
     return plan
 
 
-def split_of(job: Job) -> Split:
-    """The split that the settings ask for, on the events that there are."""
+def split_of(job: Job, item_keys: Sequence[str]) -> tuple[Split, tuple[str, ...]]:
+    """The split that the settings ask for, on the events that there are, and sentences on it."""
     from pyspark.sql import functions as F
 
+    if job.settings.sequence.test_file is not None:
+        return given_test(job, item_keys)
     bounds = (
         job.read("gold.sequences")
         .agg(F.min(F.array_min("event_time")), F.max(F.array_max("event_time")))
@@ -221,7 +225,7 @@ def split_of(job: Job) -> Split:
     )
     if bounds is None or bounds[0] is None:
         raise DataError("gold.sequences: found no event, expected some in at least one history.")
-    return split_from(job.settings.sequence, bounds[0], bounds[1])
+    return split_from(job.settings.sequence, bounds[0], bounds[1]), ()
 
 
 def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:

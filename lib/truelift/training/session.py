@@ -91,7 +91,7 @@ def _train_and_evaluate(
     arrays = unpack(job.arrays)
     comparison = Comparison(
         feed.histories, split, ranked, options, job.seed, arrays,
-        Ranks(sum_over_ranks, join_ranks), entry.task,
+        Ranks(sum_over_ranks, join_ranks, hvd.rank() == 0), entry.task,
     )  # fmt: skip
     heartbeat.beat("counting items")
     counts = comparison.training_counts
