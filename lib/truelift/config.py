@@ -104,9 +104,9 @@ def load_settings(
     given: dict[str, Any] = {}
     for item in overrides:
         given = _merge(given, _override(item))
-    path = (_merge(merged, given).get("source") or {}).get("path")
-    if path and (interactions or name == INTERACTIONS):
-        title = f"{title}-{interactions_title(str(path))}"
+    source = _merge(merged, given).get("source") or {}
+    if (interactions or name == INTERACTIONS) and source.get("path"):
+        title = f"{title}-{interactions_title(source)}"
     merged = _merge(_merge(merged, {"env": env, "dataset": title}), given)
     if lake:
         merged["lake"] = lake
@@ -119,16 +119,19 @@ def table_title(address: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", last.removesuffix(".parquet")) or "panel"
 
 
-def interactions_title(path: str) -> str:
-    """Name, address and content of interaction files: of whatever differs, so does the lake.
+def interactions_title(source: Mapping[str, Any]) -> str:
+    """Name, address, content and reading of interaction files: of whatever differs, so does the lake.
 
-    Files of one name in two folders are two data sets, and so are a file and its correction. A
-    file that cannot be read goes by its address; whatever reads it then says what is wrong.
+    Files of one name in two folders are two data sets, and so are a file and its correction, and
+    a file whose columns were called something else. A file that cannot be read goes by its
+    address; whatever reads it then says what is wrong.
     """
     from truelift.logs.sources.files import find_files, fingerprint
 
+    path = str(source["path"])
     absolute = path if "://" in path else os.path.abspath(os.path.expanduser(path))
-    digest = hashlib.sha256(absolute.encode())
+    reading = [source.get(key) for key in ("columns", "delimiter", "encoding")]
+    digest = hashlib.sha256(f"{absolute}\n{[r for r in reading if r]}\n".encode())
     with contextlib.suppress(TrueliftError, OSError):
         for file in find_files(path, "source.path"):
             digest.update(f"{file.name}\n{fingerprint(file)}\n".encode())

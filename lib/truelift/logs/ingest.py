@@ -107,6 +107,7 @@ def plan_ingest(job: Job) -> dict[str, Intake]:
         intake = plan_intake(settings, stream, contents[stream], manifest, bronze, share)
         held = (*manifest.of_table(stream, bronze), *intake.unlisted)
         _refuse_other_share(f"bronze.{stream}", held, share, job.lake.root)
+        _refuse_other_interactions(settings, stream, held, contents[stream], job.lake.root)
         _check_sampled(settings, intake)
         if bronze.version >= 0 or intake.units:
             intakes[stream] = intake
@@ -239,6 +240,26 @@ def _refuse_other_share(name: str, held: Iterable[IngestedFile], share: float, r
                 f"{name} in {root} holds a sample of {file.sample_share:g} of the users; the "
                 f"settings ask for {share:g}. Give another lake (--lake) or the same sample."
             )
+
+
+def _refuse_other_interactions(
+    settings: Settings,
+    stream: str,
+    held: Iterable[IngestedFile],
+    contents: Iterable[KnownContent],
+    root: str,
+) -> None:
+    """A file of interactions is a data set: another one, or its correction, is another lake's."""
+    if settings.source.format != "interactions" or stream != "events":
+        return
+    present = {content.checksum for content in contents}
+    other = next((file for file in held if file.rows and file.checksum not in present), None)
+    if other is not None:
+        raise SourceError(
+            f"{root} holds the interactions of another file, or of another content: {other.path}. "
+            f"They would be mixed with those of {settings.source.path}. Leave --lake out, and each "
+            "file has a lake of its own, or give another one."
+        )
 
 
 def _named(intakes: dict[str, Intake], field: str) -> tuple[str, ...]:

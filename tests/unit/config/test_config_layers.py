@@ -178,6 +178,16 @@ def test_interaction_files_of_one_name_and_a_corrected_one_have_a_lake_each(tmp_
     assert interactions_of(tmp_path / "b" / "ratings.txt") == other
 
 
+def test_a_file_whose_columns_are_called_something_else_is_another_data_set(tmp_path):
+    (tmp_path / "u.data").write_text("1 2 3\n")
+    path = tmp_path / "u.data"
+    names = ("source.columns=[user, item, rating]", "source.columns=[user, item, time]")
+    lakes = {interactions_of(path, *given).lake for given in ((), names[:1], names[1:])}
+    assert len(lakes) == 3
+    # What is asked of the same rows does not make other rows.
+    assert interactions_of(path, "clean.min_value=4").lake == interactions_of(path).lake
+
+
 def test_a_path_set_by_its_key_is_the_same_data_set_as_the_option(tmp_path):
     (tmp_path / "ratings.txt").write_text("ann x 1\n")
     path = tmp_path / "ratings.txt"

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conftest import RecordingRun
 from truelift.config import load_settings
 from truelift.errors import ConfigError, SourceError
+from truelift.job import Job
+from truelift.lake import Lake
+from truelift.lake.arrow_table import read_rows
+from truelift.logs.ingest import ingest
 from truelift.logs.sources.columns import CORRUPT
 from truelift.logs.sources.interaction_times import spread
 from truelift.logs.sources.planning import plan_streams
 from truelift.logs.sources.registry import read
-from truelift.settings import MappingOptions, SourceOptions
+from truelift.settings import MappingOptions, Settings, SourceOptions
 
 MAPPING = MappingOptions(user="user", item="item", time="time", event_id="line")
 BASE = 946_684_800_000_000
@@ -202,3 +207,23 @@ def test_instants_of_a_user_are_distinct_and_in_the_order_of_time_and_line(lines
         for line in sorted(np.flatnonzero(users == user), key=lambda n: (moments[n], n)):
             last = expected[line] = max(int(moments[line]), last + 1)
     assert dict(enumerate(found.tolist())) == expected
+
+
+def test_a_lake_of_another_file_or_of_its_old_content_is_refused_and_stays(tmp_path):
+    def take_in(folder, text):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / "ratings.txt"
+        path.write_text(text)
+        source = SourceOptions(format="interactions", path=str(path), mapping=MAPPING)
+        chosen = Settings(lake=str(tmp_path / "lake"), source=source)
+        ingest(Job("ingest", chosen, Lake(chosen), {}, "f", RecordingRun(), tmp_path))
+        return read_rows(Lake(chosen).uri("bronze.events")).num_rows
+
+    assert take_in("a", "ann x 1\nann y 2\n") == 2
+    assert take_in("a", "ann x 1\nann y 2\n") == 2
+    for folder, text in (("a", "ann x 1\nann z 2\n"), ("b", "bob x 1\n")):
+        with pytest.raises(
+            SourceError, match=r"of another file, or of another content: .*a/ratings"
+        ):
+            take_in(folder, text)
+    assert take_in("b", "ann x 1\nann y 2\n") == 2
