@@ -51,6 +51,10 @@ def test_columns_name_those_of_a_file_without_a_header(found):
     assert rows == [("a", "b", "c"), ("d", "e", "f")]
 
 
+def test_a_header_that_repeats_the_names_given_is_no_row(found):
+    assert found("U,i,t\na,b,c\n", columns=("u", "i", "t")) == [("a", "b", "c")]
+
+
 def test_lines_before_the_header_or_the_rows_are_skipped(found):
     assert found("Report of May\n\nu,i,t\na,b,c\n", skip_lines=2) == [("a", "b", "c")]
     rows = found('made "today\nx,y\na,b,c\n', skip_lines=2, columns=("u", "i", "t"))

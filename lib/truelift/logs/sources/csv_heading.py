@@ -98,7 +98,12 @@ def _heading(lines: Iterator[str], options: dict[str, str]) -> Heading:
     if names is None:
         names, taken, lines = _header(lines, options)
         skipped += taken
-    peeked = list(itertools.islice(lines, _PEEK))
+        first: list[str] = []
+    else:
+        first = list(itertools.islice(lines, 1))
+        if first and _is_header(first[0], names, options):
+            skipped, first = skipped + 1, []
+    peeked = [*first, *itertools.islice(lines, _PEEK)]
     least = max((n for n, name in enumerate(names, 1) if name.strip()), default=len(names))
     fits = Heading(tuple(names), skipped, least, len(names), any(line.strip() for line in peeked))
     widths: Counter[int] = Counter()
@@ -132,6 +137,12 @@ def _header(lines: Iterator[str], options: dict[str, str]) -> tuple[list[str], i
         # A quote that does not close is a character of the header's one line.
         names, used = line.rstrip("\r\n").split(options["delimiter"]), 1
     return names, taken + used, itertools.chain(held[used:], lines)
+
+
+def _is_header(line: str, names: list[str], options: dict[str, str]) -> bool:
+    """Whether a line holds the names that the source gives its columns."""
+    values = [value.strip() for value in next(reader_of_lines(iter([line]), options), [])]
+    return [value.lower() for value in values] == [name.strip().lower() for name in names]
 
 
 def _is_blank(line: str, options: dict[str, str]) -> bool:
