@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import SourceError
 from truelift.lake.tables import schema_of, table_spec
+from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest, source_fingerprint
 from truelift.logs.results import IngestResult
 from truelift.logs.sampling import in_sample
@@ -199,6 +201,40 @@ def test_keys_of_one_name_keep_their_places_by_driver_and_by_tasks(tmp_path, own
     ingest(job)
     bronze = job.lake.read("bronze.events")
     assert rows_of(bronze, "user_id", "user__id") == [("shop1", "app1"), ("shop2", "app2")]
+
+
+def test_what_the_mapping_means_is_what_silver_holds(tmp_path, own, make_job):
+    lines = [
+        {"user_id": "shop", "User": {"Id": "\u00a0app1\t"}, "i": "x", "T": "2024-03-05T10:00Z"},
+        {"user": {"id": "app1"}, "user_id": "shop", "i": "x", "t": "20240305T1107+01"},
+        {"user": {"id": "app2"}, "i": "x", "t": "2024-03-05 12:00:00 BST"},
+    ]
+    (tmp_path / "raw").mkdir()
+    for number, line in enumerate(lines):
+        more = {"a": ["Googlebot/2.1"], "q": "3d", "v": "1.234,5", **line}
+        if number != 1:
+            more["q"] = "3"
+        (tmp_path / "raw" / f"{number}.jsonl").write_text(json.dumps(more))
+    mapping = {
+        "user": "user.id",
+        "item": "i",
+        "time": "t",
+        "quantity": "q",
+        "value": "v",
+        "user_agent": "a",
+    }
+    job = own("clean.max_quarantine_share=1", pattern="*.jsonl", format="jsonl", mapping=mapping,
+              decimal=",", thousands=".")  # fmt: skip
+    ingest(job)
+    clean(make_job("clean", job.settings, job.lake))
+    found = job.lake.read("silver.events").selectExpr(
+        "user_key", "CAST(unix_micros(event_time) / 1000000 AS long)", "value", "labels[0]"
+    )
+    assert [tuple(row) for row in found.collect()] == [("app1", 1709632800, 1234.5, "bot_declared")]
+    reasons = job.lake.read("silver.quarantine").select("source_file", "reasons").collect()
+    assert sorted((row["source_file"][-7], row["reasons"]) for row in reasons) == [
+        ("1", ["unreadable_quantity"]), ("2", ["unreadable_time"]),
+    ]  # fmt: skip
 
 
 def test_a_ragged_file_with_its_own_names_arrives_whole_by_driver_and_by_tasks(tmp_path, own):
