@@ -16,6 +16,7 @@ from truelift.lake.kernels import numbered_tasks
 from truelift.lake.workers import remember_archives
 from truelift.logs.sampling import in_sample
 from truelift.logs.sources.columns import BATCH_ID, CORRUPT, FILE_TIME, SOURCE_FILE, SOURCE_ROW
+from truelift.logs.sources.json_names import aligned
 from truelift.logs.sources.registry import read
 from truelift.logs.sources.unit import Unit
 
@@ -122,6 +123,8 @@ def reader_of(
     tasks : int
         At most so many.
     """
+    held = tuple(held)
+    units = aligned(units, held)
     count = min(len(units), tasks, _MOST_TASKS)
     shared_out = tuple(tuple(units[start::count]) for start in range(count))
     spelled = {name.lower(): name for name in held}

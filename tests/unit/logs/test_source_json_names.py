@@ -13,6 +13,7 @@ from truelift.logs.sources.columns import held_name
 from truelift.logs.sources.json_names import names_of
 from truelift.logs.sources.planning import plan_streams
 from truelift.logs.sources.registry import read
+from truelift.logs.unit_reader import RowsHere, reader_of
 from truelift.settings import MappingOptions, SourceOptions
 
 TOP_FIRST = '{"user_id": "shop1", "user": {"id": "app1"}, "item": 1, "time": 1}'
@@ -81,6 +82,31 @@ def test_a_late_key_keeps_its_path_too(tmp_path):
     last = [row for unit in units for b in read(unit) for row in b.to_pylist()][-1]
     assert last["user_id"] == "shop2"
     assert "app2" in json.loads(last["_other"]).values()
+
+
+INSIDE = '{"user": {"id": "app3"}, "item": 1, "time": 1}'
+
+
+def read_together(options, held=()):
+    """Every row of all files together, as an ingest reads them."""
+    here = RowsHere(reader_of(plan_streams(options)["events"], held, None, 1.0))
+    return [row for batch in here.batches() for row in batch.to_pylist()]
+
+
+def test_a_key_inside_has_one_column_over_all_files(tmp_path):
+    rows = read_together(source(tmp_path, "user.id", [INSIDE], [TOP_FIRST]))
+    assert [(row["user_id"], row["user__id"]) for row in rows] == [
+        (None, "app3"),
+        ("shop1", "app1"),
+    ]
+
+
+def test_a_key_inside_keeps_the_column_that_the_table_has_for_it(tmp_path):
+    (row,) = read_together(source(tmp_path, "user.id", [INSIDE]), ("user_id", "user__id"))
+    assert row["user__id"] == "app3"
+    assert "user_id" not in row
+    (alone,) = read_together(source(tmp_path, "user.id", [INSIDE]), ("user_id",))
+    assert alone["user_id"] == "app3"
 
 
 KEYS = st.sampled_from(["a", "b", "A", "a_b", "a.b", "a b", "b_a", "a__b"])

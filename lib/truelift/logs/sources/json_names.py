@@ -9,9 +9,12 @@ is which depends on the paths alone, never on the order of keys or lines.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from truelift.logs.sources.columns import apart_name, bronze_name
+from truelift.logs.sources.unit import Unit
 
 Path = tuple[str, ...]
 
@@ -76,3 +79,41 @@ def _candidates(path: Path) -> Iterable[str]:
 def _as_spelled(path: Path, lower: str) -> str:
     """The candidate with its capitals."""
     return next(n for n in _candidates(path) if n.lower() == lower)
+
+
+def aligned(units: Sequence[Unit], held: Iterable[str]) -> list[Unit]:
+    """The units with one name for a path inside, also where only some files have a rival of it.
+
+    A file in which ``user.id`` is alone calls it ``user_id``; where another file, or the table, has
+    ``user__id`` for it, or another file a key ``user_id`` at the top, it is ``user__id`` there too.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+    held : iterable of str
+        Columns that the table has.
+    """
+    planned = [(unit, planned_paths(unit)) for unit in units]
+    top = {name.lower() for _, names in planned for name, path in names.items() if len(path) == 1}
+    inside = {name.lower() for _, names in planned for name, path in names.items() if len(path) > 1}
+    apart_held = inside | {name.lower() for name in held}
+    result = []
+    for unit, names in planned:
+        renamed = {}
+        for name, path in names.items():
+            apart = apart_name(spelled(path))
+            if len(path) == 1 or apart is None or name != bronze_name(spelled(path)):
+                continue
+            if apart.lower() in apart_held or name.lower() in top:
+                renamed[name] = apart
+        new = tuple(renamed.get(name, name) for name in unit.names)
+        fits = len({name.lower() for name in new}) == len(new)
+        result.append(replace(unit, names=new) if renamed and fits else unit)
+    return result
+
+
+def planned_paths(unit: Unit) -> dict[str, Path]:
+    """The paths of a unit by their names; none of a unit that is not of JSON."""
+    paths = json.loads(unit.options.get("paths", "[]"))
+    # Columns that are made of the objects come first, and _other last.
+    return dict(zip(unit.names[-1 - len(paths) : -1], map(tuple, paths), strict=True))

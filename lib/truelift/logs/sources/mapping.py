@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +15,7 @@ from truelift.logs.sources.columns import (
     bronze_name,
     held_name,
 )
+from truelift.logs.sources.json_names import planned_paths
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.unit import Unit
 from truelift.settings import ALL_COLUMNS, MappingOptions, ReferenceOptions, SourceOptions
@@ -192,10 +192,7 @@ def require_one_meaning(wanted: dict[str, str], units: Iterable[Unit]) -> None:
     """
     first: dict[str, tuple[str, str]] = {}
     for unit in units:
-        keys = unit.options.get("paths")
-        known = json.loads(keys) if keys else []
-        # Columns that are made of the objects come first, and _other last.
-        paths = dict(zip(unit.names[-1 - len(known) : -1], known, strict=True))
+        paths = planned_paths(unit)
         for key, column in wanted.items():
             path = paths.get(held_name(column, paths))
             if path is None:
