@@ -76,12 +76,20 @@ def test_a_name_that_several_keys_may_mean_is_refused(tmp_path, line):
         values(source(tmp_path, wanted, [line]), wanted)
 
 
-def test_a_late_key_keeps_its_path_too(tmp_path):
-    early = ['{"user_id": "shop", "item": 1, "time": 1}'] * 1000
-    units = plan_streams(source(tmp_path, "user_id", [*early, NESTED_FIRST]))["events"]
+@pytest.mark.parametrize(
+    ("early", "late", "user", "other"),
+    [
+        ('{"user_id": "shop", "item": 1, "time": 1}', NESTED_FIRST, "shop2", {"user.id": "app2"}),
+        ('{"user": {"id": "app"}, "item": 1, "time": 1}', TOP_FIRST, "app1", {"user_id_2": "shop1"}),
+        ('{"user_id": "a", "item": 1, "time": 1}', '{"User_ID": "b", "user_id": "c"}', "c",
+         {"User_ID": "b"}),
+    ],
+    ids=["inside", "top", "case"],
+)  # fmt: skip
+def test_a_late_key_keeps_its_path_and_is_not_taken_for_another(tmp_path, early, late, user, other):
+    units = plan_streams(source(tmp_path, "user_id", [early] * 1000 + [late]))["events"]
     last = [row for unit in units for b in read(unit) for row in b.to_pylist()][-1]
-    assert last["user_id"] == "shop2"
-    assert "app2" in json.loads(last["_other"]).values()
+    assert (last["user_id"], json.loads(last["_other"])) == (user, other)
 
 
 INSIDE = '{"user": {"id": "app3"}, "item": 1, "time": 1}'

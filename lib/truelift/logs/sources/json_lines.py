@@ -82,7 +82,8 @@ def batch_of(
     used : frozenset of str
         Keys that stand in these columns and need none of their own.
     """
-    taken = dict.fromkeys(name.lower() for name in (*unit.names, *made))
+    taken: dict[str, Path | None] = dict.fromkeys(name.lower() for name in (*unit.names, *made))
+    taken |= {name.lower(): path for name, path in zip(unit.names[:-1], paths, strict=True)}
     columns: list[list[str | None]] = [[] for _ in unit.names]
     corrupt: list[str | None] = []
     for _, line, fault in lines:
@@ -101,7 +102,7 @@ def batch_of(
     )
 
 
-def _rest(values: dict[Path, str | None], taken: dict[str, None]) -> str:
+def _rest(values: dict[Path, str | None], taken: dict[str, Path | None]) -> str:
     """Values without a column under the names that they would have, as JSON."""
     named: dict[str, str | None] = {}
     for path in sorted(values, key=lambda path: (len(path), path)):

@@ -49,18 +49,23 @@ def names_of(paths: Iterable[Path]) -> dict[Path, str]:
     return {path: _as_spelled(path, chosen[path]) for path in given if path in chosen}
 
 
-def late_name(path: Path, taken: Mapping[str, object], used: Mapping[str, object]) -> str:
-    """The name of a path that a file's plan does not have.
+def late_name(path: Path, taken: Mapping[str, Path | None], used: Mapping[str, object]) -> str:
+    """The name in ``_other`` of a path that a file's plan does not have.
+
+    A key inside is spelled with its steps, so nothing at the top is taken for it, and one that only
+    case tells from a column as it stands.
 
     Parameters
     ----------
-    taken : mapping
-        By the names of the file's columns in lower case.
+    taken : mapping of str to tuple of str
+        The paths of the file's columns by their names in lower case.
     used : mapping
         By the names that other such paths of the object have got.
     """
     free = (n for n in _candidates(path) if n.lower() not in taken)
-    own = () if bronze_name(spelled(path)).lower() not in taken else (spelled(path),)
+    rival = taken.get(bronze_name(spelled(path)).lower())
+    only_case = rival is not None and spelled(rival).lower() == spelled(path).lower()
+    own = (spelled(path),) if len(path) > 1 or only_case else ()
     return next(n for n in itertools.chain(own, free) if n not in used)
 
 

@@ -136,7 +136,6 @@ def _record(fields: list[str] | None, values: list[str], own: list[str]) -> tupl
     day, clock = given(line.get("date")), given(line.get("time"))
     time = f"{day}T{clock}Z" if day and clock else None
     kept = [given(line.pop(field.lower(), None)) for field in own]
-    made = {"date", "time", *(name.lower() for name in COLUMNS)}
-    rest = {field: value for field, value in line.items() if field not in made and given(value)}
+    rest = {f: value for f, value in line.items() if f not in ("date", "time") and given(value)}
     other = json.dumps(rest, sort_keys=True) if rest else None
     return (*web_values(time=time, **found), *kept, other)
