@@ -179,22 +179,25 @@ def _appended(past: Histories, later: Histories) -> tuple[Histories, np.ndarray]
 def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     """The interactions of ``sequence.test_file`` by the source's user: time and item, in order.
 
-    What is rated below ``clean.min_value`` does not count, as in the lake.
+    What is rated below ``clean.min_value`` does not count, as in the lake. ``source.columns`` names
+    the columns of a file that does not do so itself.
 
     Raises
     ------
     SourceError
         As for any file of interactions.
     """
+    from truelift.logs.sources.interactions import names_its_columns
     from truelift.logs.sources.planning import plan_streams
     from truelift.logs.sources.registry import read
     from truelift.settings import MappingOptions, SourceOptions
 
-    own = settings.source
+    own, path = settings.source, settings.sequence.test_file or ""
+    columns = own.columns if own.format == "interactions" else ()
     source = SourceOptions(
         format="interactions",
-        path=settings.sequence.test_file,
-        columns=own.columns if own.format == "interactions" else (),
+        path=path,
+        columns=() if columns and names_its_columns(path, "sequence.test_file") else columns,
         mapping=MappingOptions(user="user", item="item", time="time"),
     )
     least = settings.clean.min_value

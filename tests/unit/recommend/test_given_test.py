@@ -127,6 +127,16 @@ def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
     assert fingerprint(found) != before
 
 
+def test_the_lakes_columns_are_those_of_a_test_file_that_names_none(tmp_path):
+    path = tmp_path / "test.txt"
+    columns = "source.columns=[user, item, rating, time]"
+    chosen = load_settings("local", "interactions", (f"sequence.test_file={path}", columns))
+    path.write_text("ann x 5 20\n")
+    assert read_rows(chosen) == {"ann": [(20_000_000, "x")]}
+    path.write_text("item:token,user:token,time:float,n:float\nx,ann,20,1\n")
+    assert read_rows(chosen) == {"ann": [(20_000_000, "x")]}
+
+
 def test_positions_of_sessions_as_steps_cannot_be_told_in_a_file():
     with pytest.raises(ConfigError, match=r"sequence\.test_file.*step event"):
         SequenceOptions(test_file="t", positions="every", step="session")

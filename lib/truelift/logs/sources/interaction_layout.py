@@ -148,6 +148,13 @@ def layout_of(lines: Sequence[str], uri: str, columns: Sequence[str], delimiter:
     return _with_unit(found, lines[headed:], uri)
 
 
+def names_itself(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the first of a file's first lines says what the columns are."""
+    parting = _delimiter(lines, delimiter)
+    names = _header(split(lines[0], parting)) if lines else None
+    return names is not None and {USER, ITEM} <= set(names)
+
+
 def _delimiter(lines: Sequence[str], given: str) -> str | None:
     if given != ",":
         return None if given == " " else given

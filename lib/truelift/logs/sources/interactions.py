@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import text_batch
-from truelift.logs.sources.files import RawFile, open_raw
-from truelift.logs.sources.interaction_layout import RATING, TIME, Layout, layout_of
+from truelift.logs.sources.files import RawFile, find_files, open_raw
+from truelift.logs.sources.interaction_layout import RATING, TIME, Layout, layout_of, names_itself
 from truelift.logs.sources.interaction_times import spread
 from truelift.logs.sources.lines import full_lines
 from truelift.logs.sources.unit import Unit
@@ -70,6 +70,17 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
             numbers = pa.array(range(done, done + len(held)), pa.int64())
             yield text_batch(unit.names, columns[:-1], unit.source_file, numbers, columns[-1])
             done += len(held)
+
+
+def names_its_columns(path: str, key: str) -> bool:
+    """Whether the files of a path say in their first lines what their columns are."""
+    for file in find_files(path, key):
+        with open_raw(file.uri) as stream:
+            found = itertools.islice(full_lines(stream, "utf-8"), _PEEK)
+            lines = [text for _, text, fault in found if fault is None]
+        if not names_itself(lines, ","):
+            return False
+    return True
 
 
 def _layout(uri: str, options: dict[str, str]) -> Layout:
