@@ -44,6 +44,8 @@ class GivenTest:
     positions : str
         ``'next'``: all of a user's items in the file are wanted at once; ``'every'``: each from
         what came before it, which asks for events as steps.
+    features : tuple of str
+        Side features that the rankers read; the file does not say them, so they are unknown.
     """
 
     users: tuple[str, ...]
@@ -53,6 +55,7 @@ class GivenTest:
     times: tuple[int, ...]
     step: str = "event"
     positions: str = "next"
+    features: tuple[str, ...] = ()
 
     def training(self, histories: Histories) -> Histories:
         """All of the lake but the last step of each user with two or more."""
@@ -127,6 +130,7 @@ class GivenTest:
             np.array(self.items, dtype=np.int32)[at],
             np.array(self.times, dtype=np.int64)[at],
             np.zeros(len(at), dtype=np.int32),
+            {name: np.zeros(len(at), dtype=np.int32) for name in self.features},
         )
 
     def _left(self, histories: Histories) -> tuple[np.ndarray, np.ndarray]:
@@ -219,6 +223,7 @@ def split_of_rows(
     known: frozenset[str],
     step: str,
     positions: str,
+    features: Sequence[str] = (),
 ) -> tuple[GivenTest, tuple[str, ...]]:
     """The split of a file's interactions, and a sentence on what of it plays no part.
 
@@ -231,6 +236,7 @@ def split_of_rows(
     known : frozenset of str
         Keys of those users who are in the lake.
     step, positions : str
+    features : sequence of str
 
     Raises
     ------
@@ -256,6 +262,7 @@ def split_of_rows(
         times=tuple(time for user in order for time, _ in kept[user]),
         step=step,
         positions=positions,
+        features=tuple(features),
     )
     if left == total:
         return split, ()
@@ -279,7 +286,9 @@ def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str
     known = frozenset(row.user_key for row in found.collect())
     options = job.settings.sequence
     ordered = {user: sorted(own, key=lambda row: row[0]) for user, own in by_key.items()}
-    return split_of_rows(ordered, item_keys, known, options.step, options.positions)
+    return split_of_rows(
+        ordered, item_keys, known, options.step, options.positions, options.side_features
+    )
 
 
 def fingerprint(settings: Settings) -> str:

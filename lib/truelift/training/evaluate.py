@@ -29,6 +29,7 @@ from truelift.recommend.baselines import count_actions, count_known
 from truelift.recommend.evaluated import EvaluationResult
 from truelift.recommend.evaluation import Evaluator
 from truelift.recommend.finish import Finish
+from truelift.recommend.given_test import GivenTest
 from truelift.recommend.named_metrics import named_metrics
 from truelift.recommend.neighbours import Neighbours, PairCounts
 from truelift.recommend.sampled import WARNING
@@ -313,6 +314,8 @@ def evaluate_sequence(
         rankers[name] = PackagedRanker(package.to_bytes(), champion.item_index(package, keys))
     options = replace(job.settings.sequence, step=first.step)
     split, asides = split_of(job, keys)
+    if isinstance(split, GivenTest):
+        split = replace(split, features=tuple(side_columns(packages.values())))
     classifies = task == CLASSIFICATION
     items = int(first.options["items"]) if classifies else len(keys)
     arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))

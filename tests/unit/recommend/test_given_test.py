@@ -49,6 +49,14 @@ def test_a_stranger_is_a_newcomer_and_with_every_position_tested_from_the_second
     assert pasts(past) == [[]] and as_lists(wanted) == [[2]]
 
 
+def test_what_the_file_does_not_say_of_an_interaction_is_unknown():
+    told = replace(LAKE, features={"event_type": np.full(len(LAKE.items), 3, np.int32)})
+    past, _ = split("every").test(told)
+    assert past.features["event_type"].tolist() == [3, 3, 3, 3, 3, 3, 0]
+    strangers = replace(split("every"), features=("event_type",)).strangers()
+    assert strangers.features["event_type"].tolist() == [0, 0, 0]
+
+
 def test_nothing_of_the_file_is_learned_from_and_the_last_known_step_chooses():
     learned = split().training(LAKE)
     assert pasts(learned) == [[1, 2], [4], [2]]
