@@ -27,6 +27,7 @@ from truelift.effects.moments import Moments, MomentsKernel, make_moments, missi
 from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
+from truelift.effects.repeated_units import repeat_cautions
 from truelift.effects.results import EffectsResult
 from truelift.effects.scoring.catalogue import (
     corrected_of,
@@ -140,6 +141,7 @@ def _checked(
         progress("a pass for what the levels of categories leave")
         return source.sum(kernel, columns.of_scores(), columns.batch_rows())
 
+    result = with_cautions(result, repeat_cautions(source, found.scoring, result))
     return with_cautions(result, level_cautions(run, found.scoring, result))
 
 

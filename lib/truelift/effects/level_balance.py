@@ -92,7 +92,7 @@ class LevelBalanceKernel:
         for batch in batches:
             _, units = scoring.units(batch, bucket)
             weight = np.ones(batch.num_rows) if units.weight is None else units.weight
-            found, clusters = _surprises(units, scoring.clip), scoring.clusters(batch)
+            found, clusters = surprises(units, scoring.clip), scoring.clusters(batch)
             rest[-1] += weight.sum()
             for place, category in enumerate(categories):
                 level = category.places(batch)
@@ -100,7 +100,7 @@ class LevelBalanceKernel:
                 rest[place, 1:] += category.open[fold][:, level] @ weight
                 _, blind = _without(scoring, category).units(batch, bucket)
                 lines = np.concatenate(
-                    [np.ones((1, len(weight))), found, _surprises(blind, scoring.clip)]
+                    [np.ones((1, len(weight))), found, surprises(blind, scoring.clip)]
                 )
                 size = self.slots(category)
                 slot = hashes_in(batch, category.column) % np.uint64(size)
@@ -141,7 +141,7 @@ def _pair_keys(clusters: np.ndarray, slot: np.ndarray, size: int) -> np.ndarray:
     return (mix(clusters ^ mix(slot)) & ~low) | slot
 
 
-def _surprises(units: UnitBlock, clip: float) -> np.ndarray:
+def surprises(units: UnitBlock, clip: float) -> np.ndarray:
     """B of every arm, then R of every arm and outcome (A (1 + J) x n)."""
     propensity = clipped(units.propensity, clip)
     own = (units.arm == np.arange(len(propensity))[:, None]) / propensity
@@ -237,7 +237,7 @@ def level_cautions(
         known, blind = state[f"pairs {place}"]
         for a, label in enumerate(scoring.columns.arms.labels):
             for j, (name, _, scale) in enumerate(scoring.outcomes):
-                least = _least_error(result, label, name)
+                least = least_error(result, label, name)
                 if a and least is not None and least > 0:
                     count = scoring.layout.outcomes
                     here = left_over(known, a, j, count)
@@ -248,7 +248,8 @@ def level_cautions(
     return found
 
 
-def _least_error(result: EffectsResult, arm: str, outcome: str) -> float | None:
+def least_error(result: EffectsResult, arm: str, outcome: str) -> float | None:
+    """The least standard error of an arm's effects on an outcome."""
     errors = [
         e.standard_error
         for e in result.estimates

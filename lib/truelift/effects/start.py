@@ -59,11 +59,11 @@ class StartKernel:
         if len(hashes) > limit:  # ties at the limit all come, so that no order decides
             lowest = np.flatnonzero(hashes <= np.partition(hashes, limit - 1)[limit - 1])
         taken = table.take(pa.array(lowest)).combine_chunks()
-        named = {name: _plain(taken[name]) for name in self.columns.of_moments()}
+        named = {name: plain(taken[name]) for name in self.columns.of_moments()}
         return pa.table({"order": pa.array(hashes[lowest].view(np.int64)), **named})
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Dictionaries as their values, decimals as doubles: types that Spark hands on unchanged."""
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
