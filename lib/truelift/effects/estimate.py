@@ -19,6 +19,7 @@ from truelift.effects.cautions import with_cautions
 from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns, panel_columns
 from truelift.effects.fitting_variance import fitting_variance
+from truelift.effects.further.trial import is_randomised
 from truelift.effects.inference import NAIVE, estimates_of
 from truelift.effects.leaks import leak_cautions
 from truelift.effects.learners import learner_named
@@ -28,7 +29,7 @@ from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
 from truelift.effects.repeated_units import repeat_cautions
-from truelift.effects.results import EffectsResult
+from truelift.effects.results import Design, EffectsResult
 from truelift.effects.scoring.catalogue import (
     corrected_of,
     estimands_of,
@@ -95,8 +96,8 @@ def estimate_panel(
     learner = learner_named(options.learner)
     if not sum(source.bucket_rows().values()):
         raise DataError(
-            f"{source.name} has no rows, so there is nothing to estimate. Check the panel's "
-            "campaigns, windows and sample."
+            f"{source.name} has no rows, so there is nothing to estimate. Check how the table was "
+            "made: its filters, windows and sample."
         )
     columns = panel_columns(source.schema, options, source.name, source.distinct)
     drawn = _start_rows(source, columns, options, progress)
@@ -207,7 +208,7 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
             raise DataError(
                 f"{table}: the {name} arm has {found:,} clusters ({columns.cluster!r}), expected "
                 f"at least {options.min_clusters_per_arm}: standard errors would be too small. "
-                "Use more users, or lower effects.min_clusters_per_arm."
+                "Use more of them, or lower effects.min_clusters_per_arm."
             )
 
 
@@ -264,8 +265,21 @@ def _estimation(
         support=judged,
         followed=made(followed_of(columns, options), simultaneous=False),
         learner=name,
+        design=_design(columns, options),
     )
     return Estimation(result, scoring, moments, found)
+
+
+def _design(columns: PanelColumns, options: EffectOptions) -> Design:
+    """How the treatment came about; with the names that the specification uses."""
+    known = "randomised" if is_randomised(columns) else "known chances"
+    return Design(
+        treatment=options.treatment,
+        cluster=options.cluster,
+        assignment=known if columns.propensity else "observed",
+        chances=dict(options.propensity),
+        measured_in=dict(options.measured_in),
+    )
 
 
 def cluster_moments(

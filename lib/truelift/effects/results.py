@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.further.results import Experiment, OutcomeTest, VaryingEffect
+from truelift.effects.telling import notebook, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Estimands that have a verdict of their own.
+_JUDGED = ("ATE", "ATT", "ATO")
 
 
 @dataclass(frozen=True)
@@ -96,43 +100,13 @@ class Estimate:
         told = "" if self.population == "all units" else f" ({self.population})"
         return f"{self.estimand}{arms} on {self.outcome}{told}"
 
-    def sentence(self) -> str:
-        """The estimate as a sentence."""
-        looks = "; at every look" if self.anytime else ""
-        span = (
-            f"{self.estimate:.4g} ({self.confidence:.0%} interval {self.ci_lower:.4g} to "
-            f"{self.ci_upper:.4g}{looks})"
-        )
-        if not self.versus:
-            return f"The mean of {self.outcome} under {self.arm} is {span}, over {self.population}."
-        if self.estimand == "relative lift":
-            return (
-                f"Relative lift: {self.arm} changes the mean of {self.outcome} under {self.versus} "
-                f"by {self.estimate:+.2%} ({self.confidence:.0%} interval {self.ci_lower:+.2%} to "
-                f"{self.ci_upper:+.2%}{looks}), over {self.population}.{self._one_sided()}"
-            )
-        verb = "changes" if self.estimand != "naive difference" else "goes with a difference in"
-        by = "by" if self.estimand != "naive difference" else "of"
-        return (
-            f"{self.estimand}: {self.arm} against {self.versus} {verb} {self.outcome} {by} {span}, "
-            f"over {self.population}.{self._one_sided()}"
-        )
+    def sentence(self, unit: str = "") -> str:
+        """The estimate as a sentence; ``unit`` says what its numbers count."""
+        return sentences.sentence(self, unit)
 
     def one_sided(self) -> str:
         """The bound of a one-sided test in words; empty where none was asked for."""
-        if self.bound is None or self.p_value is None:
-            return ""
-        share = self.estimand == "relative lift"
-        bound = f"{self.bound:+.2%}" if share else f"{self.bound:.4g}"
-        side, other = ("least", "<=") if self.alternative == "greater" else ("most", ">=")
-        return (
-            f"at {side} {bound} with {self.confidence:.0%} confidence (one-sided p "
-            f"{self.p_value:.3g} against an effect {other} 0)"
-        )
-
-    def _one_sided(self) -> str:
-        text = self.one_sided()
-        return f" It is {text}." if text else ""
+        return sentences.one_sided(self)
 
 
 @dataclass(frozen=True)
@@ -240,6 +214,30 @@ class Caution:
 
 
 @dataclass(frozen=True)
+class Design:
+    """How the treatment came about, and what the specification calls things.
+
+    Parameters
+    ----------
+    treatment, cluster : str
+        Their columns, as the specification names them; empty where they are not known.
+    assignment : str
+        ``'randomised'`` where every arm's chance is one known number, ``'known chances'`` where
+        chances are columns, else ``'observed'``.
+    chances : dict of str to str
+        By arm, the known number or its column.
+    measured_in : dict of str to str
+        By outcome, what its numbers count, such as ``'dollars a customer in a week'``.
+    """
+
+    treatment: str = ""
+    cluster: str = ""
+    assignment: str = "observed"
+    chances: dict[str, str] = field(default_factory=dict)
+    measured_in: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EffectsResult:
     """Every estimate of one panel, with what is needed to judge it.
 
@@ -288,6 +286,8 @@ class EffectsResult:
         What was asked for and could not be made, and why.
     cautions : tuple of Caution
         What checks of the data found; see :func:`truelift.effects.cautions.with_cautions`.
+    design : Design
+        How the treatment came about, and what its columns are called.
     """
 
     estimates: tuple[Estimate, ...]
@@ -312,6 +312,7 @@ class EffectsResult:
     credibility: Credibility | None = None
     not_made: dict[str, str] = field(default_factory=dict)
     cautions: tuple[Caution, ...] = ()
+    design: Design = field(default_factory=Design)
 
     @property
     def overlap(self) -> OverlapSummary:
@@ -329,14 +330,24 @@ class EffectsResult:
         return self.verdict.startswith("supported")
 
     def supports(self, estimate: Estimate) -> bool | None:
-        """Whether the data support this estimate; None where no verdict is made on its kind."""
-        of_arm = f"{estimate.estimand} of {estimate.arm}"
-        text = self.support.get(of_arm, self.support.get(estimate.estimand))
-        if text is None:
+        """Whether the data support this estimate; None for the naive difference, which is no effect.
+
+        Means of arms, groups, lifts and policies ask of the data what the ATE does, and a
+        contrast of two treated arms asks it of both.
+        """
+        if estimate.estimand == "naive difference":
             return None
-        return text.startswith("supported") and not any(
-            c.stops and c.concerns(estimate.estimand, estimate.arm, estimate.outcome)
+        kind = estimate.estimand if estimate.estimand in _JUDGED else "ATE"
+        policy = estimate.estimand.startswith("policy")
+        touched = () if policy else (estimate.arm, estimate.versus)
+        arms = [arm for arm in touched if arm in self.overlaps] or list(self.overlaps)
+        names = {kind, *(f"{kind} of {arm}" for arm in arms)}
+        texts = [text for name, text in self.support.items() if name in names] or [self.verdict]
+        return all(text.startswith("supported") for text in texts) and not any(
+            c.stops and c.concerns(name, arm, estimate.outcome)
             for c in self.cautions
+            for name in {kind, estimate.estimand}
+            for arm in [arm for arm in touched if arm in self.arms] or [""]
         )
 
     def __repr__(self) -> str:
@@ -349,33 +360,12 @@ class EffectsResult:
         )
 
     def summary(self) -> str:
-        """The estimates as sentences, the verdict, and what further looks found."""
-        head = (
-            f"{self.n:,} units of {self.clusters:,} clusters from {self.table} version "
-            f"{self.table_version}; {self.learner} nuisances with {self.covariates} features, "
-            f"cross-fitted in {self.folds} folds."
-        )
-        said = [head, *(e.sentence() for e in self.estimates), f"Verdict: {self.verdict}"]
-        said += [f"Caution: {caution.text}" for caution in self.cautions]
-        said += [test.sentence() for test in self.tests]
-        if self.experiment is not None:
-            said.append(self.experiment.sentence())
-        said += [
-            f"{varying.sentence()}{self._doubt(varying.arm)}" for varying in self.heterogeneity
-        ]
-        if self.credibility is not None:
-            found = self.credibility
-            checks = (*found.omitted_variables, *found.placebos, *found.negative_controls)
-            said += [repr(check) for check in checks]
-        said += [f"Not made, {what}: {why}" for what, why in self.not_made.items()]
-        return "\n".join(said)
+        """The verdict, then at most a screen of sentences, then what it means for a decision."""
+        return sentences.summary(self)
 
-    def _doubt(self, arm: str) -> str:
-        """Parts of an average that the data do not support are no better supported."""
-        text = self.support.get(f"ATE of {arm}", self.support.get("ATE", self.verdict))
-        if text.startswith("supported"):
-            return ""
-        return " The data do not support the ATE: take this as a hint where to look."
+    def _repr_html_(self) -> str:
+        """The same with a table of all estimates, for notebooks."""
+        return notebook.markup(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """The estimates, one row an estimand and outcome."""

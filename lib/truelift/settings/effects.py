@@ -27,7 +27,9 @@ class EffectOptions:
     ``leave_out`` is a column whose levels are left out one by one; ``benchmark_covariates`` are
     yardsticks for a confounder. ``pre_outcomes`` names, by outcome, its column from before a
     randomised assignment. ``non_inferiority_margin`` is the largest loss that is acceptable, by
-    outcome; negative for outcomes of which less is better.
+    outcome; negative for outcomes of which less is better. ``measured_in`` says, by outcome, what
+    its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
+    more outcomes than are estimated.
 
     ``ridge`` is the penalty on squared standardised coefficients; none stands for features over
     the units that a model is fitted on. ``small_samples`` says how standard errors allow for few
@@ -88,6 +90,7 @@ class EffectOptions:
     benchmark_covariates: tuple[str, ...] = ()
     pre_outcomes: dict[str, str] = field(default_factory=dict)
     non_inferiority_margin: dict[str, float] = field(default_factory=dict)
+    measured_in: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def need(name: str, fine: bool, expected: str) -> None:

@@ -229,7 +229,7 @@ def test_the_group_that_carries_the_effect_is_named():
     carrying = (block.groups[0] == 2) * block.arm * 4.0
     found = left_out(replace(block, outcome=block.outcome + carrying), Target())
     assert found.conclusion_changes == ("2",)
-    assert "most is changed by 2" in repr(found) and found.p_values[2] < 1e-4
+    assert "most is changed by group 2" in repr(found) and found.p_values[2] < 1e-4
     assert list(found.to_pandas()["level"]) == ["0", "1", "2", "3"]
 
 

@@ -165,4 +165,4 @@ def test_an_exploration_that_fails_is_named_and_the_others_go_on(source, estimat
     found = look_further(source, estimation, OPTIONS).result
     assert found.not_made == {"heterogeneity of 1 on y_spend": "too few clusters."}
     assert [v.outcome for v in found.heterogeneity] == ["y_visits"]
-    assert "Not made, heterogeneity of 1 on y_spend: too few clusters." in found.summary()
+    assert "Not made, heterogeneity of treated on y_spend: too few clusters." in found.summary()

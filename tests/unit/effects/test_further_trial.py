@@ -159,7 +159,7 @@ def test_the_relative_lift_is_the_ratio_of_means_with_its_delta_method_error():
         ) / control.estimate**2
         assert lift.standard_error == pytest.approx(np.sqrt(variance), rel=1e-6)
         assert lift.band_lower < lift.ci_lower < lift.estimate < lift.ci_upper < lift.band_upper
-    assert "Relative lift: 1 changes the mean" in result.summary()
+    assert "Relative lift: treated changes the mean" in result.summary()
 
 
 def test_there_is_no_lift_on_a_mean_that_may_be_zero():

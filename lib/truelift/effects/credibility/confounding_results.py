@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
 from truelift.effects.credibility.wording import of
+from truelift.effects.telling.figures import compact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,16 +58,32 @@ class OmittedVariableBounds:
     sigma2: float
     nu2: float
 
+    def with_chance(self, lower: float, upper: float) -> tuple[float, float]:
+        """Where the effect could lie with such a confounder *and* by chance.
+
+        ``[lower, upper]`` is the estimate's sampling interval. It is moved outwards on either side
+        by as much as the confounder may hide, so the range is never narrower than the interval.
+        """
+        hidden = self.estimate - self.lower, self.upper - self.estimate
+        return min(self.ci_lower, lower - hidden[0]), max(self.ci_upper, upper + hidden[1])
+
     def __repr__(self) -> str:
         target = "zero" if self.null == 0 else f"{self.null:g}"
+        half = float(stats.norm.ppf(0.5 + self.confidence / 2)) * self.standard_error
+        lower, upper = self.with_chance(self.estimate - half, self.estimate + half)
+        confident = self.robustness_value_confident
+        bound = (
+            f", and {confident:.1%} to bring its {self.confidence:.0%} confidence bound there"
+            if confident > 0
+            else "; its confidence bound is there without one"
+        )
         return (
             f"{of(self.estimand, self.outcome, self.contrast)}: an unobserved confounder would "
             f"need to explain at least {self.robustness_value:.1%} of the residual variance of "
-            f"both treatment and outcome to bring the estimate ({self.estimate:.4g}) to {target}, "
-            f"and {self.robustness_value_confident:.1%} to bring its {self.confidence:.0%} "
-            f"confidence bound there. With cf_y = {self.cf_y:g}, cf_d = {self.cf_d:g} and rho = "
-            f"{self.rho:g} the effect lies between {self.lower:.4g} and {self.upper:.4g} "
-            f"(confidence bounds {self.ci_lower:.4g} and {self.ci_upper:.4g})."
+            f"both treatment and outcome to bring the estimate ({compact(self.estimate)}) "
+            f"to {target}{bound}. With one that explains {self.cf_y:.3g} of the outcome and "
+            f"{self.cf_d:.3g} of the treatment (rho {self.rho:g}) the effect lies, chance "
+            f"included, between {compact(lower)} and {compact(upper)}."
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -139,9 +157,9 @@ class CovariateBenchmark:
 
     def __repr__(self) -> str:
         return (
-            f"A confounder as strong as {self.covariates} would have cf_y = {self.cf_y:.3g}, cf_d "
-            f"= {self.cf_d:.3g} and rho = {self.rho:.2g}; leaving {self.covariates} out changes "
-            f"the estimate by {self.change:.4g}."
+            f"A confounder as strong as {self.covariates} would explain {self.cf_y:.2%} of what is "
+            f"left of the outcome and {self.cf_d:.2%} of the treatment (rho {self.rho:.2g}); "
+            f"leaving {self.covariates} out changes the estimate by {self.change:.4g}."
         )
 
     def to_pandas(self) -> pd.DataFrame:

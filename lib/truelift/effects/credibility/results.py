@@ -19,6 +19,7 @@ from truelift.effects.credibility.stability_results import (
     LeaveOneGroupOut,
 )
 from truelift.effects.credibility.wording import of
+from truelift.effects.telling.figures import compact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +99,9 @@ class PlaceboTreatments:
             f"{len(self.estimates)} placebo treatments are found significant, "
             f"{self.expected_share * len(self.estimates):.3g} expected"
             f"{'' if self.passed else ' (more or fewer than chance gives: the standard errors do not hold)'}"
-            f". The real treatment's |t| of {abs(self.observed_t):.3g} is reached by a share of "
-            f"{self.p_value:.3g}. Placebos test the inference; they cannot show confounding."
+            f". A |t| as large as the real treatment's, {abs(self.observed_t):.3g}, has "
+            f"{self.p_value:.2%} of them, itself counted in. Placebos test the inference; they "
+            "cannot show confounding."
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -141,7 +143,8 @@ class RandomCommonCause:
         share = self.largest / self.standard_error if self.standard_error > 0 else 0.0
         return (
             f"{of('ATE', self.outcome, self.contrast)}: each of {len(self.shifts)} random "
-            f"covariates moves the estimate ({self.estimate:.4g}) by at most {self.largest:.2g}, "
+            f"covariates moves the estimate ({compact(self.estimate)}) by at most "
+            f"{self.largest:.2g}, "
             f"{share:.1%} of its standard error"
             f"{'' if self.passed else ': the nuisance models follow noise'}."
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from truelift.effects.credibility.wording import of
+from truelift.effects.credibility.wording import level_of, of
+from truelift.effects.telling.figures import compact, p_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,10 +54,10 @@ class HalfStability:
             return f"{of(self.estimand, self.outcome, self.contrast)}: no halves to compare."
         return (
             f"{of(self.estimand, self.outcome, self.contrast)}: on {len(self.estimates)} random "
-            f"halves of the clusters the estimate ({self.estimate:.4g}) lies between "
-            f"{min(self.estimates):.4g} and {max(self.estimates):.4g}, with the same sign in "
-            f"{self.same_sign:.0%}; halves scatter {self.dispersion:.2f} times as the standard "
-            f"error says (p {self.p_value:.2g})."
+            f"halves of the clusters the estimate ({compact(self.estimate)}) lies between "
+            f"{compact(min(self.estimates))} and {compact(max(self.estimates))}, "
+            f"with the same sign in {self.same_sign:.0%}; halves scatter {self.dispersion:.2f} "
+            f"times as the standard error says ({p_text(self.p_value)})."
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -94,8 +95,9 @@ class FoldStability:
         differ = "differ more than chance gives" if self.p_value < 0.05 else "agree"
         return (
             f"{of(self.estimand, self.outcome, self.contrast)}: the estimates of "
-            f"{len(self.folds)} cross-fitting folds, {min(self.estimates):.4g} to "
-            f"{max(self.estimates):.4g}, {differ} (Cochran's Q {self.q:.3g}, p {self.p_value:.2g})."
+            f"{len(self.folds)} cross-fitting folds, {compact(min(self.estimates))} to "
+            f"{compact(max(self.estimates))}, {differ} (Cochran's Q {self.q:.3g}, "
+            f"{p_text(self.p_value)})."
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -179,12 +181,15 @@ class LeaveOneGroupOut:
         kept = "no level decides whether the interval holds zero"
         if named := self.conclusion_changes:
             more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-            kept = f"whether the interval holds zero depends on {', '.join(named[:3])}{more}"
+            names = ", ".join(level_of(self.group, level) for level in named[:3])
+            kept = f"whether the interval holds zero depends on {names}{more}"
         return (
             f"{subject}: leaving out one {self.group} of {len(self.levels)} gives "
-            f"{min(self.estimates):.4g} to {max(self.estimates):.4g} (all: {self.estimate:.4g}); "
-            f"most is changed by {self.levels[worst]} ({self.changes[worst]:+.3g}, adjusted p "
-            f"{self.p_values[worst]:.2g}); {kept}."
+            f"{compact(min(self.estimates))} to {compact(max(self.estimates))} (all: "
+            f"{compact(self.estimate)}); most is changed by "
+            f"{level_of(self.group, self.levels[worst])} "
+            f"({compact(self.changes[worst], signed=True)}, adjusted "
+            f"{p_text(self.p_values[worst])}); {kept}."
         )
 
     def to_pandas(self) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from truelift.effects.heterogeneity.results import (
 )
 from truelift.effects.intervals.hypotheses import HypothesisTest
 from truelift.effects.intervals.sample_ratio import SampleRatio
+from truelift.effects.telling import notebook
+from truelift.effects.telling.figures import figure, p_text, places_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,16 +96,52 @@ class VaryingEffect:
     def __repr__(self) -> str:
         return f"VaryingEffect({self.sentence()})"
 
+    @property
+    def outer_groups_differ(self) -> bool:
+        """Whether the interval of the most less the least affected lies on one side of zero."""
+        return self.difference.ci_lower > 0 or self.difference.ci_upper < 0
+
+    def finding(self) -> str:
+        """What test of the ranking and outer groups say together; they may disagree."""
+        test = self.sequential or self.equal
+        p, apart = p_text(test.p_value), self.outer_groups_differ
+        if self.varies and (apart or self.sequential is None):
+            return f"varies with what is known of a unit ({p})"
+        if self.varies:
+            return (
+                f"varies with what is known of a unit ({p}), though the outer groups alone do not "
+                "show it"
+            )
+        if apart and self.difference.estimate < 0:
+            return (
+                f"is not foretold: those with the highest forecasts have the smaller effect, so "
+                f"the forecasts point the wrong way and must not be used ({p})"
+            )
+        if apart:
+            return (
+                f"may vary: the outer groups differ, yet the test of the whole ranking does not "
+                f"confirm it ({p}). It is a hint, not a finding"
+            )
+        return f"is not shown to vary ({p})"
+
     def sentence(self) -> str:
         """What was found, as a sentence."""
-        gap, test = self.difference, self.sequential or self.equal
-        found = "varies with what is known" if self.varies else "is not shown to vary"
+        gap = self.difference
+        places = places_of(gap.standard_error, gap.ci_lower, gap.ci_upper)
+        high, low = (figure(g.estimate, places) for g in (self.groups[-1], self.groups[0]))
         return (
-            f"The effect of {self.arm} against {self.versus} on {self.outcome} {found} "
-            f"(p {test.p_value:.2g}): the highest of {len(self.groups)} groups by forecast has "
-            f"{self.groups[-1].estimate:.4g}, the lowest {self.groups[0].estimate:.4g}, difference "
-            f"{gap.estimate:.4g} ({self.confidence:.0%} interval {gap.ci_lower:.4g} to "
-            f"{gap.ci_upper:.4g})."
+            f"The effect of {self.arm} against {self.versus} on {self.outcome} {self.finding()}: "
+            f"the highest of {len(self.groups)} groups by forecast has {high}, the lowest {low}, "
+            f"difference {figure(gap.estimate, places)} ({self.confidence:.0%} interval "
+            f"{figure(gap.ci_lower, places)} to {figure(gap.ci_upper, places)})."
+        )
+
+    def _repr_html_(self) -> str:
+        """The sentence and the groups, for notebooks."""
+        return notebook.one_sentence(
+            self.sentence(),
+            ("Group", "Effect", "Interval"),
+            [_shown(g.name, g) for g in self.groups],
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -133,7 +172,7 @@ class OutcomeTest:
         )
         return (
             f"{self.estimand} of {self.arm} against {self.versus} on {self.outcome}: {shown} "
-            f"(one-sided p {self.test.p_value:.2g} at level {self.test.level:g})."
+            f"(one-sided {p_text(self.test.p_value)} at level {self.test.level:g})."
         )
 
 
@@ -187,21 +226,37 @@ class Experiment:
     sample_ratio: SampleRatio
     assigned: str
 
-    def sentence(self) -> str:
-        """Sizes of the arms, as a sentence."""
+    def sentence(self, arms: Sequence[str] = ()) -> str:
+        """Sizes of the arms, as a sentence; ``arms`` are their names, the control first."""
         ratio = self.sample_ratio
+        names = [f" {arm}" for arm in arms] or [""] * len(ratio.observed)
+        found = ", ".join(f"{o:,}{name}" for o, name in zip(ratio.observed, names, strict=True))
         expected = ", ".join(f"{e:,.1f}" for e in ratio.expected)
-        found = ", ".join(f"{o:,}" for o in ratio.observed)
         verdict = (
             "The arms do not have the sizes that were promised, which puts the assignment or "
             "the logging in doubt"
             if ratio.mismatch
             else "The arms have the sizes that were promised"
         )
-        return f"{verdict}: {found} {self.assigned}, expected {expected} (p {ratio.p_value:.2g})."
+        return f"{verdict}: {found} {self.assigned}, expected {expected} ({p_text(ratio.p_value)})."
+
+    def _repr_html_(self) -> str:
+        """The sizes and every method's estimate, for notebooks."""
+        rows = [
+            _shown(f"{e.outcome}, {e.arm} against {e.versus}, {e.method}", e)
+            for e in self.estimates
+        ]
+        return notebook.one_sentence(self.sentence(), ("Contrast", "Estimate", "Interval"), rows)
 
     def to_pandas(self) -> pd.DataFrame:
         """One row an estimate."""
         import pandas as pd
 
         return pd.DataFrame([asdict(e) for e in self.estimates])
+
+
+def _shown(name: str, e: Term | ExperimentEstimate) -> tuple[str, str, str]:
+    """A row of a notebook's table: a name, an estimate, its interval."""
+    places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
+    bounds = f"{figure(e.ci_lower, places)} to {figure(e.ci_upper, places)}"
+    return name, figure(e.estimate, places, signed=True), bounds

@@ -1,0 +1,196 @@
+"""Names as people read them: arms that are codes, the unit that errors are clustered by.
+
+Nouns come from the specification's own columns, or they are neutral: a table of e-mails is not
+told about campaigns, and one of shops not about users.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from truelift.effects.credibility.assessment import Credibility
+    from truelift.effects.further.results import Experiment
+    from truelift.effects.results import EffectsResult
+
+T = TypeVar("T")
+Words = Mapping[str, str]
+
+_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
+#: A column's name that says no more than that somebody was treated.
+_PLAIN = ("", "treated", "treatment", "is_treated")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_KEY_ENDINGS = ("_id", "_key", "_uuid", "_number", "_no", "_hash")
+# Columns that name no kind of thing, only that rows belong together.
+_NO_NOUN = ("id", "key", "uuid", "index", "unit", "row", "cluster", "group")
+
+
+def is_code(label: str) -> bool:
+    """Whether an arm's label is a code that needs its column's name to be understood."""
+    return bool(_NUMBER.fullmatch(label)) or label.lower() in ("true", "false", "yes", "no")
+
+
+def arm_words(labels: list[str], treatment: str = "") -> dict[str, str]:
+    """What to call each arm: ``treated`` and ``untreated``, ``mailed = yes``, ``dose 3``, ``mail``.
+
+    Parameters
+    ----------
+    labels : list of str
+        The arms, the control first.
+    treatment : str
+        The treatment's column; empty where it is not known.
+    """
+    lower = {label: label.lower() for label in labels}
+    yes = [label for label in labels if lower[label] in _YES]
+    no = [label for label in labels if lower[label] in _NO]
+    if len(labels) == 2 and len(yes) == len(no) == 1:
+        if treatment.lower() in _PLAIN:
+            return {no[0]: "untreated", yes[0]: "treated"}
+        return {no[0]: f"{treatment} = no", yes[0]: f"{treatment} = yes"}
+    column = treatment or "arm"
+    words = {label: f"{column} {label}" if is_code(label) else label for label in labels}
+    return words if len(set(words.values())) == len(labels) else {label: label for label in labels}
+
+
+def cluster_noun(column: str) -> str:
+    """The plural of what errors are clustered by: ``customer_id`` as ``customers``.
+
+    A column whose name is no noun gives ``clusters``.
+    """
+    name = column.lower()
+    for ending in _KEY_ENDINGS:
+        name = name.removesuffix(ending)
+    name = name.replace("_", " ").strip()
+    if len(name) < 3 or name in _NO_NOUN or not re.fullmatch(r"[a-z ]+", name):
+        return "clusters"
+    if name.endswith("s"):
+        return name
+    if name.endswith("y") and name[-2] not in "aeiou":
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(("x", "ch", "sh")) else f"{name}s"
+
+
+def clusters_of(result: EffectsResult) -> str:
+    """The plural of what the result's errors are clustered by."""
+    return cluster_noun(result.design.cluster)
+
+
+def counted(value: int, plural: str) -> str:
+    """A count with its noun: ``1 customer``, ``2 customers``."""
+    one = plural
+    if value == 1:
+        one = f"{plural[:-3]}y" if plural.endswith("ies") else plural.removesuffix("s")
+    return f"{value:,} {one}"
+
+
+def joined(parts: list[str], last: str = "and") -> str:
+    """A list in words: ``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def in_words(result: EffectsResult) -> EffectsResult:
+    """The same result with words in place of codes of arms, wherever it names an arm.
+
+    It is for reading: estimates keep their numbers, and ``supports`` its answers.
+    """
+    words = arm_words(list(result.arms), result.design.treatment)
+    keys = {name: _support_name(name, words) for name in result.support}
+    return replace(
+        result,
+        estimates=tuple(_compared(e, words) for e in result.estimates),
+        followed=tuple(_compared(e, words) for e in result.followed),
+        arms={words[label]: units for label, units in result.arms.items()},
+        overlaps={words.get(label, label): o for label, o in result.overlaps.items()},
+        support={keys[name]: text for name, text in result.support.items()},
+        verdict=_renamed(result.verdict, keys),
+        nuisance={_nuisance_name(key, words): v for key, v in result.nuisance.items()},
+        tests=tuple(_compared(test, words) for test in result.tests),
+        heterogeneity=tuple(_compared(v, words) for v in result.heterogeneity),
+        experiment=_experiment(result.experiment, words),
+        credibility=_credibility(result.credibility, words),
+        not_made={_not_made(name, words): why for name, why in result.not_made.items()},
+        cautions=tuple(
+            replace(c, arms=tuple(words.get(arm, arm) for arm in c.arms)) for c in result.cautions
+        ),
+        design=replace(
+            result.design,
+            chances={words.get(arm, arm): told for arm, told in result.design.chances.items()},
+        ),
+    )
+
+
+def _compared(part: T, words: Words) -> T:
+    """An estimate, a test or a variation with its arms in words."""
+    item: Any = part
+    changes = {"arm": words.get(item.arm, item.arm), "versus": words.get(item.versus, item.versus)}
+    population = getattr(item, "population", "")
+    if population == f"units of arm {item.arm}" and item.arm in words:
+        changes["population"] = units_with(words[item.arm])
+    renamed: T = replace(item, **changes)
+    return renamed
+
+
+def units_with(arm: str) -> str:
+    """The units of an arm that is in words."""
+    return f"the {arm} units" if arm in ("treated", "untreated") else f"the units with {arm}"
+
+
+def _support_name(name: str, words: Words) -> str:
+    estimand, of, arm = name.partition(" of ")
+    return f"{estimand}{of}{words.get(arm, arm)}"
+
+
+def _renamed(text: str, names: Words) -> str:
+    """A text with names of verdicts replaced, each as a whole."""
+    several = {old: new for old, new in names.items() if old != new}
+    if not several:
+        return text
+    longest = sorted(several, key=len, reverse=True)
+    pattern = "|".join(rf"\b{re.escape(name)}(?!\w)" for name in longest)
+    return re.sub(pattern, lambda found: several[found.group()], text)
+
+
+def _nuisance_name(key: str, words: Words) -> str:
+    label, dot, outcome = key.removeprefix("r2_").partition(".")
+    return f"r2_{words[label]}{dot}{outcome}" if key.startswith("r2_") and label in words else key
+
+
+def _not_made(name: str, words: Words) -> str:
+    what, of, rest = name.partition(" of ")
+    arm, on, outcome = rest.partition(" on ")
+    return f"{what}{of}{words[arm]}{on}{outcome}" if arm in words else name
+
+
+def _experiment(experiment: Experiment | None, words: Words) -> Experiment | None:
+    if experiment is None:
+        return None
+    return replace(experiment, estimates=tuple(_compared(e, words) for e in experiment.estimates))
+
+
+def contrast_in_words(contrast: str, words: Words) -> str:
+    """``'1 against 0'`` as ``'treated against untreated'``."""
+    arm, against, versus = contrast.partition(" against ")
+    return f"{words.get(arm, arm)}{against}{words.get(versus, versus)}"
+
+
+def _credibility(found: Credibility | None, words: Words) -> Credibility | None:
+    if found is None:
+        return None
+    parts = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return replace(
+        found,
+        **{
+            name: tuple(
+                replace(check, contrast=contrast_in_words(check.contrast, words))
+                if hasattr(check, "contrast")
+                else check
+                for check in checks
+            )
+            for name, checks in parts.items()
+        },
+    )

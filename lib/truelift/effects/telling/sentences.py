@@ -1,0 +1,276 @@
+"""A result as text: the verdict, then at most a screen of sentences, then what to make of it.
+
+The sentences are chosen by kind: the effect of everyone before that of the treated, changes
+before levels. What does not fit on a screen is counted, and stands in the tables.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truelift.effects.telling.decision import decision
+from truelift.effects.telling.figures import figure, p_text, percent, places_of
+from truelift.effects.telling.names import clusters_of, counted, in_words, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from truelift.effects.further.results import ExperimentEstimate
+    from truelift.effects.results import EffectsResult, Estimate
+
+#: How a verdict begins where the data do not support an effect (``effects/verdict.py``).
+NOT_SUPPORTED = "not supported by the data"
+NAIVE = "naive difference"
+LIFT = "relative lift"
+#: Means, not changes: they never stand on an axis of changes, and nothing is tested of them.
+LEVELS = ("APO", "policy value")
+PRIORITY = (
+    "ATE", "ATT", "policy gain", "ATO", LIFT, "GATE", NAIVE, "policy value", "APO",
+)  # fmt: skip
+#: Sentences on estimates that fit on a screen beside verdict, cautions and checks.
+MOST_ESTIMATES = 10
+_MOST_CHECKS = 6
+_MOST_CAUTIONS = 6
+
+
+def summary(result: EffectsResult) -> str:
+    """Verdict, cautions, estimates, further looks and a closing sentence, a line each."""
+    told = in_words(result)
+    verdict = f"Verdict: {verdict_text(told)}"
+    lines = [verdict, *_cautions(told), *estimate_sentences(told)]
+    checks = check_sentences(told)
+    lines += checks[:_MOST_CHECKS]
+    left = len(checks) - _MOST_CHECKS
+    lines += [f"{left} more checks are in the result's tables."] if left > 0 else []
+    lines += [f"Not made, {what}: {why}" for what, why in told.not_made.items()]
+    return "\n".join([*lines, source_sentence(told), f"For the one who decides: {decision(told)}"])
+
+
+def source_sentence(result: EffectsResult) -> str:
+    """What the numbers were made from, and how."""
+    units = f"{result.n:,} units"
+    noun = clusters_of(result)
+    of = f" of {counted(result.clusters, noun)}" if result.clusters != result.n else ""
+    arms = joined([f"{n:,} {arm}" for arm, n in result.arms.items()])
+    return (
+        f"From {units}{of} ({arms}) of {result.table} version {result.table_version}; "
+        f"{result.learner} nuisances with {counted(result.covariates, 'features')}, cross-fitted "
+        f"in {result.folds} folds."
+    )
+
+
+def verdict_text(result: EffectsResult) -> str:
+    """The verdict; of several arms with different ones, the arms of each and the first reason."""
+    by_arm: dict[str, dict[str, str]] = {}
+    for name, text in result.support.items():
+        estimand, of, arm = name.partition(" of ")
+        if of and estimand != "ATO":
+            by_arm.setdefault(arm, {})[estimand] = text
+    if len(by_arm) < 2 or len({text for of in by_arm.values() for text in of.values()}) == 1:
+        return result.verdict
+    good = _named(by_arm, lambda text: text.startswith("supported"))
+    bad = _named(by_arm, lambda text: not text.startswith("supported"))
+    if not bad:
+        return f"supported for {good}. {_first_reason(by_arm, 'with care')}".strip()
+    because = _first_reason(by_arm, NOT_SUPPORTED)
+    if not good:
+        return f"{NOT_SUPPORTED} for {bad}. {because}"
+    return f"supported for {good}. It is {NOT_SUPPORTED} for {bad}. {because}"
+
+
+def _named(by_arm: dict[str, dict[str, str]], fits: Callable[[str], bool]) -> str:
+    """Arms with the estimands whose verdict fits; arms with the same estimands together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for arm, found in by_arm.items():
+        if kinds := tuple(kind for kind, text in found.items() if fits(text)):
+            groups.setdefault(kinds, []).append(arm)
+    return "; ".join(f"{joined(arms)} ({', '.join(kinds)})" for kinds, arms in groups.items())
+
+
+def _first_reason(by_arm: dict[str, dict[str, str]], word: str) -> str:
+    for arm, found in by_arm.items():
+        for kind, text in found.items():
+            if word in text:
+                return f"{kind} of {arm}: {text.partition(': ')[2] or text}"
+    return ""
+
+
+def _cautions(result: EffectsResult) -> list[str]:
+    said = [f"Caution: {caution.text}" for caution in result.cautions[:_MOST_CAUTIONS]]
+    left = len(result.cautions) - _MOST_CAUTIONS
+    return said + ([f"{left} more cautions are in result.cautions."] if left > 0 else [])
+
+
+def chosen(result: EffectsResult, most: int = MOST_ESTIMATES) -> list[Estimate]:
+    """The estimates that are read out: the first of every kind and outcome, in reading order."""
+    randomised = result.experiment is not None
+    wanted = [e for e in result.estimates if not (randomised and e.estimand == NAIVE)]
+    by_rank = sorted(wanted, key=_rank)[:most]
+    outcomes = list(dict.fromkeys(e.outcome for e in result.estimates))
+    return sorted(by_rank, key=lambda e: outcomes.index(e.outcome))
+
+
+def _rank(e: Estimate) -> int:
+    return PRIORITY.index(e.estimand) if e.estimand in PRIORITY else len(PRIORITY)
+
+
+def estimate_sentences(result: EffectsResult, most: int = MOST_ESTIMATES) -> list[str]:
+    """One sentence an estimate, with the experiment's own methods beside the ATE.
+
+    Parameters
+    ----------
+    result : EffectsResult
+        In words.
+    most : int
+        How many are read out; the rest is counted.
+    """
+    read = chosen(result, most)
+    said = [
+        f"{e.sentence(measured_in(result, e))}{_beside(result, e)}{doubt(result, e)}" for e in read
+    ]
+    if result.experiment is not None and not any(e.estimand == "ATE" for e in read):
+        said += _methods_alone(result)[:most]
+    left = len(result.estimates) - len(read)
+    if result.experiment is not None:
+        left -= sum(e.estimand == NAIVE for e in result.estimates)
+    if left > 0:
+        said.append(
+            f"{left} more {'estimate is' if left == 1 else 'estimates are'} in the table of the "
+            "estimates (to_pandas() in Python)."
+        )
+    return said
+
+
+def measured_in(result: EffectsResult, e: Estimate) -> str:
+    """What a change is counted in, as far as the specification says it; empty for shares."""
+    return "" if e.estimand == LIFT else result.design.measured_in.get(e.outcome, "")
+
+
+def doubt(result: EffectsResult, e: Estimate) -> str:
+    """What is added to an estimate that the data do not support."""
+    if result.supports(e) is False:
+        return " The data do not support it: do not rely on this number."
+    return ""
+
+
+def _beside(result: EffectsResult, e: Estimate) -> str:
+    """The plain difference and CUPED beside the adjusted estimate of the same contrast."""
+    if result.experiment is None or e.estimand != "ATE":
+        return ""
+    mine = [
+        f"{method_name(x.method)} {_experiment_figures(x, e.confidence if i == 0 else None)}"
+        for i, x in enumerate(
+            x
+            for x in result.experiment.estimates
+            if (x.outcome, x.arm, x.versus) == (e.outcome, e.arm, e.versus)
+            and x.method != "learner-adjusted"
+        )
+    ]
+    return f" Beside it: {'; '.join(mine)}." if mine else ""
+
+
+def method_name(method: str) -> str:
+    """A method of an experiment as it is read out."""
+    return {"difference in means": "plain difference in means"}.get(method, method)
+
+
+def _experiment_figures(x: ExperimentEstimate, confidence: float | None) -> str:
+    places = places_of(x.standard_error, x.ci_lower, x.ci_upper)
+    level = "" if confidence is None else f"{confidence:.0%} interval "
+    return (
+        f"{figure(x.estimate, places, signed=True)} ({level}{figure(x.ci_lower, places)} to "
+        f"{figure(x.ci_upper, places)})"
+    )
+
+
+def _methods_alone(result: EffectsResult) -> list[str]:
+    assert result.experiment is not None
+    level = result.estimates[0].confidence if result.estimates else None
+    return [
+        f"{x.arm} against {x.versus} on {x.outcome}, {method_name(x.method)}: "
+        f"{_experiment_figures(x, level)}."
+        for x in result.experiment.estimates
+    ]
+
+
+def check_sentences(result: EffectsResult) -> list[str]:
+    """What tests, the experiment's sizes, heterogeneity and credibility found; alarms first."""
+    said = [test.sentence() for test in result.tests]
+    if result.experiment is not None:
+        said.append(result.experiment.sentence(list(result.arms)))
+    found = result.credibility
+    if found is not None:
+        alarms = [c for c in found.negative_controls if c.verdict == "effect found"]
+        said += [repr(control) for control in alarms]
+        said += [repr(placebo) for placebo in found.placebos if not placebo.passed]
+    said += [
+        f"{varying.sentence()}{average_doubt(result, varying.arm)}"
+        for varying in result.heterogeneity
+    ]
+    if found is not None:
+        said += [repr(bounds) for bounds in found.omitted_variables]
+        said += [repr(c) for c in found.negative_controls if c.verdict != "effect found"]
+        said += [repr(placebo) for placebo in found.placebos if placebo.passed]
+    return said
+
+
+def average_doubt(result: EffectsResult, arm: str) -> str:
+    """Parts of an average that the data do not support are no better supported."""
+    text = result.support.get(f"ATE of {arm}", result.support.get("ATE", result.verdict))
+    if text.startswith("supported"):
+        return ""
+    return " The data do not support the ATE: take this as a hint where to look."
+
+
+def sentence(e: Estimate, unit: str = "") -> str:
+    """One estimate as a sentence; ``unit`` says what its numbers count."""
+    looks = "; at every look" if e.anytime else ""
+    level = f"{e.confidence:.0%} interval"
+    if e.estimand == LIFT:
+        return (
+            f"Relative lift: {e.arm} changes the mean of {e.outcome} under {e.versus} by "
+            f"{percent(e.estimate, signed=True)} ({level} {percent(e.ci_lower, signed=True)} to "
+            f"{percent(e.ci_upper, signed=True)}{looks}), over {e.population}.{_one_sided(e)}"
+        )
+    places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
+    of = f" {unit}" if unit else ""
+    bounds = (
+        f"({level} {figure(e.ci_lower, places)} to {figure(e.ci_upper, places)}{looks}{_tested(e)})"
+    )
+    change = f"{figure(e.estimate, places, signed=True)}{of} {bounds}"
+    if not e.versus:
+        value = f"{figure(e.estimate, places)}{of} {bounds}"
+        return f"The mean of {e.outcome} under {e.arm} is {value}, over {e.population}."
+    if e.estimand == NAIVE:
+        return (
+            f"As they are, {e.arm} and {e.versus} differ in {e.outcome} by {change}; that is no "
+            f"effect.{_one_sided(e)}"
+        )
+    return (
+        f"{e.estimand}: {e.arm} against {e.versus} changes {e.outcome} by {change}, over "
+        f"{e.population}.{_one_sided(e)}"
+    )
+
+
+def _tested(e: Estimate) -> str:
+    if e.p_value is None or e.alternative != "two-sided":
+        return ""
+    return f", {p_text(e.p_value)}"
+
+
+def one_sided(e: Estimate) -> str:
+    """The bound of a one-sided test in words; empty where none was asked for."""
+    if e.bound is None or e.p_value is None:
+        return ""
+    places = places_of(e.standard_error, e.bound)
+    bound = percent(e.bound, signed=True) if e.estimand == LIFT else figure(e.bound, places)
+    side, other = ("least", "<=") if e.alternative == "greater" else ("most", ">=")
+    return (
+        f"at {side} {bound} with {e.confidence:.0%} confidence (one-sided {p_text(e.p_value)} "
+        f"against an effect {other} 0)"
+    )
+
+
+def _one_sided(e: Estimate) -> str:
+    text = one_sided(e)
+    return f" It is {text}." if text else ""
