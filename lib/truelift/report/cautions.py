@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from truelift.effects.results import EffectsResult
-from truelift.report.estimates import supports
-from truelift.report.numbers import count, covariate_name, joined, plural, share
+from truelift.effects.results import EffectsResult, OverlapSummary
+from truelift.effects.telling.names import clusters_of, units_with
+from truelift.effects.telling.names import in_words as named
+from truelift.report.estimates import about_campaigns, control_of, judged
+from truelift.report.numbers import count, covariate_name, in_words, joined, plural, share
 from truelift.report.plots.overlap import BALANCE_LIMIT
 
 CLIPPED_LIMIT = 0.01
@@ -16,35 +18,45 @@ NAMED_COVARIATES = 5
 def caution(result: EffectsResult) -> str | None:
     """How many warnings go with the headline; None where there are none, or no finding."""
     found = len(warnings(result))
-    if not found or not any(supports(result, name) for name in ("ATT", "ATE")):
+    carried = [
+        judged(result, kind, arm) for kind in ("ATT", "ATE") for arm in result.overlaps
+    ]  # fmt: skip
+    if not found or not any(carried):
         return None
     return f"{plural(found, 'warning')} below {'weakens' if found == 1 else 'weaken'} this finding."
 
 
 def warnings(result: EffectsResult) -> list[str]:
-    """What in the overlap, the balance or the size of the data weakens the conclusions.
+    """What weakens the conclusions: what checks of the data found, overlap, balance, size.
 
-    An estimand that is not supported at all needs no warning: the verdict has its reasons.
+    Every arm is looked at beside the control. An estimand of an arm that is not supported at all
+    needs no warning: the verdict has its reasons.
     """
-    balance = result.overlap.balance
-    att = [(b.covariate, b.smd_after_att) for b in balance if b.smd_after_att is not None]
-    of_estimands = (
-        _clipping(result)
-        + _thinness(result)
-        + _imbalance("ATE", [(b.covariate, b.smd_after) for b in balance])
-        + _imbalance("ATT", att)
-    )
-    found = [f"{name}: {text}" for name, text in of_estimands if supports(result, name)]
+    result = named(result)
+    found = [in_words(c.text) for c in result.cautions]
+    several = len(result.overlaps) > 1
+    for arm, overlap in result.overlaps.items():
+        of = f" of {arm}" if several else ""
+        balance = overlap.balance
+        att = [(b.covariate, b.smd_after_att) for b in balance if b.smd_after_att is not None]
+        told = (
+            _clipping(result, arm, overlap)
+            + _thinness(result, arm, overlap)
+            + _imbalance("ATE", [(b.covariate, b.smd_after) for b in balance])
+            + _imbalance("ATT", att)
+        )
+        found += [f"{name}{of}: {text}" for name, text in told if judged(result, name, arm)]
     if result.clusters < CLUSTER_LIMIT:
         found.append(
-            f"Only {plural(result.clusters, 'user')}: clustered standard errors tend to be too "
-            "small with so few."
+            f"Only {count(result.clusters)} {clusters_of(result)}: clustered standard errors tend "
+            "to be too small with so few."
         )
     return found
 
 
-def _clipping(result: EffectsResult) -> list[tuple[str, str]]:
-    overlap = result.overlap
+def _clipping(
+    result: EffectsResult, arm: str, overlap: OverlapSummary
+) -> list[tuple[str, str]]:  # fmt: skip
     found = []
     if overlap.clipped_share > CLIPPED_LIMIT:
         found.append(
@@ -59,26 +71,28 @@ def _clipping(result: EffectsResult) -> list[tuple[str, str]]:
         found.append(
             (
                 "ATT",
-                f"{share(overlap.treated_clipped_share)} of the treated units have hardly any "
-                "untreated unit like them.",
+                f"{share(overlap.treated_clipped_share)} of {units_with(arm)} have hardly any "
+                f"{control_of(result)} unit like them.",
             )
         )
     return found
 
 
-def _thinness(result: EffectsResult) -> list[tuple[str, str]]:
-    overlap = result.overlap
+def _thinness(
+    result: EffectsResult, arm: str, overlap: OverlapSummary
+) -> list[tuple[str, str]]:  # fmt: skip
     found = []
-    control = result.n - result.treated
+    control = control_of(result)
+    treated, untreated = result.arms[arm], result.arms[control]
     arms = [
-        ("ATE", "treated", overlap.effective_sample_size_treated, result.treated, result.treated),
-        ("ATE", "untreated", overlap.effective_sample_size_control, control, control),
+        ("ATE", arm, overlap.effective_sample_size_treated, treated, treated),
+        ("ATE", control, overlap.effective_sample_size_control, untreated, untreated),
     ]
     if overlap.effective_sample_size_control_att is not None:
         # For the ATT the controls stand in for the treated; more of them than that is a gift.
-        needed = min(result.treated, control)
+        needed = min(treated, untreated)
         effective = overlap.effective_sample_size_control_att
-        arms.append(("ATT", "untreated", effective, control, needed))
+        arms.append(("ATT", control, effective, untreated, needed))
     for estimand, name, effective, units, needed in arms:
         if effective < EFFECTIVE_LIMIT * needed:
             found.append(
@@ -108,25 +122,89 @@ def _imbalance(estimand: str, differences: list[tuple[str, float]]) -> list[tupl
     ]
 
 
-ASSUMPTIONS: tuple[tuple[str, str], ...] = (
-    (
-        "No unmeasured confounding.",
-        "Whatever drove both the targeting and the outcome is among the covariates, all measured "
-        "before the campaign. The data cannot prove this.",
-    ),
-    (
-        "Overlap.",
-        "Every kind of user could have received a campaign or not. The next section shows how "
-        "far this holds.",
-    ),
-    (
+Assumption = tuple[str, str]
+
+
+def assumptions(result: EffectsResult) -> list[Assumption]:
+    """What has to hold, by how the treatment came about: a name and a sentence each.
+
+    Where chances are known, nothing unmeasured can have driven the assignment, and the estimate
+    is right whatever the outcome models are.
+    """
+    if about_campaigns(result):
+        return [
+            _confounding("the campaign"),
+            (
+                "Overlap.",
+                "Every kind of user could have received a campaign or not. The next section shows "
+                "how far this holds.",
+            ),
+            (
+                "No interference.",
+                "A campaign sent to one user does not change what another user does, nor what a "
+                "simultaneous campaign does.",
+            ),
+            _one_model(result),
+        ]
+    noun = clusters_of(result)
+    interference = (
         "No interference.",
-        "A campaign sent to one user does not change what another user does, nor what a "
-        "simultaneous campaign does.",
-    ),
-    (
+        f"What one of the {noun} gets does not change the outcome of another."
+        if noun != "clusters"
+        else "What one unit gets does not change the outcome of a unit of another cluster.",
+    )
+    if result.design.assignment == "observed":
+        named = result.design.treatment or "the treatment"
+        return [
+            _confounding(named),
+            (
+                "Overlap.",
+                "Every kind of unit could have been in every arm. The next section shows how far "
+                "this holds.",
+            ),
+            interference,
+            _one_model(result),
+        ]
+    how = (
+        "Arms were drawn at random with the chances that the specification gives"
+        if result.design.assignment == "randomised"
+        else "Every unit's arm was drawn with the chances that its columns hold"
+    )
+    chances = "; ".join(f"{arm}: {told}" for arm, told in result.design.chances.items())
+    return [
+        (
+            "Known chances.",
+            f"{how} ({chances}). Nothing else decided who got what, so no model has to be right "
+            "and nothing unmeasured can drive both arm and outcome.",
+        ),
+        interference,
+        (
+            "Nobody is lost.",
+            "Outcomes are recorded alike in every arm, also of those who left.",
+        ),
+    ]
+
+
+def _confounding(treatment: str) -> Assumption:
+    return (
+        "No unmeasured confounding.",
+        f"Whatever drove both {treatment} and the outcome is among the covariates, all measured "
+        f"before {treatment}. The data cannot prove this.",
+    )
+
+
+_MODELS = {
+    "linear": "a linear model",
+    "boosting": "boosted trees",
+    "neural": "a neural network",
+    "stack": "a combination of linear models and trees",
+}
+
+
+def _one_model(result: EffectsResult) -> Assumption:
+    kind = next((told for name, told in _MODELS.items() if name in result.learner), "the learner")
+    return (
         "One right model of two.",
-        "The propensity or the outcome regression is right, as far as a linear model can be "
-        "(the estimate is doubly robust).",
-    ),
-)
+        f"The propensity or the outcome regression is right, as far as {kind} can be (the "
+        "estimate is doubly robust).",
+    )

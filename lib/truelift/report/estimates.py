@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.numbers import decimals_for
+from truelift.effects.telling.figures import places_of
 
-NAIVE = "naive difference"
-#: A share, not in the outcome's units: it stands in tables and sentences, never on their axis.
-LIFT = "relative lift"
+# A lift is a share, not in the outcome's units, and levels are no changes: both stand in tables
+# and sentences, never on the axis of changes.
+from truelift.effects.telling.sentences import LEVELS, LIFT, NAIVE
+
+__all__ = ["LEVELS", "LIFT", "NAIVE"]
+
 ORDER = (NAIVE, "ATE", LIFT, "ATT", "ATO", "policy gain", "GATE", "APO", "policy value")
 
 
@@ -36,38 +39,43 @@ def excludes_zero(estimate: Estimate) -> bool:
 
 def decimals(estimate: Estimate) -> int:
     """Decimals that show two digits of the standard error, and no bound as a false zero."""
-    places = decimals_for(estimate.standard_error)
-    bounds = [abs(b) for b in (estimate.ci_lower, estimate.ci_upper) if b != 0]
-    while places < 6 and any(round(b, places) == 0 for b in bounds):
-        places += 1
-    return places
+    return places_of(estimate.standard_error, estimate.ci_lower, estimate.ci_upper)
 
 
-def is_supported(result: EffectsResult, estimate: Estimate) -> bool:
-    """Whether the effect step judged that the data can carry this estimate.
+def is_doubtful(result: EffectsResult, estimate: Estimate) -> bool:
+    """Whether the data do not support it; nobody judges the naive difference, which is no effect."""
+    return result.supports(estimate) is False
 
-    The naive difference is a plain description and always is. Means of arms, groups and policies
-    ask of the data what the ATE does.
-    """
-    if estimate.estimand == NAIVE:
-        return True
-    kind = estimate.estimand if estimate.estimand in ("ATT", "ATO") else "ATE"
-    of_kind = {name: text for name, text in result.support.items() if name.startswith(kind)}
-    text = of_kind.get(f"{kind} of {estimate.arm}", of_kind.get(kind))
-    if text is None:  # several arms, and the estimate is of none or of all of them
-        return supports(result, kind)
-    return text.startswith("supported")
+
+def judged(result: EffectsResult, estimand: str, arm: str = "") -> bool:
+    """Whether the data support an estimand of an arm; of every arm where none is named."""
+    names = {estimand, f"{estimand} of {arm}"}
+    of_kind = [
+        text
+        for name, text in result.support.items()
+        if (name in names if arm else name.partition(" of ")[0] == estimand)
+    ]
+    return all(t.startswith("supported") for t in of_kind or [result.verdict])
 
 
 def supports(result: EffectsResult, estimand: str) -> bool:
     """Whether the data carry an estimand, for every arm."""
-    of_kind = [text for name, text in result.support.items() if name.startswith(estimand)]
-    return all(t.startswith("supported") for t in of_kind or [result.verdict])
+    return judged(result, estimand)
+
+
+def control_of(result: EffectsResult) -> str:
+    """The first arm, which the others are compared with."""
+    return next(iter(result.arms))
+
+
+def of_pipeline(result: EffectsResult) -> bool:
+    """Whether the table is the panel that the pipeline makes, or one that a user named."""
+    return result.table == "gold.panel"
 
 
 def about_campaigns(result: EffectsResult) -> bool:
     """Whether the panel is the one of campaigns, of which more can be said in words."""
-    return result.table == "gold.panel" and len(result.arms) == 2
+    return of_pipeline(result) and len(result.arms) == 2
 
 
 def qualified(result: EffectsResult, e: Estimate) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from truelift.config import without_secrets
 from truelift.effects.results import EffectsResult
+from truelift.effects.telling.names import in_words
 from truelift.errors import ConfigError, MachineError
 from truelift.features.results import FeaturesResult
 from truelift.logs.results import CleanResult, IngestResult, SessionsResult
@@ -150,12 +152,22 @@ def logged_figures(content: ReportContent) -> dict[str, Callable[[], Figure]]:
             found["learning_curve"] = lambda: plots.learning_curve(training)
         if training.test:
             found["ranking_bars"] = lambda: plots.ranking_bars(training)
-    if (effects := content.effects) and effects.estimates:
+    if content.effects and content.effects.estimates:
+        effects = in_words(content.effects)
         found["effects_forest"] = lambda: plots.effects_forest(effects)
-        found["overlap_histogram"] = lambda: plots.overlap_histogram(effects)
-        if effects.overlap.balance:
-            found["love_plot"] = lambda: plots.love_plot(effects)
+        found |= _by_arm(effects)
         found |= _further_figures(effects)
+    return found
+
+
+def _by_arm(effects: EffectsResult) -> dict[str, Callable[[], Figure]]:
+    """Overlap and balance of every arm; the first one's go by the plain names."""
+    found: dict[str, Callable[[], Figure]] = {}
+    for place, (arm, overlap) in enumerate(effects.overlaps.items()):
+        suffix = "" if place == 0 else f"_{place + 1}"
+        found[f"overlap_histogram{suffix}"] = partial(plots.overlap_histogram, effects, arm=arm)
+        if overlap.balance:
+            found[f"love_plot{suffix}"] = partial(plots.love_plot, effects, arm=arm)
     return found
 
 

@@ -6,6 +6,11 @@ import math
 import re
 from datetime import date
 
+from truelift.effects.telling.figures import decimals_for
+from truelift.effects.telling.names import joined
+
+__all__ = ["decimals_for", "joined"]
+
 MINUS = "\N{MINUS SIGN}"
 EN_DASH = "\N{EN DASH}"
 
@@ -35,13 +40,6 @@ def share(value: float) -> str:
     distance = min(abs(percent), abs(100 - percent))
     digits = 2 if distance < 0.1 else 1
     return f"{percent:.{digits}f}%".replace("-", MINUS)
-
-
-def decimals_for(standard_error: float, significant: int = 2) -> int:
-    """Decimals that show ``significant`` digits of a standard error (0 to 6)."""
-    if not math.isfinite(standard_error) or standard_error <= 0:
-        return 2
-    return min(6, max(0, significant - 1 - math.floor(math.log10(standard_error))))
 
 
 def number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
@@ -118,18 +116,28 @@ def covariate_name(column: str) -> str:
 
 
 def in_words(text: str) -> str:
-    """A sentence with the panel's outcomes and covariates as words."""
+    """A sentence with the panel's outcomes and covariates as words, and proper minus signs."""
     text = re.sub(r"\by_\w+", lambda name: outcome_name(name.group()), text)
-    return re.sub(r"\bx_\w+", lambda name: covariate_name(name.group()), text)
+    text = re.sub(r"\bx_\w+", lambda name: covariate_name(name.group()), text)
+    return re.sub(r"(?<![\w.,-])-(?=\d)", MINUS, text)
+
+
+#: What the models are called in text; a name that is not here is shown as it is.
+MODEL_NAMES = {
+    "basket_gru": "GRU over baskets",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "pair_lstm": "LSTM over pairs",
+    "sasrec": "SASRec",
+    "next_action": "next-action model",
+}
+
+
+def model_name(name: str) -> str:
+    """A model's or baseline's name as people write it: ``BASKET_GRU`` -> ``GRU over baskets``."""
+    return MODEL_NAMES.get(name.lower(), name.replace("_", " "))
 
 
 def short(identifier: str, length: int = 10) -> str:
     """The beginning of a long hash or run id."""
     return identifier[:length]
-
-
-def joined(parts: list[str], last: str = "and") -> str:
-    """A list in words: ``a, b and c``."""
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 
+from truelift.effects.telling.names import clusters_of, in_words
+from truelift.effects.telling.sentences import verdict_text
 from truelift.report.cautions import caution
 from truelift.report.content import ReportContent
+from truelift.report.estimates import about_campaigns, of_pipeline
 from truelift.report.markup import Html, definitions, element, fragment
-from truelift.report.numbers import count, share
+from truelift.report.numbers import count, day, joined, model_name, outcome_name, share
+from truelift.report.numbers import in_words as in_plain_words
 from truelift.report.reading import headline
 from truelift.report.sections.answer import answer, why_no_effects
+from truelift.report.sections.closing import closing
 from truelift.report.sections.data import rows, sessions
 from truelift.report.sections.fragile import fragile
 from truelift.report.sections.pedigree import pedigree
 from truelift.report.sections.ranking import ranking, recommendations
 from truelift.report.sections.trust import trust
 from truelift.report.sections.whom import whom
+from truelift.training.results import TrainingResult
 
 QUESTION = "Do the campaigns change what people do, and how sure are we?"
 QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
+NAMED_ARMS = 3
 
 CONTENTS = (
     ("answer", "Did it help?"),
@@ -29,6 +37,7 @@ CONTENTS = (
     ("recommendations", "Recommendations"),
     ("rows", "Rows"),
     ("sessions", "Sessions"),
+    ("decision", "What to do"),
     ("pedigree", "Pedigree"),
 )
 
@@ -46,6 +55,8 @@ def render_page(content: ReportContent) -> str:
     str
         The document, with its style and its plots inside.
     """
+    if content.effects is not None:
+        content = replace(content, effects=in_words(content.effects))
     style = files("truelift.report").joinpath("style.css").read_text(encoding="utf-8")
     head = element(
         "head",
@@ -55,25 +66,48 @@ def render_page(content: ReportContent) -> str:
         element("title", f"truelift report: {content.dataset}"),
         element("style", Html(style)),
     )
+    parts = _sections(content)
     body = element(
         "body",
         element("a", "Skip to the answer", href="#answer", class_="skip"),
-        _header(content),
-        element(
-            "main",
-            answer(content),
-            trust(content),
-            whom(content),
-            fragile(content),
-            ranking(content),
-            recommendations(content),
-            rows(content),
-            sessions(content),
-            pedigree(content),
-        ),
+        _header(content, tuple(parts)),
+        element("main", *parts.values()),
         _footer(content),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _sections(content: ReportContent) -> dict[str, Html]:
+    """The sections that this run has something to say in, in the order of ``CONTENTS``.
+
+    A table of one's own has no steps before its estimation, so it gets no sections of theirs; logs
+    without exposures have no effects to look into.
+    """
+    made = {
+        "answer": answer(content),
+        "trust": trust(content),
+        "whom": whom(content),
+        "fragile": fragile(content),
+        "ranking": ranking(content),
+        "recommendations": recommendations(content),
+        "rows": rows(content),
+        "sessions": sessions(content),
+        "decision": closing(content),
+        "pedigree": pedigree(content),
+    }
+    if _of_own_table(content):
+        steps = {
+            "ranking": content.training,
+            "recommendations": content.recommend,
+            "rows": content.ingest or content.clean,
+            "sessions": content.sessions,
+        }
+        made = {name: part for name, part in made.items() if steps.get(name, part) is not None}
+    return {name: part for name, part in made.items() if part is not None}
+
+
+def _of_own_table(content: ReportContent) -> bool:
+    return content.effects is not None and not of_pipeline(content.effects)
 
 
 def finding(content: ReportContent) -> str:
@@ -83,12 +117,35 @@ def finding(content: ReportContent) -> str:
     return f"No effect was estimated. {why_no_effects(content)}"
 
 
-def _header(content: ReportContent) -> Html:
-    links = [element("li", element("a", name, href=f"#{anchor}")) for anchor, name in CONTENTS]
+def question(content: ReportContent) -> str:
+    """What the page answers; of a table of one's own in its own words."""
+    result = content.effects
+    if result is None or not result.estimates:
+        return QUESTION_WITHOUT_EFFECTS
+    if about_campaigns(result):
+        return QUESTION
+    names = list(dict.fromkeys(outcome_name(e.outcome) for e in result.estimates))
+    arms = list(result.overlaps)
+    treatment = result.design.treatment.replace("_", " ")
+    if len(arms) <= NAMED_ARMS and not any(treatment and treatment in arm for arm in arms):
+        what = "the treatment" if arms == ["treated"] else joined(arms)
+        does = "Does" if len(arms) == 1 else "Do"
+    else:
+        what, does = treatment or "the treatment", "Does"
+    return f"{does} {what} change {joined(names[:NAMED_ARMS])}, and how sure are we?"
+
+
+def _header(content: ReportContent, anchors: tuple[str, ...]) -> Html:
+    links = [
+        element("li", element("a", name, href=f"#{anchor}"))
+        for anchor, name in CONTENTS
+        if anchor in anchors
+    ]
     return element(
         "header",
-        element("p", f"Data set: {content.dataset}", class_="eyebrow"),
-        element("h1", QUESTION if _has_effects(content) else QUESTION_WITHOUT_EFFECTS),
+        element("p", origin(content), class_="eyebrow"),
+        element("h1", question(content)),
+        _verdict(content),
         element("p", finding(content), class_="finding"),
         _caution(content),
         _key_figures(content),
@@ -96,8 +153,39 @@ def _header(content: ReportContent) -> Html:
     )
 
 
+def origin(content: ReportContent) -> str:
+    """Data set or table, sample, period and the run's date, in a line."""
+    result = content.effects
+    if result is not None and _of_own_table(content):
+        parts = [f"Table: {result.table} version {result.table_version}"]
+    else:
+        users = "all users" if content.sample >= 1 else f"{share(content.sample)} of the users"
+        parts = [f"Data set: {content.dataset}", users]
+    if content.sessions is not None and content.sessions.per_day:
+        first, last = content.sessions.per_day[0][0], content.sessions.per_day[-1][0]
+        parts.append(f"{day(first)} to {day(last)}")
+    finished = max((record.finished for record in content.pedigree), default="")
+    ran = f"{day(finished)}, {finished[11:16]} UTC" if finished else content.generated_at
+    return " \N{MIDDLE DOT} ".join([*parts, f"run of {ran}"])
+
+
 def _has_effects(content: ReportContent) -> bool:
     return content.effects is not None and bool(content.effects.estimates)
+
+
+def _verdict(content: ReportContent) -> Html | None:
+    """Whether the data support an effect, before anything else is said."""
+    result = content.effects
+    if result is None or not result.estimates:
+        return None
+    text = in_plain_words(verdict_text(result))
+    kind = "good" if result.supported else "bad"
+    return element(
+        "p",
+        element("strong", "Verdict: "),
+        text[:1].upper() + text[1:],
+        class_=f"verdict verdict-{kind}",
+    )
 
 
 def _caution(content: ReportContent) -> Html | None:
@@ -106,7 +194,7 @@ def _caution(content: ReportContent) -> Html | None:
 
 
 def _key_figures(content: ReportContent) -> Html | None:
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, Html | str]] = []
     if content.clean is not None:
         pairs.append(("Clean events", count(content.clean.silver)))
     if content.sessions is not None:
@@ -114,10 +202,27 @@ def _key_figures(content: ReportContent) -> Html | None:
         pairs.append(("Users", count(content.sessions.users)))
     if content.effects is not None:
         pairs.append(("Units compared", count(content.effects.n)))
+        if _of_own_table(content):
+            noun = clusters_of(content.effects)
+            pairs.append((noun.capitalize(), count(content.effects.clusters)))
+            pairs.append(("Arms", count(len(content.effects.arms))))
     if content.training is not None and content.training.test:
-        first = content.training.test[0]
-        pairs.append((f"Hit rate in first {first.k}", share(first.hit_rate)))
+        pairs.append(_hit_rate(content.training))
     return definitions(pairs, class_="figures") if pairs else None
+
+
+def _hit_rate(training: TrainingResult) -> tuple[str, Html]:
+    """The model's hit rate beside the best of the baselines': alone it would say nothing."""
+    model, *baselines = training.test
+    best = max(baselines, key=lambda m: m.hit_rate, default=None)
+    beside = (
+        "no baseline"
+        if best is None
+        else f"{model_name(model.model)}; best baseline, {model_name(best.model)}: "
+        f"{share(best.hit_rate)}"
+    )
+    value = fragment(share(model.hit_rate), element("span", beside, class_="beside"))
+    return f"Hit rate in first {model.k}", value
 
 
 def _footer(content: ReportContent) -> Html:

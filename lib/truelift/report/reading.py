@@ -6,10 +6,17 @@ ATT is the estimated selection bias: E[Y|D=1] - E[Y|D=0] = ATT + E[Y(0)|D=1] - E
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.telling.decision import decisive
+from truelift.effects.telling.names import in_words as named
+from truelift.effects.telling.sentences import (
+    chosen,
+    estimate_sentence,
+    measured_in,
+    verdict_text,
+)
 from truelift.report.estimates import (
     LIFT,
     NAIVE,
@@ -18,12 +25,12 @@ from truelift.report.estimates import (
     decimals,
     excludes_zero,
     find,
-    is_supported,
+    is_doubtful,
     supports,
 )
 from truelift.report.numbers import (
-    covariate_name,
     decimals_for,
+    in_words,
     interval,
     level,
     number,
@@ -33,6 +40,9 @@ from truelift.report.numbers import (
 
 # Of the naive difference: with a larger standard error, "hardly moves" would be a guess.
 PRECISE = 0.25
+#: Arms in the headline, and arms that have a verdict each.
+MOST_ARMS = 7
+MOST_VERDICTS = 2
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,14 @@ class Reading:
     sentences: tuple[str, ...]
 
 
-def _shown(e: Estimate) -> str:
-    places = decimals(e)
-    return f"{number(e.estimate, places, signed=True)} ({_interval(e)})"
+def _shown(e: Estimate, unit: str = "") -> str:
+    of = f" {unit}" if unit else ""
+    return f"{number(e.estimate, decimals(e), signed=True)}{of} ({_interval(e)})"
+
+
+def per(result: EffectsResult, outcome: str) -> str:
+    """What the campaigns' changes count, and over what."""
+    return result.design.measured_in.get(outcome, "per user and campaign")
 
 
 def _interval(e: Estimate) -> str:
@@ -63,70 +78,116 @@ def headline(result: EffectsResult) -> str:
     if not groups:
         return "No effect was estimated."
     if not about_campaigns(result):
-        return _of_any_table(result, next(iter(groups.values())))
+        return _of_any_table(result)
     outcome = next(iter(groups))
-    name = outcome_name(outcome)
+    name, unit = outcome_name(outcome), per(result, outcome)
     adjusted = [e for kind in ("ATT", "ATE") if (e := find(result, kind, outcome)) is not None]
     if not adjusted:
         e = groups[outcome][0]
         return (
-            f"Users with and without a campaign differ in {name} by {_shown(e)}; no adjusted "
-            "effect was estimated."
+            f"Users with and without a campaign differ in {name} by {_shown(e, unit)}; no "
+            "adjusted effect was estimated."
         )
-    e = next((a for a in adjusted if is_supported(result, a)), adjusted[0])
+    e = next((a for a in adjusted if not is_doubtful(result, a)), adjusted[0])
     among = " among users who received one" if e.estimand == "ATT" else ""
-    if not is_supported(result, e):
+    if is_doubtful(result, e):
+        stopped = any(c.stops and c.concerns(e.estimand, e.arm, outcome) for c in result.cautions)
+        why = (
+            "see the verdict for what stands against it"
+            if stopped
+            else "users with and without them are too different to compare safely"
+        )
         return (
-            f"The data cannot tell the effect of the campaigns: users with and without them are "
-            f"too different to compare safely. The adjusted change in {name} per user and "
-            f"campaign{among}, {_shown(e)}, is not to be relied on."
+            f"The data cannot tell the effect of the campaigns: {why}. The adjusted change in "
+            f"{name}{among}, {_shown(e, unit)}, is not to be relied on."
         )
     if not excludes_zero(e):
         return (
-            f"No clear effect of the campaigns on {name}{among}: the estimated change per user "
-            f"and campaign is {_shown(e)}, which includes zero."
+            f"No clear effect of the campaigns on {name}{among}: the estimated change is "
+            f"{_shown(e, unit)}, which includes zero."
         )
     places = decimals(e)
     direction = "raised" if e.estimate > 0 else "lowered"
     lower, upper = sorted((abs(e.ci_lower), abs(e.ci_upper)))
     return (
-        f"Receiving a campaign {direction} {name} by {number(abs(e.estimate), places)} per user "
-        f"and campaign ({level(e.confidence)} interval {interval(lower, upper, places)}){among}, "
-        f"if the assumptions below hold."
+        f"Receiving a campaign {direction} {name} by {number(abs(e.estimate), places)} {unit} "
+        f"({level(e.confidence)} interval {interval(lower, upper, places)}){among}, if the "
+        "assumptions below hold."
     )
 
 
-def _of_any_table(result: EffectsResult, group: list[Estimate]) -> str:
-    causal = [e for e in group if e.versus and e.estimand not in (NAIVE, LIFT, "GATE")]
-    carried = [e for e in causal if is_supported(result, e)]
+def _of_any_table(result: EffectsResult) -> str:
+    """The decisive estimate of every arm on the first outcome, beside each other."""
+    found = decisive(result)
+    if not found:
+        return "No adjusted effect was estimated; a difference between arms as they are is none."
+    carried = [e for e in found if not is_doubtful(result, e)]
     if not carried:
-        return "The data support no effect: the arms are too different to compare safely."
-    e = min(carried, key=lambda c: c.p_value if c.p_value is not None else 1.0)
-    if not excludes_zero(e):
-        return f"No clear effect: {e.sentence()} The interval includes zero."
-    return f"{e.sentence()} This holds if the assumptions below do."
+        return (
+            "The data support no effect: see the verdict for what stands against it. The "
+            f"estimates on {outcome_name(found[0].outcome)} are not to be relied on."
+        )
+    holds = " This holds if the assumptions below do." if _assumes(result) else ""
+    if len(found) == 1:
+        e = found[0]
+        clear = "" if excludes_zero(e) else "No clear effect: "
+        tail = holds if excludes_zero(e) else " The interval includes zero."
+        return f"{clear}{in_words(e.sentence(measured_in(result, e)))}{tail}"
+    first = found[0]
+    unit = measured_in(result, first)
+    parts = [_of_arm(result, e) for e in found[:MOST_ARMS]]
+    if len(found) > MOST_ARMS:
+        parts.append(f"and {len(found) - MOST_ARMS} more arms")
+    return (
+        f"Against {first.versus}, {outcome_name(first.outcome)} changes "
+        f"({first.estimand}{f', in {unit}' if unit else ''}): {'; '.join(parts)}.{holds}"
+    )
+
+
+def _of_arm(result: EffectsResult, e: Estimate) -> str:
+    clear = "" if excludes_zero(e) else ", which includes zero"
+    doubt = ", which the data do not support" if is_doubtful(result, e) else ""
+    return f"{e.arm} {_shown(e)}{doubt or clear}"
+
+
+def _assumes(result: EffectsResult) -> bool:
+    """Whether more has to hold than that arms were drawn as the specification says."""
+    return result.design.assignment == "observed"
 
 
 def verdicts(result: EffectsResult) -> list[tuple[str, str]]:
-    """The verdict on each estimand, or the one on all of them under an empty name."""
-    if len(set(result.support.values())) < 2:
-        return [("", _sentence(result.verdict))]
+    """The verdict on each estimand, or the one on all of them under an empty name.
+
+    Of many arms one text says which are supported and which are not, with the first reason.
+    """
+    if len(set(result.support.values())) < 2 or len(result.overlaps) > MOST_VERDICTS:
+        return [("", _sentence(verdict_text(result)))]
     return [(name, _sentence(text)) for name, text in result.support.items()]
 
 
 def _sentence(text: str) -> str:
-    named = re.sub(r"\bx_\w+", lambda found: covariate_name(found.group()), text)
+    named = in_words(text)
     return named[:1].upper() + named[1:]
 
 
+def left_out(result: EffectsResult) -> int:
+    """Estimates that are in the tables alone."""
+    return 0 if about_campaigns(result) else len(result.estimates) - len(chosen(result))
+
+
 def readings(result: EffectsResult) -> list[Reading]:
-    """For each outcome: the naive difference, what adjusting does to it, and what is left."""
+    """For each outcome: the naive difference, what adjusting does to it, and what is left.
+
+    Of any other table than the campaigns' at most a screen of sentences; the tables have the rest.
+    """
+    result = named(result)
     found = []
+    read = chosen(result)
     for outcome, group in by_outcome(result).items():
-        name = outcome_name(outcome)
+        name, unit = outcome_name(outcome), per(result, outcome)
         if not about_campaigns(result):
-            told = [f"{e.sentence()}{_doubt(result, e)}" for e in group]
-            found.append(Reading(name, tuple(told)))
+            if told := [in_words(estimate_sentence(result, e)) for e in read if e in group]:
+                found.append(Reading(name, tuple(told)))
             continue
         naive, att, ate = (find(result, estimand, outcome) for estimand in (NAIVE, "ATT", "ATE"))
         sentences = []
@@ -135,28 +196,30 @@ def readings(result: EffectsResult) -> list[Reading]:
             bias = f" {_selection(naive, att, name)}" if att is not None and reliable else ""
             sentences.append(
                 f"As they are, units with a campaign differ from those without by "
-                f"{_shown(naive)}.{bias}"
+                f"{_shown(naive, unit)}.{bias}"
             )
         if att is not None:
             sentences.append(
                 f"For those who received a campaign (ATT), the campaign itself changed {name} by "
-                f"{_shown(att)}: {_strength(att)}.{_doubt(result, att)}"
+                f"{_shown(att, unit)}: {_strength(att)}.{_doubt(result, att)}"
             )
         if ate is not None:
             sentences.append(
                 f"Sending every campaign to everyone rather than to no one (ATE) would change "
-                f"{name} by {_shown(ate)} per user and campaign: {_strength(ate)}."
+                f"{name} by {_shown(ate, unit)}: {_strength(ate)}."
                 f"{_doubt(result, ate)}"
             )
         ato = find(result, "ATO", outcome)
         if ato is not None:
             sentences.append(
                 f"Among users of whom it was open whether a campaign would come to them (ATO), it "
-                f"changed {name} by {_shown(ato)}: {_strength(ato)}.{_doubt(result, ato)}"
+                f"changed {name} by {_shown(ato, unit)}: {_strength(ato)}.{_doubt(result, ato)}"
             )
         known = {id(e) for e in (naive, att, ate, ato)}
         sentences += [
-            e.sentence() if e.estimand == LIFT else f"{e.estimand}: {_shown(e)}: {_strength(e)}."
+            in_words(e.sentence())
+            if e.estimand == LIFT
+            else f"{e.estimand}: {_shown(e)}: {_strength(e)}."
             for e in group
             if id(e) not in known
         ]
@@ -165,7 +228,7 @@ def readings(result: EffectsResult) -> list[Reading]:
 
 
 def _doubt(result: EffectsResult, e: Estimate) -> str:
-    if is_supported(result, e):
+    if not is_doubtful(result, e):
         return ""
     return f" The data do not support the {e.estimand}: do not rely on this number."
 

@@ -38,6 +38,7 @@ from truelift.effects.intervals.hypotheses import HypothesisTest
 from truelift.effects.intervals.sample_ratio import SampleRatio
 from truelift.effects.results import (
     CovariateBalance,
+    Design,
     EffectsResult,
     Estimate,
     OverlapSummary,
@@ -419,6 +420,7 @@ def make_effects() -> EffectsResult:
         experiment=make_experiment(),
         heterogeneity=(make_varying(),),
         credibility=make_credibility(),
+        design=Design(treatment="treated", cluster="user_key"),
     )
 
 

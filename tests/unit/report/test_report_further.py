@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from truelift.effects.telling.names import in_words
 from truelift.report.markup import element
 from truelift.report.page import render_page
 from truelift.report.sections.answer import answer
@@ -25,7 +26,7 @@ def changed(whole):
     """The content with some fields of its effects replaced."""
 
     def change(**fields):
-        return replace(whole, effects=replace(whole.effects, **fields))
+        return replace(whole, effects=in_words(replace(whole.effects, **fields)))
 
     return change
 
@@ -38,7 +39,11 @@ def test_an_effect_that_varies_is_read_out_with_its_outer_groups(whole):
 
 def test_an_effect_that_is_not_shown_to_vary_says_so(whole, changed):
     varying = whole.effects.heterogeneity[0]
-    flat = replace(varying, sequential=replace(varying.sequential, p_value=0.4))
+    flat = replace(
+        varying,
+        sequential=replace(varying.sequential, p_value=0.4),
+        difference=replace(varying.difference, ci_lower=-1.3),
+    )
     text = words(whom(changed(heterogeneity=(flat,))))
     assert "It is not shown that anyone gains more than others (p 0.40)" in text
 
@@ -127,7 +132,7 @@ def test_a_relative_lift_is_a_percentage_and_no_row_of_the_forest(whole, changed
     content = changed(estimates=(*whole.effects.estimates, lift))
     text = words(answer(content))
     assert "3.1% 1.1% to 5.1%" in text
-    assert "1 changes the mean of y_spend under 0 by +3.10%" in text
+    assert "treated changes the mean of spend under untreated by +3.10%" in text
     labels = [t.get_text() for t in effects_forest(content.effects).axes[0].get_yticklabels()]
     assert len(labels) == 3
 
@@ -149,5 +154,5 @@ def test_one_sided_tests_stand_among_the_tests_and_looks_are_told(whole, changed
     )
     text = words(answer(changed(estimates=asked)))
     first = next(e for e in asked if e.p_value is not None)
-    assert f"at least {first.bound:.4g} with 95% confidence (one-sided p" in text
+    assert f"at least {first.bound:.1f} with 95% confidence (one-sided p" in text
     assert "Each holds at every look" in text

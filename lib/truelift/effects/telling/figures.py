@@ -41,7 +41,11 @@ def percent(value: float, *, signed: bool = False) -> str:
 
 def p_text(value: float) -> str:
     """``p 0.012``, ``p < 0.001``."""
-    return "p < 0.001" if value < 0.001 else f"p {value:.2g}"
+    if not math.isfinite(value):
+        return "p not available"
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p {value:.2f}" if value >= 0.1 else f"p {value:.3f}"
 
 
 def compact(value: float, *, signed: bool = False) -> str:

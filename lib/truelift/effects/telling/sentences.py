@@ -125,9 +125,7 @@ def estimate_sentences(result: EffectsResult, most: int = MOST_ESTIMATES) -> lis
         How many are read out; the rest is counted.
     """
     read = chosen(result, most)
-    said = [
-        f"{e.sentence(measured_in(result, e))}{_beside(result, e)}{doubt(result, e)}" for e in read
-    ]
+    said = [estimate_sentence(result, e) for e in read]
     if result.experiment is not None and not any(e.estimand == "ATE" for e in read):
         said += _methods_alone(result)[:most]
     left = len(result.estimates) - len(read)
@@ -139,6 +137,11 @@ def estimate_sentences(result: EffectsResult, most: int = MOST_ESTIMATES) -> lis
             "estimates (to_pandas() in Python)."
         )
     return said
+
+
+def estimate_sentence(result: EffectsResult, e: Estimate) -> str:
+    """One estimate with its unit, what stands beside it, and whether to rely on it."""
+    return f"{e.sentence(measured_in(result, e))}{_beside(result, e)}{doubt(result, e)}"
 
 
 def measured_in(result: EffectsResult, e: Estimate) -> str:
@@ -208,7 +211,9 @@ def check_sentences(result: EffectsResult) -> list[str]:
         for varying in result.heterogeneity
     ]
     if found is not None:
-        said += [repr(bounds) for bounds in found.omitted_variables]
+        # Where chances are known no confounder can hide.
+        if result.design.assignment == "observed":
+            said += [repr(bounds) for bounds in found.omitted_variables]
         said += [repr(c) for c in found.negative_controls if c.verdict != "effect found"]
         said += [repr(placebo) for placebo in found.placebos if placebo.passed]
     return said

@@ -8,11 +8,12 @@ from matplotlib.ticker import MaxNLocator
 
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.estimates import (
+    LEVELS,
     LIFT,
     NAIVE,
     by_outcome,
     decimals,
-    is_supported,
+    is_doubtful,
     qualified,
 )
 from truelift.report.numbers import (
@@ -31,6 +32,7 @@ from truelift.report.plots.canvas import (
     literal,
     new_figure,
     title,
+    wrapped,
 )
 
 NAMES = {
@@ -44,9 +46,38 @@ NAMES = {
 }
 
 
+#: Changes of an outcome that are drawn; a GATE of many groups has its table.
+MOST_ROWS = 24
+
+
+def drawn_panels(result: EffectsResult) -> list[tuple[str, list[Estimate], bool]]:
+    """Panels of the forest: an outcome, its estimates, and whether they are levels.
+
+    Changes and levels never share an axis.
+    """
+    panels = []
+    for outcome, group in by_outcome(result).items():
+        changes = [e for e in group if e.estimand != LIFT and e.estimand not in LEVELS]
+        levels = [e for e in group if e.estimand in LEVELS]
+        panels += [
+            (outcome, part[:MOST_ROWS], part is levels) for part in (changes, levels) if part
+        ]
+    return panels
+
+
+def not_drawn(result: EffectsResult) -> dict[str, int]:
+    """Estimates by outcome that the forest has no room for."""
+    drawn_ones = {id(e) for _, part, _ in drawn_panels(result) for e in part}
+    left: dict[str, int] = {}
+    for e in result.estimates:
+        if e.estimand != LIFT and id(e) not in drawn_ones:
+            left[e.outcome] = left.get(e.outcome, 0) + 1
+    return left
+
+
 @drawn
 def effects_forest(result: EffectsResult, width: Width = "wide") -> Figure:
-    """One panel an outcome: naive difference, ATE and ATT with their intervals.
+    """An outcome's changes with their intervals, then its levels on an axis of their own.
 
     Parameters
     ----------
@@ -58,24 +89,25 @@ def effects_forest(result: EffectsResult, width: Width = "wide") -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    groups = {
-        outcome: [e for e in group if e.estimand != LIFT]
-        for outcome, group in by_outcome(result).items()
-    }
-    rows = [len(group) for group in groups.values()]
-    figure = new_figure(width, 0.75 * len(rows) + (0.44 if width == "narrow" else 0.34) * sum(rows))
-    panels = figure.subplots(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
-    for axes, (outcome, group) in zip(panels, groups.items(), strict=True):
-        _forest_panel(axes, result, outcome, group, width)
+    panels = drawn_panels(result)
+    rows = [len(group) for _, group, _ in panels]
+    height = 0.75 * len(rows) + (0.44 if width == "narrow" else 0.34) * sum(rows)
+    figure = new_figure(width, max(height, 1.0))
+    if not panels:
+        return figure
+    axes = figure.subplots(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
+    for one, (outcome, group, levels) in zip(axes, panels, strict=True):
+        _forest_panel(one, result, outcome, group, width, levels)
     return figure
 
 
 def _forest_panel(
-    axes: Axes, result: EffectsResult, outcome: str, group: list[Estimate], width: Width
-) -> None:
+    axes: Axes, result: EffectsResult, outcome: str, group: list[Estimate], width: Width,
+    levels: bool,
+) -> None:  # fmt: skip
     labels, values = [], []
     for row, e in enumerate(group):
-        naive, doubtful = e.estimand == NAIVE, not is_supported(result, e)
+        naive, doubtful = e.estimand == NAIVE, is_doubtful(result, e)
         colour = GREY if naive else ORANGE if doubtful else BLUE
         line = (0, (2, 1.5)) if doubtful else "-"
         axes.plot([e.ci_lower, e.ci_upper], [row, row], color=colour, linewidth=2.2, linestyle=line)
@@ -96,7 +128,7 @@ def _forest_panel(
             axes.plot([e.band_lower, e.band_upper], [row, row], color=colour, linewidth=0.8)
         labels.append(f"{name}\n(not supported by the data)" if doubtful else name)
         values.append(
-            f"{number(e.estimate, places, signed=True)} "
+            f"{number(e.estimate, places, signed=not levels)} "
             f"[{number(e.ci_lower, places)}, {number(e.ci_upper, places)}]"
         )
     positions = range(len(group))
@@ -109,13 +141,18 @@ def _forest_panel(
         right.spines["right"].set_visible(False)
     axes.set_yticks(positions, [literal(label) for label in labels])
     axes.set_ylim(len(group) - 0.5, -0.5)
-    axes.axvline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
-    low = min([0.0] + [min(e.ci_lower, e.estimate) for e in group])
-    high = max([0.0] + [max(e.ci_upper, e.estimate) for e in group])
+    ends = [] if levels else [0.0]  # what changes are measured from; of a level it says nothing
+    if not levels:
+        axes.axvline(0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    low = min(ends + [min(e.ci_lower, e.estimate) for e in group])
+    high = max(ends + [max(e.ci_upper, e.estimate) for e in group])
     margin = 0.06 * (high - low or 1.0)
     axes.set_xlim(low - margin, high + margin)
     axes.xaxis.set_major_locator(MaxNLocator(4 if width == "narrow" else 7))
     axes.grid(axis="x")
     confidence = level(group[0].confidence)
-    title(axes, f"{outcome_name(outcome).capitalize()}: change and {confidence} interval")
+    kind = "mean" if levels else "change"
+    title(axes, f"{outcome_name(outcome).capitalize()}: {kind} and {confidence} interval")
+    if unit := result.design.measured_in.get(outcome):
+        axes.set_xlabel(literal(wrapped(unit, 44 if width == "narrow" else 90)))
     bare_left(axes)

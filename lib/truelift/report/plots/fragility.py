@@ -13,6 +13,7 @@ from truelift.effects.credibility.confounding_results import (
 )
 from truelift.effects.credibility.results import PlaceboTreatments
 from truelift.effects.credibility.stability_results import LeaveOneGroupOut
+from truelift.effects.credibility.wording import level_of
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.numbers import covariate_name, level, outcome_name
 from truelift.report.plots.canvas import (
@@ -140,7 +141,10 @@ def left_out(found: LeaveOneGroupOut, width: Width = "wide") -> Figure:
     matplotlib.figure.Figure
     """
     order = np.argsort(-np.abs(found.changes), kind="stable")[:LEFT_OUT_ROWS]
-    names = [_level_name(found.levels[i], 18 if width == "narrow" else 40) for i in order]
+    names = [
+        _level_name(level_of(found.group, found.levels[i]), 18 if width == "narrow" else 40)
+        for i in order
+    ]
     tallest = max(name.count("\n") for name in names) + 1
     figure = new_figure(width, 1.0 + (0.1 + 0.14 * tallest) * len(order))
     axes = figure.add_subplot()
@@ -161,20 +165,24 @@ def _level_name(level: str, characters: int) -> str:
 
 
 @drawn
-def clip_path(result: EffectsResult, width: Width = "wide") -> Figure:
-    """The ATE of the first arm at several clip levels and within trimming thresholds.
+def clip_path(
+    result: EffectsResult, width: Width = "wide", arm: str | None = None
+) -> Figure:  # fmt: skip
+    """The ATE of an arm at several clip levels and within trimming thresholds.
 
     Parameters
     ----------
     result : EffectsResult
         ``followed`` must not be empty.
     width : {'wide', 'narrow'}
+    arm : str, optional
+        The first by default.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    arm = result.followed[0].arm
+    arm = result.followed[0].arm if arm is None else arm
     groups: dict[str, list[Estimate]] = {}
     for e in result.followed:
         if e.arm == arm:

@@ -30,26 +30,32 @@ LOVE_ROWS = 20
 
 
 @drawn
-def overlap_histogram(result: EffectsResult, width: Width = "wide") -> Figure:
-    """Propensity by arm, treated upwards and controls downwards, as shares of each arm.
+def overlap_histogram(
+    result: EffectsResult, width: Width = "wide", arm: str | None = None
+) -> Figure:  # fmt: skip
+    """Propensity of an arm: its units upwards, the control's downwards, as shares of each.
 
     Parameters
     ----------
     result : EffectsResult
     width : {'wide', 'narrow'}
+    arm : str, optional
+        The first after the control by default.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    overlap = result.overlap
+    control, first, *_ = result.arms
+    arm = first if arm is None else arm
+    overlap = result.overlaps[arm]
     edges = np.asarray(overlap.bin_edges, dtype=float)
     figure = new_figure(width, 2.9)
     axes = figure.add_subplot()
     tops = []
     arms = (
-        ("treated", overlap.treated_counts, 1.0, ORANGE, ""),
-        ("not treated", overlap.control_counts, -1.0, BLUE, "///"),
+        (arm, overlap.treated_counts, 1.0, ORANGE, ""),
+        (control, overlap.control_counts, -1.0, BLUE, "///"),
     )
     for name, counts, sign, colour, hatch in arms:
         heights = np.asarray(counts, dtype=float)
@@ -64,7 +70,7 @@ def overlap_histogram(result: EffectsResult, width: Width = "wide") -> Figure:
             edgecolor="white",
             linewidth=0.5,
             hatch=hatch,
-            label=f"{name} ({count(heights.sum())} units)",
+            label=literal(f"{name} ({count(heights.sum())} units)"),
         )
         tops.append(shares.max(initial=0.0))
     reach = max(*tops, 0.01) * 1.08
@@ -73,15 +79,22 @@ def overlap_histogram(result: EffectsResult, width: Width = "wide") -> Figure:
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{abs(100 * v):.0f}%"))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.set_xlabel("estimated propensity of being treated")
+    chances = "estimated propensity" if result.design.assignment == "observed" else "known chance"
+    axes.set_xlabel(literal(f"{chances} of {_being(arm)}"))
     title(axes, "Share of each arm's units")
     axes.grid(axis="y")
     figure.legend(loc="outside lower left", ncols=1 if width == "narrow" else 2)
     return figure
 
 
+def _being(arm: str) -> str:
+    return "being treated" if arm == "treated" else arm
+
+
 @drawn
-def love_plot(result: EffectsResult, width: Width = "wide") -> Figure:
+def love_plot(
+    result: EffectsResult, width: Width = "wide", arm: str | None = None
+) -> Figure:  # fmt: skip
     """Absolute standardised mean differences before and after weighting, largest first.
 
     Shows the ``LOVE_ROWS`` covariates that differed most before; the line at 0.1 is the usual
@@ -90,15 +103,18 @@ def love_plot(result: EffectsResult, width: Width = "wide") -> Figure:
     Parameters
     ----------
     result : EffectsResult
-        ``overlap.balance`` must not be empty.
+        The arm's ``balance`` must not be empty.
     width : {'wide', 'narrow'}
+    arm : str, optional
+        The first after the control by default.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     narrow = width == "narrow"
-    ranked = sorted(result.overlap.balance, key=lambda b: (-abs(b.smd_before), b.covariate))
+    overlap = result.overlap if arm is None else result.overlaps[arm]
+    ranked = sorted(overlap.balance, key=lambda b: (-abs(b.smd_before), b.covariate))
     shown = tuple(ranked[:LOVE_ROWS])
     figure = new_figure(width, 1.2 + (0.3 if narrow else 0.22) * len(shown))
     axes = figure.add_subplot()

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from truelift.recommend.evaluated import Measure, RankingMetrics
 from truelift.recommend.segment_names import SEGMENTS
+from truelift.report.numbers import model_name
 from truelift.report.plots.canvas import (
     BLUE,
     GREY,
@@ -71,7 +72,7 @@ def segment_bars(
                 ends = [max(measure.ci_lower, 0.0), min(measure.ci_upper, 1.0)]
                 axes.plot(ends, [place, place], color=colour, linewidth=2)
                 top = max(top, ends[1])
-            name = literal(metrics.model.replace("_", " ")) if row == 0 else None
+            name = literal(model_name(metrics.model)) if row == 0 else None
             axes.plot(
                 [measure.value], [place], marker, color=colour, markersize=5, linestyle="none",
                 label=name,

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from truelift.report.numbers import model_name
 from truelift.report.plots.canvas import (
     BLUE,
     GREEN,
@@ -121,7 +122,7 @@ def ranking_bars(result: TrainingResult, width: Width = "wide") -> Figure:
             fontsize=8.5,
         )
     characters = 16 if width == "narrow" else 34
-    names = [literal(wrapped(m.model.replace("_", " "), characters)) for m in models]
+    names = [literal(wrapped(model_name(m.model), characters)) for m in models]
     axes.set_yticks(range(len(models)), names)
     axes.invert_yaxis()
     top = max(max(m.ndcg_ci_upper, m.ndcg) for m in models)

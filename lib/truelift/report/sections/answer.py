@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from truelift.effects.further.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.report.cautions import ASSUMPTIONS, warnings
+from truelift.effects.telling.decision import decision
+from truelift.effects.telling.names import clusters_of, counted
+from truelift.report.cautions import assumptions, warnings
 from truelift.report.content import ReportContent
-from truelift.report.estimates import LIFT, by_outcome, decimals, is_supported, qualified
+from truelift.report.estimates import (
+    LEVELS,
+    LIFT,
+    about_campaigns,
+    by_outcome,
+    decimals,
+    is_doubtful,
+    of_pipeline,
+    qualified,
+)
 from truelift.report.markup import Html, bullets, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
+    EN_DASH,
     count,
     decimals_for,
     in_words,
     interval,
+    joined,
     level,
     number,
     outcome_name,
@@ -21,7 +34,8 @@ from truelift.report.numbers import (
     share,
 )
 from truelift.report.plots import clip_path, effects_forest
-from truelift.report.reading import Reading, readings, verdicts
+from truelift.report.plots.effects import not_drawn
+from truelift.report.reading import Reading, left_out, readings, verdicts
 from truelift.report.svg import figure_block
 
 
@@ -39,28 +53,60 @@ def answer(content: ReportContent) -> Html:
         return section(
             "answer", "Did it help?", missing("Treatment effects", why_no_effects(content))
         )
+    found = readings(result)
     return section(
         "answer",
         "Did it help?",
+        _verdict(result),
+        _warnings(result),
+        *(_reading(reading) for reading in found),
+        _more(result),
+        deciding(result),
         figure_block(
             lambda width: effects_forest(result, width),
             "effects-forest",
             _legend(result),
             "Estimates with intervals. " + " ".join(_described(e) for e in _ordered(result)),
         ),
-        *(_reading(reading) for reading in readings(result)),
-        _verdict(result),
-        _warnings(result),
-        element("h3", "What is assumed"),
-        bullets(fragment(element("strong", name), " ", text) for name, text in ASSUMPTIONS),
         element("h3", "The estimates"),
-        _estimates(result),
+        *_estimates(result),
+        *_experiment(result),
+        *_tests(result),
+        element("h3", "What is assumed"),
+        bullets(fragment(element("strong", name), " ", text) for name, text in assumptions(result)),
+        element("h3", "How it was estimated"),
         element("p", _method(result), class_="small"),
         bullets(_methods(result), class_="small"),
-        *_tests(result),
-        *_experiment(result),
+        _not_asked(result),
         *_followed(result),
     )
+
+
+def deciding(result: EffectsResult) -> Html:
+    """The sentence for the one who decides."""
+    text = in_words(decision(result))
+    return note("verdict", "For the one who decides", element("p", text[:1].upper() + text[1:]))
+
+
+def _not_asked(result: EffectsResult) -> Html | None:
+    """What a table's own page has no section on."""
+    looks = (
+        (result.heterogeneity, "heterogeneity", "whom it helps"),
+        (result.credibility, "credibility", "how fragile it is"),
+    )
+    left = [
+        f"{told} ({key}: true)"
+        for found, key, told in looks
+        if not found and not any(name.startswith(key) for name in result.not_made)
+    ]
+    if of_pipeline(result) or not left:
+        return None
+    return element("p", f"Not asked for: {joined(left)}.", class_="small")
+
+
+def _more(result: EffectsResult) -> Html | None:
+    left = left_out(result)
+    return element("p", f"{plural(left, 'more estimate')} in the table below.") if left else None
 
 
 def _tests(result: EffectsResult) -> list[Html]:
@@ -75,11 +121,11 @@ def _experiment(result: EffectsResult) -> list[Html]:
         return []
     fine = not experiment.sample_ratio.mismatch
     return [
-        element("h3", "The experiment, three ways"),
+        element("h3", "The experiment by each method"),
         note(
             "good" if fine else "warning",
             "The arms have their sizes" if fine else "The arms do not have their sizes",
-            element("p", experiment.sentence()),
+            element("p", in_words(experiment.sentence(list(result.arms)))),
         ),
         _experiment_table(experiment),
     ]
@@ -109,28 +155,35 @@ def _experiment_table(experiment: Experiment) -> Html:
 
 
 def _followed(result: EffectsResult) -> list[Html]:
-    """The estimate along clip levels: one that moves hangs on few units with extreme chances."""
-    if not result.followed:
+    """The estimate along clip levels: one that moves hangs on few units with extreme chances.
+
+    Arms that wander come first; where chances are known nothing is clipped, and nothing followed.
+    """
+    if not result.followed or result.design.assignment == "randomised":
         return []
-    first = result.followed[0].arm
-    arm = f" of {first} against {result.followed[0].versus}" if len(result.arms) > 2 else ""
-    return [
-        element("h3", "Does it hang on a few units?"),
-        figure_block(
-            lambda width: clip_path(result, width),
-            "clip-path",
-            f"The ATE{arm} with propensities clipped at several levels, and among the units whose "
+    arms = list(dict.fromkeys(e.arm for e in result.followed))
+    parts: list[Html] = [element("h3", "Does it hang on a few units?")]
+    for place, arm in enumerate(arms):
+        mine = [e for e in result.followed if e.arm == arm]
+        of = f" of {arm} against {mine[0].versus}" if len(result.arms) > 2 else ""
+        block = figure_block(
+            lambda width, arm=arm: clip_path(result, width, arm),  # type: ignore[misc]
+            "clip-path" if place == 0 else f"clip-path-{place + 1}",
+            f"The ATE{of} with propensities clipped at several levels, and among the units whose "
             "chances lie within a range. An estimate that wanders leans on the few units that are "
-            "almost sure to be treated, or not to be.",
+            "almost sure to be in the one arm or the other.",
             " ".join(
                 f"{outcome_name(e.outcome)}, {e.population}: "
                 f"{number(e.estimate, decimals(e))} "
                 f"({interval(e.ci_lower, e.ci_upper, decimals(e))})."
-                for e in result.followed
-                if e.arm == first
+                for e in mine
             ),
-        ),
-    ]
+        )
+        if place == 0:
+            parts.append(block)
+        else:
+            parts.append(element("details", element("summary", f"The same of {arm}"), block))
+    return parts
 
 
 def _reading(reading: Reading) -> Html:
@@ -146,17 +199,26 @@ def _verdict(result: EffectsResult) -> Html:
 
 
 def _doubtful(result: EffectsResult) -> bool:
-    return not all(is_supported(result, e) for e in result.estimates)
+    return any(is_doubtful(result, e) for e in result.estimates)
 
 
 def _legend(result: EffectsResult) -> str:
     text = (
-        "Dot: estimate. Line: interval, with standard errors clustered by user. Upright dashed "
-        "line: no effect. The naive difference (square) compares the groups as they are."
+        f"Dot: estimate. Line: interval, with standard errors clustered by {_cluster(result)}. "
+        "Upright dashed line: no effect. The naive difference (square) compares the groups as "
+        "they are."
     )
+    if any(e.estimand in LEVELS for e in result.estimates):
+        text += " Means are levels, not changes: they have an axis of their own."
+    if hidden := sum(not_drawn(result).values()):
+        text += f" {plural(hidden, 'more estimate')} in the table below."
     if not _doubtful(result):
         return text
     return f"{text} Hollow dot on a broken line: the data do not support this estimate."
+
+
+def _cluster(result: EffectsResult) -> str:
+    return counted(1, clusters_of(result)).removeprefix("1 ")
 
 
 def _ordered(result: EffectsResult) -> list[Estimate]:
@@ -185,33 +247,48 @@ def _warnings(result: EffectsResult) -> Html | None:
     return note("warning", f"{title} to weigh before acting", bullets(found), id_="warnings")
 
 
-def _estimates(result: EffectsResult) -> Html:
-    rows = []
-    for e in _ordered(result):
-        rows.append(
-            (
-                outcome_name(e.outcome),
-                ", ".join(part for part in (e.estimand, qualified(result, e)) if part),
-                *_numbers(e),
-                "" if e.p_value is None else p_value(e.p_value),
-                "yes" if is_supported(result, e) else "no",
-            )
+def _estimates(result: EffectsResult) -> list[Html]:
+    """Changes and levels each in a table of their own; the verdict stands beside the name."""
+    changes = [e for e in _ordered(result) if e.estimand not in LEVELS]
+    levels = [e for e in _ordered(result) if e.estimand in LEVELS]
+    found = []
+    if changes:
+        found.append(_table(result, changes, f"Change in the outcome, {measured(result)}"))
+    if levels:
+        found.append(_table(result, levels, f"Means, not changes, {measured(result)}"))
+    return found
+
+
+def measured(result: EffectsResult) -> str:
+    """What the numbers of the outcomes count, and over what."""
+    told = [
+        f"{outcome_name(outcome)} in {unit}" for outcome, unit in result.design.measured_in.items()
+    ]
+    over = "per user and campaign" if about_campaigns(result) else "per unit (a row of the table)"
+    return "; ".join(told) if told else f"{over}, in the units of the outcome's own column"
+
+
+def _table(result: EffectsResult, estimates: list[Estimate], caption: str) -> Html:
+    rows = [
+        (
+            outcome_name(e.outcome),
+            ", ".join(part for part in (e.estimand, qualified(result, e)) if part),
+            _supported(result, e),
+            *_numbers(e),
+            "" if e.p_value is None else p_value(e.p_value),
         )
+        for e in estimates
+    ]
+    confidence = level(result.estimates[0].confidence)
     header = (
-        "Outcome",
-        "Estimand",
-        "Estimate",
-        f"{level(result.estimates[0].confidence)} interval",
-        "Std. error",
-        "p",
-        "Supported",
-    )
-    return table(
-        "Change in the outcome per user and campaign, in the outcome's own units",
-        header,
-        rows,
-        numeric=frozenset({2, 3, 4, 5}),
-    )
+        "Outcome", "Estimand", "Supported", "Estimate", f"{confidence} interval", "Std. error", "p",
+    )  # fmt: skip
+    return table(caption, header, rows, numeric=frozenset({3, 4, 5, 6}))
+
+
+def _supported(result: EffectsResult, e: Estimate) -> str:
+    """A dash for the naive difference: it is no effect, so no verdict is made on it."""
+    return {None: EN_DASH, True: "yes", False: "no"}[result.supports(e)]
 
 
 def _numbers(e: Estimate) -> tuple[str, str, str]:
@@ -223,19 +300,20 @@ def _numbers(e: Estimate) -> tuple[str, str, str]:
         )  # fmt: skip
     places = decimals(e)
     return (
-        number(e.estimate, places, signed=True),
+        number(e.estimate, places, signed=e.estimand not in LEVELS),
         interval(e.ci_lower, e.ci_upper, places),
         number(e.standard_error, places),
     )
 
 
 def _method(result: EffectsResult) -> str:
+    noun = clusters_of(result)
+    of = f" of {count(result.clusters)} {noun}" if result.clusters != result.n else ""
+    arms = joined([f"{count(units)} {arm}" for arm, units in result.arms.items()])
     return (
-        f"From {result.table} version {result.table_version}: {count(result.n)} units of "
-        f"{count(result.clusters)} users, {count(result.treated)} treated; "
-        f"{result.folds}-fold cross-fitting with a user's units in one fold. Intervals are for "
-        "each number on its own: of many intervals, some miss."
-        f"{_looks(result)}"
+        f"From {result.table} version {result.table_version}: {count(result.n)} units{of}, {arms}; "
+        f"{result.folds}-fold cross-fitting with a {_cluster(result)}'s units in one fold. "
+        f"Intervals are for each number on its own: of many intervals, some miss.{_looks(result)}"
     )
 
 

@@ -9,7 +9,7 @@ from truelift.effects.credibility.confounding_results import (
 )
 from truelift.effects.results import EffectsResult
 from truelift.report.content import ReportContent
-from truelift.report.estimates import supports
+from truelift.report.estimates import of_pipeline, supports
 from truelift.report.markup import Html, bullets, element, missing, note, section, table
 from truelift.report.numbers import (
     count,
@@ -25,21 +25,23 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import confounder_contour, left_out, placebo_histogram
 from truelift.report.plots.fragility import LEFT_OUT_ROWS
-from truelift.report.sections.answer import why_no_effects
 from truelift.report.sections.whom import why_not
 from truelift.report.svg import figure_block
 
 HEADING = "How fragile is it?"
 
 
-def fragile(content: ReportContent) -> Html:
+def fragile(content: ReportContent) -> Html | None:
     """What it would take for the finding to be wrong, as far as that can be tried."""
     result, what = content.effects, "Checks of credibility"
     if result is None:
-        return section("fragile", HEADING, missing(what, why_no_effects(content)))
+        return None
     found = result.credibility
     if found is None or not found.omitted_variables:
-        why = why_not(result, "credibility") or "Set effects.credibility to true for them."
+        why = why_not(result, "credibility")
+        if why is None and not of_pipeline(result):
+            return None  # they were not asked for
+        why = why or "Set effects.credibility to true for them."
         return section("fragile", HEADING, missing(what, why))
     return section(
         "fragile",
@@ -61,10 +63,15 @@ def _main(result: EffectsResult, found: Credibility) -> OmittedVariableBounds:
 
 
 def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
+    if result.design.assignment != "observed":
+        return [
+            element("h3", "A confounder that nobody measured"),
+            element("p", "There can be none: arms were drawn with known chances."),
+        ]
     main = _main(result, found)
     name = outcome_name(main.outcome)
     sentence = (
-        f"To bring the {main.estimand} on {name} to zero, a confounder that nobody measured would "
+        f"To bring the {main.estimand}{_of(result, main)} on {name} to zero, a confounder that nobody measured would "
         f"have to explain {share(main.robustness_value)} of what is left unexplained of both the "
         f"treatment and {name}"
     )
@@ -97,7 +104,7 @@ def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
                 number(b.estimate, places, signed=True),
                 share(b.robustness_value),
                 share(b.robustness_value_confident),
-                interval(b.lower, b.upper, places),
+                _could_lie(result, b, places),
                 "" if e_value is None else significant(e_value.point),
             )
         )
@@ -107,14 +114,31 @@ def _confounding(result: EffectsResult, found: Credibility) -> list[Html]:
         element("p", sentence),
         plot,
         table(
-            "Robustness values; and where the effect could lie with a confounder that explains "
-            f"{share(first.cf_y)} of the outcome and {share(first.cf_d)} of the treatment",
+            "Robustness values; and where the effect could lie, by chance and with a confounder "
+            f"that explains {share(first.cf_y)} of the outcome and {share(first.cf_d)} of the "
+            "treatment",
             ("Estimate of", "Estimate", "Robustness", "Of the bound", "Could lie in", "E-value"),
             rows,
             numeric=frozenset({1, 2, 3, 4, 5}),
         ),
         *_benchmarks(first, benchmarks),
     ]
+
+
+def _of(result: EffectsResult, b: OmittedVariableBounds) -> str:
+    return f" of {b.contrast}" if len(result.arms) > 2 else ""
+
+
+def _could_lie(result: EffectsResult, b: OmittedVariableBounds, places: int) -> str:
+    """The sampling interval that stands beside it, widened by what a confounder may hide."""
+    mine = [
+        e
+        for e in result.estimates
+        if (e.estimand, e.outcome) == (b.estimand, b.outcome)
+        and (not e.versus or b.contrast == f"{e.arm} against {e.versus}")
+    ]
+    lower, upper = (mine[0].ci_lower, mine[0].ci_upper) if mine else (b.estimate, b.estimate)
+    return interval(*b.with_chance(lower, upper), places)
 
 
 def _benchmarks(

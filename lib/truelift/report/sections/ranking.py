@@ -11,6 +11,7 @@ from truelift.report.numbers import (
     day,
     duration,
     interval,
+    model_name,
     number,
     p_value,
     plural,
@@ -36,14 +37,15 @@ def comparison(result: TrainingResult) -> str:
     """The model beside its best baseline, in words, with regard to the paired interval."""
     model, baselines = result.test[0], result.test[1:]
     found = (
-        f"{model.model} puts a right item among its first {model.k} for "
+        f"{model_name(model.model)} puts a right item among its first {model.k} for "
         f"{share(model.hit_rate)} of {plural(model.users, 'user')}"
     )
     accuracy = model.measure("accuracy")
     if accuracy is not None:
-        found = f"{model.model} foretells the next action of {share(accuracy.value)} of the users"
+        found = f"{model_name(model.model)} foretells the next action of {share(accuracy.value)} of the users"
     if not baselines:
         return f"{found}. There is no baseline to compare with."
+    found += _ahead(result)
     best = best_baseline(result)
     difference = model.difference("ndcg")
     if difference is not None:
@@ -58,7 +60,7 @@ def comparison(result: TrainingResult) -> str:
         else:
             verdict = "no clear winner"
         chosen = " (chosen on the validation part)" if result.best_baseline else ""
-        return f"{found}. Against the best baseline, {best.model}{chosen}: {gap}; {verdict}."
+        return f"{found}. Against the best baseline, {model_name(best.model)}{chosen}: {gap}; {verdict}."
     if model.ndcg_ci_lower > best.ndcg_ci_upper:
         verdict = "clearly better (the intervals do not meet)"
     elif model.ndcg_ci_upper < best.ndcg_ci_lower:
@@ -67,9 +69,18 @@ def comparison(result: TrainingResult) -> str:
         side = "above" if model.ndcg > best.ndcg else "not above"
         verdict = f"{side} it, with intervals that overlap: no clear winner"
     return (
-        f"{found}. Against the best baseline, {best.model} ({share(best.hit_rate)}), its NDCG is "
+        f"{found}. Against the best baseline, {model_name(best.model)} ({share(best.hit_rate)}), its NDCG is "
         f"{verdict}."
     )
+
+
+def _ahead(result: TrainingResult) -> str:
+    """A baseline that hits at least as often belongs beside the model's hit rate."""
+    model, *baselines = result.test
+    best = max(baselines, key=lambda m: m.hit_rate)
+    if model.measure("accuracy") is not None or best.hit_rate < model.hit_rate:
+        return ""
+    return f"; {model_name(best.model)} does for {share(best.hit_rate)}"
 
 
 def best_baseline(result: TrainingResult) -> RankingMetrics:
@@ -82,7 +93,7 @@ def _quality(result: TrainingResult) -> list[Html]:
     if not result.test:
         return [missing("Ranking metrics", "No user had events in the test window.")]
     k = result.test[0].k
-    described = " ".join(f"{m.model}: NDCG {m.ndcg:.4f}." for m in result.test)
+    described = " ".join(f"{model_name(m.model)}: NDCG {m.ndcg:.4f}." for m in result.test)
     seen = {
         "keep": "Items of a user's past compete like all others.",
         "drop": "Items of a user's past neither compete nor count as right"
@@ -99,8 +110,8 @@ def _quality(result: TrainingResult) -> list[Html]:
         ),
         table(
             f"Ranking of all items for the test part, first {k} places; mean and 95% interval",
-            ("Model", f"NDCG@{k}", f"HitRate@{k}", f"MRR@{k}", "Coverage", "Novelty (bits)",
-             "NDCG over the best baseline", "Users"),
+            ("Model", f"NDCG@{k}", "Over the best baseline", f"HitRate@{k}", f"MRR@{k}",
+             "Coverage", "Novelty (bits)", "Users"),
             [_row(m) for m in result.test],
             numeric=frozenset(range(1, 8)),
         ),
@@ -117,13 +128,13 @@ def _row(metrics: RankingMetrics) -> tuple[str, ...]:
     )  # fmt: skip
     covered = metrics.measure("coverage")
     return (
-        metrics.model,
+        model_name(metrics.model),
         f"{number(metrics.ndcg, 4)} ({interval(metrics.ndcg_ci_lower, metrics.ndcg_ci_upper, 4)})",
+        gap,
         _with_interval(metrics, "hit_rate", number(metrics.hit_rate, 4)),
         _with_interval(metrics, "mrr", "–"),
         "–" if covered is None else share(covered.value),
         _with_interval(metrics, "novelty", "–", 2),
-        gap,
         count(metrics.users),
     )
 
@@ -191,6 +202,8 @@ def _training(result: TrainingResult) -> list[Html]:
     ]
 
 
+#: Between these an item of the history does nothing worth a mark for the recommendation.
+NO_INFLUENCE = (0.9, 1.1)
 _WINDOWS = (("validation", "validation_start"), ("test", "test_start"))
 
 
@@ -203,7 +216,8 @@ def recommendations(content: ReportContent) -> Html:
         return section("recommendations", heading, missing("Recommendations", why))
     explained = (
         " Beside what a user took lately: how many times as likely the first recommendation is "
-        "because of it."
+        f"because of it, where that is less than {number(NO_INFLUENCE[0], 1)} or more than "
+        f"{number(NO_INFLUENCE[1], 1)} times; what changes it less has no mark."
         if any(e.times_as_likely for e in result.examples)
         else ""
     )
@@ -241,7 +255,7 @@ def _example(example: RecommendationExample) -> Html:
         element("h3", f"User {example.user_key}"),
         element(
             "div",
-            element("div", element("h4", "Lately"), element("ul", *latest)),
+            element("div", element("h4", "Lately"), element("ul", *latest), _undecided(example)),
             element(
                 "div",
                 element("h4", "Recommended"),
@@ -253,6 +267,13 @@ def _example(example: RecommendationExample) -> Html:
     )
 
 
+def _undecided(example: RecommendationExample) -> Html | None:
+    low, high = NO_INFLUENCE
+    if not example.times_as_likely or any(not low <= t <= high for t in example.times_as_likely):
+        return None
+    return element("p", "No single one of these decides the first recommendation.", class_="small")
+
+
 def _influences(example: RecommendationExample) -> list[tuple[str, float | None]]:
     known = example.times_as_likely or (None,) * len(example.recent)
     return list(zip(example.recent, known, strict=True))
@@ -260,6 +281,6 @@ def _influences(example: RecommendationExample) -> list[tuple[str, float | None]
 
 def _lately(name: str, times: float | None) -> Html:
     """An item of the history, with what it does for the first recommendation."""
-    if times is None:
+    if times is None or NO_INFLUENCE[0] <= times <= NO_INFLUENCE[1]:
         return element("li", name)
     return element("li", name, " ", element("span", f"×{number(times, 2)}", class_="tag"))

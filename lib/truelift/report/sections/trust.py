@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from truelift.effects.results import EffectsResult
+from truelift.effects.results import EffectsResult, OverlapSummary
+from truelift.effects.telling.names import clusters_of
 from truelift.report.content import ReportContent
+from truelift.report.estimates import control_of
 from truelift.report.markup import Html, bullets, element, missing, section, table
 from truelift.report.numbers import (
     count,
@@ -18,79 +20,121 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import love_plot, overlap_histogram
 from truelift.report.plots.overlap import BALANCE_LIMIT, LOVE_ROWS
-from truelift.report.sections.answer import why_no_effects
 from truelift.report.svg import figure_block
 
-HEADING = "Can the two groups be compared?"
+HEADING = "Can the groups be compared?"
 
 
-def trust(content: ReportContent) -> Html:
-    """Overlap histogram, love plot, and the quality of the nuisance models."""
+def trust(content: ReportContent) -> Html | None:
+    """Overlap and balance of every arm beside the control, and the helper models' quality."""
     result = content.effects
     if result is None:
-        return section("trust", HEADING, missing("Overlap and balance", why_no_effects(content)))
-    return section("trust", HEADING, _overlap(result), _balance(result), _nuisance(result))
+        return None
+    return section(
+        "trust",
+        HEADING,
+        element("h3", "Overlap"),
+        *_overlap(result),
+        element("h3", "Balance"),
+        *_balances(result),
+        _nuisance(result),
+    )
 
 
 def _overlap(result: EffectsResult) -> list[Html]:
-    overlap = result.overlap
-    control = result.n - result.treated
-    figures = _weights_table(result)
+    """A histogram of every arm; where arms were drawn by lot there is nothing to draw."""
+    weights = _weights_table(result)
+    if result.design.assignment == "randomised":
+        chances = "; ".join(f"{arm}: {told}" for arm, told in result.design.chances.items())
+        return [element("p", f"Every unit had the same known chances ({chances})."), weights]
+    drawn = [
+        _histogram(result, arm, place) for place, arm in enumerate(result.overlaps)
+    ]  # fmt: skip
+    return [*drawn, weights]
+
+
+def _suffix(place: int) -> str:
+    return "" if place == 0 else f"-{place + 1}"
+
+
+def _histogram(result: EffectsResult, arm: str, place: int) -> Html:
+    overlap, control = result.overlaps[arm], control_of(result)
     if not sum(overlap.treated_counts) + sum(overlap.control_counts):
-        return [missing("Propensity histogram", "No propensities were counted."), figures]
-    plot = figure_block(
-        lambda width: overlap_histogram(result, width),
-        "overlap",
-        "Estimated probability of being treated: treated units upwards, untreated downwards. "
-        "Where only one side has bars, there is nobody to compare with.",
-        f"Histogram of propensities of {plural(result.treated, 'treated unit')} and "
-        f"{plural(control, 'untreated unit')} over {len(overlap.treated_counts)} bins from "
-        f"{overlap.bin_edges[0]:g} to {overlap.bin_edges[-1]:g}.",
+        return missing(f"Propensity histogram of {arm}", "No propensities were counted.")
+    kind = "Estimated probability" if result.design.assignment == "observed" else "Known chance"
+    return figure_block(
+        lambda width: overlap_histogram(result, width, arm),
+        f"overlap{_suffix(place)}",
+        f"{kind} of {_having(arm)}: {arm} units upwards, {control} units downwards. Where only "
+        "one side has bars, there is nobody to compare with.",
+        f"Histogram of propensities of {plural(result.arms[arm], f'{arm} unit')} and "
+        f"{plural(result.arms[control], f'{control} unit')} over {len(overlap.treated_counts)} "
+        f"bins from {overlap.bin_edges[0]:g} to {overlap.bin_edges[-1]:g}.",
     )
-    return [element("h3", "Overlap"), plot, figures]
+
+
+def _having(arm: str) -> str:
+    return "being treated" if arm == "treated" else f"having {arm}"
 
 
 def _weights_table(result: EffectsResult) -> Html:
-    overlap = result.overlap
-    control = result.n - result.treated
-    att = overlap.effective_sample_size_control_att
+    control = control_of(result)
     rows = [
-        ("Propensity clipped", share(overlap.clipped_share), share(overlap.treated_clipped_share)),
         (
-            f"Effective treated units, of {count(result.treated)}",
-            count(overlap.effective_sample_size_treated),
-            count(result.treated),
-        ),
-        (
-            f"Effective untreated units, of {count(control)}",
-            count(overlap.effective_sample_size_control),
-            "not available" if att is None else count(att),
-        ),
+            arm,
+            share(overlap.clipped_share),
+            share(overlap.treated_clipped_share),
+            f"{count(overlap.effective_sample_size_treated)} of {count(result.arms[arm])}",
+            f"{count(overlap.effective_sample_size_control)} of {count(result.arms[control])}",
+            "not available"
+            if overlap.effective_sample_size_control_att is None
+            else count(overlap.effective_sample_size_control_att),
+        )
+        for arm, overlap in result.overlaps.items()
     ]
     return table(
-        "What is left after weighting; clipped shares are of all units (ATE) and of the treated "
-        "units (ATT)",
-        ("Measure", "For the ATE", "For the ATT"),
+        f"What is left of each arm and of {control} after weighting: clipped shares of all units "
+        "(ATE) and of the arm's units (ATT), and the number of units that the weighted ones are "
+        "worth",
+        (
+            "Arm", "Clipped", "of the arm", "Effective units", f"Effective {control}",
+            f"{control} for the ATT",
+        ),
         rows,
-        numeric=frozenset({1, 2}),
-    )
+        numeric=frozenset({1, 2, 3, 4, 5}),
+    )  # fmt: skip
 
 
 def _uneven(values: Iterable[float | None]) -> int:
     return sum(v is not None and abs(v) > BALANCE_LIMIT for v in values)
 
 
-def _balance(result: EffectsResult) -> list[Html]:
-    balance = result.overlap.balance
-    heading = element("h3", "Balance")
-    if not balance:
-        return [heading, missing("Balance of covariates", "The panel has no covariates.")]
+def _worst(overlap: OverlapSummary) -> float:
+    return max((abs(b.smd_after) for b in overlap.balance), default=0.0)
+
+
+def _balances(result: EffectsResult) -> list[Html]:
+    """The arm that is balanced worst is drawn, the others are folded below it."""
+    arms = sorted(result.overlaps, key=lambda arm: -_worst(result.overlaps[arm]))
+    if not result.overlaps[arms[0]].balance:
+        return [missing("Balance of covariates", "The panel has no covariates.")]
+    first, *others = [_balance(result, arm, place) for place, arm in enumerate(arms)]
+    folded = [
+        element("details", element("summary", f"The same of {arm}"), *parts)
+        for arm, parts in zip(arms[1:], others, strict=True)
+    ]
+    return [*first, *folded]
+
+
+def _balance(result: EffectsResult, arm: str, place: int) -> list[Html]:
+    balance, control = result.overlaps[arm].balance, control_of(result)
     after = f"{count(_uneven(b.smd_after for b in balance))} with the weights of the ATE"
     if any(b.smd_after_att is not None for b in balance):
         after += f", {count(_uneven(b.smd_after_att for b in balance))} with those of the ATT"
+    between = f"{arm} and {control}" if len(result.overlaps) > 1 else "the arms"
     reading = (
         f"Before weighting, {count(_uneven(b.smd_before for b in balance))} of "
-        f"{plural(len(balance), 'covariate')} differed between the arms by more than "
+        f"{plural(len(balance), 'covariate')} differed between {between} by more than "
         f"{BALANCE_LIMIT} standard deviations; after weighting, {after}."
     )
     caption = "Each line joins a covariate's difference before and after weighting."
@@ -99,7 +143,9 @@ def _balance(result: EffectsResult) -> list[Html]:
             f" The {LOVE_ROWS} that differed most before are drawn; all {count(len(balance))} "
             "are in the table."
         )
-    plot = figure_block(lambda width: love_plot(result, width), "love-plot", caption, reading)
+    plot = figure_block(
+        lambda width: love_plot(result, width, arm), f"love-plot{_suffix(place)}", caption, reading
+    )
     rows = [
         (
             covariate_name(b.covariate),
@@ -113,18 +159,18 @@ def _balance(result: EffectsResult) -> list[Html]:
         "details",
         element("summary", f"All {plural(len(balance), 'covariate')}"),
         table(
-            "Standardised mean difference, treated minus untreated",
+            f"Standardised mean difference, {arm} minus {control}",
             ("Covariate", "Before", "After, ATE", "After, ATT"),
             rows,
             numeric=frozenset({1, 2, 3}),
         ),
     )
-    return [heading, element("p", reading), plot, full]
+    return [element("p", reading), plot, full]
 
 
 NUISANCE_NAMES = {
     "propensity_log_loss": "Propensity: log loss",
-    "propensity_log_loss_constant": "Propensity: log loss of the treated share alone",
+    "propensity_log_loss_constant": "Propensity: log loss of the arms' shares alone",
     "propensity_newton_steps": "Propensity: Newton steps",
     "propensity_remaining": "Propensity: remaining Newton decrement",
     "passes": "Passes over the data",
@@ -150,9 +196,9 @@ def _nuisance(result: EffectsResult) -> list[Html]:
         element("h3", "Quality of the helper models"),
         element(
             "p",
-            "The propensity model should beat the treated share alone (lower log loss), and the "
+            "The propensity model should beat the arms' shares alone (lower log loss), and the "
             "outcome models should explain part of the outcome (R\N{SUPERSCRIPT TWO} above 0). "
-            "All are judged on users they were not fitted on.",
+            f"All are judged on {clusters_of(result)} they were not fitted on.",
         ),
         table(
             "Out-of-fold quality of the propensity and outcome models",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from truelift.effects.further.results import VaryingEffect
 from truelift.effects.heterogeneity.results import TargetingRow, Term
 from truelift.effects.results import EffectsResult
+from truelift.effects.telling.names import clusters_of
 from truelift.report.content import ReportContent
-from truelift.report.estimates import supports
+from truelift.report.estimates import of_pipeline, supports
 from truelift.report.markup import Html, element, fragment, missing, note, section, table
 from truelift.report.numbers import (
     covariate_name,
@@ -18,7 +19,6 @@ from truelift.report.numbers import (
     p_value,
 )
 from truelift.report.plots import sorted_groups, targeting_curve
-from truelift.report.sections.answer import why_no_effects
 from truelift.report.svg import figure_block
 
 HEADING = "Whom does it help?"
@@ -26,18 +26,20 @@ DRAWN = 2
 DESCRIBED = 10
 
 
-def whom(content: ReportContent) -> Html:
+def whom(content: ReportContent) -> Html | None:
     """With whom the effect is larger, for every arm and outcome."""
     result = content.effects
-    what = "How the effect varies"
     if result is None:
-        return section("whom", HEADING, missing(what, why_no_effects(content)))
+        return None
     if not result.heterogeneity:
-        why = why_not(result, "heterogeneity") or "Set effects.heterogeneity to true for it."
-        return section("whom", HEADING, missing(what, why))
+        why = why_not(result, "heterogeneity")
+        if why is None and not of_pipeline(result):
+            return None  # it was not asked for
+        why = why or "Set effects.heterogeneity to true for it."
+        return section("whom", HEADING, missing("How the effect varies", why))
     parts = [_part(result, v, i) for i, v in enumerate(result.heterogeneity[:DRAWN])]
     others = [element("p", _named(result, v)) for v in result.heterogeneity[DRAWN:]]
-    return section("whom", HEADING, _doubt(result), *parts, *others, _reading())
+    return section("whom", HEADING, _doubt(result), *parts, *others, _reading(result))
 
 
 def why_not(result: EffectsResult, what: str) -> str | None:
@@ -110,11 +112,12 @@ def _sentence(v: VaryingEffect) -> str:
         f"{number(v.difference.estimate, places)} ({level(v.confidence)} interval "
         f"{interval(v.difference.ci_lower, v.difference.ci_upper, places)})."
     )
-    if v.varies:
-        return f"The effect varies with what is known of a unit (p {p_value(test.p_value)}). {gap}"
+    p = p_value(test.p_value)
+    if v.varies or v.outer_groups_differ:
+        return f"The effect {v.finding()}. {gap}"
     return (
-        f"It is not shown that anyone gains more than others (p {p_value(test.p_value)}): treating "
-        f"by forecast may do no better than treating at random. {gap}"
+        f"It is not shown that anyone gains more than others (p {p}): treating by forecast may do "
+        f"no better than treating at random. {gap}"
     )
 
 
@@ -173,10 +176,10 @@ def _who(v: VaryingEffect) -> Html | None:
     )
 
 
-def _reading() -> Html:
+def _reading(result: EffectsResult) -> Html:
     return element(
         "p",
-        "Forecasts are judged on users they were not fitted on. That the groups differ in a "
+        f"Forecasts are judged on {clusters_of(result)} they were not fitted on. That the groups differ in a "
         "covariate does not say that the covariate makes the difference.",
         class_="small",
     )
