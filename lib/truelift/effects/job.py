@@ -55,6 +55,7 @@ def estimate_effects(job: Job) -> StepReport:
         return StepReport(0, 0, {"skipped": _why_no_panel(job)})
     else:
         plan = job.plan("gold.panel")
+        options = replace(options, measured_in=_measured(job) | options.measured_in)
         if options.leave_out is None and _CAMPAIGN in plan.schema.names:
             options = replace(options, leave_out=_CAMPAIGN)
     panel = LakePanel(job.lake, plan)
@@ -120,6 +121,11 @@ def estimate_effects_from(
     check_columns(panel.schema, options, panel.name)
     estimation = estimate_panel(panel, options, progress)
     return look_further(panel, estimation, options, progress).result
+
+
+def _measured(job: Job) -> dict[str, str]:
+    """What the outcomes of the pipeline's own panel count; another table has its own."""
+    return {f"y_{name}": told for name, told in job.settings.panel.measured_in.items()}
 
 
 def _why_no_panel(job: Job) -> str:

@@ -60,9 +60,14 @@ class FeatureOptions:
 
 @dataclass(frozen=True)
 class PanelOptions:
-    """Units and windows of the unit-treatment-outcome panel; times in days."""
+    """Units and windows of the unit-treatment-outcome panel; times in days.
+
+    ``measured_in`` says, by outcome, what its numbers count (``dollars per household and
+    campaign``), for page and sentences.
+    """
 
     outcomes: tuple[str, ...] = ("spend", "visits")
+    measured_in: dict[str, str] = field(default_factory=dict)
     lookback_days: int = 56
     min_history_days: int = 28
     require_complete_window: bool = True
@@ -71,6 +76,8 @@ class PanelOptions:
         known = ("spend", "visits")
         for outcome in self.outcomes:
             require(outcome in known, "panel.outcomes", outcome, f"names out of {known}")
+        for outcome in self.measured_in:
+            require(outcome in known, "panel.measured_in", outcome, f"names out of {known}")
         require(len(self.outcomes) > 0, "panel.outcomes", self.outcomes, "at least one outcome")
         require(
             self.lookback_days > 0, "panel.lookback_days", self.lookback_days, "a positive number"

@@ -238,7 +238,9 @@ class Experiment:
             if ratio.mismatch
             else "The arms have the sizes that were promised"
         )
-        return f"{verdict}: {found} {self.assigned}, expected {expected} ({p_text(ratio.p_value)})."
+        return (
+            f"{verdict}: {found} ({self.assigned}), expected {expected} ({p_text(ratio.p_value)})."
+        )
 
     def _repr_html_(self) -> str:
         """The sizes and every method's estimate, for notebooks."""

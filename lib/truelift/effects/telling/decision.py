@@ -14,6 +14,8 @@ from truelift.effects.telling.names import joined
 if TYPE_CHECKING:
     from truelift.effects.results import EffectsResult, Estimate
 
+#: The panel that the pipeline makes: its units are users on the occasion of a campaign.
+CAMPAIGNS = "gold.panel"
 _DECIDES = ("ATE", "ATT", "ATO")
 _OVER = {
     "ATE": "on average over everyone",
@@ -56,7 +58,7 @@ def decision(result: EffectsResult) -> str:
     carried = [e for e in found if result.supports(e)]
     if not carried:
         return (
-            f"do not act on these numbers: the data cannot tell what {_arms(found)} changed. "
+            f"do not act on these numbers: the data cannot tell what {_arms(result, found)} changed. "
             f"{_instead(result)}"
         )
     experiment = result.experiment
@@ -78,11 +80,15 @@ def _several(result: EffectsResult, shown: list[Estimate], carried: list[Estimat
         changes = joined([f"{e.arm} by {_range(e)}" for e in shown])
         said = (
             f"against {first.versus}, {_OVER[first.estimand]}, these arms change "
-            f"{first.outcome} ({_unit(result, first)}): {changes}. Act on one if the end of its "
+            f"{first.outcome} ({_unit(result, first)}{_at_once(first)}): {changes}. Act on one if the end of its "
             f"range nearer to zero is worth what treating one unit costs. {_best(result, shown)}"
         )
     silent = [e.arm for e in carried if e not in shown]
     return f"{said} No effect is shown of {joined(silent)}." if silent else said
+
+
+def _at_once(e: Estimate) -> str:
+    return "" if e.band_lower is None else "; the ranges hold for all arms at once"
 
 
 def _best(result: EffectsResult, shown: list[Estimate]) -> str:
@@ -105,7 +111,7 @@ def _best(result: EffectsResult, shown: list[Estimate]) -> str:
     ahead = f"{first.arm} changes it by more than {joined(behind)}" if behind else ""
     equal = f"no difference between {first.arm} and {joined(level, 'or')} is shown" if level else ""
     text = "; ".join(part for part in (ahead, equal) if part)
-    return f"{text[:1].upper()}{text[1:]}." if ahead == "" else f"{text}."
+    return f"Of these, {text}."
 
 
 def _one(result: EffectsResult, e: Estimate) -> str:
@@ -114,12 +120,12 @@ def _one(result: EffectsResult, e: Estimate) -> str:
     unit = _unit(result, e)
     if e.estimate > 0:
         return (
-            f"{_name(e.arm)} raised {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. "
+            f"{_name(result, e.arm)} raised {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. "
             f"Act if {low} more is worth what treating one unit costs; if it takes more than "
             f"{high} to pay for that, do not."
         )
     return (
-        f"{_name(e.arm)} lowered {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. If "
+        f"{_name(result, e.arm)} lowered {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. If "
         f"less {e.outcome} is what you want, act if {low} less is worth what treating one unit "
         "costs; if it is not what you want, stop."
     )
@@ -131,17 +137,20 @@ def _range(e: Estimate) -> str:
 
 
 def _unit(result: EffectsResult, e: Estimate) -> str:
-    return result.design.measured_in.get(e.outcome, "per unit")
+    over = "per user and campaign" if result.table == CAMPAIGNS else "per unit"
+    return result.design.measured_in.get(e.outcome, over)
 
 
-def _name(arm: str) -> str:
-    return "the treatment" if arm in ("", "treated") else arm
+def _name(result: EffectsResult, arm: str) -> str:
+    if arm not in ("", "treated"):
+        return arm
+    return "a campaign" if result.table == CAMPAIGNS else "the treatment"
 
 
 def _none(result: EffectsResult, carried: list[Estimate]) -> str:
     widest = max(carried, key=lambda e: _upper(e) - _lower(e))
     return (
-        f"no effect of {_arms(carried)} on {widest.outcome} is shown, and none between "
+        f"no effect of {_arms(result, carried)} on {widest.outcome} is shown, and none between "
         f"{_range(widest).replace(' to ', ' and ')} {_unit(result, widest)} is ruled out. If a "
         "change within that range would matter to you, collect more data before you decide; if "
         "none would, leave things as they are."
@@ -153,8 +162,8 @@ def _uncarried(found: list[Estimate], carried: list[Estimate]) -> str:
     return f" The data do not support a decision on {joined(left)}."
 
 
-def _arms(found: list[Estimate]) -> str:
-    return joined(list(dict.fromkeys(_name(e.arm) for e in found)))
+def _arms(result: EffectsResult, found: list[Estimate]) -> str:
+    return joined(list(dict.fromkeys(_name(result, e.arm) for e in found)))
 
 
 def _instead(result: EffectsResult) -> str:

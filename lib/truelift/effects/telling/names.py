@@ -47,9 +47,9 @@ def arm_words(labels: list[str], treatment: str = "") -> dict[str, str]:
     yes = [label for label in labels if lower[label] in _YES]
     no = [label for label in labels if lower[label] in _NO]
     if len(labels) == 2 and len(yes) == len(no) == 1:
-        if treatment.lower() in _PLAIN:
-            return {no[0]: "untreated", yes[0]: "treated"}
-        return {no[0]: f"{treatment} = no", yes[0]: f"{treatment} = yes"}
+        plain = treatment.lower() in _PLAIN
+        told = ("untreated", "treated") if plain else (f"{treatment} = no", f"{treatment} = yes")
+        return {label: told[label in yes] for label in labels}
     column = treatment or "arm"
     words = {label: f"{column} {label}" if is_code(label) else label for label in labels}
     return words if len(set(words.values())) == len(labels) else {label: label for label in labels}
@@ -111,7 +111,7 @@ def in_words(result: EffectsResult) -> EffectsResult:
         nuisance={_nuisance_name(key, words): v for key, v in result.nuisance.items()},
         tests=tuple(_compared(test, words) for test in result.tests),
         heterogeneity=tuple(_compared(v, words) for v in result.heterogeneity),
-        experiment=_experiment(result.experiment, words),
+        experiment=_experiment(result.experiment, words, clusters_of(result)),
         credibility=_credibility(result.credibility, words),
         not_made={_not_made(name, words): why for name, why in result.not_made.items()},
         cautions=tuple(
@@ -119,9 +119,17 @@ def in_words(result: EffectsResult) -> EffectsResult:
         ),
         design=replace(
             result.design,
-            chances={words.get(arm, arm): told for arm, told in result.design.chances.items()},
+            chances={words.get(a, a): _rounded(told) for a, told in result.design.chances.items()},
         ),
     )
+
+
+def _rounded(chance: str) -> str:
+    """A known chance with four digits; a column's name as it is."""
+    try:
+        return f"{float(chance):.4g}"
+    except ValueError:
+        return chance
 
 
 def _compared(part: T, words: Words) -> T:
@@ -166,10 +174,12 @@ def _not_made(name: str, words: Words) -> str:
     return f"{what}{of}{words[arm]}{on}{outcome}" if arm in words else name
 
 
-def _experiment(experiment: Experiment | None, words: Words) -> Experiment | None:
+def _experiment(experiment: Experiment | None, words: Words, noun: str) -> Experiment | None:
     if experiment is None:
         return None
-    return replace(experiment, estimates=tuple(_compared(e, words) for e in experiment.estimates))
+    assigned = noun if experiment.assigned == "clusters" else experiment.assigned
+    made = tuple(_compared(e, words) for e in experiment.estimates)
+    return replace(experiment, estimates=made, assigned=assigned)
 
 
 def contrast_in_words(contrast: str, words: Words) -> str:

@@ -28,7 +28,7 @@ PRIORITY = (
     "ATE", "ATT", "policy gain", "ATO", LIFT, "GATE", NAIVE, "policy value", "APO",
 )  # fmt: skip
 #: Sentences on estimates that fit on a screen beside verdict, cautions and checks.
-MOST_ESTIMATES = 10
+MOST_ESTIMATES = 8
 _MOST_CHECKS = 6
 _MOST_CAUTIONS = 6
 
@@ -105,12 +105,14 @@ def chosen(result: EffectsResult, most: int = MOST_ESTIMATES) -> list[Estimate]:
     """The estimates that are read out: the first of every kind and outcome, in reading order."""
     randomised = result.experiment is not None
     wanted = [e for e in result.estimates if not (randomised and e.estimand == NAIVE)]
-    by_rank = sorted(wanted, key=_rank)[:most]
+    by_rank = sorted(wanted, key=lambda e: _rank(e, randomised))[:most]
     outcomes = list(dict.fromkeys(e.outcome for e in result.estimates))
     return sorted(by_rank, key=lambda e: outcomes.index(e.outcome))
 
 
-def _rank(e: Estimate) -> int:
+def _rank(e: Estimate, randomised: bool) -> int:
+    if randomised and e.estimand in ("ATT", "ATO"):
+        return len(PRIORITY)  # the same effect as the ATE: lots know nobody
     return PRIORITY.index(e.estimand) if e.estimand in PRIORITY else len(PRIORITY)
 
 

@@ -91,7 +91,9 @@ def effects_forest(result: EffectsResult, width: Width = "wide") -> Figure:
     """
     panels = drawn_panels(result)
     rows = [len(group) for _, group, _ in panels]
-    height = 0.75 * len(rows) + (0.44 if width == "narrow" else 0.34) * sum(rows)
+    height = (0.95 if result.design.measured_in else 0.75) * len(rows) + (
+        0.44 if width == "narrow" else 0.34
+    ) * sum(rows)
     figure = new_figure(width, max(height, 1.0))
     if not panels:
         return figure
@@ -152,7 +154,8 @@ def _forest_panel(
     axes.grid(axis="x")
     confidence = level(group[0].confidence)
     kind = "mean" if levels else "change"
-    title(axes, f"{outcome_name(outcome).capitalize()}: {kind} and {confidence} interval")
+    told = f"{outcome_name(outcome).capitalize()}: {kind} and {confidence} interval"
     if unit := result.design.measured_in.get(outcome):
-        axes.set_xlabel(literal(wrapped(unit, 44 if width == "narrow" else 90)))
+        told += "\n" + wrapped(unit, 44 if width == "narrow" else 90)
+    title(axes, told)
     bare_left(axes)

@@ -133,7 +133,8 @@ def _experiment(result: EffectsResult) -> list[Html]:
 
 def _experiment_table(experiment: Experiment) -> Html:
     rows = []
-    for e in experiment.estimates:
+    contrasts = list(dict.fromkeys((e.outcome, e.arm) for e in experiment.estimates))
+    for e in sorted(experiment.estimates, key=lambda e: contrasts.index((e.outcome, e.arm))):
         places = decimals_for(e.standard_error)
         rows.append(
             (
@@ -190,7 +191,10 @@ def _reading(reading: Reading) -> Html:
     return fragment(element("h3", reading.outcome.capitalize()), bullets(reading.sentences))
 
 
-def _verdict(result: EffectsResult) -> Html:
+def _verdict(result: EffectsResult) -> Html | None:
+    """The verdicts, where there are several: one alone is on top of the page already."""
+    if len(verdicts(result)) < 2:
+        return None
     parts = [
         element("p", element("strong", f"{name}: ") if name else None, text)
         for name, text in verdicts(result)
@@ -262,20 +266,23 @@ def _estimates(result: EffectsResult) -> list[Html]:
 def measured(result: EffectsResult) -> str:
     """What the numbers of the outcomes count, and over what."""
     told = [
-        f"{outcome_name(outcome)} in {unit}" for outcome, unit in result.design.measured_in.items()
+        f"{outcome_name(outcome)} in {unit}"
+        for outcome, unit in result.design.measured_in.items()
+        if outcome in by_outcome(result)
     ]
     over = "per user and campaign" if about_campaigns(result) else "per unit (a row of the table)"
     return "; ".join(told) if told else f"{over}, in the units of the outcome's own column"
 
 
 def _table(result: EffectsResult, estimates: list[Estimate], caption: str) -> Html:
+    levels = all(e.estimand in LEVELS for e in estimates)  # of which nothing is tested
     rows = [
         (
             outcome_name(e.outcome),
             ", ".join(part for part in (e.estimand, qualified(result, e)) if part),
             _supported(result, e),
             *_numbers(e),
-            "" if e.p_value is None else p_value(e.p_value),
+            *([] if levels else ["" if e.p_value is None else p_value(e.p_value)]),
         )
         for e in estimates
     ]
@@ -283,7 +290,7 @@ def _table(result: EffectsResult, estimates: list[Estimate], caption: str) -> Ht
     header = (
         "Outcome", "Estimand", "Supported", "Estimate", f"{confidence} interval", "Std. error", "p",
     )  # fmt: skip
-    return table(caption, header, rows, numeric=frozenset({3, 4, 5, 6}))
+    return table(caption, header[: 6 if levels else 7], rows, numeric=frozenset({3, 4, 5, 6}))
 
 
 def _supported(result: EffectsResult, e: Estimate) -> str:

@@ -97,8 +97,8 @@ def _weights_table(result: EffectsResult) -> Html:
         "(ATE) and of the arm's units (ATT), and the number of units that the weighted ones are "
         "worth",
         (
-            "Arm", "Clipped", "of the arm", "Effective units", f"Effective {control}",
-            f"{control} for the ATT",
+            "Arm", "Clipped, ATE", "Clipped, ATT", "Effective units of the arm",
+            f"of {control}, ATE", f"of {control}, ATT",
         ),
         rows,
         numeric=frozenset({1, 2, 3, 4, 5}),
