@@ -211,7 +211,9 @@ class Evaluator:
                 state["loss"][number] += whole(cross_entropies(scores, wanted) / LOSS_SPAN).sum()
             if self.options.brief:
                 continue
-            usable = scores if competing is None else np.where(self.allowed, scores, -np.inf)
+            usable = scores
+            if self.allowed is not None:
+                usable = np.where(self.allowed, scores, -np.inf)
             top = top_unseen(usable, seen, self.options.top_k)
             add_lists(state, number, top)
             lists.append(list_metrics(top, self.catalogue))

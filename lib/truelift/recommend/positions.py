@@ -59,11 +59,11 @@ def pieces(histories: Histories, positions: str) -> Iterator[Histories]:
         yield histories
         return
     lengths = np.diff(histories.offsets)
-    cost = np.cumsum(lengths * (lengths + 1) // 2)
+    cost = np.cumsum(lengths * (lengths + 1) // 2).tolist()
     # Rows of one user (a row a session) stay together: they are one cluster.
     closes = np.append(histories.users[1:] != histories.users[:-1], True)
     start, spent = 0, 0
-    for row in np.flatnonzero(closes):
+    for row in np.flatnonzero(closes).tolist():
         if cost[row] - spent > LAID_OUT or row == len(histories) - 1:
             yield histories.slice(start, row + 1)
             start, spent = row + 1, cost[row]

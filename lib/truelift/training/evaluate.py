@@ -267,8 +267,8 @@ class SparkComparison(Comparison):
 def evaluate_sequence(
     job: Job,
     models: Sequence[str] = (),
-    items: str | None = None,
-    users: str | None = None,
+    only_items: str | None = None,
+    only_users: str | None = None,
 ) -> EvaluationResult:
     """Evaluate registered models on the test part and log all to one MLflow run.
 
@@ -278,7 +278,7 @@ def evaluate_sequence(
     models : sequence of str
         Versions or aliases; the first is the one that the gains are of. Without any, the
         challenger and the champion, as far as there are.
-    items, users : str, optional
+    only_items, only_users : str, optional
         Files of ids, one a line: only these items compete, only these users are tested.
 
     Raises
@@ -319,12 +319,12 @@ def evaluate_sequence(
     classifies = task == CLASSIFICATION
     items = int(first.options["items"]) if classifies else len(keys)
     arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))
-    if items is not None:
-        ids = lists.read_ids(items, "--items")
+    if only_items is not None:
+        ids = lists.read_ids(only_items, "--items")
         arrays["allowed"] = lists.allowed_items(ids, keys, "--items")
         notes += lists.sentence("items", len(ids), int(arrays["allowed"].sum()), "--items")
-    if users is not None:
-        asked = lists.user_keys(job, lists.read_ids(users, "--users"))
+    if only_users is not None:
+        asked = lists.user_keys(job, lists.read_ids(only_users, "--users"))
         split = lists.SomeUsers(split, frozenset(asked.values()))
     plan = job.plan("gold.sequences", [*COLUMNS, *side_columns(packages.values()), "bucket"])
     comparison = SparkComparison(

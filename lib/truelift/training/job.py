@@ -102,8 +102,9 @@ def train_sequence(job: Job) -> StepReport:
         label, begun = next(iter(load_models(job, [options.warm_start]).items()))
         known |= warm_start.as_arrays(begun, label, package)
         # The version, not the alias: it is part of what the training comes to.
-        options = replace(options, warm_start=label.rpartition(" ")[2])
-        job.run.log_tags({"truelift.warm_start": options.warm_start})
+        version = label.rpartition(" ")[2]
+        options = replace(options, warm_start=version)
+        job.run.log_tags({"truelift.warm_start": version})
     rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=pack(known)), root)
     job.progress.update(f"starting {options.processes} processes")
     trained, weights = launch(rank_job, folder / "final", on_progress)
