@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         _job_options(step)
         if name == "estimate_effects":
             step.add_argument(
-                "--table", metavar="URI[@VERSION]", help="a Delta or Parquet table of your own"
+                "--table", metavar="URI[@VERSION]", help="a Delta, Parquet or CSV table of your own"
             )
             step.add_argument(
                 "--spec", metavar="NAME", help="of conf/effects, or YAML: see docs/effects.md"

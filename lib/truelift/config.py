@@ -24,14 +24,17 @@ from typing import Any
 import yaml
 
 from truelift.errors import ConfigError, TrueliftError
-from truelift.settings import Settings
+from truelift.settings import EffectOptions, Settings
 from truelift.settings.panel_spec import PanelSpec
+from truelift.spelling import hint_of, load_as_written
 from truelift.typed import from_plain, to_plain
 
 SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
 HIDDEN = "(hidden)"
 INTERACTIONS = "interactions"
 ENVIRONMENTS = ("local", "staging", "prod")
+# Whose texts stay as they are written, and the section in which they stand.
+_TEXTS: tuple[type, str] = (EffectOptions, "effects")
 
 
 def conf_directory() -> Path:
@@ -148,6 +151,9 @@ def _spec_layer(path: str) -> dict[str, Any]:
         raise ConfigError(f"--spec: there is no file {path}, nor a {path}.yaml in conf/effects.")
     try:
         found = yaml.safe_load(text) or {}
+        if isinstance(found, dict):
+            within = "effects" if "effects" in found else ""
+            found = load_as_written(text, EffectOptions, within)
     except yaml.YAMLError as error:
         raise ConfigError(f"--spec {path} is not YAML: {error}") from error
     if not isinstance(found, dict):
@@ -169,7 +175,8 @@ def load_panel_spec(name: str) -> PanelSpec:
     ConfigError
         For an unknown key, a bad value, or a covariate that is measured after the treatment.
     """
-    return from_plain(PanelSpec, _named_layer("panels", "--spec", "panel", name))
+    found = _named_layer("panels", "--spec", "panel", name, (PanelSpec, ""))
+    return from_plain(PanelSpec, found)
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -223,12 +230,14 @@ def _dataset_layer(name: str) -> dict[str, Any]:
     return _named_layer("datasets", "--dataset", "data set", name)
 
 
-def _named_layer(folder: str, option: str, kind: str, name: str) -> dict[str, Any]:
+def _named_layer(
+    folder: str, option: str, kind: str, name: str, texts: tuple[type, str] = _TEXTS
+) -> dict[str, Any]:
     """A layer by its name in a folder of ``conf``, or by the path of a file."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise ConfigError(f"{option}: there is no file {name}.")
-        return _parse(Path(name).read_text(encoding="utf-8"), name)
+        return _parse(Path(name).read_text(encoding="utf-8"), name, texts)
     text = _read_resource(f"{folder}/{name}.yaml")
     if text is None:
         place = conf_directory() / folder
@@ -237,12 +246,12 @@ def _named_layer(folder: str, option: str, kind: str, name: str) -> dict[str, An
             f"{option}: unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}; "
             "or give the path of a YAML file."
         )
-    return _parse(text, f"{folder}/{name}.yaml")
+    return _parse(text, f"{folder}/{name}.yaml", texts)
 
 
-def _parse(text: str, name: str) -> dict[str, Any]:
+def _parse(text: str, name: str, texts: tuple[type, str] = _TEXTS) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(text)
+        data = load_as_written(text, *texts)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not readable as YAML: {error}") from error
     if data is None:
@@ -277,7 +286,9 @@ def _override(item: str) -> dict[str, Any]:
     if not sign or not key.strip():
         raise ConfigError(f"--set: found {item!r}, expected key=value, for example sample=0.05.")
     try:
-        value = _dates_as_text(yaml.safe_load(text)) if text else ""
+        section, *path = key.strip().split(".")
+        hint = hint_of(EffectOptions, path) if section == "effects" else Any
+        value = _dates_as_text(load_as_written(text, hint)) if text else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {key}: the value {text!r} is not readable: {error}") from error
     nested: Any = value

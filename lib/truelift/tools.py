@@ -108,7 +108,7 @@ def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
         else:
             job.progress.update("bringing the table into buckets")
             address = TableAddress.parse(options.table)
-            plan = panel_plan(job.lake, address, options.cluster, settings.buckets)
+            plan = panel_plan(job.lake, address, options, settings.buckets)
         job.run.log_table(plan.table, plan.uri, plan.version, "input")
         return train_causal(job, LakePanel(job.lake, plan))
 

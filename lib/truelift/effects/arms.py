@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+import decimal
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,12 @@ import pyarrow.compute as pc
 from truelift.errors import DataError
 
 MOST_ARMS = 20
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_CONTROL = re.compile(
+    r"^(no|non|not|none|nothing|without|off|false|never|nil|null)\b"
+    r"|\b(control|controls|ctrl|ctl|placebo|sham|baseline|holdout|hold-?out|untreated|unexposed)\b"
+    r"|\b(status quo|business as usual|bau)\b|^\D?0+([.,]0+)?(\D|$)"
+)
 
 
 @dataclass(frozen=True)
@@ -44,18 +53,67 @@ class Levels:
         column = batch.column(batch.schema.get_field_index(self.column))
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        wanted = pa.array(self.values, type=column.type)
+        try:
+            wanted = pa.array(self.values, type=column.type)
+        except (pa.ArrowException, TypeError, ValueError):
+            return self._codes_by_label(column)
         found = pc.fill_null(pc.index_in(column, value_set=wanted, skip_nulls=True), -1)
         return found.to_numpy(zero_copy_only=False).astype(np.int64)
 
+    def _codes_by_label(self, column: pa.Array) -> np.ndarray:
+        """Codes of values of another type that are written alike: texts of numbers, flags."""
+        places = {label: code for code, label in enumerate(self.labels)}
+        coded = column.dictionary_encode()
+        names = (label_in(label_of(value), places) for value in coded.dictionary.to_pylist())
+        codes = np.array([-1 if name is None else places[name] for name in names], np.int64)
+        place = pc.fill_null(coded.indices, len(codes)).to_numpy(zero_copy_only=False)
+        return np.append(codes, -1)[place]
+
 
 def label_of(value: Any) -> str:
-    """A value as people write it: whole numbers without a point, booleans as 0 and 1."""
+    """A value as people write it: whole numbers without a point, booleans as 0 and 1, days alone."""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, (float, decimal.Decimal)) and value == value and value % 1 == 0:
         return str(int(value))
+    if isinstance(value, datetime.datetime):
+        moment = value.replace(tzinfo=None)
+        midnight = moment.time() == datetime.time.min
+        return str(moment.date()) if midnight else moment.isoformat(sep=" ")
     return str(value)
+
+
+def label_in(label: str, known: Collection[str]) -> str | None:
+    """Which of the known labels is meant: the same text, number or truth value, in any case.
+
+    A spec writes ``yes``, ``True`` or ``1.0`` where the values of a column are 0 and 1.
+    """
+    if label in known:
+        return label
+    for read in (_truth, _number, str.casefold):
+        meant = read(label.strip())
+        same = [name for name in known if meant is not None and read(name.strip()) == meant]
+        if len(same) == 1:
+            return same[0]
+    return None
+
+
+def _truth(label: str) -> bool | None:
+    """YAML's and SQL's words for true and false; 1 and 0 are how such arms are labelled."""
+    words = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+    return words.get(label.casefold())
+
+
+def _number(label: str) -> float | None:
+    try:
+        return float(label)
+    except ValueError:
+        return None
+
+
+def looks_like_control(label: str) -> bool:
+    """Whether people mean units without a treatment by such a label."""
+    return _CONTROL.search(re.sub(r"[_\s]+", " ", label.strip().casefold())) is not None
 
 
 def arms_of(
@@ -71,6 +129,7 @@ def arms_of(
         Its distinct values that are not null.
     wanted : sequence of str
         Labels of the arms in their order; empty for all that there are, in ascending order.
+        Values that it does not name are no arms.
     control : str or None
         Label of the control, where it is not the first.
 
@@ -80,28 +139,38 @@ def arms_of(
         For fewer than two arms, too many, or a label that no row has.
     """
     by_label = {label_of(value): value for value in sorted(found)}
-    labels = list(wanted) or list(by_label)
-    if control is not None:
-        labels = [control, *(label for label in labels if label != control)]
-    if absent := [label for label in labels if label not in by_label]:
+    if not by_label:
+        raise DataError(
+            f"{table}: there are no rows with a value of {column!r}, so there is nothing to "
+            "compare. Check effects.filter and effects.treatment."
+        )
+    known = {
+        label: label_in(label, by_label) for label in (*wanted, *([control] if control else []))
+    }
+    if absent := [label for label, name in known.items() if name is None]:
         raise DataError(
             f"{table}: no row has {column!r} = {', '.join(map(repr, absent))}; values found: "
-            f"{_some(by_label)}. Set effects.arms and effects.control to values that there are."
+            f"{_some(by_label)}. Set effects.arms and effects.control to values that there are; "
+            "put a label in quotes where YAML reads something else in it."
         )
-    if surplus := [label for label in by_label if label not in labels]:
+    labels = list(dict.fromkeys(str(known[label]) for label in wanted)) or list(by_label)
+    if control is not None:
+        first = str(known[control])
+        labels = [first, *(label for label in labels if label != first)]
+    if len(labels) < 2:
+        held = _some(by_label)
         raise DataError(
-            f"{table}: {column!r} has values that effects.arms does not list: {_some(surplus)}. "
-            "List them too, or filter these rows out."
-        )
-    if len(labels) == 1:
-        raise DataError(
-            f"{table}: every row has {column!r} = {labels[0]!r}; an effect needs both arms, "
-            "treated and control units."
+            f"{table}: every row has {column!r} = {held!r}; an effect needs both arms, treated "
+            "and control units."
+            if len(by_label) < 2
+            else f"{table}: effects.arms names {labels[0]!r} alone, of the values {held} of "
+            f"{column!r}; an effect needs both arms, treated and control units. Name another."
         )
     if len(labels) > MOST_ARMS:
         raise DataError(
             f"{table}: {column!r} has {len(labels):,} distinct values ({_some(labels)}), at most "
-            f"{MOST_ARMS} arms are possible. Is it a dose? Cut it into a few arms."
+            f"{MOST_ARMS} arms are possible. Is it a dose? Cut it into a few arms. To compare some "
+            "of the values, list them under effects.arms."
         )
     return Levels(column, tuple(by_label[label] for label in labels))
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.arms import Levels, arms_of
+from truelift.effects.arms import Levels, arms_of, label_in
 from truelift.errors import ConfigError, DataError, TableError
+from truelift.lake.conditions import condition_of
 from truelift.settings import EffectOptions
 
 MOST_CELLS = 200
@@ -49,6 +50,8 @@ class PanelColumns:
         Name, and the column of the arms that it chooses or the one arm.
     second_cluster : str, optional
         A column whose values cut across the clusters; rows that share it may be dependent too.
+    other_arms : tuple
+        Values of the treatment that are no arms: their rows are to be left out.
     """
 
     arms: Levels
@@ -62,6 +65,7 @@ class PanelColumns:
     propensity: tuple[str | float, ...] = ()
     policies: tuple[tuple[str, Levels | int], ...] = ()
     second_cluster: str | None = None
+    other_arms: tuple[Any, ...] = ()
 
     def numbers(self) -> tuple[str, ...]:
         """Covariates, outcomes, weight: all that must be finite numbers."""
@@ -94,6 +98,85 @@ class PanelColumns:
         return int(np.clip(_BLOCK_NUMBERS // width, 2048, 65536))
 
 
+def covariates_of(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
+    """Numeric covariates: those listed, or all that begin with ``x_`` where the key is not there."""
+    categories = options.categorical
+    if options.covariates is not None:
+        return tuple(n for n in options.covariates if n not in categories)
+    taken = {*categories, *options.outcomes, options.treatment}
+    return tuple(n for n in schema.names if n.startswith("x_") and n not in taken)
+
+
+def unit_of(schema: pa.Schema, options: EffectOptions) -> str:
+    """The column that names the rows: the option's, unless it is not there or plays another part."""
+    parts = (
+        *covariates_of(schema, options), *options.categorical, *options.outcomes, options.weight,
+        options.treatment, *options.pre_outcomes.values(),
+    )  # fmt: skip
+    named = options.unit in schema.names and options.unit not in parts
+    return options.unit if named else options.cluster
+
+
+def columns_asked_for(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
+    """Every column that an estimation by these options may read, whether it is there or not."""
+    optional = (options.second_cluster, options.weight, options.leave_out)
+    condition = condition_of(options.filter, "effects.filter") if options.filter else None
+    return _unique(
+        options.treatment, *options.outcomes, *covariates_of(schema, options),
+        *options.categorical, options.cluster, unit_of(schema, options),
+        *(name for name in optional if name), *options.groups, *_known_propensity(options),
+        *(c for c in options.policies.values() if c in schema.names),
+        *options.pre_outcomes.values(), *options.benchmark_covariates,
+        *(condition.columns if condition else ()),
+    )  # fmt: skip
+
+
+def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
+    """Refuse columns that are not there, are no numbers where these are needed, or play two parts.
+
+    Raises
+    ------
+    ConfigError, TableError, DataError
+        As for :func:`panel_columns`.
+    """
+    if options.filter:
+        condition_of(options.filter, "effects.filter").check(schema, "effects.filter", table)
+    covariates = covariates_of(schema, options)
+    weight = [options.weight] if options.weight else []
+    known = _known_propensity(options)
+    _check_parts(options, covariates, table)
+    needed = _unique(
+        *covariates, *options.categorical, *options.outcomes, options.treatment, options.cluster,
+        *weight, *options.groups, *known,
+        *([options.second_cluster] if options.second_cluster else []),
+    )  # fmt: skip
+    if missing := [n for n in needed if n not in schema.names]:
+        raise TableError(
+            f"{table} has no column {', '.join(repr(n) for n in missing)}; its columns are "
+            f"{', '.join(schema.names)}. Set effects.treatment, effects.outcomes, "
+            "effects.covariates or effects.cluster."
+        )
+    if (
+        options.covariates is None
+        and not covariates
+        and not options.categorical
+        and not options.propensity
+    ):
+        raise TableError(
+            f"{table} has no covariates: no column begins with 'x_' and effects.covariates does "
+            f"not list any. Its columns are {', '.join(schema.names)}. Say `covariates: []` if "
+            "there is nothing to adjust for."
+        )
+    for name in (*covariates, *options.outcomes, *weight, *known):
+        if not is_number(schema.field(name).type):
+            raise TableError(
+                f"{table}, column {name!r}: found type {schema.field(name).type}, expected a "
+                "number. Name it under effects.categorical, encode it as numeric columns, or "
+                "leave it out."
+            )
+    _check_treatment(schema.field(options.treatment).type, options.treatment, table)
+
+
 def _unique(*names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
@@ -103,7 +186,8 @@ def panel_columns(
 ) -> PanelColumns:
     """The columns that ``options`` names, found in ``schema``, and their levels.
 
-    Covariates are all numeric columns that begin with ``x_`` unless the options list others.
+    Covariates are all numeric columns that begin with ``x_`` unless the options list others; an
+    empty list means none.
 
     Parameters
     ----------
@@ -122,40 +206,10 @@ def panel_columns(
         If one column plays two parts, for example an outcome that is also a covariate, or the
         arms cannot be told.
     """
-    categories = tuple(options.categorical)
-    covariates = tuple(n for n in options.covariates if n not in categories)
-    if not options.covariates:
-        taken = {*categories, *options.outcomes, options.treatment}
-        covariates = tuple(n for n in schema.names if n.startswith("x_") and n not in taken)
-    unit = options.unit if options.unit in schema.names else options.cluster
-    weight = [options.weight] if options.weight else []
-    known = _known_propensity(options)
+    covariates, categories = covariates_of(schema, options), tuple(options.categorical)
+    check_parts(schema, options, table)
+    unit = unit_of(schema, options)
     chosen = {n: c for n, c in options.policies.items() if c in schema.names}
-    _check_parts(options, covariates, table)
-    needed = _unique(
-        *covariates, *categories, *options.outcomes, options.treatment, options.cluster, *weight,
-        *options.groups, *known, *chosen.values(),
-        *([options.second_cluster] if options.second_cluster else []),
-    )  # fmt: skip
-    if missing := [n for n in needed if n not in schema.names]:
-        raise TableError(
-            f"{table} has no column {', '.join(repr(n) for n in missing)}; its columns are "
-            f"{', '.join(schema.names)}. Set effects.treatment, effects.outcomes, "
-            "effects.covariates or effects.cluster."
-        )
-    if not covariates and not categories and not options.propensity:
-        raise TableError(
-            f"{table} has no covariates: no column begins with 'x_' and effects.covariates is "
-            f"empty. Its columns are {', '.join(schema.names)}."
-        )
-    for name in (*covariates, *options.outcomes, *weight, *known):
-        if not _is_number(schema.field(name).type):
-            raise TableError(
-                f"{table}, column {name!r}: found type {schema.field(name).type}, expected a "
-                "number. Name it under effects.categorical, encode it as numeric columns, or "
-                "leave it out."
-            )
-    _check_treatment(schema.field(options.treatment).type, options.treatment, table)
     found = values_of((options.treatment, *options.groups))
     arms = arms_of(
         options.treatment, found[options.treatment], options.arms, options.control, table
@@ -175,12 +229,13 @@ def panel_columns(
             for name, choice in options.policies.items()
         ),
         second_cluster=options.second_cluster,
+        other_arms=tuple(v for v in found[options.treatment] if v not in arms.values),
     )
 
 
 def _check_treatment(kind: pa.DataType, name: str, table: str) -> None:
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (texts or pa.types.is_dictionary(kind) or _is_number(kind)):
+    if not (texts or pa.types.is_dictionary(kind) or is_number(kind)):
         raise TableError(
             f"{table}, column {name!r}: found type {kind}, expected numbers or texts that name "
             "the arms."
@@ -212,12 +267,18 @@ def as_number(text: str) -> float | None:
 def _propensity_by_arm(options: EffectOptions, arms: Levels) -> tuple[str | float, ...]:
     if not options.propensity:
         return ()
-    if surplus := set(options.propensity) - set(arms.labels):
+    known = {label_in(label, arms.labels): text for label, text in options.propensity.items()}
+    if surplus := [n for n in options.propensity if label_in(n, arms.labels) is None]:
         raise ConfigError(
             f"effects.propensity: {', '.join(sorted(surplus))} is no arm; the arms are "
+            f"{', '.join(arms.labels)}. Put a label in quotes where YAML reads something else in it."
+        )
+    if len(known) < len(options.propensity):
+        raise ConfigError(
+            f"effects.propensity: {', '.join(options.propensity)} name one arm twice; the arms are "
             f"{', '.join(arms.labels)}."
         )
-    missing = [label for label in arms.labels if label not in options.propensity]
+    missing = [label for label in arms.labels if label not in known]
     if missing and not (missing == [arms.labels[0]] and len(arms.labels) == 2):
         raise ConfigError(
             f"effects.propensity: {', '.join(missing)} is missing; give every arm's chance, a "
@@ -225,7 +286,7 @@ def _propensity_by_arm(options: EffectOptions, arms: Levels) -> tuple[str | floa
         )
     parts: list[str | float] = []
     for label in arms.labels:
-        text = options.propensity.get(label)
+        text = known.get(label)
         number = None if text is None else as_number(text)
         parts.append(REST if text is None else (text if number is None else number))
     return tuple(parts)
@@ -236,12 +297,13 @@ def _choice(
 ) -> Levels | int:
     if name in chosen:
         return Levels(choice, arms.values)
-    if choice not in arms.labels:
+    label = label_in(choice, arms.labels)
+    if label is None:
         raise ConfigError(
             f"effects.policies.{name}: found {choice!r}, which is neither a column of {table} nor "
             f"an arm ({', '.join(arms.labels)})."
         )
-    return arms.labels.index(choice)
+    return arms.labels.index(label)
 
 
 def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str) -> None:
@@ -260,7 +322,8 @@ def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str
         parts[name] = part
 
 
-def _is_number(found: pa.DataType) -> bool:
+def is_number(found: pa.DataType) -> bool:
+    """Whether a column holds numbers or truth values."""
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
     return any(kind(found) for kind in kinds)
 

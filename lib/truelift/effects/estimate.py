@@ -17,14 +17,20 @@ from truelift.effects.calibration import calibrated
 from truelift.effects.categories import categories_of
 from truelift.effects.cautions import with_cautions
 from truelift.effects.clusters import clusters_in_two_buckets
-from truelift.effects.columns import PanelColumns, panel_columns
+from truelift.effects.columns import PanelColumns
 from truelift.effects.fitting_variance import fitting_variance
 from truelift.effects.further.trial import is_randomised
 from truelift.effects.inference import NAIVE, estimates_of
 from truelift.effects.leaks import leak_cautions
 from truelift.effects.learners import learner_named
 from truelift.effects.level_balance import level_cautions
-from truelift.effects.moments import Moments, MomentsKernel, make_moments, missing_covariates
+from truelift.effects.moments import (
+    Moments,
+    MomentsKernel,
+    broken_outcomes,
+    make_moments,
+    missing_covariates,
+)
 from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
@@ -41,6 +47,15 @@ from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
 from truelift.effects.scoring.second_way import PartialSumsKernel
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
+from truelift.effects.selection import (
+    Selection,
+    adjustment_caution,
+    control_caution,
+    outcome_cautions,
+    selected,
+    spelt_clusters,
+    without_outcomes,
+)
 from truelift.effects.source import PanelSource, State, SumKernel
 from truelift.effects.start import (
     StartKernel,
@@ -51,7 +66,10 @@ from truelift.effects.start import (
 )
 from truelift.effects.verdict import support, verdict
 from truelift.errors import DataError
+from truelift.lake.conditions import quoted
 from truelift.settings import EffectOptions
+
+_WAYS = ("cluster", "second_cluster")
 
 Progress = Callable[[str], None]
 
@@ -66,12 +84,26 @@ class Estimation:
     scoring : Scoring
     moments : Moments
     cluster_moments : ClusterMoments
+    conditions : tuple of str
+        That the rows of the panel met which were looked at.
     """
 
     result: EffectsResult
     scoring: Scoring
     moments: Moments
     cluster_moments: ClusterMoments
+    conditions: tuple[str, ...] = ()
+
+    def rows_of(self, source: PanelSource) -> PanelSource:
+        """The rows of a panel that were looked at."""
+        for condition in self.conditions:
+            source = source.where(condition)
+        return source
+
+    def options_for(self, options: EffectOptions) -> EffectOptions:
+        """The options for the outcomes that could be estimated."""
+        gone = [n for n in options.outcomes if n not in self.scoring.columns.outcomes]
+        return without_outcomes(options, gone) if gone else options
 
 
 def estimate_panel(
@@ -99,9 +131,13 @@ def estimate_panel(
             f"{source.name} has no rows, so there is nothing to estimate. Check how the table was "
             "made: its filters, windows and sample."
         )
-    columns = panel_columns(source.schema, options, source.name, source.distinct)
-    drawn = _start_rows(source, columns, options, progress)
-    moments = first_moments(source, columns, options, progress, drawn)
+    chosen = selected(source, options)
+    source = chosen.source
+    drawn = _start_rows(source, chosen.columns, options, progress)
+    moments = first_moments(source, chosen.columns, options, progress, drawn)
+    columns = moments.columns
+    if gone := [n for n in options.outcomes if n not in columns.outcomes]:
+        options = without_outcomes(options, gone)
     fitted = learner(source, moments, options, progress)
     if options.calibration:
         fitted = calibrated(source, moments, options, fitted, progress)
@@ -127,7 +163,23 @@ def estimate_panel(
         )
         _check_second_way(sums, columns, source.name)
     found = _estimation(source, options, moments, fitted, scoring, sums)
-    return replace(found, result=_checked(source, drawn, found, options, progress))
+    said = replace(found, result=_said(chosen, found, sums, options), conditions=chosen.conditions)
+    return replace(said, result=_checked(source, drawn, said, options, progress))
+
+
+def _said(
+    chosen: Selection, found: Estimation, sums: State, options: EffectOptions
+) -> EffectsResult:
+    """The result with what is to be said of the choice of rows, arms and outcomes."""
+    columns = found.scoring.columns
+    cautions = [
+        *control_caution(columns, options),
+        *adjustment_caution(columns),
+        *outcome_cautions(found.moments.left_out),
+        *spelt_clusters(columns, sums["no_cluster"][:, 1]),
+    ]
+    selection = chosen.sentence(found.result.n, options)
+    return replace(with_cautions(found.result, cautions), selection=selection)
 
 
 def _checked(
@@ -177,6 +229,11 @@ def first_moments(
         return source.sum(kernel, columns.of_moments(), columns.batch_rows())
 
     state = first_pass()
+    if gone := broken_outcomes(state, columns):
+        # Encodings by outcome have seen their values too: all is made anew without them.
+        kept = tuple(name for name in columns.outcomes if name not in gone)
+        moments = first_moments(source, replace(columns, outcomes=kept), options, progress)
+        return replace(moments, left_out=gone)
     missing = missing_covariates(state, columns)
     if missing and options.missing == "indicator":
         # The start rows did not show these; with a feature for them the pass is made again.
@@ -186,6 +243,15 @@ def first_moments(
 
 
 def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:
+    for name, nameless in zip(_WAYS, sums["no_cluster"][:, 0], strict=True):
+        if nameless:
+            column = getattr(columns, name)
+            raise DataError(
+                f"{table}, {name} {column!r}: {int(nameless):,} rows are null, NaN or blank; "
+                "together they would count as one cluster. Expected the unit that each row "
+                f"belongs to: fill it in, or leave these rows out with effects.filter: "
+                f"{quoted(column)} is not null (where it is a text, and {quoted(column)} != '')."
+            )
     if cut := clusters_in_two_buckets(sums["max_sketch"]):
         raise DataError(
             f"{table}: at least {cut:,} values of the cluster column {columns.cluster!r} lie in "
@@ -235,6 +301,7 @@ def _estimation(
     found = cluster_moments(
         sums, layout, corrected_of(columns, options), fitting_variance(sums, moments, options)
     )
+    found = replace(found, units=int(moments.arm_units.sum()))
     overlaps = overlap_summaries(sums, moments)
     units = dict(zip(columns.arms.labels, moments.arm_units.astype(int).tolist(), strict=True))
     judged = support(overlaps, units, fitted.converged)

@@ -81,7 +81,7 @@ def estimates_of(
                 estimand=estimands[i].name,
                 outcome=outcomes.names[estimands[i].outcome],
                 estimate=float(values[i] + centre[i]),
-                n=round(moments.total[layout.place("unit")]),
+                n=moments.count(layout),
                 clusters=moments.clusters,
                 method=_method(estimands[i].name, learner, moments),
                 arm=estimands[i].arm,

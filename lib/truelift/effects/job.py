@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, cast
 
-from truelift.effects.any_table import TableAddress, panel_plan
+from truelift.effects.any_table import TableAddress, frame_panel, panel_plan
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.further.look import check_columns, look_further
+from truelift.effects.further.columns import check_columns
+from truelift.effects.further.look import look_further
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.rows import ScoreRowsKernel
+from truelift.effects.source import PanelSource
 from truelift.lake.tables import table_spec
 from truelift.settings import EffectOptions
 from truelift.steps import StepReport
@@ -49,7 +52,7 @@ def estimate_effects(job: Job) -> StepReport:
     if options.table is not None:
         job.progress.update("bringing the table into buckets")
         address = TableAddress.parse(options.table)
-        plan = panel_plan(job.lake, address, options.cluster, job.settings.buckets)
+        plan = panel_plan(job.lake, address, options, job.settings.buckets)
         job.run.log_table(address.uri, plan.uri, plan.version, "input")
     elif not job.has("gold.panel"):
         return StepReport(0, 0, {"skipped": _why_no_panel(job)})
@@ -66,7 +69,8 @@ def estimate_effects(job: Job) -> StepReport:
     further = look_further(panel, estimation, options, job.progress.update)
     started = time.perf_counter()
     job.progress.update("writing scores")
-    scores = job.replace("gold.scores", _scores(panel, estimation))
+    looked_at = cast(LakePanel, estimation.rows_of(panel))
+    scores = job.replace("gold.scores", _scores(looked_at, estimation))
     result = replace(further.result, run_id=job.run.run_id)
     job.replace("gold.effects", _effects(job.lake, result))
     seconds |= further.seconds | {"writing": time.perf_counter() - started}
@@ -77,21 +81,23 @@ def estimate_effects(job: Job) -> StepReport:
 
 def estimate_effects_from(
     lake: Lake,
-    table: str,
+    table: Any,
     options: EffectOptions | None = None,
     version: int | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> EffectsResult:
-    """Estimate effects on any Delta or Parquet table; write no scores.
+    """Estimate effects on any Delta, Parquet or CSV table, or a DataFrame; write no scores.
 
     Parameters
     ----------
     lake : Lake
-    table : str
+    table : str, path or DataFrame
         A table of the lake (``gold.panel``, ``gold.panel_promotions``), or the URI of any other
-        Delta table or folder of Parquet files, with ``@version`` if wanted. A table that is not partitioned by ``bucket =
-        hash(cluster) % buckets`` (:func:`truelift.lake.bucket_column`) is first brought into
-        buckets, once, under the lake's ``work/``.
+        Delta table, of Parquet or CSV (a file or a folder), with ``@version`` of Delta if wanted.
+        One that does not lie in buckets by a hash of its clusters
+        (:func:`truelift.lake.bucket_column`) is first brought into them, once, under the lake's
+        ``work/``. A pandas DataFrame, an Arrow table, or any table with ``__arrow_c_stream__`` is
+        estimated on in this process, without Spark.
     options : EffectOptions, optional
         Names of the columns, folds, clipping, confidence.
     version : int, optional
@@ -114,10 +120,13 @@ def estimate_effects_from(
     >>> estimate_effects_from(lake, "s3://shop/panel", options)  # doctest: +SKIP
     """
     options = options or EffectOptions()
-    address = TableAddress.parse(table)
-    address = address if version is None else replace(address, version=version)
-    plan = panel_plan(lake, address, options.cluster, lake.buckets)
-    panel = LakePanel(lake, plan)
+    panel: PanelSource
+    if isinstance(table, (str, PurePath)):
+        address = TableAddress.parse(str(table))
+        address = address if version is None else replace(address, version=version)
+        panel = LakePanel(lake, panel_plan(lake, address, options, lake.buckets))
+    else:
+        panel = frame_panel(table, options, lake.buckets)
     check_columns(panel.schema, options, panel.name)
     estimation = estimate_panel(panel, options, progress)
     return look_further(panel, estimation, options, progress).result

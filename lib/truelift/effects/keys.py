@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# How nulls are spelt by those who turn them into texts, and fewer bytes than more than these have.
+_SAID, _SHORT = ("nan", "none", "null", "<na>", "n/a", "na", "nat", "\\n"), 8
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -50,6 +52,24 @@ def hash_keys(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if column.null_count:
         hashes[column.is_null().to_numpy(zero_copy_only=False)] = mix(np.zeros(1, np.uint64))[0]
     return hashes
+
+
+def count_nameless(column: pa.Array) -> tuple[int, int]:
+    """Keys that name nothing (nulls, NaN, blank texts), and texts that say so ("nan", "None")."""
+    if pa.types.is_dictionary(column.type):
+        if count_nameless(column.dictionary) == (0, 0):
+            return column.null_count, 0
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        return int(pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0), 0
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return int(column.null_count), 0
+    # Few are as short as these are; only they are looked at closely.
+    short = column.filter(pc.less(pc.binary_length(column), _SHORT))
+    short = pc.utf8_lower(pc.utf8_trim_whitespace(short))
+    blank = int(pc.sum(pc.equal(short, "")).as_py() or 0)
+    said = int(pc.sum(pc.is_in(short, pa.array(_SAID, short.type))).as_py() or 0)
+    return column.null_count + blank, said
 
 
 def hash_repeated(column: pa.Array) -> np.ndarray:

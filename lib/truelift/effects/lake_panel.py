@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from truelift.effects.scoring.second_way import PARTIAL_SUMS, PartialSumsKernel, crossed_sums
 from truelift.effects.source import State, SumKernel, distinct_values
-from truelift.effects.start import StartKernel
+from truelift.effects.start import ORDER, StartKernel
 from truelift.lake.log import open_table
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.lake.states import add_states, pack_state, unpack_state
@@ -61,12 +61,20 @@ class LakePanel:
 
     def bucket_rows(self) -> dict[int, int]:
         """Rows of each bucket: from the log, or counted where the log does not know."""
+        if self.plan.rows_where is not None:
+            narrow = {"panel": self.plan.select(self.plan.rows_where.columns[:1])}
+            found = self.lake.map_buckets(_count_of_bucket, narrow, "bucket int, rows bigint")
+            return {int(row[0]): int(row[1]) for row in found.collect()}
         if self.plan.direct:
             units = self.plan.by_bucket()
             return {bucket: sum(u.rows for u in members) for bucket, members in units.items()}
         reader = self.lake.spark.read.format("delta").option("versionAsOf", self.plan.version)
         counts = reader.load(self.plan.uri).groupBy("bucket").count().collect()
         return {int(row[0]): int(row[1]) for row in counts}
+
+    def where(self, condition: str) -> LakePanel:
+        """The rows that meet a condition; they are left out as they are read."""
+        return replace(self, plan=self.plan.where(condition))
 
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states over all buckets, in the buckets' order."""
@@ -106,9 +114,14 @@ class LakePanel:
                     kernel(b, {"panel": pa.concat_tables(read_unit(plan, u) for u in members)})
                     for b, members in chosen.items()
                 )
-        kept = [_plain_field(plan.schema.field(name)) for name in kernel.columns.of_moments()]
-        schema = from_arrow_schema(pa.schema([pa.field("order", pa.int64()), *kept]))
-        return self.lake.map_buckets(kernel, {"panel": plan}, schema).toArrow()
+        # Spark tells names apart by fewer signs than users do, and one may be called ``order``.
+        wanted = kernel.columns.of_moments()
+        kept = [_plain_field(plan.schema.field(name)) for name in wanted]
+        fields = [ORDER, *(field.with_name(f"c{i}") for i, field in enumerate(kept))]
+        schema = from_arrow_schema(pa.schema(fields))
+        named = partial(_safely_named, kernel=kernel)
+        rows = self.lake.map_buckets(named, {"panel": plan}, schema).toArrow()
+        return rows.rename_columns([ORDER.name, *wanted])
 
     def fit_boosting(
         self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
@@ -140,25 +153,33 @@ class LakePanel:
         frame = self.lake.map_buckets(
             partial(_values_of_bucket, columns=wanted),
             {"panel": self.plan.select(wanted)},
-            "name string, value string",
+            "place int, value binary",
         )
         found: dict[str, set[Any]] = {name: set() for name in wanted}
         for row in frame.distinct().collect():
-            found[row["name"]].add(json.loads(row["value"]))
+            found[wanted[row["place"]]].add(pickle.loads(bytes(row["value"])))
         return known | {name: sorted(values) for name, values in found.items()}
 
     def _from_log(self, name: str) -> list[Any] | None:
         """The values of a whole number whose least and greatest value are neighbours."""
-        if not self.plan.direct or not pa.types.is_integer(self.plan.schema.field(name).type):
+        whole = pa.types.is_integer(self.plan.schema.field(name).type)
+        if not whole or not self.plan.direct or self.plan.rows_where is not None:
             return None
         table = open_table(self.plan.uri, self.plan.version)
         assert table is not None
         actions = pa.table(table.get_add_actions(flatten=True))
-        bounds = [f"{bound}.{name}" for bound in ("min", "max")]
+        bounds = [f"{bound}.{self.plan.stored_name(name)}" for bound in ("min", "max")]
         if any(b not in actions.column_names or actions[b].null_count for b in bounds):
             return None
         low, high = pc.min(actions[bounds[0]]).as_py(), pc.max(actions[bounds[1]]).as_py()
         return sorted({low, high}) if low is not None and high - low <= 1 else None
+
+
+def _count_of_bucket(bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
+    rows = tables["panel"].num_rows
+    return pa.table(
+        {"bucket": pa.array([bucket], pa.int32()), "rows": pa.array([rows], pa.int64())}
+    )
 
 
 def _crossed_parts(batches: Iterator[pa.RecordBatch], quantities: int) -> Iterator[pa.RecordBatch]:
@@ -189,14 +210,19 @@ def _values_of_bucket(
     bucket: int, tables: dict[str, pa.Table], columns: tuple[str, ...]
 ) -> pa.Table:
     rows = [
-        (name, json.dumps(value))
-        for name in columns
+        (place, pickle.dumps(value))
+        for place, name in enumerate(columns)
         for value in distinct_values(tables["panel"][name])
     ]
     return pa.table(
-        {"name": pa.array([r[0] for r in rows], pa.string()),
-         "value": pa.array([r[1] for r in rows], pa.string())}
+        {"place": pa.array([r[0] for r in rows], pa.int32()),
+         "value": pa.array([r[1] for r in rows], pa.binary())}
     )  # fmt: skip
+
+
+def _safely_named(bucket: int, tables: dict[str, pa.Table], kernel: StartKernel) -> pa.Table:
+    rows = kernel(bucket, tables)
+    return rows.rename_columns([ORDER.name, *(f"c{i}" for i in range(rows.num_columns - 1))])
 
 
 def _plain_field(field: pa.Field) -> pa.Field:

@@ -33,6 +33,7 @@ import pyarrow.compute as pc
 
 from truelift.effects.columns import PanelColumns, number_column
 from truelift.effects.results import Caution, EffectsResult
+from truelift.effects.start import ORDER
 from truelift.settings import EffectOptions
 
 #: Of normal numbers xi is .85 where the squared correlation is .975.
@@ -111,7 +112,7 @@ def leak_cautions(
     result : EffectsResult
         Whose ``nuisance`` says how much the covariates explain together.
     """
-    sample = drawn.sort_by("order").slice(0, _UNITS).combine_chunks()
+    sample = drawn.sort_by(ORDER.name).slice(0, _UNITS).combine_chunks()
     batch = pa.RecordBatch.from_arrays(
         [_flat(sample[name]) for name in sample.column_names], sample.column_names
     )

@@ -7,7 +7,7 @@ Gram matrices of ``z = (1, x, y)``; all outcomes share them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ from truelift.effects.normal_equations import centred, complements, dependent_co
 from truelift.effects.propensity import loss_sums
 from truelift.effects.start import Start
 from truelift.errors import DataError
+from truelift.lake.conditions import quoted
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +121,8 @@ class Moments:
         feature with a coefficient was dropped.
     dropped : dict of str to str
         Dropped features and why.
+    left_out : dict of str to int
+        Outcomes that are not looked at, for so many rows have no finite value of them.
     """
 
     columns: PanelColumns
@@ -134,6 +137,7 @@ class Moments:
     start: np.ndarray
     exact_start: bool
     dropped: dict[str, str]
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def arm_units(self) -> np.ndarray:
@@ -156,6 +160,13 @@ def missing_covariates(state: dict[str, np.ndarray], columns: PanelColumns) -> t
     """Covariates in which the first pass met values that are not finite."""
     bad = dict(zip(columns.numbers(), state["bad"], strict=True)) if state else {}
     return tuple(name for name in columns.covariates if bad.get(name))
+
+
+def broken_outcomes(state: dict[str, np.ndarray], columns: PanelColumns) -> dict[str, int]:
+    """Outcomes without a finite value in some rows, where others are whole: those to leave out."""
+    bad = dict(zip(columns.numbers(), state["bad"], strict=True)) if state else {}
+    found = {name: int(bad[name]) for name in columns.outcomes if bad.get(name)}
+    return found if len(found) < len(columns.outcomes) else {}
 
 
 def make_moments(
@@ -203,26 +214,29 @@ def make_moments(
 def _check(state: dict[str, np.ndarray], columns: PanelColumns, table: str) -> None:
     if not state or state["units"].sum() + state["odd"][0] == 0:
         raise DataError(
-            f"{table} has no rows, so there is nothing to estimate. Check the panel's campaigns, "
-            "windows and sample."
+            f"{table} has no rows, so there is nothing to estimate. Check effects.filter, or the "
+            "panel's campaigns, windows and sample."
         )
     bad = dict(zip(columns.numbers(), state["bad"], strict=True))
     if found := {name: int(count) for name, count in bad.items() if count}:
         listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in found.items())
         raise DataError(
             f"{table} has values that are missing or not finite: {listed}; expected a number in "
-            "every row. Fill them or leave the column out; effects.missing=indicator does so for "
-            "covariates that are null."
+            "every row. Fill them, leave the column out, or leave such rows out with "
+            f"effects.filter: {quoted(next(iter(found)))} is not null; effects.missing=indicator "
+            "fills covariates that are null."
         )
     if nulls := int(state["odd"][0]):
         raise DataError(
             f"{table}, treatment {columns.arms.column!r}: {nulls:,} rows are null; expected one "
-            f"of {', '.join(columns.arms.labels)} in every row."
+            f"of {', '.join(columns.arms.labels)} in every row. Leave these rows out with "
+            f"effects.filter: {quoted(columns.arms.column)} is not null."
         )
     if weightless := int(state["odd"][1]):
         raise DataError(
             f"{table}, weight {columns.weight!r}: {weightless:,} rows are zero or negative; "
-            "expected positive weights. Filter these rows out."
+            "expected positive weights. Leave these rows out with effects.filter: "
+            f"{quoted(str(columns.weight))} > 0."
         )
     units = state["units"].sum(axis=0)
     counts = ", ".join(f"{n:,.0f} {a}" for a, n in zip(columns.arms.labels, units, strict=True))

@@ -35,7 +35,7 @@ from truelift.effects.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error,
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scoring.sums import Scoring
 from truelift.effects.source import PanelSource
-from truelift.effects.start import StartBuckets, plain, start_buckets
+from truelift.effects.start import ORDER, StartBuckets, plain, start_buckets
 
 #: Rows of the sample.
 _ROWS = 10_000
@@ -74,7 +74,8 @@ class SampleColumns:
 
 @dataclass(frozen=True)
 class WholeClusters:
-    """All rows of the clusters of a bucket whose hash is lowest, and the bucket as ``order``."""
+    """All rows of the clusters of a bucket whose hash is lowest, and the bucket as
+    :data:`~.start.ORDER`."""
 
     columns: SampleColumns
     start: StartBuckets
@@ -94,7 +95,7 @@ class WholeClusters:
             kept = kept[np.argsort(names, kind="stable")[: 4 * limit]]
         taken = table.take(pa.array(np.sort(kept))).combine_chunks()
         named = {name: plain(taken[name]) for name in self.columns.of_moments()}
-        return pa.table({"order": pa.array(np.full(len(kept), bucket, np.int64)), **named})
+        return pa.table({ORDER.name: pa.array(np.full(len(kept), bucket, np.int64)), **named})
 
 
 def repeat_cautions(source: PanelSource, scoring: Scoring, result: EffectsResult) -> list[Caution]:
@@ -150,10 +151,15 @@ def time_columns(schema: pa.Schema, columns: PanelColumns) -> tuple[str, ...]:
         )  # fmt: skip
         # Spark does not hand on nanoseconds.
         known &= not (pa.types.is_timestamp(kind) and kind.unit == "ns")
-        called = _is_dated(kind) or _TIME_LIKE.search(field.name) is not None
+        called = is_time_like(field)
         if known and field.name not in taken and (called or field.name in plays):
             found.append((not called, field.name))
     return tuple(name for _, name in sorted(found))
+
+
+def is_time_like(field: pa.Field) -> bool:
+    """Whether a column has dates, or is called as times are; it need not play a part."""
+    return _is_dated(field.type) or _TIME_LIKE.search(field.name) is not None
 
 
 def _is_dated(kind: pa.DataType) -> bool:

@@ -288,6 +288,8 @@ class EffectsResult:
         What checks of the data found; see :func:`truelift.effects.cautions.with_cautions`.
     design : Design
         How the treatment came about, and what its columns are called.
+    selection : str
+        Which rows of the table were looked at, where not all were.
     """
 
     estimates: tuple[Estimate, ...]
@@ -313,6 +315,7 @@ class EffectsResult:
     not_made: dict[str, str] = field(default_factory=dict)
     cautions: tuple[Caution, ...] = ()
     design: Design = field(default_factory=Design)
+    selection: str = ""
 
     @property
     def overlap(self) -> OverlapSummary:

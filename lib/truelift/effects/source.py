@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from truelift.lake.conditions import condition_of
 
 if TYPE_CHECKING:
     from truelift.effects.boosting import BoostingNuisances, BoostingOptions
@@ -42,6 +44,9 @@ class PanelSource(Protocol):
 
     def bucket_rows(self) -> dict[int, int]:
         """Rows of each bucket."""
+
+    def where(self, condition: str) -> PanelSource:
+        """The rows that meet a condition (:mod:`truelift.lake.conditions`)."""
 
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states over all buckets, in the buckets' order."""
@@ -91,6 +96,17 @@ class MemoryPanel:
     def bucket_rows(self) -> dict[int, int]:
         """Rows of each bucket."""
         return {b: t.num_rows for b, t in self.buckets.items()}
+
+    def where(self, condition: str) -> MemoryPanel:
+        """The rows that meet a condition."""
+        taken = condition_of(condition)
+        return replace(
+            self,
+            buckets={
+                b: pa.Table.from_batches([taken.rows(r) for r in t.to_batches()], t.schema)
+                for b, t in self.buckets.items()
+            },
+        )
 
     def sum(self, kernel: SumKernel, columns: Sequence[str], batch_rows: int) -> State:
         """Add up the kernel's states; see :func:`truelift.lake.states.add_states`."""

@@ -19,6 +19,9 @@ from truelift.effects.normal_equations import centred, dependent_columns, ridge_
 from truelift.effects.propensity import fit_start
 from truelift.settings import EffectOptions
 
+#: Beside the columns of a user, who has no name that begins like this.
+ORDER = pa.field("__truelift_order__", pa.int64())
+
 
 @dataclass(frozen=True)
 class StartBuckets:
@@ -43,13 +46,13 @@ def start_buckets(rows: Mapping[int, int], wanted: int) -> StartBuckets:
 
 @dataclass(frozen=True)
 class StartKernel:
-    """The rows of a bucket whose unit hashes lowest, and the hash as ``order``."""
+    """The rows of a bucket whose unit hashes lowest, and the hash as :data:`ORDER`."""
 
     columns: PanelColumns
     start: StartBuckets
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        """Columns of the first pass, and ``order`` (the hash, as a signed integer)."""
+        """:data:`ORDER` (the hash, as a signed integer), and the columns of the first pass."""
         table = tables["panel"]
         if bucket not in self.start.buckets:
             table = table.slice(0, 0)
@@ -60,7 +63,7 @@ class StartKernel:
             lowest = np.flatnonzero(hashes <= np.partition(hashes, limit - 1)[limit - 1])
         taken = table.take(pa.array(lowest)).combine_chunks()
         named = {name: plain(taken[name]) for name in self.columns.of_moments()}
-        return pa.table({"order": pa.array(hashes[lowest].view(np.int64)), **named})
+        return pa.table({ORDER.name: pa.array(hashes[lowest].view(np.int64)), **named})
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -150,7 +153,7 @@ def covariate_scale(rows: pa.Table, columns: PanelColumns) -> Scale:
 
 
 def _batch(rows: pa.Table, columns: PanelColumns) -> pa.RecordBatch:
-    rows = rows.sort_by("order").combine_chunks()
+    rows = rows.sort_by(ORDER.name).combine_chunks()
     return pa.RecordBatch.from_arrays(
         [_whole(rows[name]) for name in columns.of_moments()], columns.of_moments()
     )

@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import TableError
+from truelift.lake.conditions import quoted
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
 from truelift.lake.states import State, add_states, pack_state, unpack_state
 from truelift.lake.tables import schema_of
@@ -245,8 +247,6 @@ def _assign(plans: Mapping[str, ScanPlan], cores: int) -> list[list[tuple[int, _
 
 
 def _without_units(plans: Mapping[str, ScanPlan]) -> dict[str, ScanPlan]:
-    from dataclasses import replace
-
     return {name: replace(plan, units=()) for name, plan in plans.items()}
 
 
@@ -277,12 +277,9 @@ def _through_rows(
 
     packed = []
     for name, plan in plans.items():
-        source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
-        source = source.filter(plan.only) if plan.only else source
-        columns = list(dict.fromkeys([*plan.columns, "bucket"]))
-        pack = partial(_pack, name=name, schema=plan.schema)
+        pack = partial(_pack, name=name, plan=replace(plan, units=()))
         packed.append(
-            source.select(*columns).mapInArrow(pack, "bucket int, name string, rows binary")
+            spark_rows(spark, plan).mapInArrow(pack, "bucket int, name string, rows binary")
         )
     union = reduce(lambda a, b: a.unionByName(b), packed)
     schemas = {name: plan.schema for name, plan in plans.items()}
@@ -290,16 +287,37 @@ def _through_rows(
     return union.repartition("bucket").sortWithinPartitions("bucket").mapInArrow(run, schema)
 
 
-def _pack(
-    batches: Iterator[pa.RecordBatch], name: str, schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
+def spark_rows(spark: SparkSession, plan: ScanPlan) -> DataFrame:
+    """Spark's rows of a plan: the columns of :meth:`~.ScanPlan.to_read`, then the bucket.
+
+    They go by their places: a column of a user may have the bucket's name. See
+    :func:`rows_and_buckets`.
+    """
+    from pyspark.sql import functions as F
+
+    source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
+    source = source.filter(plan.only) if plan.only else source
+    reading = plan.to_read()
+    names = [quoted(name) for name in (*(reading.stored or reading.columns), "bucket")]
+    return source.select(*(F.col(name).alias(f"c{i}") for i, name in enumerate(names)))
+
+
+def rows_and_buckets(batch: pa.RecordBatch, plan: ScanPlan) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The plan's rows of each bucket, in a batch of :func:`spark_rows`."""
+    schema = plan.to_read().schema
+    buckets = batch.column(batch.num_columns - 1)
+    arrays = [c.cast(f.type) for c, f in zip(batch.columns[:-1], schema, strict=True)]
+    rows = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    for bucket in pc.unique(buckets).to_pylist():
+        yield bucket, plan.taken(rows.filter(pc.equal(buckets, bucket)))
+
+
+def _pack(batches: Iterator[pa.RecordBatch], name: str, plan: ScanPlan) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        table = pa.Table.from_batches([batch])
-        for bucket in pc.unique(table["bucket"]).to_pylist():
-            mine = table.filter(pc.equal(table["bucket"], bucket)).select(schema.names)
+        for bucket, mine in rows_and_buckets(batch, plan):
             sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, schema) as writer:
-                writer.write_table(mine.cast(schema))
+            with pa.ipc.new_stream(sink, plan.schema) as writer:
+                writer.write_batch(mine)
             yield pa.record_batch(
                 {
                     "bucket": pa.array([bucket], pa.int32()),

@@ -10,14 +10,17 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import TableError
+from truelift.lake.conditions import all_of
 from truelift.lake.log import (
     DataFile,
     arrow_schema,
+    current_version,
     filesystem_of,
     live_files,
     open_table,
@@ -41,12 +44,27 @@ class ScanUnit:
 
 
 @dataclass(frozen=True)
+class RowFilter:
+    """Conditions on a plan's rows (:mod:`~.conditions`), and the columns that they look at.
+
+    ``stored`` are their names in the files, ``schema_hex`` their types.
+    """
+
+    texts: tuple[str, ...]
+    columns: tuple[str, ...]
+    stored: tuple[str, ...]
+    schema_hex: str
+
+
+@dataclass(frozen=True)
 class ScanPlan:
     """A table pinned to a version, the columns asked for, and its units.
 
     ``direct`` is False where data files cannot be read as they are (``reason`` says why):
     kernels then run on Spark's own rows. ``only`` is the condition on partition columns that
-    :meth:`within` has narrowed the plan to.
+    :meth:`within` has narrowed the plan to. ``stored`` are the names of ``columns`` in the files,
+    where they are other ones: a copy holds a user's columns under names that are safe everywhere.
+    ``rows_where`` leaves out rows as they are read; counts from the log know nothing of it.
     """
 
     table: str
@@ -59,6 +77,8 @@ class ScanPlan:
     direct: bool = True
     reason: str = ""
     only: str = ""
+    stored: tuple[str, ...] = ()
+    rows_where: RowFilter | None = None
 
     @property
     def rows(self) -> int:
@@ -107,7 +127,55 @@ class ScanPlan:
     def select(self, columns: Sequence[str]) -> ScanPlan:
         """The same plan for fewer columns."""
         schema = pa.schema([_field(self.schema, c, self.table) for c in columns])
-        return replace(self, columns=tuple(columns), schema_hex=schema_hex(schema))
+        stored = tuple(self.stored_name(c) for c in columns) if self.stored else ()
+        return replace(self, columns=tuple(columns), stored=stored, schema_hex=schema_hex(schema))
+
+    def stored_name(self, column: str) -> str:
+        """The name in the files of one of the columns."""
+        return self.stored[self.columns.index(column)] if self.stored else column
+
+    def named(self, columns: Mapping[str, str]) -> ScanPlan:
+        """The plan under other names: those in the files by the new ones, and no other columns."""
+        fields = [_field(self.schema, c, self.table) for c in columns.values()]
+        schema = pa.schema([f.with_name(n) for n, f in zip(columns, fields, strict=True)])
+        stored = tuple(self.stored_name(c) for c in columns.values())
+        return replace(self, columns=tuple(columns), stored=stored, schema_hex=schema_hex(schema))
+
+    def where(self, text: str) -> ScanPlan:
+        """The plan for the rows that meet a condition on its columns, beside those it has."""
+        held = () if self.rows_where is None else self.rows_where.texts
+        if text in held:
+            return self
+        texts = (*held, text)
+        kept = self.to_read().select(all_of(texts).columns)
+        stored = kept.stored or kept.columns
+        return replace(
+            self, rows_where=RowFilter(texts, kept.columns, stored, schema_hex(kept.schema))
+        )
+
+    def to_read(self) -> ScanPlan:
+        """The plan with the columns that ``rows_where`` looks at; :meth:`taken` drops them."""
+        held = self.rows_where
+        if held is None or set(held.columns) <= set(self.columns):
+            return self
+        own = {n: (f, self.stored_name(n)) for n, f in zip(self.columns, self.schema, strict=True)}
+        read = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(held.schema_hex)))
+        theirs = {n: (f, s) for n, f, s in zip(held.columns, read, held.stored, strict=True)}
+        both = {**theirs, **own}
+        return replace(
+            self,
+            columns=tuple(both),
+            stored=tuple(stored for _, stored in both.values()),
+            schema_hex=schema_hex(pa.schema([field for field, _ in both.values()])),
+        )
+
+    def taken(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The plan's columns and rows, of a batch with the columns of :meth:`to_read`."""
+        if self.rows_where is None:
+            return batch
+        batch = all_of(self.rows_where.texts).rows(batch)
+        arrays = [batch.column(batch.schema.get_field_index(n)) for n in self.columns]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def coded(self, columns: Collection[str]) -> ScanPlan:
         """The same plan with these text columns as Arrow dictionaries, as Parquet holds them.
@@ -130,6 +198,10 @@ class ScanPlan:
         units = tuple(ScanUnit(**unit) for unit in data.pop("units"))
         data["columns"] = tuple(data["columns"])
         data["partition_columns"] = tuple(data["partition_columns"])
+        data["stored"] = tuple(data.get("stored", ()))
+        if held := data.get("rows_where"):
+            lists = {key: tuple(held[key]) for key in ("texts", "columns", "stored")}
+            data["rows_where"] = RowFilter(**{**held, **lists})
         return ScanPlan(units=units, **data)
 
 
@@ -186,7 +258,7 @@ def make_plan(
     TableError
         If there is no such table, version or column.
     """
-    table = open_table(uri, version)
+    table = _opened(name, uri, version)
     if table is None:
         raise TableError(f"There is no table {name} at {uri}. Run the job that writes it first.")
     full = arrow_schema(table)
@@ -194,7 +266,7 @@ def make_plan(
     schema = pa.schema([_field(full, c, name) for c in wanted])
     direct, reason = reads_directly(table)
     try:
-        units = tuple(_units(live_files(table, uri))) if direct else ()
+        units = tuple(units_of(live_files(table, uri))) if direct else ()
     except (OSError, pa.ArrowInvalid) as error:
         direct, reason, units = False, f"Arrow cannot open its files ({error})", ()
     return ScanPlan(
@@ -210,7 +282,26 @@ def make_plan(
     )
 
 
-def _units(files: Sequence[DataFile]) -> Iterator[ScanUnit]:
+def _opened(name: str, uri: str, version: int | None) -> Any:
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return open_table(uri, version)
+    except (DeltaError, OSError) as error:
+        newest = current_version(uri) if version is not None else None
+        if version is not None and newest is not None and version > newest:
+            raise TableError(
+                f"{name} has no version {version}; its newest is {newest}. Name one from 0 to "
+                f"{newest} ({name}@{newest}), or none for the newest."
+            ) from None
+        asked = "" if version is None else f" at version {version}"
+        raise TableError(
+            f"{name}: the Delta log at {uri} cannot be read{asked} ({error}). Logs of old versions "
+            "are cleaned up in time: name a newer version."
+        ) from None
+
+
+def units_of(files: Sequence[DataFile]) -> Iterator[ScanUnit]:
     open_footers = [f for f in files if f.rows is None or f.size > SPLIT_BYTES]
     with ThreadPoolExecutor(max_workers=16) as pool:
         read = pool.map(_footer, open_footers)
@@ -238,19 +329,23 @@ def read_batches(
 
     Columns that an older file lacks come as nulls; partition columns come from the plan.
     """
-    schema = plan.schema if columns is None else plan.select(columns).schema
+    wanted = plan if columns is None else plan.select(columns)
+    reading = wanted.to_read()
+    schema, stored = reading.schema, reading.stored or reading.columns
     filesystem, path = filesystem_of(unit.uri)
     with filesystem.open_input_file(path) as stream:
-        coded = [f.name for f in schema if pa.types.is_dictionary(f.type)]
+        coded = [s for f, s in zip(schema, stored, strict=True) if pa.types.is_dictionary(f.type)]
         file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us", read_dictionary=coded)
         held = set(file.schema_arrow.names)  # it is made anew whenever it is asked for
         options = {
-            "columns": [n for n in schema.names if n in held],
+            "columns": [n for n in dict.fromkeys(stored) if n in held],
             "row_groups": None if unit.row_group is None else [unit.row_group],
             "use_threads": False,  # a task has one core, and others have tasks of their own
         }
         for batch in file.iter_batches(batch_rows, **options):
-            yield _conform(batch, schema, unit)
+            rows = wanted.taken(_conform(batch, schema, stored, unit))
+            if rows.num_rows or wanted.rows_where is None:
+                yield rows
 
 
 def read_unit(plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = None) -> pa.Table:
@@ -259,14 +354,16 @@ def read_unit(plan: ScanPlan, unit: ScanUnit, columns: Sequence[str] | None = No
     return pa.Table.from_batches(list(read_batches(plan, unit, columns)), schema=schema)
 
 
-def _conform(batch: pa.RecordBatch, schema: pa.Schema, unit: ScanUnit) -> pa.RecordBatch:
+def _conform(
+    batch: pa.RecordBatch, schema: pa.Schema, stored: Sequence[str], unit: ScanUnit
+) -> pa.RecordBatch:
     arrays = []
-    for field in schema:
-        index = batch.schema.get_field_index(field.name)
+    for field, name in zip(schema, stored, strict=True):
+        index = batch.schema.get_field_index(name)
         if index >= 0:
             arrays.append(_cast(batch.column(index), field.type))
-        elif field.name in unit.partition:
-            value = pa.scalar(unit.partition[field.name], pa.string()).cast(field.type)
+        elif name in unit.partition:
+            value = pa.scalar(unit.partition[name], pa.string()).cast(field.type)
             arrays.append(pa.repeat(value, batch.num_rows))
         else:
             arrays.append(pa.nulls(batch.num_rows, field.type))

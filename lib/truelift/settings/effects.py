@@ -17,8 +17,10 @@ class EffectOptions:
     """What to estimate on a panel, and how; docs/effects.md explains every key.
 
     ``table`` is a Delta or Parquet table (``URI`` or ``URI@version``) in place of ``gold.panel``.
+    ``filter`` is a condition on its rows (:mod:`truelift.lake.conditions`): others are left out.
     ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
-    arm and the smallest the control. ``propensity`` gives a number or a column by arm where the
+    arm and the smallest the control. Rows of arms that ``arms`` does not list are left out.
+    Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none. ``propensity`` gives a number or a column by arm where the
     chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
 
     ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
@@ -38,11 +40,12 @@ class EffectOptions:
     """
 
     table: str | None = None
+    filter: str | None = None
     treatment: str = "treated"
     arms: tuple[str, ...] = ()
     control: str | None = None
     outcomes: tuple[str, ...] = ("y_spend", "y_visits")
-    covariates: tuple[str, ...] = ()
+    covariates: tuple[str, ...] | None = None
     categorical: dict[str, str] = field(default_factory=dict)
     one_hot_levels: int = 20
     hash_size: int = 32

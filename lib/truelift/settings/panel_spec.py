@@ -26,6 +26,7 @@ AGGREGATES = (
     "count", "sum", "mean", "last", "count_distinct", "time_since_first", "time_since_last",
 )  # fmt: skip
 _WITHOUT_VALUE = ("count", "time_since_first", "time_since_last")
+_OWN = frozenset({"unit_id", "elapsed", "bucket"})
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # A row's own columns know nothing of later rows; windows over rows and subqueries may.
@@ -192,11 +193,18 @@ class PanelSpec:
 
     def _check_names(self) -> None:
         names = (*self.columns(), "bucket")
+        # Delta tells names apart by their letters, not by their case.
+        lower = [name.casefold() for name in names]
+        own = ", ".join(sorted(_OWN))
         for name in names:
             plain = _NAME.fullmatch(name) is not None
             require(plain, "names of columns", name, "letters, digits and underscores")
-            once = names.count(name) == 1
-            require(once, "names of columns", name, "every column of the panel once")
+            expected = (
+                f"another name: {own} are columns that every panel has besides"
+                if name.casefold() in _OWN
+                else "every column of the panel once, in whatever case it is written"
+            )
+            require(lower.count(name.casefold()) == 1, "names of columns", name, expected)
 
     def _check_sources(self) -> None:
         used = [("population", self.population), ("treatment.source", self.treatment.source)]

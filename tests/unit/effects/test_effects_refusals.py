@@ -75,7 +75,8 @@ def test_values_that_are_not_finite_are_refused_with_column_and_count(panel, val
 def test_missing_outcome_is_refused_with_its_count(panel):
     values = panel["y_visits"].to_pylist()
     values[0] = None
-    assert "'y_visits' in 1 rows" in refusal(with_column(panel, "y_visits", values))
+    table = with_column(panel, "y_visits", values)
+    assert "'y_visits' in 1 rows" in refusal(table, outcomes=("y_visits",))
 
 
 def test_outcome_among_the_covariates_is_refused(panel):
@@ -102,7 +103,7 @@ def test_rows_without_a_treatment_are_refused_with_their_number(panel):
 
 def test_arms_that_no_row_has_are_refused_with_those_there_are(panel):
     assert "no row has 'treated' = '2'; values found: 0, 1" in refusal(panel, arms=("0", "2"))
-    assert "values that effects.arms does not list: 1" in refusal(panel, arms=("0",))
+    assert "effects.arms names '0' alone, of the values 0, 1" in refusal(panel, arms=("0",))
 
 
 def test_an_arm_that_lies_in_one_fold_is_refused(panel):

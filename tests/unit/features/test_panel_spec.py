@@ -126,6 +126,8 @@ def test_words_inside_quotes_are_no_sql():
         (covariate(window=[float("-inf"), 0]), "x_late.window: found -inf"),
         (covariate(window=[-7, 0], widow=[1]), "Did you mean 'covariates.x_late.window'"),
         ({"covariates": {"y_orders": {"source": "orders", "window": [-7, 0]}}}, "column .* once"),
+        ({"covariates": {"Y_Orders": {"source": "orders", "window": [-7, 0]}}}, "whatever case"),
+        ({"covariates": {"Bucket": {"source": "orders", "window": [-7, 0]}}}, "every panel has"),
         ({"covariates": {"x_p": {"source": "people", "window": [-7, 0]}}}, "people.time: found N"),
     ],
 )

@@ -24,6 +24,7 @@ from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
 from truelift.effects.boosting.workers import Collective
 from truelift.errors import ConfigError, DataError, JobFailure, TrueliftError
+from truelift.lake.kernels import rows_and_buckets, spark_rows
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
 
 if TYPE_CHECKING:
@@ -105,10 +106,8 @@ def fit_on_plan(
         frame = spark.range(0, len(shares), 1, max(len(shares), 1))
     else:
         _log.warning("%s is read through Spark's rows: %s", plan.table, plan.reason)
-        source = spark.read.format("delta").option("versionAsOf", plan.version).load(plan.uri)
-        source = source.filter(plan.only) if plan.only else source
-        columns = list(dict.fromkeys([*reader.columns, "bucket"]))
-        frame = source.select(*columns).repartition(tasks or _slots(spark), "bucket")
+        source = spark_rows(spark, narrow)
+        frame = source.repartition(tasks or _slots(spark), source.columns[-1])
     found = frame.mapInArrow(task, _SCHEMA, barrier=True).collect()
     return _result(found, plan.table)
 
@@ -194,9 +193,8 @@ class _Task:
 
     def _from_rows(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Block]:
         for batch in batches:
-            index = batch.schema.get_field_index("bucket")
-            bucket = batch.column(index).to_numpy(zero_copy_only=False).astype(np.int64)
-            yield self.reader(batch, bucket % self.folds)
+            for bucket, rows in rows_and_buckets(batch, self.plan):
+                yield self.reader(rows, bucket % self.folds)
 
 
 def _answer(number: int, error: str | None, part: bytes) -> pa.RecordBatch:

@@ -84,7 +84,7 @@ def relative_lifts(
                 estimand=RELATIVE_LIFT,
                 outcome=outcomes.names[j],
                 estimate=float(lift),
-                n=round(moments.total[layout.place(*UNIT)]),
+                n=moments.count(layout),
                 clusters=moments.clusters,
                 method=(
                     f"delta method on the arms' means, {learner} nuisances, "

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import pyarrow as pa
-
 from truelift.effects.arms import Levels
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.estimate import Estimation
@@ -21,7 +19,7 @@ from truelift.effects.further.trial import before_scale, is_randomised, run_expe
 from truelift.effects.intervals.hypotheses import non_inferiority_test
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import MOST_VALUES, PanelSource, State, SumKernel
-from truelift.errors import DataError, TableError
+from truelift.errors import DataError
 from truelift.settings import EffectOptions
 
 Progress = Callable[[str], None]
@@ -33,31 +31,6 @@ class Further:
 
     result: EffectsResult
     seconds: dict[str, float]
-
-
-def check_columns(schema: pa.Schema, options: EffectOptions, table: str) -> None:
-    """Refuse options that name a column which is not there, before anything is read.
-
-    Raises
-    ------
-    TableError
-        For a missing column, or an earlier outcome that is no number.
-    """
-    named = {f"pre_outcomes.{k}": v for k, v in options.pre_outcomes.items()}
-    if options.leave_out is not None:
-        named["leave_out"] = options.leave_out
-    named |= {f"benchmark_covariates: {name}": name for name in options.benchmark_covariates}
-    for key, column in named.items():
-        if column not in schema.names:
-            raise TableError(
-                f"{table} has no column {column!r} (effects.{key}); its columns are "
-                f"{', '.join(schema.names)}."
-            )
-        if key.startswith("pre_outcomes") and not _is_number(schema.field(column).type):
-            raise TableError(
-                f"{table}, column {column!r}: found type {schema.field(column).type}, expected a "
-                f"number (effects.{key})."
-            )
 
 
 def look_further(
@@ -84,6 +57,7 @@ def look_further(
     Further
         What was asked for and could not be made is named in ``result.not_made``.
     """
+    source, options = estimation.rows_of(source), estimation.options_for(options)
     scoring, columns = estimation.scoring, estimation.scoring.columns
     result = _with_lifts(estimation, options)
     result = replace(result, tests=_tests(result, options))
@@ -157,11 +131,6 @@ def _credibility(
     progress("a pass for all credibility checks")
     extra = () if left_out is None else (left_out.column,)
     return checked_effects(running(extra), estimation.scoring, options, left_out, short)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean)
-    return any(known(kind) for known in kinds)
 
 
 def _weighted(what: str) -> str:

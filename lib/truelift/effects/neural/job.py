@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from truelift.effects.columns import panel_columns
 from truelift.effects.estimate import first_moments
-from truelift.effects.further.look import check_columns
+from truelift.effects.further.columns import check_columns
 from truelift.effects.learners import DesignReader
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.neural.package import CausalPackage
+from truelift.effects.selection import selected
 from truelift.errors import TableError
 from truelift.typed import from_plain
 
@@ -69,11 +69,12 @@ def train_causal(job: Job, panel: LakePanel) -> CausalTraining:
     """
     options = job.settings.effects
     check_columns(panel.schema, options, panel.name)
-    columns = panel_columns(panel.schema, options, panel.name, panel.distinct)
-    moments = first_moments(panel, columns, options, job.progress.update)
+    chosen_rows = selected(panel, options)
+    columns, source = chosen_rows.columns, chosen_rows.source
+    moments = first_moments(source, columns, options, job.progress.update)
     chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
-    fit = panel.fit_neural(reader, options.folds, chosen, job.progress.update)
+    fit = source.fit_neural(reader, options.folds, chosen, job.progress.update)
     package = CausalPackage(
         fit.nuisances,
         options.folds,

@@ -115,6 +115,8 @@ class ClusterMoments:
         By :attr:`Estimand.key`; empty where no correction for few clusters is wanted.
     second : SecondWay, optional
         Where clusters of a second column cut across these.
+    units : int, optional
+        Units, whatever they weigh; by default the sum of their weights.
     """
 
     total: np.ndarray
@@ -124,6 +126,11 @@ class ClusterMoments:
         default_factory=dict
     )
     second: SecondWay | None = None
+    units: int | None = None
+
+    def count(self, layout: ScoreLayout) -> int:
+        """Units: a weight says how much one counts, not how many there are."""
+        return round(self.total[layout.place("unit")]) if self.units is None else self.units
 
     @property
     def fewest_clusters(self) -> int:

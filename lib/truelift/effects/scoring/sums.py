@@ -12,7 +12,7 @@ from truelift.effects.arms import Levels
 from truelift.effects.clusters import ClusterSums, Summands, bucket_sketch
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
-from truelift.effects.keys import hash_repeated, mix
+from truelift.effects.keys import count_nameless, hash_repeated, mix
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines
@@ -82,6 +82,12 @@ class Scoring:
             batch.column(batch.schema.get_field_index(self.columns.second_cluster))
         )
 
+    def without_cluster(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Rows that name no cluster, and those that name "nan" or the like; by way (2 x 2)."""
+        names = (self.columns.cluster, self.columns.second_cluster)
+        columns = [batch.column(batch.schema.get_field_index(n)) if n else None for n in names]
+        return np.array([(0, 0) if c is None else count_nameless(c) for c in columns], dtype=float)
+
     def quantities(self, units: UnitBlock) -> Iterator[Summands]:
         """All summands of the layout."""
         trims = TRIM_LEVELS[: self.layout.trims]
@@ -128,8 +134,10 @@ class ScoreSumsKernel:
             "odd_propensity": np.zeros(1),
             "odd_choice": np.zeros(1),
             "surprise_squares": np.zeros(1),
+            "no_cluster": np.zeros((2, 2)),
         }
         for batch in batches:
+            state["no_cluster"] += scoring.without_cluster(batch)
             block, units = scoring.units(batch, bucket)
             _add_overlap(state, block, units, scoring.clip)
             if scoring.columns.propensity:

@@ -55,7 +55,7 @@ def source_sentence(result: EffectsResult) -> str:
     return (
         f"From {units}{of} ({arms}) of {result.table} version {result.table_version}; "
         f"{result.learner} nuisances with {counted(result.covariates, 'features')}, cross-fitted "
-        f"in {result.folds} folds."
+        f"in {result.folds} folds. {result.selection}".strip()
     )
 
 

@@ -10,8 +10,9 @@ from truelift.errors import ConfigError, DataError, TableError
 from truelift.features.panels.kernel import JOINT, value_column
 from truelift.features.panels.occasions import MOST_OCCASIONS, Clock, Occasion
 from truelift.lake import ScanPlan, bucket_column
-from truelift.lake.address import TableAddress, open_address
+from truelift.lake.address import TableAddress
 from truelift.lake.copies import bucketed_copy
+from truelift.lake.foreign import open_address
 from truelift.lake.tables import TABLES
 from truelift.settings.panel_spec import PanelSpec
 from truelift.steps import fingerprint_of

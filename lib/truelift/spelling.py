@@ -1,0 +1,90 @@
+"""YAML whose texts stay as they were written, where a text is what is wanted.
+
+YAML 1.1 reads ``no`` as false, ``1e3`` and ``012`` as numbers and ``2024-01-01`` as a date. Where a
+dataclass has a text, such as the label of an arm or the name of a column, the plain scalar is the
+text that stands in the file: ``control: no`` is the label "no", ``propensity: {yes: .5, no: .5}``
+has the keys "yes" and "no".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any
+
+import yaml
+
+_TEXT = "tag:yaml.org,2002:str"
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+def load_as_written(text: str, hint: Any, section: str = "") -> Any:
+    """What :func:`yaml.safe_load` gives, but for the texts of a type.
+
+    Parameters
+    ----------
+    text : str
+    hint : type
+        A dataclass, or the type of one of its fields.
+    section : str
+        The key under which it stands, where the text has other sections too.
+
+    Raises
+    ------
+    yaml.YAMLError
+        As ``safe_load`` does.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        for found in _inside(node, section) if section else [node]:
+            _retag(found, hint)
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def hint_of(cls: type, path: list[str]) -> Any:
+    """The type of a field by its keys; ``Any`` where there is none."""
+    hint: Any = cls
+    for part in path:
+        if dataclasses.is_dataclass(hint):
+            hint = typing.get_type_hints(hint).get(part, Any)
+        elif typing.get_origin(hint) is dict:
+            hint = typing.get_args(hint)[1]
+        else:
+            return Any
+    return hint
+
+
+def _inside(node: yaml.Node, section: str) -> list[yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    return [value for key, value in node.value if key.value == section]
+
+
+def _retag(node: yaml.Node, hint: Any) -> None:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        for one in inner:
+            _retag(node, one)
+    elif isinstance(node, yaml.ScalarNode):
+        if hint is str and node.style is None and node.tag != _NULL:
+            node.tag = _TEXT
+    elif isinstance(node, yaml.SequenceNode):
+        if origin is tuple:
+            for item in node.value:
+                _retag(item, inner[0])
+    elif isinstance(node, yaml.MappingNode):
+        hints = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+        for key, value in node.value:
+            if origin is dict:
+                if key.tag != _MERGE:
+                    _retag(key, str)
+                _retag(value, inner[1])
+            elif isinstance(key, yaml.ScalarNode) and key.value in hints:
+                _retag(value, hints[key.value])
