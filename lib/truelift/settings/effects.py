@@ -23,6 +23,11 @@ class EffectOptions:
     Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none. ``propensity`` gives a number or a column by arm where the
     chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
 
+    ``categorical`` names how categories are coded: ``one_hot`` up to ``one_hot_levels`` levels,
+    ``hash`` into ``hash_size`` slots, ``target`` by the other folds' outcomes and arms, which the
+    former two turn to where levels are more. ``target_prior`` is how many units the mean of all
+    counts in a level, by default as the variances say.
+
     ``heterogeneity`` and ``credibility`` ask for further passes: with whom the effect is larger,
     and how fragile it is. ``heterogeneity_learner`` forecasts the effects of units.
     ``negative_controls`` are outcomes that must show no effect;
