@@ -36,8 +36,11 @@ from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.start import ORDER
 from truelift.settings import EffectOptions
 
-#: Of normal numbers xi is .85 where the squared correlation is .975.
+#: From which xi a covariate is taken for a function of an outcome, or to tell the treatment: .85 is
+#: that of normal numbers whose squared correlation is .975.
 GIVEN_AWAY = 0.85
+#: From which xi it is taken to tell an outcome: a squared correlation of .95.
+TOLD = 0.78
 #: Out-of-fold R squared from which the covariates together are taken to hold the outcome.
 ALL_EXPLAINED = 0.98
 #: The same, from which it is mentioned.
@@ -45,7 +48,7 @@ MUCH_EXPLAINED = 0.95
 
 _UNITS = 2000
 # Fewer units of an arm tell nothing, and as many have to differ from a column's commonest value.
-_FEWEST, _DIFFERENT = 100, 20
+_FEWEST, _DIFFERENT = 50, 10
 # Categories with more levels than this share of the units are names of units.
 _NAMES = 0.1
 
@@ -121,12 +124,12 @@ def leak_cautions(
     told: dict[tuple[str, str], str] = {}
     whole = np.ones(len(arm), bool)
     for part in (whole, *(arm == a for a in range(len(columns.arms.values)))):
-        for pair, how in _in_part(batch, columns, targets, part):
+        for pair, how in _in_part(batch, columns, targets, part, TOLD):
             told.setdefault(pair, how)
     treatment = {columns.arms.column: arm.astype(float)}
     found = [
         _of_treatment(covariate, how, columns.arms.column)
-        for (covariate, _), how in _in_part(batch, columns, treatment, whole)
+        for (covariate, _), how in _in_part(batch, columns, treatment, whole, GIVEN_AWAY)
     ]
     before = options.pre_outcomes
     after = {pair: how for pair, how in told.items() if pair[0] not in before.values()}
@@ -156,7 +159,7 @@ def _of_treatment(covariate: str, how: str, treatment: str) -> Caution:
 
 def _in_part(
     batch: pa.RecordBatch, columns: PanelColumns, targets: Mapping[str, np.ndarray],
-    part: np.ndarray,
+    part: np.ndarray, enough: float,
 ) -> Iterator[tuple[tuple[str, str], str]]:  # fmt: skip
     """Covariates and targets that make each other among some units, and how, in words."""
     own = {name: part & np.isfinite(values) for name, values in targets.items()}
@@ -190,7 +193,7 @@ def _in_part(
             numbers = complete[key]
             if target.spread <= 0:
                 continue
-            if numbers.tells(target) >= GIVEN_AWAY:
+            if numbers.tells(target) >= enough:
                 yield (covariate, name), "tells the"
             elif target.tells(numbers) >= GIVEN_AWAY:
                 yield (covariate, name), "is a function of the"

@@ -105,7 +105,7 @@ class LevelBalanceKernel:
                 size = self.slots(category)
                 slot = hashes_in(batch, category.column) % np.uint64(size)
                 sums[place].add(_pair_keys(clusters, slot, size), lines * weight)
-        state = {"rest": rest}
+        state: dict[str, np.ndarray] = {"rest": rest}
         for place, category in enumerate(categories):
             size = self.slots(category)
             keys, values = sums[place].finish()

@@ -149,7 +149,7 @@ def encoded(
         names.append(f"mean {outcome}")
         columns.append(np.array([o.level for o in own]))
         rest.append(np.array([o.centre for o in own]))
-        for a in np.flatnonzero(own[-1].varies):
+        for a in np.flatnonzero(own[-1].varies).tolist():
             names.append(f"mean {outcome} of {labels[a]}")
             columns.append(np.array([o.arms[a] for o in own]))
             rest.append(np.zeros(len(own)))

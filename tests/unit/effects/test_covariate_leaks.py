@@ -43,7 +43,7 @@ def estimated(world, v, categorical: bool = False, **changes) -> EffectsResult:
 OF_OUTCOME = {
     "a copy": lambda w: w["y"],
     "another unit": lambda w: 3 - 7 * w["y"],
-    "with noise": lambda w: w["y"] + 0.2 * w["noise"],
+    "with noise": lambda w: w["y"] + 0.25 * w["noise"],
     "a rank": lambda w: w["ranks"],
     "an exponential": lambda w: np.exp(2 * w["y"]),
     "a threshold": lambda w: (w["y"] > 0).astype(float),
