@@ -44,7 +44,9 @@ def _stopped(name: str, text: str, stopping: list[Caution], outcomes: set[str]) 
     """The verdict on an estimand (of an arm) after what stops it for every outcome."""
     estimand, _, arm = name.partition(" of ")
     mine = [c for c in stopping if c.concerns(estimand, arm, None)]
-    if not all(any(c.concerns(estimand, arm, outcome) for c in mine) for outcome in outcomes):
+    if not mine or not all(
+        any(c.concerns(estimand, arm, outcome) for c in mine) for outcome in outcomes
+    ):
         return text
     reasons = " ".join(c.text for c in mine if c.text not in text)
     if text.startswith(NOT_SUPPORTED):

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import xlogy
 
+from truelift.effects.assignment_check import assignment_cautions
 from truelift.effects.calibration import calibrated
 from truelift.effects.categories import categories_of
 from truelift.effects.cautions import with_cautions
@@ -34,9 +35,12 @@ from truelift.effects.moments import (
 from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
+from truelift.effects.presence_checks import not_estimable, presence_cautions
 from truelift.effects.repeated_units import repeat_cautions
 from truelift.effects.results import Design, EffectsResult
 from truelift.effects.scoring.catalogue import (
+    clip_levels_of,
+    clip_of,
     corrected_of,
     estimands_of,
     followed_of,
@@ -45,6 +49,7 @@ from truelift.effects.scoring.catalogue import (
 from truelift.effects.scoring.estimands import ClusterMoments, Estimand, SecondWay
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
+from truelift.effects.scoring.presence import Presence
 from truelift.effects.scoring.second_way import PartialSumsKernel
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
 from truelift.effects.selection import (
@@ -147,8 +152,8 @@ def estimate_panel(
         outcomes=moments.outcomes,
         nuisances=fitted.nuisances,
         folds=options.folds,
-        clip=options.clip,
-        clip_levels=options.clip_levels,
+        clip=clip_of(columns, options),
+        clip_levels=clip_levels_of(columns, options),
         layout=layout_of(columns, options),
     )
     progress(f"pass {fitted.passes + 1}: scores")
@@ -259,11 +264,7 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
             f"hash of {columns.cluster!r}, or name the column that it is partitioned by as "
             "effects.cluster."
         )
-    if wrong := int(sums["odd_propensity"][0]):
-        raise DataError(
-            f"{table}: the known propensities of {wrong:,} rows are not all in (0, 1] or missing. "
-            "Expected chances of every arm that add up to one (effects.propensity)."
-        )
+    _check_chances(sums, columns, table)
     if wrong := int(sums["odd_choice"][0]):
         raise DataError(
             f"{table}: policies choose no known arm in {wrong:,} rows; expected one of "
@@ -276,6 +277,23 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
                 f"at least {options.min_clusters_per_arm}: standard errors would be too small. "
                 "Use more of them, or lower effects.min_clusters_per_arm."
             )
+
+
+def _check_chances(sums: State, columns: PanelColumns, table: str) -> None:
+    outside, elsewhere = sums["odd_propensity"].astype(int).tolist()
+    if outside:
+        raise DataError(
+            f"{table}: the known propensities of {outside:,} rows are missing, or not above 0 and "
+            "below 1. Expected in every row a chance of every arm (effects.propensity); filter out "
+            "rows that an arm cannot have."
+        )
+    if elsewhere:
+        most, least = (sums["max_propensity_total"] * (1.0, -1.0)).tolist()
+        raise DataError(
+            f"{table}: the known propensities of {elsewhere:,} rows do not add up to one over the "
+            f"arms {', '.join(columns.arms.labels)} (found {least:.6g} to {most:.6g}). Expected in "
+            "every row the chance of each arm (effects.propensity)."
+        )
 
 
 def _check_second_way(sums: State, columns: PanelColumns, table: str) -> None:
@@ -310,8 +328,15 @@ def _estimation(
     def made(estimands, simultaneous: bool = True):  # type: ignore[no-untyped-def]
         return estimates_of(found, layout, estimands, moments.outcomes, options, name, simultaneous)
 
+    asked = estimands_of(columns, options)
+    not_made, cautions = not_estimable(found, layout, asked, columns)
+    presence = Presence.of(sums, layout)
+    cautions += presence_cautions(
+        presence, columns, sum(units.values()), options.min_clusters_per_arm
+    )
+    cautions += assignment_cautions(sums, moments)
     result = EffectsResult(
-        estimates=made(estimands_of(columns, options)),
+        estimates=made(asked),
         arms=units,
         overlaps=overlaps,
         folds=options.folds,
@@ -333,7 +358,9 @@ def _estimation(
         followed=made(followed_of(columns, options), simultaneous=False),
         learner=name,
         design=_design(columns, options),
+        not_made=not_made,
     )
+    result = with_cautions(result, cautions)
     return Estimation(result, scoring, moments, found)
 
 
@@ -367,7 +394,8 @@ def cluster_moments(
     if "second_cross" in sums:
         ways = (int(sums["second_clusters"][0]), int(sums["pairs"][0]))
         second = SecondWay(sums["second_cross"], sums["pair_cross"], *ways)
-    return ClusterMoments(sums["total"], sums["cross"], clusters, by_key, second)
+    presence = Presence.of(sums, layout)
+    return ClusterMoments(sums["total"], sums["cross"], clusters, by_key, second, presence=presence)
 
 
 def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:

@@ -21,6 +21,7 @@ from truelift.effects.intervals.anytime import AnytimeOptions
 from truelift.effects.intervals.critical_values import CriticalValues
 from truelift.effects.intervals.small_samples import degrees_of_freedom
 from truelift.effects.results import Estimate
+from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     ClusterPrecision,
@@ -61,17 +62,17 @@ def estimates_of(
     Returns
     -------
     tuple of Estimate
-        Without those whose population has no unit.
+        Without those that have no standard error (:func:`~.scoring.estimable.why_not`).
     """
+    reasons = why_not(moments, layout, estimands)
+    estimands = [e for e, reason in zip(estimands, reasons, strict=True) if not reason]
     values, rows = influence_rows(moments.total, layout, estimands)
-    found = np.flatnonzero(np.isfinite(values))
-    estimands = [estimands[i] for i in found.tolist()]
     scale = np.array([outcomes.scale[e.outcome] for e in estimands])
     centre = np.array([outcomes.centre[e.outcome] if e.level else 0.0 for e in estimands])
-    values = values[found] * scale
+    values = values * scale
     precision = [moments.precision_of(e) for e in estimands]
     corrected = scale * np.array([p.inflation for p in precision])
-    spread = covariance(rows[found], moments) * np.outer(corrected, corrected)
+    spread = covariance(rows, moments) * np.outer(corrected, corrected)
     critical = critical_values(precision, moments, options)
     made: list[Estimate | None] = [None] * len(estimands)
     for family in _families(estimands):

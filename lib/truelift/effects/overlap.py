@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from truelift.effects.moments import Moments
@@ -36,6 +38,7 @@ def _of_arm(state: dict[str, np.ndarray], moments: Moments, a: int) -> OverlapSu
         effective_sample_size_treated=float(effective[a, 0]),
         effective_sample_size_control=float(effective[0, 0]),
         balance=_balance(state, moments, a),
+        balance_of_squares=_balance_of_squares(state, moments, a),
         treated_clipped_share=float(state["clipped"][a, 1] / units[a]),
         effective_sample_size_control_att=float(effective[a, 1]),
         trim_threshold=threshold,
@@ -72,18 +75,92 @@ def _balance(
     state: dict[str, np.ndarray], moments: Moments, a: int
 ) -> tuple[CovariateBalance, ...]:
     p = len(moments.design)
-    weights = state["weights"][..., 0]
-    weighted = state["weighted_features"] / np.where(weights > 0, weights, 1.0)[..., None]
     (mean0, cov0), (mean1, cov1) = (centred(moments.gram[:, arm].sum(axis=0)) for arm in (0, a))
-    pooled = np.sqrt(np.clip((np.diag(cov0) + np.diag(cov1))[:p] / 2, 0.0, None))
+    means = np.stack([mean0[:p], mean1[:p]])
+    variances = np.stack([np.diag(cov0)[:p], np.diag(cov1)[:p]])
     overall = np.sqrt(np.clip(moments.variances, 0.0, None))
+    powers = _Powers(state["weighted_features"], *state["squared_weights"][:2])
+    return _rows(moments.design.names, state, moments, a, means, variances, overall, powers)
+
+
+def _balance_of_squares(
+    state: dict[str, np.ndarray], moments: Moments, a: int
+) -> tuple[CovariateBalance, ...]:
+    """The same for the squares of the features about their centres: how wide the arms are."""
+    units = np.where((total := moments.gram[:, :, 0, 0].sum(axis=0)) > 0, total, 1.0)
+    squares = state["feature_powers"][1] / units[:, None]
+    variances = np.clip(state["feature_powers"][3] / units[:, None] - squares**2, 0.0, None)
+    whole = state["feature_powers"].sum(axis=1) / units.sum()
+    overall = np.sqrt(np.clip(whole[3] - whole[1] ** 2, 0.0, None))
+    powers = _Powers(state["weighted_squares"], *state["squared_weights"][[1, 3]])
+    both = [0, a]
+    names = tuple(f"{name} squared" for name in moments.design.names)
+    rows = _rows(names, state, moments, a, squares[both], variances[both], overall, powers)
+    return tuple(
+        row for name, row in zip(moments.design.names, rows, strict=True) if not _is_product(name)
+    )
+
+
+def _is_product(feature: str) -> bool:
+    """Whether a feature of the design is a square or a product itself."""
+    return feature.endswith("^2") or " x " in feature
+
+
+@dataclass(frozen=True, eq=False)
+class _Powers:
+    """Sums of a feature f, A x 2 x p: with the weights, and of f and f^2 with their squares."""
+
+    weighted: np.ndarray
+    heavy: np.ndarray
+    heavy_squares: np.ndarray
+
+
+def _rows(
+    names: tuple[str, ...], state: dict[str, np.ndarray], moments: Moments, a: int,
+    means: np.ndarray, variances: np.ndarray, overall: np.ndarray, powers: _Powers,
+) -> tuple[CovariateBalance, ...]:  # fmt: skip
+    """Differences before and after weighting, with standard errors.
+
+    ``means`` and ``variances`` (2 x p) are those of the control and of arm a as they are. The
+    variance of a weighted mean is ``sum w^2 (f - mean)^2 / (sum w)^2``, or, where that is larger,
+    what it would be if the arm spread as the population does that the weights aim at: of a rare
+    indicator that few units of an arm happen to have, the arm itself shows too little. Both times
+    the design effect.
+    """
+    sums, squares = state["weights"][..., 0], state["weights"][..., 1]
+    sums = np.where(sums > 0, sums, 1.0)[..., None]
+    weighted = powers.weighted / sums
+    around = powers.heavy_squares - 2.0 * weighted * powers.heavy
+    of_means = np.clip(around + weighted**2 * squares[..., None], 0.0, None) / sums**2
+    pooled = np.sqrt(np.clip(variances.mean(axis=0), 0.0, None))
     # Constant within both arms and different between them: the overall spread is the measure.
     spread = np.where(pooled > 1e-9 * overall, pooled, overall)
     spread = np.where(spread > 0, spread, 1.0)
-    before = (mean1 - mean0)[:p] / spread
-    after = (weighted[a, 0] - weighted[0, 0]) / spread
-    after_att = (mean1[:p] - weighted[a, 1]) / spread
-    return tuple(
-        CovariateBalance(name, float(b), float(w), float(t))
-        for name, b, w, t in zip(moments.design.names, before, after, after_att, strict=True)
+    # The treated units stand for themselves in the ATT.
+    own = np.clip(variances[1], 0.0, None) / max(moments.arm_units[a], 1.0)
+    # Shares of the target's variance that the weighted means of the two arms have.
+    shares = squares / sums[..., 0] ** 2
+    aimed = overall**2 * (shares[a, 0] + shares[0, 0])
+    aimed_att = np.clip(variances[1], 0.0, None) * shares[0, 1] + own
+    effect = np.sqrt(design_effect(state))
+    lines = (
+        (means[1] - means[0]) / spread,
+        (weighted[a, 0] - weighted[0, 0]) / spread,
+        (means[1] - weighted[a, 1]) / spread,
+        effect * np.sqrt(np.maximum(of_means[a, 0] + of_means[0, 0], aimed)) / spread,
+        effect * np.sqrt(np.maximum(own + of_means[a, 1], aimed_att)) / spread,
     )
+    return tuple(
+        CovariateBalance(name, *(float(line[j]) for line in lines)) for j, name in enumerate(names)
+    )
+
+
+def design_effect(state: dict[str, np.ndarray]) -> float:
+    """By how much clusters that share their arm blow up the variance of a balance, at least 1.
+
+    That of the sums of ``1[D = a] - e_a`` by cluster over that of independent units. A covariate
+    that varies within clusters has less: its standard error is taken too large, not too small.
+    """
+    alone = float(state["surprise_squares"][0])
+    together = float(state["surprise_by_cluster"][0])
+    return max(together / alone, 1.0) if alone > 0 else 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
@@ -121,12 +121,16 @@ class CovariateBalance:
         by the inverse propensity, as the ATE does.
     smd_after_att : float, optional
         The same with the controls weighted by the odds of treatment, as the ATT does.
+    error_after, error_after_att : float
+        Standard errors of the two differences after weighting: what chance alone makes of them.
     """
 
     covariate: str
     smd_before: float
     smd_after: float
     smd_after_att: float | None = None
+    error_after: float = 0.0
+    error_after_att: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,9 @@ class OverlapSummary:
         they bring (Crump, Hotz, Imbens & Mitnik 2009); 0 where none do.
     trimmed_share : float
         Share of the units outside.
+    balance_of_squares : tuple of CovariateBalance
+        The same of the covariates' squares about their centres, which tell whether one arm spreads
+        wider than the other: what a propensity that bends and was taken for straight leaves.
     """
 
     bin_edges: tuple[float, ...]
@@ -167,6 +174,7 @@ class OverlapSummary:
     effective_sample_size_control_att: float | None = None
     trim_threshold: float = 0.0
     trimmed_share: float = 0.0
+    balance_of_squares: tuple[CovariateBalance, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -180,7 +188,7 @@ class OverlapSummary:
         """The balance table, one row a covariate."""
         import pandas as pd
 
-        names = ["covariate", "smd_before", "smd_after", "smd_after_att"]
+        names = [field.name for field in fields(CovariateBalance)]
         return pd.DataFrame([asdict(b) for b in self.balance], columns=names)
 
 

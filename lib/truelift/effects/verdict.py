@@ -1,5 +1,10 @@
 """Whether the data support an effect: thresholds, and a verdict on each estimand.
 
+A difference of a covariate between the weighted arms counts only where it is more than chance makes of
+so few units: what chance alone left is in the standard errors. A real one is not, and the estimate
+then hangs on the outcome models. Covariates' squares are compared too: where the propensity bends and
+its model is straight, means balance and spreads do not.
+
 The estimands ask different things of the data. The ATE needs both arms everywhere. The ATT
 needs controls that are like the treated, and no treated units like those who were never
 treated: a campaign that skips most users can support the one and not the other. The ATO asks for
@@ -9,6 +14,8 @@ little, for it weighs units by their overlap: it is what is left where the other
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+
+from scipy import special
 
 from truelift.effects.results import CovariateBalance, OverlapSummary
 
@@ -21,6 +28,8 @@ MIN_EFFECTIVE_SHARE = 0.10
 #: the outcome models alone (Rubin 2001), above the second it is mentioned (Austin 2009).
 MAX_SMD = 0.25
 NOTED_SMD = 0.10
+#: Chance of calling one of all covariates unbalanced where only chance made them so.
+BALANCE_LEVEL = 0.01
 
 #: How a verdict begins where the data do not support an effect.
 NOT_SUPPORTED = "not supported by the data"
@@ -65,9 +74,9 @@ def _of_arm(overlap: OverlapSummary, treated: int, control: int, converged: bool
         needed = min(treated, control)
         att += _thin("control", overlap.effective_sample_size_control_att, needed)
     return {
-        "ATE": _judge(ate, overlap, lambda b: b.smd_after),
-        "ATT": _judge(att, overlap, lambda b: b.smd_after_att or 0.0),
-        "ATO": _judge(_not_converged(converged), overlap, lambda b: 0.0),
+        "ATE": _judge(ate, overlap, lambda b: (b.smd_after, b.error_after)),
+        "ATT": _judge(att, overlap, lambda b: (b.smd_after_att or 0.0, b.error_after_att)),
+        "ATO": _judge(_not_converged(converged), overlap, lambda b: (0.0, 0.0)),
     }
 
 
@@ -98,23 +107,43 @@ def verdict(found: dict[str, str]) -> str:
 
 
 def _judge(
-    reasons: list[str], overlap: OverlapSummary, smd: Callable[[CovariateBalance], float]
+    reasons: list[str],
+    overlap: OverlapSummary,
+    left: Callable[[CovariateBalance], tuple[float, float]],
 ) -> str:
-    worst = max(overlap.balance, key=lambda b: abs(smd(b)), default=None)
-    left = abs(smd(worst)) if worst is not None else 0.0
-    if worst is not None and left > MAX_SMD:
+    squares = {b.covariate for b in overlap.balance_of_squares}
+    rows = [*overlap.balance, *overlap.balance_of_squares]
+    critical = critical_difference(len(rows))
+    found = [(b.covariate, abs(left(b)[0]), left(b)[1]) for b in rows]
+    beyond_chance = [row for row in found if row[1] > critical * row[2]]
+    name, size, error = max(beyond_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
+    if size > MAX_SMD:
+        told = f", {size / error:.1f} standard errors" if error > 0 else ""
+        bends = ": the propensity bends in it and the model does not" if name in squares else ""
         reasons.append(
-            f"{worst.covariate} differs by {left:.2f} standard deviations after weighting "
-            f"(at most {MAX_SMD} allowed)"
+            f"{name} differs by {size:.2f} standard deviations after weighting{told} "
+            f"(at most {MAX_SMD} allowed){bends}"
         )
     if reasons:
         return f"{NOT_SUPPORTED}: {'; '.join(reasons)}."
-    if worst is not None and left > NOTED_SMD:
+    if size > NOTED_SMD:
         return (
-            f"supported, with care: {worst.covariate} still differs by {left:.2f} standard "
+            f"supported, with care: {name} still differs by {size:.2f} standard "
             "deviations after weighting."
         )
+    by_chance = [row for row in found if row[0] not in squares]
+    name, size, error = max(by_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
+    if size > MAX_SMD:
+        return (
+            f"supported, with care: {name} differs by {size:.2f} standard deviations after "
+            f"weighting, no more than chance makes of so few units (standard error {error:.2f})."
+        )
     return "supported: the arms overlap, and weighting balances the covariates."
+
+
+def critical_difference(covariates: int) -> float:
+    """Standard errors beyond which the largest of several differences is no chance (Bonferroni)."""
+    return float(special.ndtri(1.0 - BALANCE_LEVEL / (2.0 * max(covariates, 1))))
 
 
 def _not_converged(converged: bool) -> list[str]:

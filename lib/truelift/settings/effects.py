@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from truelift.settings.chances import check_chances
 from truelift.settings.checks import require
 
 SMALL_SAMPLES = ("cr1", "jackknife")
@@ -104,6 +105,7 @@ class EffectOptions:
         def need(name: str, fine: bool, expected: str) -> None:
             require(fine, f"effects.{name}", getattr(self, name), expected)
 
+        check_chances("effects.propensity", self.propensity, self.arms)
         need("folds", self.folds >= 2, "at least 2")
         need("clip", 0 <= self.clip < 0.5, "a probability in [0, 0.5)")
         levels = all(0 <= c < 0.5 for c in self.clip_levels)

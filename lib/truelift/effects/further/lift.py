@@ -15,6 +15,7 @@ from truelift.effects.inference import critical_values, errors_in_words, inferre
 from truelift.effects.intervals.delta import delta_covariance
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.catalogue import UNIT, pairs_of
+from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     ClusterPrecision,
@@ -55,16 +56,19 @@ def relative_lifts(
     -------
     tuple of Estimate
         Without those whose mean below the line is not :data:`LEAST_BASE` standard errors away
-        from zero: the delta method fails there, and a ratio says little.
+        from zero: the delta method fails there, and a ratio says little. Without those of which a
+        mean has no standard error, too.
     """
     arms, labels = len(columns.arms.values), columns.arms.labels
-    means, spread, of = _means(moments, layout, labels, outcomes)
+    means, spread, of, known = _means(moments, layout, labels, outcomes)
     errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
     wanted = [
         (j, arms * j + a, arms * j + b)
         for j in range(len(outcomes.names))
         for a, b in pairs_of(columns, options)
-        if means[arms * j + b] != 0
+        if known[arms * j + a]
+        and known[arms * j + b]
+        and means[arms * j + b] != 0
         and abs(means[arms * j + b]) >= LEAST_BASE * errors[arms * j + b]
     ]
     if not wanted:
@@ -101,8 +105,11 @@ def relative_lifts(
 
 def _means(
     moments: ClusterMoments, layout: ScoreLayout, labels: tuple[str, ...], outcomes: Scale
-) -> tuple[np.ndarray, np.ndarray, list[ClusterPrecision]]:
-    """Means of all arms in the outcomes' own units, outcome by outcome; covariance; precision."""
+) -> tuple[np.ndarray, np.ndarray, list[ClusterPrecision], list[bool]]:
+    """Means of all arms in the outcomes' own units, outcome by outcome; covariance; precision.
+
+    Last, which of them have a standard error.
+    """
     estimands = [
         Estimand("APO", j, (Ratio(((("apo", a, j), 1.0),), UNIT),), arm=label, level=True)
         for j in range(len(outcomes.names))
@@ -113,4 +120,5 @@ def _means(
     scale, centre = np.repeat(outcomes.scale, len(labels)), np.repeat(outcomes.centre, len(labels))
     corrected = scale * np.array([p.inflation for p in precision])
     spread = covariance(rows, moments) * np.outer(corrected, corrected)
-    return centre + scale * values, spread, precision
+    known = [not reason for reason in why_not(moments, layout, estimands)]
+    return centre + scale * values, spread, precision, known

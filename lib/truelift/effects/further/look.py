@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from truelift.effects.arms import Levels
+from truelift.effects.assignment_check import IN_DOUBT, sample_ratio_caution
+from truelift.effects.cautions import with_cautions
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.estimate import Estimation
 from truelift.effects.further.benchmarks import short_models
@@ -62,7 +64,7 @@ def look_further(
     result = _with_lifts(estimation, options)
     result = replace(result, tests=_tests(result, options))
     seconds: dict[str, float] = {}
-    not_made: dict[str, str] = {}
+    not_made = dict(result.not_made)
 
     def running(extra: tuple[str, ...] = ()) -> Callable[[SumKernel], State]:
         names = tuple(dict.fromkeys([*columns.of_scores(), *extra]))
@@ -75,10 +77,14 @@ def look_further(
         else:
             progress("a pass for the experiment's own estimates")
             before = before_scale(scoring.outcomes, options).names
-            experiment = run_experiment(
+            experiment, failed = run_experiment(
                 running(before), columns, scoring.outcomes, result.estimates, options
             )
+            not_made |= failed
             result = replace(result, experiment=experiment)
+            doubted = any(c.text.startswith(IN_DOUBT) for c in result.cautions)
+            if experiment.sample_ratio.p_value < experiment.sample_ratio.level and not doubted:
+                result = with_cautions(result, [sample_ratio_caution(experiment.sentence())])
         seconds["experiment"] = time.perf_counter() - started
     if options.heterogeneity:
         started = time.perf_counter()

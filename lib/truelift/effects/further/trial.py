@@ -19,10 +19,11 @@ from truelift.effects.intervals.experiment_estimates import (
 )
 from truelift.effects.intervals.experiments import ExperimentCounter, ExperimentSums
 from truelift.effects.intervals.power import minimum_detectable_effect
-from truelift.effects.intervals.sample_ratio import SampleRatio, sample_ratio
+from truelift.effects.intervals.sample_ratio import SampleRatio, checked_promise, sample_ratio
 from truelift.effects.keys import hash_keys
 from truelift.effects.results import Estimate
 from truelift.effects.source import State, SumKernel
+from truelift.errors import DataError
 from truelift.settings import EffectOptions
 
 # Beyond this share of clusters with units in several arms, units were assigned and not clusters.
@@ -88,8 +89,10 @@ def run_experiment(
     outcomes: Scale,
     estimates: tuple[Estimate, ...],
     options: EffectOptions,
-) -> Experiment:
+) -> tuple[Experiment, dict[str, str]]:
     """One light pass: the experiment's own estimates beside the learner-adjusted ATE.
+
+    The second part names the estimates that could not be made, and why.
 
     Parameters
     ----------
@@ -116,15 +119,19 @@ def run_experiment(
     contrasts = many_to_one(labels)
     earlier = list(options.pre_outcomes)
     made: list[ExperimentEstimate] = []
+    failed: dict[str, str] = {}
     for j, (name, _, scale) in enumerate(outcomes):
         plain = _with_covariates(sums, [])
-        found = [
-            ("difference in means", difference_in_means(plain, j, contrasts, options.confidence))
-        ]
+        methods = {"difference in means": (difference_in_means, plain)}
         if name in earlier:
             own = _with_covariates(sums, _with_missing(sums, earlier.index(name)))
-            found.append(("CUPED", cuped(own, j, contrasts, options.confidence)))
-        for method, result in found:
+            methods["CUPED"] = (cuped, own)
+        for method, (estimated, its) in methods.items():
+            try:
+                result = estimated(its, j, contrasts, options.confidence)
+            except DataError as error:  # the other outcomes, and the learner's estimates, stand
+                failed[f"{method} on {name}"] = str(error)
+                continue
             made += _rows(method, result, name, scale, labels, options.confidence)
         made += [
             _of_learner(e)
@@ -132,7 +139,7 @@ def run_experiment(
             if e.estimand == "ATE" and e.outcome == name and e.versus == labels[0]
         ]
     ratio, assigned = _ratio(sums, _shares(columns))
-    return Experiment(tuple(made), ratio, assigned)
+    return Experiment(tuple(made), ratio, assigned), failed
 
 
 def _own_scale(sums: ExperimentSums, before: Scale) -> Scale:
@@ -227,15 +234,16 @@ def _detectable(error: float, degrees: float, confidence: float) -> float:
 
 
 def _shares(columns: PanelColumns) -> np.ndarray:
-    numbers = np.array([p if isinstance(p, float) else np.nan for p in columns.propensity])
-    numbers[np.isnan(numbers)] = 1.0 - np.nansum(numbers)
-    return numbers / numbers.sum()
+    """What was promised, as it was promised: that the chances add up has been checked."""
+    stated = sum(p for p in columns.propensity if isinstance(p, float))
+    return np.array([p if isinstance(p, float) else 1.0 - stated for p in columns.propensity])
 
 
 def _ratio(sums: ExperimentSums, shares: np.ndarray) -> tuple[SampleRatio, str]:
     """Pearson's test of what was assigned: clusters, or units where arms share most clusters."""
     if sums.clusters_in_several_arms <= _MIXED * sums.cluster_count:
         return sample_ratio(sums, shares, _LEVEL), "clusters"
+    checked_promise(shares, sums.arms)
     observed, expected = sums.units, shares * sums.units.sum()
     statistic = float(((observed - expected) ** 2 / expected).sum())
     ratio = SampleRatio(

@@ -18,6 +18,9 @@ from truelift.effects.heterogeneity.results import QuantileGroups
 from truelift.effects.heterogeneity.wald import ClusteredInference
 from truelift.errors import DataError
 
+# A variance below this share of the largest group's is a rounding error.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
@@ -64,7 +67,7 @@ def cut_groups(cells: RankCells, sketch: State, groups: int) -> Grouping:
 
 @dataclass(frozen=True)
 class GroupsPart:
-    """Cluster products of ``w 1(group g) (score - mean of g)``, by fold.
+    """Cluster products of ``w 1(group g) (score - mean of g)`` and ``w 1(group g)``, by fold.
 
     Parameters
     ----------
@@ -83,13 +86,14 @@ class GroupsPart:
 class _GroupsTally:
     def __init__(self, grouping: Grouping, fold: int):
         self._grouping, self._fold = grouping, fold
-        self._products = ClusterProducts(len(grouping.mean), fold, len(grouping.of_cell))
+        self._products = ClusterProducts(2 * len(grouping.mean), fold, len(grouping.of_cell))
 
     def add(self, block: ScoredBlock, cate: np.ndarray) -> None:
         group = self._grouping.of(cate, self._fold)
-        values = np.zeros((len(self._grouping.mean), len(group)))
-        residual = block.weights * (block.score - self._grouping.mean[group])
-        values[group, np.arange(len(group))] = residual
+        count = len(self._grouping.mean)
+        values, rows = np.zeros((2 * count, len(group))), np.arange(len(group))
+        values[group, rows] = block.weights * (block.score - self._grouping.mean[group])
+        values[count + group, rows] = block.weights
         self._products.add(block.cluster, values)
 
     def finish(self) -> State:
@@ -97,12 +101,26 @@ class _GroupsTally:
 
 
 def quantile_groups(grouping: Grouping, state: State, confidence: float) -> QuantileGroups:
-    """Effects by group with their clustered covariance; ``state`` is of :class:`GroupsPart`."""
+    """Effects by group with their clustered covariance; ``state`` is of :class:`GroupsPart`.
+
+    Raises
+    ------
+    DataError
+        If a group lies in one cluster, or its scores do not vary: it has no standard error.
+    """
     inference = ClusteredInference(int(state["clusters"].sum()), confidence)
     weight, mean = grouping.weight, grouping.mean
-    meat = inference.correction * state["products"].sum(axis=0)
-    covariance = meat / np.outer(weight, weight)
     count = len(mean)
+    products = state["products"].sum(axis=0)
+    covariance = inference.correction * products[:count, :count] / np.outer(weight, weight)
+    alone = weight**2 < (1.0 + 1e-6) * np.diag(products)[count:]
+    flat = np.diag(covariance) <= _ROUNDING * np.diag(covariance).max(initial=0.0)
+    if np.any(alone | flat):
+        raise DataError(
+            f"{int(np.sum(alone | flat))} of {count} quantile groups lie in one cluster each, or have "
+            "scores that do not vary, so they have no standard error. Ask for fewer groups, or use "
+            "more clusters."
+        )
     steps = np.diff(np.eye(count), axis=0)
     ends = np.zeros(count)
     ends[-1] += 1

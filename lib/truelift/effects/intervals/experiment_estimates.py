@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _THETA = ("clusters", "units")
+# A variance below this share of what it would be without cancellation is a rounding error.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def difference_in_means(
     Raises
     ------
     DataError
-        If an arm has fewer than two clusters.
+        If an arm has fewer than two clusters, or the outcome does not vary within the arms.
     """
     return _result(sums, outcome, np.zeros(0), contrasts, confidence, "difference in means")
 
@@ -214,6 +216,12 @@ def _result(
     of_means = (of_means + of_means.T) / 2
     values, covariance = contrasts.apply(means, of_means)
     combinations = contrasts.matrix @ influence
+    alone = combinations**2 @ np.clip(np.diag(cross), 0.0, None)
+    if np.any(np.diag(covariance) <= _ROUNDING * alone):
+        raise DataError(
+            f"{method}: the outcome does not vary between clusters within the arms, so its contrasts "
+            "have no standard error."
+        )
     found = tuple(
         _contrast(sums, name, value, variance, row, weights, len(theta), confidence)
         for name, value, variance, row, weights in zip(

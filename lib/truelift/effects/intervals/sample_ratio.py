@@ -10,6 +10,7 @@ from scipy import special
 from truelift.effects.intervals.arguments import checked_share
 from truelift.effects.intervals.experiments import ExperimentSums
 from truelift.errors import DataError
+from truelift.settings.chances import are_chances
 
 # The chi-square approximation is poor below this many expected clusters in an arm.
 _FEW = 5.0
@@ -54,6 +55,21 @@ class SampleRatio:
         return f"SampleRatio({text}, p {self.p_value:.3g})"
 
 
+def checked_promise(shares: np.ndarray, arms: int) -> None:
+    """Refuse shares that no assignment can have promised.
+
+    Raises
+    ------
+    DataError
+        If they are not one an arm, are not above zero, or do not add up to one.
+    """
+    if shares.shape != (arms,) or not are_chances(shares):
+        raise DataError(
+            f"Planned shares {shares.tolist()} for {arms} arms; expected one positive share "
+            "an arm, adding up to 1."
+        )
+
+
 def sample_ratio(
     sums: ExperimentSums, shares: np.ndarray | None = None, level: float = 0.001
 ) -> SampleRatio:
@@ -77,11 +93,7 @@ def sample_ratio(
     """
     planned = np.full(sums.arms, 1 / sums.arms) if shares is None else np.asarray(shares, float)
     checked_share(level, "level")
-    if planned.shape != (sums.arms,) or np.any(planned <= 0) or abs(planned.sum() - 1) > 1e-9:
-        raise DataError(
-            f"Planned shares {planned.tolist()} for {sums.arms} arms; expected one positive share "
-            "an arm, adding up to 1."
-        )
+    checked_promise(planned, sums.arms)
     observed = sums.arm_clusters
     expected = planned * observed.sum()
     statistic = float((np.square(observed - expected) / expected).sum())

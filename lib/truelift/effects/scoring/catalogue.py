@@ -23,11 +23,25 @@ def layout_of(columns: PanelColumns, options: EffectOptions) -> ScoreLayout:
         outcomes=len(columns.outcomes),
         cells=tuple(len(g.values) for g in columns.groups) if "GATE" in options.estimands else (),
         policies=len(columns.policies) if "policy value" in options.estimands else 0,
-        clips=len(options.clip_levels),
+        clips=len(clip_levels_of(columns, options)),
         trims=len(TRIM_LEVELS),
         att="ATT" in options.estimands,
         ato="ATO" in options.estimands,
     )
+
+
+def clip_of(columns: PanelColumns, options: EffectOptions) -> float:
+    """Where propensities are clipped: nowhere if they are known.
+
+    A small chance that is known is what was done; with another in its place the estimate is biased
+    and its standard error too small. A small one that was estimated may be an error.
+    """
+    return 0.0 if columns.propensity else options.clip
+
+
+def clip_levels_of(columns: PanelColumns, options: EffectOptions) -> tuple[float, ...]:
+    """Levels at which the ATE is followed: none where propensities are known."""
+    return () if columns.propensity else options.clip_levels
 
 
 def estimands_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand, ...]:
@@ -143,7 +157,7 @@ def followed_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand
     found = []
     for j in range(len(columns.outcomes)):
         for a in range(1, len(labels)):
-            for c, level in enumerate(options.clip_levels):
+            for c, level in enumerate(clip_levels_of(columns, options)):
                 found.append(
                     contrast(
                         "ATE", [(("clipped", c, a, j), 1.0)], UNIT, j, arm=labels[a],

@@ -14,6 +14,7 @@ import numpy as np
 
 from truelift.effects.intervals.small_samples import two_way_covariance
 from truelift.effects.scoring.layout import Key, ScoreLayout
+from truelift.effects.scoring.presence import Presence
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,8 @@ class ClusterMoments:
         Where clusters of a second column cut across these.
     units : int, optional
         Units, whatever they weigh; by default the sum of their weights.
+    presence : Presence, optional
+        In which clusters arms, cells and policies have units.
     """
 
     total: np.ndarray
@@ -127,6 +130,7 @@ class ClusterMoments:
     )
     second: SecondWay | None = None
     units: int | None = None
+    presence: Presence | None = None
 
     def count(self, layout: ScoreLayout) -> int:
         """Units: a weight says how much one counts, not how many there are."""
@@ -138,12 +142,20 @@ class ClusterMoments:
         return self.clusters if self.second is None else min(self.clusters, self.second.clusters)
 
     def precision_of(self, estimand: Estimand) -> ClusterPrecision:
-        """That of the estimand; an ATE within clip levels or trimming has that of the ATE."""
+        """That of the estimand; an ATE within clip levels or trimming has that of the ATE.
+
+        A cell of a group has no more clusters than lie in it.
+        """
         plain = ClusterPrecision(1.0, float(self.clusters))
         of_all = replace(estimand, population="all units")
         found = self.precision.get(estimand.key, self.precision.get(of_all.key, plain))
         fewest = min(found.effective_clusters, float(self.fewest_clusters))
-        return replace(found, effective_clusters=fewest)
+        found = replace(found, effective_clusters=fewest)
+        bottom = estimand.terms[0].denominator if estimand.terms else ()
+        if self.presence is None or not bottom or bottom[0] != "cell":
+            return found
+        inside = float(self.presence.cell_clusters[int(bottom[1])][int(bottom[2])])
+        return replace(found, effective_clusters=min(found.effective_clusters, inside))
 
 
 def influence_rows(

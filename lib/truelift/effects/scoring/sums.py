@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ from truelift.effects.keys import count_nameless, hash_repeated, mix
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines
+from truelift.effects.scoring.presence import PresenceLines, PresenceTally
 from truelift.effects.scoring.quantities import UnitBlock, clipped, quantities
+from truelift.settings.chances import CHANCES_TOLERANCE
 
 BINS = 20
 #: Trimming thresholds of the propensity that are tried (Crump et al. 2009 choose among them).
@@ -110,7 +112,9 @@ class ScoreSumsKernel:
     By arm a: ``histogram`` of its own propensity (rows: units of the arm, and all others),
     ``odds`` (a histogram of 1 / e_a + 1 / e_0), ``clipped`` units and those of the arm whose
     control is clipped, ``weights`` and ``weighted_features`` with the weights of the mean
-    (1 / e_a) and of the ATT (control units only, e_a / e_0).
+    (1 / e_a) and of the ATT (control units only, e_a / e_0); ``weighted_squares`` are those
+    of the features' squares, ``squared_weights`` (4 x A x 2 x p) the features' powers with the squares
+    of these weights, and ``feature_powers`` (4 x A x p) those of the arms as they are.
     """
 
     scoring: Scoring
@@ -120,8 +124,10 @@ class ScoreSumsKernel:
         """The state of one bucket."""
         scoring = self.scoring
         arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
-        careful = self.powers is not None
-        sums = ClusterSums(len(scoring.layout) + arms * careful)
+        # Beside the layout's lines: the assignment's surprises, and in which clusters cells are.
+        lines = len(scoring.layout)
+        presence, tally = PresenceLines(scoring.layout, lines + arms), PresenceTally(scoring.layout)
+        sums = ClusterSums(lines + arms + len(presence))
         pairs = ClusterSums(len(scoring.layout)) if scoring.columns.second_cluster else None
         state = {
             "histogram": np.zeros((arms, 2, BINS)),
@@ -129,9 +135,13 @@ class ScoreSumsKernel:
             "clipped": np.zeros((arms, 2)),
             "weights": np.zeros((arms, 2, 2)),
             "weighted_features": np.zeros((arms, 2, len(scoring.design))),
+            "squared_weights": np.zeros((4, arms, 2, len(scoring.design))),
+            "weighted_squares": np.zeros((arms, 2, len(scoring.design))),
+            "feature_powers": np.zeros((4, arms, len(scoring.design))),
             "log_loss": np.zeros(1),
             "residual_squares": np.zeros((arms, outcomes)),
-            "odd_propensity": np.zeros(1),
+            "odd_propensity": np.zeros(2),
+            "max_propensity_total": np.full(2, -np.inf),
             "odd_choice": np.zeros(1),
             "surprise_squares": np.zeros(1),
             "no_cluster": np.zeros((2, 2)),
@@ -139,22 +149,32 @@ class ScoreSumsKernel:
         for batch in batches:
             state["no_cluster"] += scoring.without_cluster(batch)
             block, units = scoring.units(batch, bucket)
-            _add_overlap(state, block, units, scoring.clip)
             if scoring.columns.propensity:
-                fine = (units.propensity > 0) & (units.propensity <= 1)
-                state["odd_propensity"] += np.count_nonzero(~fine.all(axis=0))
+                units = _checked_chances(state, units)
+            _add_overlap(state, block, units, scoring.clip)
             state["odd_choice"] += sum(np.count_nonzero(p < 0) for p in units.policies)
             clusters, own = scoring.clusters(batch), list(scoring.quantities(units))
             if pairs is not None:
                 pairs.add_summands(mix(clusters) ^ scoring.second_clusters(batch), own)
-            if careful:
-                surprise = assignment_surprise(units)
-                state["surprise_squares"] += np.sum(surprise**2)
-                own.append(Summands(surprise, len(scoring.layout) + np.arange(arms)[None]))
+            surprise = assignment_surprise(units)
+            state["surprise_squares"] += np.sum(surprise**2)
+            own.append(Summands(surprise, lines + np.arange(arms)[None]))
+            own += presence.summands(units)
+            tally.add(units)
             sums.add_summands(clusters, own)
         keys, by_cluster = sums.finish()
-        by_cluster, surprises = np.split(by_cluster, [len(scoring.layout)])
+        by_cluster, surprises, there = np.split(by_cluster, [lines, lines + arms])
+        state |= tally.finish()
+        inside = [
+            scoring.layout.place("cell", g, level)
+            for g, levels in enumerate(scoring.layout.cells)
+            for level in range(levels)
+        ]
+        state["cell_clusters"] = np.count_nonzero(by_cluster[inside], axis=1).astype(float)
+        state["present"] = np.count_nonzero(there, axis=1).astype(float)
         state["surprise_by_cluster"] = np.array([np.sum(surprises**2)])
+        state["surprise_total"] = surprises.sum(axis=1)
+        state["surprise_cross"] = surprises @ surprises.T
         state["total"] = by_cluster.sum(axis=1)
         state["cross"] = by_cluster @ by_cluster.T
         members = by_cluster[scoring.layout.lines([("arm", a) for a in range(arms)])[0]] != 0
@@ -167,6 +187,22 @@ class ScoreSumsKernel:
         if self.powers is not None:
             state |= self.powers.sums(by_cluster)
         return state
+
+
+def _checked_chances(state: dict[str, np.ndarray], units: UnitBlock) -> UnitBlock:
+    """Count rows whose known chances cannot be; their place take equal ones, and the run is refused."""
+    chances = units.propensity
+    inside = ((chances > 0) & (chances < 1)).all(axis=0)
+    total = chances.sum(axis=0)
+    adds_up = np.abs(total - 1.0) <= CHANCES_TOLERANCE
+    state["odd_propensity"] += (np.count_nonzero(~inside), np.count_nonzero(inside & ~adds_up))
+    if inside.any():
+        most = (total[inside].max(), -total[inside].min())
+        np.maximum(state["max_propensity_total"], most, out=state["max_propensity_total"])
+    fine = inside & adds_up
+    if fine.all():
+        return units
+    return replace(units, propensity=np.where(fine, chances, 1.0 / len(chances)))
 
 
 def _add_overlap(
@@ -200,6 +236,16 @@ def _add_overlap(
     flat = weights.reshape(2 * arms, -1)
     state["weights"] += np.stack([weights.sum(axis=2), (weights**2).sum(axis=2)], axis=2)
     state["weighted_features"] += (flat @ block[1:].T).reshape(arms, 2, -1)
+    heavy, power = flat**2, block[1:]
+    members = (units.arm == np.arange(arms)[:, None]).astype(float)
+    if own_weight is not None:
+        members *= own_weight
+    for degree in range(4):
+        state["squared_weights"][degree] += (heavy @ power.T).reshape(arms, 2, -1)
+        state["feature_powers"][degree] += members @ power.T
+        if degree == 1:
+            state["weighted_squares"] += (flat @ power.T).reshape(arms, 2, -1)
+        power = power * block[1:]
 
 
 def assignment_surprise(units: UnitBlock) -> np.ndarray:
