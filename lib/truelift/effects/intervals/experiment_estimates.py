@@ -214,14 +214,14 @@ def _result(
     cross = factor * _scaled_cross(sums)
     of_means = influence @ cross @ influence.T
     of_means = (of_means + of_means.T) / 2
-    values, covariance = contrasts.apply(means, of_means)
-    combinations = contrasts.matrix @ influence
+    combinations = np.einsum("pa,as->ps", contrasts.matrix, influence)
     alone = combinations**2 @ np.clip(np.diag(cross), 0.0, None)
-    if np.any(np.diag(covariance) <= _ROUNDING * alone):
+    if np.any(np.sum((combinations @ cross) * combinations, axis=1) <= _ROUNDING * alone):
         raise DataError(
             f"{method}: the outcome does not vary between clusters within the arms, so its contrasts "
             "have no standard error."
         )
+    values, covariance = contrasts.apply(means, of_means)
     found = tuple(
         _contrast(sums, name, value, variance, row, weights, len(theta), confidence)
         for name, value, variance, row, weights in zip(
