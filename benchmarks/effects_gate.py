@@ -116,6 +116,8 @@ def signs(result: EffectsResult, name: str) -> dict[str, float]:
     overlap, treated = result.overlap, result.treated
     control = result.n - treated
     att = name == "ATT"
+    index = overlap.balance_of_index
+    assert index is not None
     wide = overlap.balance_of_squares
     square = np.array([b.smd_after_att if att else b.smd_after for b in wide])
     square_error = np.array([b.error_after_att if att else b.error_after for b in wide])
@@ -132,6 +134,8 @@ def signs(result: EffectsResult, name: str) -> dict[str, float]:
         "z": float(np.max(np.abs(smd) / error)),
         "z_of_largest": float((np.abs(smd) / error)[np.argmax(np.abs(smd))]),
         "smd_beyond": float(np.max(np.abs(smd) * (np.abs(smd) > 3.3 * error))),
+        "index": (index.smd_after_att or 0.0) if att else index.smd_after,
+        "index_error": index.error_after_att if att else index.error_after,
         "square": float(np.max(np.abs(square))),
         "square_beyond": float(np.max(np.abs(square) * (np.abs(square) > 3.3 * square_error))),
         "log_loss_gain": float(
@@ -154,6 +158,7 @@ def without_errors(result: EffectsResult) -> dict[str, str]:
                 replace(b, error_after=0.0, error_after_att=0.0) for b in overlap.balance
             ),
             balance_of_squares=(),
+            balance_of_index=None,
         )
         for arm, overlap in result.overlaps.items()
     }

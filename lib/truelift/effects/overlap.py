@@ -10,6 +10,7 @@ from truelift.effects.moments import Moments
 from truelift.effects.normal_equations import centred
 from truelift.effects.results import CovariateBalance, OverlapSummary
 from truelift.effects.scoring.sums import BINS, odds_edges
+from truelift.effects.verdict import LOG_ODDS
 
 
 def overlap_summaries(state: dict[str, np.ndarray], moments: Moments) -> dict[str, OverlapSummary]:
@@ -39,6 +40,7 @@ def _of_arm(state: dict[str, np.ndarray], moments: Moments, a: int) -> OverlapSu
         effective_sample_size_control=float(effective[0, 0]),
         balance=_balance(state, moments, a),
         balance_of_squares=_balance_of_squares(state, moments, a),
+        balance_of_index=_balance_of_index(state, moments, a),
         treated_clipped_share=float(state["clipped"][a, 1] / units[a]),
         effective_sample_size_control_att=float(effective[a, 1]),
         trim_threshold=threshold,
@@ -79,7 +81,7 @@ def _balance(
     means = np.stack([mean0[:p], mean1[:p]])
     variances = np.stack([np.diag(cov0)[:p], np.diag(cov1)[:p]])
     overall = np.sqrt(np.clip(moments.variances, 0.0, None))
-    powers = _Powers(state["weighted_features"], *state["squared_weights"][:2])
+    powers = _Powers.of(state, 0, slice(p))
     return _rows(moments.design.names, state, moments, a, means, variances, overall, powers)
 
 
@@ -87,18 +89,33 @@ def _balance_of_squares(
     state: dict[str, np.ndarray], moments: Moments, a: int
 ) -> tuple[CovariateBalance, ...]:
     """The same for the squares of the features about their centres: how wide the arms are."""
-    units = np.where((total := moments.gram[:, :, 0, 0].sum(axis=0)) > 0, total, 1.0)
-    squares = state["feature_powers"][1] / units[:, None]
-    variances = np.clip(state["feature_powers"][3] / units[:, None] - squares**2, 0.0, None)
-    whole = state["feature_powers"].sum(axis=1) / units.sum()
-    overall = np.sqrt(np.clip(whole[3] - whole[1] ** 2, 0.0, None))
-    powers = _Powers(state["weighted_squares"], *state["squared_weights"][[1, 3]])
-    both = [0, a]
-    names = tuple(f"{name} squared" for name in moments.design.names)
-    rows = _rows(names, state, moments, a, squares[both], variances[both], overall, powers)
-    return tuple(
-        row for name, row in zip(moments.design.names, rows, strict=True) if not _is_product(name)
-    )
+    names = moments.design.names
+    squares = tuple(f"{name} squared" for name in names)
+    rows = _from_powers(squares, state, moments, a, 1, slice(len(names)))
+    return tuple(row for name, row in zip(names, rows, strict=True) if not _is_product(name))
+
+
+def _balance_of_index(state: dict[str, np.ndarray], moments: Moments, a: int) -> CovariateBalance:
+    """The same for the log odds of the arm against the control (Rubin 2001)."""
+    place = len(moments.design) + a - 1
+    (row,) = _from_powers((LOG_ODDS,), state, moments, a, 0, slice(place, place + 1))
+    return row
+
+
+def _from_powers(
+    names: tuple[str, ...], state: dict[str, np.ndarray], moments: Moments, a: int, degree: int,
+    columns: slice,
+) -> tuple[CovariateBalance, ...]:  # fmt: skip
+    """Rows of features (``degree`` 0) or of their squares (1), with moments from their powers."""
+    found = state["feature_powers"][..., columns]
+    units = moments.gram[:, :, 0, 0].sum(axis=0)
+    by_arm = found / np.where(units > 0, units, 1.0)[:, None]
+    whole = found.sum(axis=1) / units.sum()
+    means, squares = by_arm[degree, [0, a]], by_arm[2 * degree + 1, [0, a]]
+    variances = np.clip(squares - means**2, 0.0, None)
+    overall = np.sqrt(np.clip(whole[2 * degree + 1] - whole[degree] ** 2, 0.0, None))
+    powers = _Powers.of(state, degree, columns)
+    return _rows(names, state, moments, a, means, variances, overall, powers)
 
 
 def _is_product(feature: str) -> bool:
@@ -113,6 +130,13 @@ class _Powers:
     weighted: np.ndarray
     heavy: np.ndarray
     heavy_squares: np.ndarray
+
+    @staticmethod
+    def of(state: dict[str, np.ndarray], degree: int, columns: slice) -> _Powers:
+        """Those of some features (``degree`` 0) or of their squares (1)."""
+        weighted = state["weighted_squares" if degree else "weighted_features"]
+        heavy = state["squared_weights"][[degree, 2 * degree + 1]][..., columns]
+        return _Powers(weighted[..., columns], *heavy)
 
 
 def _rows(

@@ -161,6 +161,9 @@ class OverlapSummary:
     balance_of_squares : tuple of CovariateBalance
         The same of the covariates' squares about their centres, which tell whether one arm spreads
         wider than the other: what a propensity that bends and was taken for straight leaves.
+    balance_of_index : CovariateBalance, optional
+        The same of the log odds of the arm against the control, as predicted: many small differences
+        in one direction add up there.
     """
 
     bin_edges: tuple[float, ...]
@@ -175,6 +178,7 @@ class OverlapSummary:
     trim_threshold: float = 0.0
     trimmed_share: float = 0.0
     balance_of_squares: tuple[CovariateBalance, ...] = ()
+    balance_of_index: CovariateBalance | None = None
 
     def __repr__(self) -> str:
         return (

@@ -2,8 +2,9 @@
 
 A difference of a covariate between the weighted arms counts only where it is more than chance makes of
 so few units: what chance alone left is in the standard errors. A real one is not, and the estimate
-then hangs on the outcome models. Covariates' squares are compared too: where the propensity bends and
-its model is straight, means balance and spreads do not.
+then hangs on the outcome models. The log odds of treatment and the covariates' squares are compared
+too: in the first many small differences add up, and where the propensity bends and its model is
+straight, means balance and spreads do not.
 
 The estimands ask different things of the data. The ATE needs both arms everywhere. The ATT
 needs controls that are like the treated, and no treated units like those who were never
@@ -30,6 +31,9 @@ MAX_SMD = 0.25
 NOTED_SMD = 0.10
 #: Chance of calling one of all covariates unbalanced where only chance made them so.
 BALANCE_LEVEL = 0.01
+
+#: The name of the direction in which the arms differ most.
+LOG_ODDS = "the log odds of treatment"
 
 #: How a verdict begins where the data do not support an effect.
 NOT_SUPPORTED = "not supported by the data"
@@ -112,26 +116,32 @@ def _judge(
     left: Callable[[CovariateBalance], tuple[float, float]],
 ) -> str:
     squares = {b.covariate for b in overlap.balance_of_squares}
+    index = [overlap.balance_of_index] if overlap.balance_of_index is not None else []
     rows = [*overlap.balance, *overlap.balance_of_squares]
-    critical = critical_difference(len(rows))
-    found = [(b.covariate, abs(left(b)[0]), left(b)[1]) for b in rows]
-    beyond_chance = [row for row in found if row[1] > critical * row[2]]
+    # The log odds are one direction, looked at before all others. Below zero they are what a model of
+    # noise leaves in a randomised table; above it the treated still have the higher ones.
+    found = [(b.covariate, max(left(b)[0], 0.0), left(b)[1]) for b in index]
+    found += [(b.covariate, abs(left(b)[0]), left(b)[1]) for b in rows]
+    critical = [critical_difference(1)] * len(index) + [critical_difference(len(rows))] * len(rows)
+    beyond_chance = [
+        row for row, times in zip(found, critical, strict=True) if row[1] > times * row[2]
+    ]
     name, size, error = max(beyond_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
     if size > MAX_SMD:
         told = f", {size / error:.1f} standard errors" if error > 0 else ""
         bends = ": the propensity bends in it and the model does not" if name in squares else ""
         reasons.append(
-            f"{name} differs by {size:.2f} standard deviations after weighting{told} "
+            f"{name} {_verb(name)} by {size:.2f} standard deviations after weighting{told} "
             f"(at most {MAX_SMD} allowed){bends}"
         )
     if reasons:
         return f"{NOT_SUPPORTED}: {'; '.join(reasons)}."
     if size > NOTED_SMD:
         return (
-            f"supported, with care: {name} still differs by {size:.2f} standard "
+            f"supported, with care: {name} still {_verb(name)} by {size:.2f} standard "
             "deviations after weighting."
         )
-    by_chance = [row for row in found if row[0] not in squares]
+    by_chance = [row for row in found[len(index) :] if row[0] not in squares]
     name, size, error = max(by_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
     if size > MAX_SMD:
         return (
@@ -139,6 +149,10 @@ def _judge(
             f"weighting, no more than chance makes of so few units (standard error {error:.2f})."
         )
     return "supported: the arms overlap, and weighting balances the covariates."
+
+
+def _verb(name: str) -> str:
+    return "differ" if name == LOG_ODDS else "differs"
 
 
 def critical_difference(covariates: int) -> float:

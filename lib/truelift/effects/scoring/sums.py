@@ -113,8 +113,8 @@ class ScoreSumsKernel:
     ``odds`` (a histogram of 1 / e_a + 1 / e_0), ``clipped`` units and those of the arm whose
     control is clipped, ``weights`` and ``weighted_features`` with the weights of the mean
     (1 / e_a) and of the ATT (control units only, e_a / e_0); ``weighted_squares`` are those
-    of the features' squares, ``squared_weights`` (4 x A x 2 x p) the features' powers with the squares
-    of these weights, and ``feature_powers`` (4 x A x p) those of the arms as they are.
+    of the features' squares, ``squared_weights`` (4 x A x 2 x q) the features' powers with the squares
+    of these weights, and ``feature_powers`` (4 x A x q) those of the arms as they are.
     """
 
     scoring: Scoring
@@ -128,16 +128,17 @@ class ScoreSumsKernel:
         lines = len(scoring.layout)
         presence, tally = PresenceLines(scoring.layout, lines + arms), PresenceTally(scoring.layout)
         sums = ClusterSums(lines + arms + len(presence))
+        width = len(scoring.design) + arms - 1
         pairs = ClusterSums(len(scoring.layout)) if scoring.columns.second_cluster else None
         state = {
             "histogram": np.zeros((arms, 2, BINS)),
             "odds": np.zeros((arms, _STEPS)),
             "clipped": np.zeros((arms, 2)),
             "weights": np.zeros((arms, 2, 2)),
-            "weighted_features": np.zeros((arms, 2, len(scoring.design))),
-            "squared_weights": np.zeros((4, arms, 2, len(scoring.design))),
-            "weighted_squares": np.zeros((arms, 2, len(scoring.design))),
-            "feature_powers": np.zeros((4, arms, len(scoring.design))),
+            "weighted_features": np.zeros((arms, 2, width)),
+            "squared_weights": np.zeros((4, arms, 2, width)),
+            "weighted_squares": np.zeros((arms, 2, width)),
+            "feature_powers": np.zeros((4, arms, width)),
             "log_loss": np.zeros(1),
             "residual_squares": np.zeros((arms, outcomes)),
             "odd_propensity": np.zeros(2),
@@ -235,8 +236,11 @@ def _add_overlap(
         weights *= own_weight
     flat = weights.reshape(2 * arms, -1)
     state["weights"] += np.stack([weights.sum(axis=2), (weights**2).sum(axis=2)], axis=2)
-    state["weighted_features"] += (flat @ block[1:].T).reshape(arms, 2, -1)
-    heavy, power = flat**2, block[1:]
+    # Log odds against the control are balanced too: the direction in which the arms differ most.
+    floor = np.maximum(propensity, 1e-12)
+    features = np.vstack([block[1:], np.log(floor[1:] / floor[0])])
+    state["weighted_features"] += (flat @ features.T).reshape(arms, 2, -1)
+    heavy, power = flat**2, features
     members = (units.arm == np.arange(arms)[:, None]).astype(float)
     if own_weight is not None:
         members *= own_weight
@@ -245,7 +249,7 @@ def _add_overlap(
         state["feature_powers"][degree] += members @ power.T
         if degree == 1:
             state["weighted_squares"] += (flat @ power.T).reshape(arms, 2, -1)
-        power = power * block[1:]
+        power = power * features
 
 
 def assignment_surprise(units: UnitBlock) -> np.ndarray:
