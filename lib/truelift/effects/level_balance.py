@@ -45,7 +45,7 @@ MAX_EXPECTED = 1.0
 BEYOND_CHANCE = 3.0
 #: Share of units in levels that are not told apart, from which it is said.
 NOTED_REST = 0.01
-#: Share from which the rest must be measured to be harmless.
+#: Share from which what the rest leaves must be measured, to within the largest bias.
 MAX_REST = 0.05
 
 _NUMBERS = 2**23
@@ -297,7 +297,7 @@ def judged(
         expected = still * none.bias
         if abs(expected) > MAX_BIAS * least:
             return Judged("expected", abs(expected) > MAX_EXPECTED * least, expected, least)
-    if rest > MAX_REST and not error <= least:
+    if rest > MAX_REST and not rest * none.standard_error <= MAX_BIAS * least:
         return Judged("unknown", True, 0.0, least)
     return None
 

@@ -165,6 +165,7 @@ def test_a_level_that_neither_model_foresaw_is_seen():
         ((0.0, 0.4), (3.0, 0.1), 0.0, 0.5, "expected", True),
         ((0.0, 0.1), (4.0, 0.1), 0.3, 0.3, "measured", True),  # the rest alone
         ((0.0, 0.1), (0.0, 9.0), 0.5, 0.5, "unknown", True),
+        ((0.0, 2.0), (0.0, 2.0), 0.1, 0.1, None, False),  # the rest is measured well enough
     ],
 )
 def test_a_bias_counts_beside_the_estimates_error(here, nobody, rest, still, how, stops):
