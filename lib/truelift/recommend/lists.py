@@ -6,7 +6,7 @@ One id a line, as the source has it, packed or not; blank lines count for nothin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +176,27 @@ class SomeUsers:
     def newcomers(self, histories: Histories) -> tuple[Histories, ItemSets]:
         """The chosen users without a past."""
         return self._chosen(*self.split.newcomers(histories))
+
+    @property
+    def strangers(self) -> Callable[[], Histories]:
+        """The chosen ones of a given test part's strangers; no attribute where it has none."""
+        inner = self.split.strangers
+
+        def chosen() -> Histories:
+            found: Histories = inner()
+            return found.take(users_among(found, self.keys))
+
+        return chosen
+
+    def test_of_strangers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """As the split has it."""
+        found: tuple[Histories, ItemSets] = self.split.test_of_strangers(histories)
+        return found
+
+    def newcomers_of_strangers(self, histories: Histories) -> tuple[Histories, ItemSets]:
+        """As the split has it."""
+        found: tuple[Histories, ItemSets] = self.split.newcomers_of_strangers(histories)
+        return found
 
     def describe(self) -> dict[str, str]:
         """The split, and how many users were asked about."""

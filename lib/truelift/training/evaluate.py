@@ -8,7 +8,7 @@ figures are those of an evaluation on one machine, to the last bit where the sco
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -333,11 +333,10 @@ def evaluate_sequence(
     )  # fmt: skip
     job.progress.update(f"ranking for all users with {', '.join(rankers)}")
     tested = comparison.compare(rankers)
-    told = {k: v for k, v in split.describe().items() if k not in ("users", "positions")}
     trained_on = {
         n: p.split
         for n, p in packages.items()
-        if p.split and {k: v for k, v in p.split.items() if k != "positions"} != told
+        if p.split and _held_out(p.split) != _held_out(split.describe())
     }
     result = EvaluationResult(
         test=tested.metrics,
@@ -364,6 +363,11 @@ def evaluate_sequence(
         job.log_figure("segments.png", segments_figure(tested.metrics[0], rival))
     job.save_result(result)
     return result
+
+
+def _held_out(told: Mapping[str, str]) -> dict[str, str]:
+    """What of a split's description says what was learned from, and not who is asked about."""
+    return {key: value for key, value in told.items() if key not in ("users", "positions")}
 
 
 def side_columns(packages: Iterable[ModelPackage]) -> list[str]:

@@ -12,7 +12,8 @@ from tests.unit.recommend.test_every_position import pasts
 from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError
 from truelift.recommend.given_test import fingerprint, read_rows, split_of_rows
-from truelift.recommend.splits import split_from_plain, split_to_plain
+from truelift.recommend.lists import SomeUsers
+from truelift.recommend.splits import LeaveOneOut, split_from_plain, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.comparison import Comparison, Ranks
 
@@ -121,6 +122,14 @@ def test_a_rank_that_is_not_the_first_leaves_the_strangers_to_that_one():
         else:
             with pytest.raises(DataError, match=r"found no user.*sequence\.positions to every"):
                 ours._run(evaluator, "test")
+
+
+def test_some_users_of_a_test_file_may_be_strangers():
+    some = SomeUsers(split("every"), frozenset({"stranger"}))
+    options = replace(OPTIONS, positions="every")
+    found = Comparison(lambda: iter([LAKE]), some, 4, options).test("model", ById())
+    assert found.metrics[0].users == 1
+    assert not hasattr(SomeUsers(LeaveOneOut(), frozenset()), "strangers")
 
 
 def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
