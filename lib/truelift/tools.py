@@ -161,6 +161,7 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
         "--interactions", metavar="FILE", help="the file that the models were trained on"
     )
     parser.add_argument("--columns", metavar="NAMES", help="as the training had them")
+    parser.add_argument("--min-rating", type=float, metavar="R", help="as the training had it")
     parser.add_argument("--test", metavar="FILE", help="interactions that are the test part")
     parser.add_argument("--items", metavar="FILE", help="ids, one a line: only these compete")
     parser.add_argument("--users", metavar="FILE", help="ids, one a line: only these are tested")
