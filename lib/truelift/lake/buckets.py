@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -60,8 +59,9 @@ def buckets_of(keys: pa.Array, buckets: int) -> list[int] | None:
     return [(h - (1 << 64) if h >> 63 else h) % buckets for h in found]
 
 
-def _filled(keys: pa.Array, null: str | int) -> Sequence[str] | Sequence[int]:
-    return keys.fill_null(null).to_pylist()
+def _filled(keys: pa.Array, null: Any) -> list[Any]:
+    found: list[Any] = keys.fill_null(null).to_pylist()
+    return found
 
 
 def _rotated(value: int, bits: int) -> int:

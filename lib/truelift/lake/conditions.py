@@ -106,7 +106,7 @@ def _as(value: Any, kind: pa.DataType) -> pa.Scalar:
             raise TypeError(f"{value!r} beside a column of type {kind}: write true or false")
         return pa.scalar(bool(value))
     if is_text and not textual:
-        return pa.scalar(value).cast(kind)
+        return _moment(value, kind)
     if pa.types.is_integer(kind) and not float(value).is_integer():
         return pa.scalar(float(value))
     if pa.types.is_decimal(kind):
@@ -114,6 +114,17 @@ def _as(value: Any, kind: pa.DataType) -> pa.Scalar:
     if pa.types.is_integer(kind):
         return pa.scalar(int(value))
     return pa.scalar(value, kind)
+
+
+def _moment(text: str, kind: pa.DataType) -> pa.Scalar:
+    """A date or a time; one without a zone is UTC where the column has one."""
+    try:
+        return pa.scalar(text).cast(kind)
+    except pa.ArrowInvalid:
+        if not pa.types.is_timestamp(kind) or not kind.tz:
+            raise
+        plain = pa.scalar(text).cast(pa.timestamp(kind.unit))
+        return plain.cast(pa.int64()).cast(kind)
 
 
 @dataclass(frozen=True)

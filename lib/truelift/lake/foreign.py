@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -365,7 +365,7 @@ def _as_stored(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator
             yield from stored_table(pa.Table.from_batches([batch]), schema).to_batches()
 
 
-def frame_table(frame: object, name: str) -> ForeignTable:
+def frame_table(frame: Any, name: str) -> ForeignTable:
     """A pandas DataFrame, an Arrow table or another table in memory.
 
     Columns that Arrow cannot hold are known as such, and stand in nobody's way until they are used.
@@ -383,7 +383,7 @@ def frame_table(frame: object, name: str) -> ForeignTable:
     return ForeignTable(name, "0", frame.schema, held=frame, unclear=unclear)
 
 
-def _table_of(frame: object, unclear: dict[str, str]) -> pa.Table:
+def _table_of(frame: Any, unclear: dict[str, str]) -> pa.Table:
     import pandas as pd
 
     if isinstance(frame, pd.DataFrame):

@@ -17,6 +17,9 @@ ROWS = pa.record_batch(
         "country": ["CH", "AT", "it's", None],
         "e-mail (€).x": [1.0, float("nan"), 2.5, 3.0],
         "member": [True, False, None, True],
+        "at": pa.array(
+            [datetime.datetime(2024, 1, d, 12) for d in (1, 2, 3, 4)], pa.timestamp("us", "UTC")
+        ),
         "day": pa.array([datetime.date(2024, 1, d) for d in (1, 2, 3, 4)]),
     }
 )
@@ -49,6 +52,10 @@ def taken(text: str) -> list[int]:
         ("`e-mail (€).x` is not null AND member", [1, 4]),
         ("member = false", [2]),
         ("day >= '2024-01-03'", [3, 4]),
+        ("at < '2024-01-02'", [1]),
+        ("at >= '2024-01-03 12:00:00'", [3, 4]),
+        ("at > '2024-01-03T14:00:00+02:00'", [4]),
+        ("at in ('2024-01-02T12:00:00')", [2]),
         ("(age < 10 or age > 30) and not country = 'AT'", []),
         ("age < 10 or age > 30 and country = 'AT'", [2, 4]),
         ("row <> age", [1, 2, 4]),
