@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import write_deltalake
 
+from truelift.lake.buckets import buckets_of
 from truelift.simulate import PanelWorld, simulate_panel
 
 CHUNK_ROWS = 200_000
@@ -29,6 +30,10 @@ def write_panel(
         for name in ("unit_id", "user_key"):
             renamed = pc.binary_join_element_wise(pa.scalar(f"{chunk}"), table[name], "-")
             table = table.set_column(table.column_names.index(name), name, renamed)
+        # Where the lake's own hash would put them, so that the table is read as it lies.
+        keys = table["user_key"].combine_chunks().dictionary_encode()
+        place = np.array(buckets_of(keys.dictionary, buckets), np.int32)[keys.indices.to_numpy()]
+        table = table.set_column(table.column_names.index("bucket"), "bucket", pa.array(place))
         rng = np.random.default_rng(seed + chunk)
         for j in range(outcomes - 2):
             more = table["y_spend"].to_numpy() + rng.normal(size=units)

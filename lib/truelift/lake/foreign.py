@@ -184,8 +184,9 @@ def files_of(uri: str) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(root, recursive=True)
         inside = [f for f in filesystem.get_file_info(selector) if f.is_file and f.size]
         seen = [f for f in inside if not _is_hidden(f.path[len(root) :])]
-        found = [f for f in seen if f.path.endswith((".parquet", ".parq", ".pq"))]
+        found = [f for f in seen if f.path.lower().endswith((".parquet", ".parq", ".pq"))]
         found = found or [f for f in seen if is_csv(f.path)]
+        found = found or [f for f in seen if _is_parquet(filesystem, f)]
         there = "a folder without Parquet or CSV files"
     else:
         found, there = [], "nothing"

@@ -105,6 +105,14 @@ def test_folders_that_are_named_like_values_are_columns(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["PART.PARQUET", "000000_0", "part.pq"])
+def test_parquet_is_known_by_its_ending_or_its_first_bytes(tmp_path, name):
+    (tmp_path / "t").mkdir()
+    pq.write_table(pa.table({"x": [1.0]}), tmp_path / "t" / name)
+    (tmp_path / "t" / "notes.md").write_text("not a table")
+    assert rows_of(opened(tmp_path / "t")).to_pydict() == {"x": [1.0]}
+
+
 def test_files_with_types_that_one_holds_are_one_table_and_others_are_named_when_used(tmp_path):
     pq.write_table(pa.table({"x": [1], "odd": [1], "late": ["a"]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"x": [1.5], "odd": ["one"]}), tmp_path / "2.parquet")
