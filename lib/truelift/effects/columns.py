@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.arms import Levels, arms_of, label_in
+from truelift.effects.arms import Levels, arms_of, label_in, label_of
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake.conditions import condition_of
 from truelift.settings import EffectOptions
@@ -214,6 +214,7 @@ def panel_columns(
     arms = arms_of(
         options.treatment, found[options.treatment], options.arms, options.control, table
     )
+    others = tuple(value for value in found[options.treatment] if value not in arms.values)
     return PanelColumns(
         arms=arms,
         outcomes=options.outcomes,
@@ -223,13 +224,13 @@ def panel_columns(
         unit=unit,
         weight=options.weight,
         groups=tuple(_cells(name, found[name], table) for name in options.groups),
-        propensity=_propensity_by_arm(options, arms),
+        propensity=_propensity_by_arm(options, arms, others),
         policies=tuple(
             (name, _choice(name, choice, arms, chosen, table))
             for name, choice in options.policies.items()
         ),
         second_cluster=options.second_cluster,
-        other_arms=tuple(v for v in found[options.treatment] if v not in arms.values),
+        other_arms=others,
     )
 
 
@@ -264,18 +265,33 @@ def as_number(text: str) -> float | None:
         return None
 
 
-def _propensity_by_arm(options: EffectOptions, arms: Levels) -> tuple[str | float, ...]:
+def _propensity_by_arm(
+    options: EffectOptions, arms: Levels, others: tuple[Any, ...]
+) -> tuple[str | float, ...]:
+    """The chances of the arms; where some arms are left out, those given one of the others."""
     if not options.propensity:
         return ()
-    known = {label_in(label, arms.labels): text for label, text in options.propensity.items()}
-    if surplus := [n for n in options.propensity if label_in(n, arms.labels) is None]:
+    left_out = [label_of(value) for value in others]
+    ours = {n: text for n, text in options.propensity.items() if label_in(n, left_out) is None}
+    if len(ours) < len(options.propensity):
+        numbers = {n: as_number(text) for n, text in ours.items()}
+        if any(number is None for number in numbers.values()) or len(ours) < len(arms.labels):
+            raise ConfigError(
+                f"effects.propensity: {', '.join(sorted(set(options.propensity) - set(ours)))} is "
+                "not among effects.arms, so chances are needed that a unit has an arm given that "
+                f"it has one of {', '.join(arms.labels)}: a number for each, or columns of such."
+            )
+        total = sum(number or 0.0 for number in numbers.values())
+        ours = {n: str((number or 0.0) / total) for n, number in numbers.items()}
+    known = {label_in(label, arms.labels): text for label, text in ours.items()}
+    if surplus := [n for n in ours if label_in(n, arms.labels) is None]:
         raise ConfigError(
             f"effects.propensity: {', '.join(sorted(surplus))} is no arm; the arms are "
             f"{', '.join(arms.labels)}. Put a label in quotes where YAML reads something else in it."
         )
-    if len(known) < len(options.propensity):
+    if len(known) < len(ours):
         raise ConfigError(
-            f"effects.propensity: {', '.join(options.propensity)} name one arm twice; the arms are "
+            f"effects.propensity: {', '.join(ours)} name one arm twice; the arms are "
             f"{', '.join(arms.labels)}."
         )
     missing = [label for label in arms.labels if label not in known]

@@ -47,7 +47,8 @@ def check_chances(key: str, stated: Mapping[str, str | float], arms: Collection[
             )
     total = float(sum(numbers.values()))
     listed = " + ".join(str(stated[arm]) for arm in numbers)
-    complete = len(numbers) == len(stated) > 1 and not set(arms) - set(stated)
+    # By their number: labels may be written in other ways, and arms that are left out be stated.
+    complete = len(numbers) == len(stated) > 1 and len(set(arms)) <= len(stated)
     if complete and abs(total - 1.0) > CHANCES_TOLERANCE:
         raise ConfigError(
             f"{key}: the chances of the arms add up to {total:.6g} ({listed}), expected 1. Give "

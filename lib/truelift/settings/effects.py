@@ -21,8 +21,9 @@ class EffectOptions:
     ``filter`` is a condition on its rows (:mod:`truelift.lake.conditions`): others are left out.
     ``arms`` and ``control`` are labels of the treatment's values; without them every value is an
     arm and the smallest the control. Rows of arms that ``arms`` does not list are left out.
-    Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none. ``propensity`` gives a number or a column by arm where the
-    chances are known. ``policies`` maps a name to an arm, or to a column that holds arms.
+    Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none.
+    ``propensity`` gives a number or a column by arm where the chances are known. ``policies`` maps
+    a name to an arm, or to a column that holds arms.
 
     ``categorical`` names how categories are coded: ``one_hot`` up to ``one_hot_levels`` levels,
     ``hash`` into ``hash_size`` slots, ``target`` by the other folds' outcomes and arms, which the

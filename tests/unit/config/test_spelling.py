@@ -32,7 +32,7 @@ def test_a_label_is_the_text_that_stands_in_the_file(tmp_path, text, found):
 def test_keys_and_items_that_are_labels_or_names_are_texts_too(tmp_path):
     spec = """
         arms: [yes, no, 012]
-        propensity: {yes: .5, no: 5e-1}
+        propensity: {yes: .5, no: 4e-1}
         policies: {off: on}
         outcomes: [y, 2024-01-01]
         categorical: {no: one_hot}
@@ -41,7 +41,7 @@ def test_keys_and_items_that_are_labels_or_names_are_texts_too(tmp_path):
     """
     found = effects(tmp_path, spec)
     assert found.arms == ("yes", "no", "012")
-    assert found.propensity == {"yes": ".5", "no": "5e-1"}
+    assert found.propensity == {"yes": ".5", "no": "4e-1"}
     assert found.policies == {"off": "on"}
     assert found.outcomes == ("y", "2024-01-01")
     assert found.categorical == {"no": "one_hot"}

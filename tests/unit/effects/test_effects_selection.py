@@ -67,6 +67,22 @@ def test_two_of_three_arms_are_compared_without_the_rows_of_the_third(panel):
     assert "the arms none, mail (1 more left out)" in found.selection
 
 
+def test_chances_of_two_of_three_arms_are_those_given_one_of_the_two(panel):
+    chances = {"none": "0.2", "mail": "0.3", "call": "0.5"}
+    found = estimated(panel, treatment="arm", arms=("none", "mail"), propensity=chances)
+    given = {"none": "0.4", "mail": "0.6"}
+    expected = estimated(panel, treatment="arm", arms=("none", "mail"), propensity=given)
+    assert [e.estimate for e in found.estimates] == pytest.approx(
+        [e.estimate for e in expected.estimates], rel=1e-12
+    )
+    assert found.experiment == expected.experiment
+    with pytest.raises(
+        ConfigError, match=r"call is not among effects\.arms.*given that it has one"
+    ):
+        estimated(panel, treatment="arm", arms=("none", "mail"),
+                  propensity={**chances, "mail": "x_1"})  # fmt: skip
+
+
 def test_rows_without_a_treatment_are_refused_where_some_arms_are_listed_too(panel):
     values = panel["arm"].to_pylist()
     values[3] = None
