@@ -1,6 +1,6 @@
 """Does the overlap gate's verdict foretell error and coverage?
 
-    python benchmarks/effects_gate.py [--draws 20] [--learner linear] [--data FOLDER]
+    python benchmarks/effects_gate.py [--draws 2] [--limit 100] [--learner linear]
 
 Draws worlds in which size, number and rarity of the covariates, imbalance (real or by chance), overlap
 and the models' faults vary (`gate_worlds.py`), and prints, by verdict, the share of draws, the mean absolute
@@ -36,36 +36,62 @@ Row = dict[str, float | str]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=20, help="of each world")
-    parser.add_argument("--learner", default="linear", action="append")
-    parser.add_argument("--kept", help="a file for one line a draw")
+    parser.add_argument("--draws", type=int, default=2, help="of each world")
+    parser.add_argument("--limit", type=int, help="this many of all draws, chosen at random")
+    parser.add_argument("--learner", default="linear")
+    parser.add_argument("--kept", help="a file of rows: draws that it has are not made again")
     parser.add_argument("--out", default="benchmarks/results/effects_gate.json")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    figures: dict[str, dict[str, dict[str, float]]] = {}
-    learners = dict.fromkeys(
-        [options.learner] if isinstance(options.learner, str) else options.learner[1:] or ["linear"]
-    )
-    rows: list[Row] = []
-    for learner in learners:
-        tasks = [(w, seed, learner) for seed in range(options.draws) for w in worlds()]
-        with multiprocessing.get_context("fork").Pool(options.processes) as pool:
-            for made in pool.imap_unordered(judged, tasks):
-                rows += made
-                if options.kept:
-                    with Path(options.kept).open("a") as file:
-                        file.writelines(json.dumps(row) + "\n" for row in made)
+    every = list(worlds())
+    tasks = [(w, seed, options.learner) for seed in range(options.draws) for w in every]
+    order = np.random.default_rng(8).permutation(len(tasks))[: options.limit]
+    chosen = [tasks[i] for i in order.tolist()]
+    kept: dict[str, list[Row]] = {}
+    if options.kept and Path(options.kept).exists():
+        for line in Path(options.kept).read_text().splitlines():
+            row = json.loads(line)
+            kept.setdefault(_key(row), []).append(row)
+    rows = [row for task in chosen for row in kept.get(_key(_named(task)), [])]
+    missing = [task for task in chosen if _key(_named(task)) not in kept]
+    with multiprocessing.get_context("fork").Pool(options.processes) as pool:
+        for made in pool.imap_unordered(judged, missing):
+            rows += made
+            if options.kept:
+                with Path(options.kept).open("a") as file:
+                    file.writelines(json.dumps(row) + "\n" for row in made)
     figures = tables(rows)
     printed(figures)
     result = {
         "benchmark": "effects_gate",
-        "draws": options.draws,
-        "worlds": len(list(worlds())),
+        "worlds": len(every),
+        "draws": len(chosen),
         "figures": figures,
         "ratios": {},
     }
+    Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     Path(options.out).write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result))
+
+
+def _named(task: tuple[GateWorld, int, str]) -> Row:
+    """What tells a draw from all others, as its rows have it."""
+    world, seed, learner = task
+    return {
+        "learner": learner,
+        "kind": world.kind,
+        "units": world.units,
+        "flags": world.flags,
+        "strength": world.strength,
+        "share": world.share,
+        "rarity": world.rarity,
+        "seed": seed,
+    }
+
+
+def _key(row: Row) -> str:
+    names = ("learner", "kind", "units", "flags", "strength", "share", "rarity", "seed")
+    return json.dumps([row[name] for name in names])
 
 
 def judged(task: tuple[GateWorld, int, str]) -> list[Row]:
@@ -90,15 +116,8 @@ def judged(task: tuple[GateWorld, int, str]) -> list[Row]:
         name = estimate.estimand
         found.append(
             {
-                "learner": learner,
+                **_named(task),
                 "estimand": name,
-                "kind": world.kind,
-                "units": world.units,
-                "flags": world.flags,
-                "strength": world.strength,
-                "share": world.share,
-                "rarity": world.rarity,
-                "seed": seed,
                 "verdict": verdict_of(result.support[name]),
                 "before": verdict_of(plain[name]),
                 "text": result.support[name],

@@ -2,7 +2,7 @@
 
     python benchmarks/validation_tables.py [--results benchmarks/results]
 
-Reads coverage.json, agreement.json and truth.json and replaces what stands between the marks
+Reads coverage.json, agreement.json, truth.json and effects_gate.json and replaces what stands between the marks
 `<!-- NAME -->` and `<!-- end of NAME -->`; the text around them is written by hand.
 """
 
@@ -129,11 +129,23 @@ def truth(result: dict) -> str:
     return "\n\n".join(parts)
 
 
+def gate(result: dict) -> str:
+    """A row a verdict, of the gate as it is and of one that looks at differences alone."""
+    rows = [
+        [f"{title}: {verdict}", f"{f['draws']}", f"{f['share']:.2f}", f"{f['error']:.2f}", f"{f['coverage']:.2f}"]
+        for title, lines in result["figures"].items()
+        for verdict, f in lines.items()
+    ]  # fmt: skip
+    head = ["learner, estimand: verdict", "draws", "share", "error / se", "coverage"]
+    return markdown(head, rows)
+
+
 TABLES: dict[str, Callable[[dict], str]] = {
     "coverage": coverage,
     "coverage, looks": anytime,
     "agreement": agreement,
     "truth": truth,
+    "effects_gate": gate,
 }
 
 if __name__ == "__main__":
