@@ -114,12 +114,29 @@ def fit_both(
 def fit_neural(
     source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
 ) -> Fitted:
-    """TARNet or DragonNet, all folds' models in one network that Horovod ranks train."""
+    """TARNet or DragonNet, all folds' models in one network that Horovod ranks train.
+
+    Unless ``effects.neural.stacked`` is off, they are stacked with the linear models
+    (:mod:`~.stack`): where rows are few a network's chances of treatment are noisier than a
+    logistic model's, and a doubly robust score divides by them.
+    """
     chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
     if chosen.model is not None:
-        return _registered(source, moments, options.folds, chosen.model)
+        networks = _registered(source, moments, options.folds, chosen.model)
+    else:
+        networks = _trained(source, moments, options.folds, chosen, progress)
+    if not chosen.stacked:
+        return networks
+    linear = fit_linear(source, moments, options, progress)
+    parts = (linear, networks)
+    return fit_stack(source, moments, options, parts, progress, networks.nuisances.name)
+
+
+def _trained(
+    source: PanelSource, moments: Moments, folds: int, chosen: NeuralOptions, progress: Progress
+) -> Fitted:
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
-    fit = source.fit_neural(reader, options.folds, chosen, progress)
+    fit = source.fit_neural(reader, folds, chosen, progress)
     quality = {
         "neural_epochs": float(len(fit.curve)),
         "neural_best_epoch": float(fit.best_epoch.mean()),

@@ -97,7 +97,7 @@ class StackedNuisances:
 
 def fit_stack(
     source: PanelSource, moments: Moments, options: EffectOptions, parts: tuple[Fitted, ...],
-    progress: Callable[[str], None],
+    progress: Callable[[str], None], name: str = "stacked",
 ) -> Fitted:  # fmt: skip
     """Weights for learners that are fitted already.
 
@@ -105,6 +105,8 @@ def fit_stack(
     ----------
     parts : tuple of Fitted
         Fitted with the same folds and design.
+    name : str
+        What the results call them.
     """
     passes = sum(part.passes for part in parts) + 1
     progress(f"pass {passes}: weights of the learners")
@@ -121,7 +123,7 @@ def fit_stack(
         quality[f"stack_propensity_{learner.name}"] = float(propensity[:, place].mean())
         quality[f"stack_outcome_{learner.name}"] = float(outcome[..., place].mean())
     return Fitted(
-        StackedNuisances(learners, propensity, outcome),
+        StackedNuisances(learners, propensity, outcome, name),
         all(part.converged for part in parts),
         quality,
         passes,

@@ -23,6 +23,9 @@ class NeuralOptions:
     model : str, optional
         URI of networks that ``train_causal`` registered for the same table version, folds and
         columns; they are applied and nothing is trained.
+    stacked : bool
+        Combine the networks with the linear models by their errors out of fold
+        (:mod:`~truelift.effects.stack`); off, the networks stand alone.
     shared, head : tuple of int
         Widths of the hidden layers of the representation and of each outcome head.
     propensity_weight : float
@@ -57,6 +60,7 @@ class NeuralOptions:
 
     kind: str = "dragonnet"
     model: str | None = None
+    stacked: bool = True
     shared: tuple[int, ...] = (64, 64)
     head: tuple[int, ...] = (32,)
     propensity_weight: float = 1.0
