@@ -44,6 +44,8 @@ LEARNERS: dict[str, dict[str, object]] = {
     "stack": {"learner": "stack"},
     "TARNet": {"learner": "neural", "neural": {"kind": "tarnet"}},
     "DragonNet": {"learner": "neural", "neural": {"kind": "dragonnet"}},
+    "TARNet alone": {"learner": "neural", "neural": {"kind": "tarnet", "stacked": False}},
+    "DragonNet alone": {"learner": "neural", "neural": {"kind": "dragonnet", "stacked": False}},
 }
 PEERS = (
     ("truth_peers.py", PACKAGES, "validation"),

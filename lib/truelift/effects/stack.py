@@ -97,7 +97,7 @@ class StackedNuisances:
 
 def fit_stack(
     source: PanelSource, moments: Moments, options: EffectOptions, parts: tuple[Fitted, ...],
-    progress: Callable[[str], None], name: str = "stacked",
+    progress: Callable[[str], None], name: str = "stacked", shrink: float = 0.0,
 ) -> Fitted:  # fmt: skip
     """Weights for learners that are fitted already.
 
@@ -107,6 +107,8 @@ def fit_stack(
         Fitted with the same folds and design.
     name : str
         What the results call them.
+    shrink : float
+        How far the weights are drawn to equal ones; see :func:`simplex_weights`.
     """
     passes = sum(part.passes for part in parts) + 1
     progress(f"pass {passes}: weights of the learners")
@@ -116,8 +118,10 @@ def fit_stack(
     state = source.sum(kernel, columns.of_moments(), columns.batch_rows())
     by_arm = complements(state["arm_errors"])
     by_outcome = complements(state["outcome_errors"])
-    outcome = np.array([[[simplex_weights(e) for e in arm] for arm in fold] for fold in by_outcome])
-    propensity = np.array([simplex_weights(errors) for errors in by_arm])
+    outcome = np.array(
+        [[[simplex_weights(e, shrink) for e in arm] for arm in fold] for fold in by_outcome]
+    )
+    propensity = np.array([simplex_weights(errors, shrink) for errors in by_arm])
     quality = {name: value for part in parts for name, value in part.quality.items()}
     for place, learner in enumerate(learners):
         quality[f"stack_propensity_{learner.name}"] = float(propensity[:, place].mean())
@@ -130,19 +134,24 @@ def fit_stack(
     )
 
 
-def simplex_weights(errors: np.ndarray) -> np.ndarray:
+def simplex_weights(errors: np.ndarray, shrink: float = 0.0) -> np.ndarray:
     """Weights w, not negative and adding up to one, that minimise ``w' errors w``.
 
     Parameters
     ----------
     errors : ndarray, L x L
         Sums of products of the learners' errors; equal weights where it is zero.
+    shrink : float
+        Share of the mean squared error that is added to each learner's own: a ridge that draws the
+        weights to equal ones. Where learners err alike, weights that are estimated from few rows
+        vary more than they gain (the forecast combination puzzle, Smith & Wallis 2009, Oxford
+        Bulletin of Economics and Statistics 71); where one is clearly better it hardly matters.
     """
     size = len(errors)
     scale = float(np.trace(errors)) / size
     if scale <= 0:
         return np.full(size, 1.0 / size)
-    values, vectors = np.linalg.eigh(errors / scale)
+    values, vectors = np.linalg.eigh(errors / scale + shrink * np.eye(size))
     root = np.sqrt(np.clip(values, 0.0, None))[:, None] * vectors.T
     matrix = np.vstack([root, np.full((1, size), _STRICT)])
     found, _ = nnls(matrix, np.concatenate([np.zeros(size), [_STRICT]]))

@@ -12,6 +12,7 @@ from truelift.effects import learners
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances import Fitted, Predictions
+from truelift.effects.stack import simplex_weights
 from truelift.settings import EffectOptions
 
 
@@ -50,7 +51,7 @@ def estimate(monkeypatch):
 def test_chances_that_foretell_nothing_get_no_weight_and_the_error_is_not_blown_up(estimate):
     together, result = estimate()
     alone, _ = estimate(stacked=False)
-    assert result.nuisance["stack_propensity_linear"] > 0.9
+    assert result.nuisance["stack_propensity_linear"] > 0.8
     assert together.standard_error < 0.5 * alone.standard_error
     assert abs(together.estimate - 1) < 4 * together.standard_error
 
@@ -60,6 +61,15 @@ def test_the_result_is_named_by_the_network_and_its_weights_are_kept(estimate):
     assert result.learner == "dragonnet"
     shares = [result.nuisance[f"stack_propensity_{n}"] for n in ("linear", "dragonnet")]
     assert sum(shares) == pytest.approx(1)
+
+
+def test_learners_that_err_alike_share_the_weight_and_a_clearly_better_one_keeps_it():
+    alike = np.array([[0.145, 0.143], [0.143, 0.150]])  # a small sample's noise would decide
+    assert simplex_weights(alike)[0] > 0.75
+    assert simplex_weights(alike, 0.1) == pytest.approx([0.5, 0.5], abs=0.15)
+    better = np.array([[3.0, 1.0], [1.0, 1.0]])
+    assert simplex_weights(better, 0.1)[1] > 0.9
+    assert simplex_weights(better, 0.0)[1] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_networks_are_stacked_unless_somebody_says_no(estimate):
