@@ -14,6 +14,7 @@ import numpy as np
 
 from truelift.errors import JobFailure
 from truelift.training import checkpoints
+from truelift.training.lifeline import end_with_parent
 from truelift.training.owner import new_token
 from truelift.training.processes import (
     START_SECONDS,
@@ -153,7 +154,12 @@ def _stall_bounds(hang_seconds: int) -> Mapping[str, str]:
 
 
 def run_in_task(job_json: str) -> dict[str, Any]:
-    """A rank inside a Spark task; its failure comes back as a value."""
+    """A rank inside a Spark task; its failure comes back as a value.
+
+    It ends with what started it: Horovod looks each second whether its parent is the same, and so
+    does the kernel for a rank that cannot look.
+    """
+    end_with_parent()
     try:
         return run(job_json)
     except Exception as error:

@@ -65,7 +65,7 @@ def follow(folder: str) -> None:
 
     Returns at once, and ends the process at once where the launcher is gone already.
     """
-    _ask_the_kernel()
+    end_with_parent()
     try:
         end = os.open(Path(folder) / _NAME, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -101,7 +101,8 @@ def _leave() -> None:
     os._exit(ORPHANED)
 
 
-def _ask_the_kernel() -> None:
+def end_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent is gone; only Linux does."""
     if sys.platform != "linux":
         return
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from truelift.training import launcher
 from truelift.training.lifeline import ORPHANED, Lifeline
 
 LIB = str(Path(__file__).resolve().parents[3] / "lib")
@@ -87,18 +88,18 @@ def ends(process: psutil.Process, seconds: float = 10.0) -> bool:
 @pytest.mark.parametrize("script", [LAUNCHER, BEHIND_ANOTHER], ids=["own", "behind another"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_rank_ends_when_its_launcher_is_killed(start, script, number):
-    launcher, rank = start(script)
-    launcher.send_signal(number)
-    launcher.wait(timeout=10)
+    begun, rank = start(script)
+    begun.send_signal(number)
+    begun.wait(timeout=10)
     assert ends(rank)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to kill with the parent")
 def test_a_stopped_rank_ends_too(start):
-    launcher, rank = start(LAUNCHER)
+    begun, rank = start(LAUNCHER)
     rank.suspend()
-    launcher.kill()
-    launcher.wait(timeout=10)
+    begun.kill()
+    begun.wait(timeout=10)
     assert ends(rank)
 
 
@@ -142,3 +143,12 @@ def test_a_program_that_the_launcher_starts_does_not_hold_the_lifeline(tmp_path)
     finally:
         other.kill()
         other.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to kill with the parent")
+def test_a_rank_in_a_task_asks_the_kernel_to_end_it_with_its_parent(monkeypatch):
+    asked = []
+    monkeypatch.setattr(launcher, "end_with_parent", lambda: asked.append(True))
+    monkeypatch.setattr(launcher, "run", lambda job: {"rank": 1})
+    assert launcher.run_in_task("{}") == {"rank": 1}
+    assert asked == [True]
