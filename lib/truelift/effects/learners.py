@@ -26,9 +26,9 @@ from truelift.errors import ConfigError
 from truelift.settings import EffectOptions
 from truelift.typed import from_plain
 
-# How far the weights of networks and linear models are drawn to equal ones: chosen on IHDP's draws 1
-# to 5, ACIC 2016 and simulated worlds on IHDP's covariates (docs/validation.md).
-_NEURAL_SHRINK = 0.1
+# Networks and linear models: their weights are drawn to equal ones as if by so many units, so that few
+# rows do not choose between learners that err alike, and many rows do.
+_EQUAL_UNITS = 70.0
 
 Progress = Callable[[str], None]
 Learner = Callable[[PanelSource, Moments, EffectOptions, Progress], Fitted]
@@ -133,8 +133,8 @@ def fit_neural(
         return networks
     linear = fit_linear(source, moments, options, progress)
     parts = (linear, networks)
-    name = networks.nuisances.name
-    return fit_stack(source, moments, options, parts, progress, name, _NEURAL_SHRINK)
+    name, units = networks.nuisances.name, float(moments.arm_units.sum())
+    return fit_stack(source, moments, options, parts, progress, name, _EQUAL_UNITS / units)
 
 
 def _trained(

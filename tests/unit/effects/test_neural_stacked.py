@@ -51,7 +51,7 @@ def estimate(monkeypatch):
 def test_chances_that_foretell_nothing_get_no_weight_and_the_error_is_not_blown_up(estimate):
     together, result = estimate()
     alone, _ = estimate(stacked=False)
-    assert result.nuisance["stack_propensity_linear"] > 0.8
+    assert result.nuisance["stack_propensity_linear"] > 0.9
     assert together.standard_error < 0.5 * alone.standard_error
     assert abs(together.estimate - 1) < 4 * together.standard_error
 
