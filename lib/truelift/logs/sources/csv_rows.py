@@ -96,7 +96,7 @@ def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
         for batch in reader:
             position = 0
             while position < batch.num_rows:
-                misfits = []
+                misfits: list[str] = []
                 while bad and bad[0][0] == record and len(misfits) < _BATCH:
                     misfits.append(bad.pop(0)[1])
                     record += 1
