@@ -169,6 +169,7 @@ def test_a_level_that_neither_model_foresaw_is_seen():
     ],
 )
 def test_a_bias_counts_beside_the_estimates_error(here, nobody, rest, still, how, stops):
-    found = judged(LeftOver(*here, 1.0), LeftOver(*nobody, 1.0), rest, still, 1.0)
+    left, blind = (LeftOver(bias, error, 1.0) for bias, error in (here, nobody))
+    found = judged(left, blind, rest, still, 1.0)
     assert (found.how if found else None) == how
     assert (found.stops if found else False) == stops

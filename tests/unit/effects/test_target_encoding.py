@@ -161,10 +161,11 @@ def test_levels_are_summed_alike_whatever_the_layout(seed, levels, rows, batch_r
     columns = panel_columns(
         table.schema, replace(OPTIONS, folds=2), "panel", in_buckets(table).distinct
     )
-    scales = (Scale(names, np.zeros(len(names)), np.ones(len(names))) for names in (
-        columns.outcomes, columns.covariates
-    ))  # fmt: skip
-    kernel = LevelKernel(columns, *scales, ("shop",), 4096, 2)
+    outcomes, covariates = (
+        Scale(names, np.zeros(len(names)), np.ones(len(names)))
+        for names in (columns.outcomes, columns.covariates)
+    )
+    kernel = LevelKernel(columns, outcomes, covariates, ("shop",), 4096, 2)
     source = in_buckets(table)
     found = level_sums(source.sum(kernel, columns.of_moments(), batch_rows), kernel, 0)
     again = level_sums(source.sum(kernel, columns.of_moments(), 10_000), kernel, 0)
