@@ -16,6 +16,7 @@ from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.effects.source import PanelSource
+from truelift.effects.telling.names import in_words
 from truelift.lake.tables import table_spec
 from truelift.settings import EffectOptions
 from truelift.steps import StepReport
@@ -219,7 +220,7 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
 def _headline(result: EffectsResult) -> dict[str, float | str | int]:
     headline: dict[str, float | str | int] = {}
     several = len(result.arms) > 2
-    for e in result.estimates:
+    for e in in_words(result).estimates:
         if e.estimand in ("ATE", "ATT") and len(headline) < _MOST_HEADLINES:
             arm = f" {e.arm}" if several else ""
             span = f"{e.estimate:.4g} [{e.ci_lower:.4g}, {e.ci_upper:.4g}]"

@@ -234,6 +234,23 @@ def test_a_clear_effect_is_weighed_against_its_cost(email):
     assert text.endswith("nothing unmeasured drove both who was treated and the outcome.")
 
 
+def test_with_several_arms_it_is_said_whether_the_first_of_them_is_ahead(email):
+    support = dict.fromkeys(("ATE of mail", "ATE of letter"), "supported: fine.")
+    made = [estimate(value=9.0, arm="mail", versus="none"),
+            estimate(value=5.0, arm="letter", versus="none")]  # fmt: skip
+    result = replace(email, estimates=tuple(made), support=support)
+    assert "told by the differences between them (contrasts: all)" in decision(result)
+    for gap, said in ((4.0, "Of these, mail changes it by more than letter."),
+                      (1.0, "Of these, no difference between mail and letter is shown.")):  # fmt: skip
+        pair = estimate(value=-gap, arm="letter", versus="mail")
+        assert said in decision(replace(result, estimates=(*made, pair)))
+
+
+def test_one_arm_is_weighed_by_its_own_interval_and_not_by_a_band_over_outcomes(email):
+    result = one_estimate(email, band_lower=-90.0, band_upper=90.0)
+    assert "by 3.0 to 7.0 per unit" in decision(result)
+
+
 def test_an_effect_that_is_not_shown_is_not_ruled_out_either(email):
     text = decision(one_estimate(email, value=0.5))
     assert "no effect of the treatment on y is shown" in text

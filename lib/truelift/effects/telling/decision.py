@@ -6,6 +6,7 @@ price is not in the data; the sentence says the price up to which it is.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from truelift.effects.telling.figures import figure, places_of
@@ -55,6 +56,8 @@ def decision(result: EffectsResult) -> str:
     found = decisive(result)
     if not found:
         return "no adjusted effect was estimated; a difference between groups decides nothing."
+    if len(found) == 1:  # a band over outcomes is no band over arms to choose from
+        found = [replace(found[0], band_lower=None, band_upper=None)]
     carried = [e for e in found if result.supports(e)]
     if not carried:
         return (

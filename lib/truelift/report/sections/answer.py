@@ -208,7 +208,7 @@ def _doubtful(result: EffectsResult) -> bool:
 
 def _legend(result: EffectsResult) -> str:
     text = (
-        f"Dot: estimate. Line: interval, with standard errors clustered by {_cluster(result)}. "
+        f"Dot: estimate. Line: interval, with {_errors(result)}. "
         "Upright dashed line: no effect. The naive difference (square) compares the groups as "
         "they are."
     )
@@ -219,6 +219,13 @@ def _legend(result: EffectsResult) -> str:
     if not _doubtful(result):
         return text
     return f"{text} Hollow dot on a broken line: the data do not support this estimate."
+
+
+def _errors(result: EffectsResult) -> str:
+    one = _cluster(result)
+    return (
+        "clustered standard errors" if one == "cluster" else f"standard errors clustered by {one}"
+    )
 
 
 def _cluster(result: EffectsResult) -> str:

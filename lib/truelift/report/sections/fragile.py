@@ -50,7 +50,7 @@ def fragile(content: ReportContent) -> Html | None:
         _controls(found),
         _placebos(found),
         _left_out(result, found),
-        _others(found),
+        _others(result, found),
     )
 
 
@@ -233,8 +233,12 @@ def _left_out(result: EffectsResult, found: Credibility) -> list[Html]:
     return parts
 
 
-def _others(found: Credibility) -> Html:
-    rest = [*found.random_causes, *found.halves, *found.folds]
+def _others(result: EffectsResult, found: Credibility) -> Html:
+    main = _main(result, found)
+    drawn = (main.estimand, main.outcome, main.contrast)
+    undrawn = [g for g in found.groups if g.levels and (g.estimand, g.outcome, g.contrast) != drawn]
+    rest = [*undrawn, *found.random_causes, *found.halves, *found.folds]
     return _folded(
-        "Random covariates, random halves, folds", [in_words(repr(check)) for check in rest]
+        "Other effects without a group, random covariates, random halves, folds",
+        [in_words(repr(check)) for check in rest],
     )
