@@ -73,10 +73,11 @@ panel.groupBy("treated").agg(
 # COMMAND ----------
 
 from truelift.effects.results import EffectsResult
+from truelift.effects.telling.names import in_words
 from truelift.report.plots import effects_forest
 from truelift.steps import StepStore
 
-effects = StepStore(lake.root).read("estimate_effects").result(EffectsResult)
+effects = in_words(StepStore(lake.root).read("estimate_effects").result(EffectsResult))
 columns = ["outcome", "estimand", "estimate", "ci_lower", "ci_upper", "p_value"]
 print(effects.to_pandas()[columns].round(4).to_string(index=False))
 show(effects_forest(effects))
