@@ -181,7 +181,7 @@ def _said(
         *control_caution(columns, options),
         *adjustment_caution(columns),
         *outcome_cautions(found.moments.left_out),
-        *spelt_clusters(columns, sums["no_cluster"][:, 1]),
+        *spelt_clusters(columns, sums["no_cluster"][:, 1].tolist()),
     ]
     selection = chosen.sentence(found.result.n, options)
     return replace(with_cautions(found.result, cautions), selection=selection)
