@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from truelift import __version__
 from truelift.config import ENVIRONMENTS, load_settings
 from truelift.errors import TrueliftError
+from truelift.faults import fault_of
 from truelift.simulate.traffic import job as traffic
 
 UNSUPPORTED = 3
@@ -53,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("truelift: interrupted; the tables are as the last finished commit left them.",
               file=sys.stderr)  # fmt: skip
         return 1
-    except Exception:
+    except Exception as error:
+        if fault := fault_of(error):
+            print(f"truelift: {fault}", file=sys.stderr)
+            return fault.exit_code
         traceback.print_exc()
         print(
             "truelift: the job failed in a way that truelift did not foresee (see above). Tables "

@@ -144,7 +144,7 @@ def interactions_title(source: Mapping[str, Any]) -> str:
 def _spec_layer(path: str) -> dict[str, Any]:
     """What to estimate: the section ``effects`` of a file, or of a name under ``conf/effects``."""
     file = Path(path)
-    text = file.read_text(encoding="utf-8") if file.is_file() else None
+    text = _text(file, "--spec") if file.is_file() else None
     if text is None and "/" not in path:
         text = _read_resource(f"effects/{path}.yaml")
     if text is None:
@@ -159,7 +159,10 @@ def _spec_layer(path: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"--spec {path}: found {type(found).__name__}, expected keys and values.")
     inner = found.get("effects", found)
-    return inner if isinstance(inner, dict) else {}
+    if not isinstance(inner, dict):
+        kind = type(inner).__name__
+        raise ConfigError(f"--spec {path}: effects: found {kind}, expected keys and values.")
+    return inner
 
 
 def load_panel_spec(name: str) -> PanelSpec:
@@ -236,8 +239,10 @@ def _named_layer(
     """A layer by its name in a folder of ``conf``, or by the path of a file."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
+            if Path(name).is_dir():
+                raise ConfigError(f"{option}: {name} is a folder; expected a YAML file.")
             raise ConfigError(f"{option}: there is no file {name}.")
-        return _parse(Path(name).read_text(encoding="utf-8"), name, texts)
+        return _parse(_text(Path(name), option), name, texts)
     text = _read_resource(f"{folder}/{name}.yaml")
     if text is None:
         place = conf_directory() / folder
@@ -247,6 +252,14 @@ def _named_layer(
             "or give the path of a YAML file."
         )
     return _parse(text, f"{folder}/{name}.yaml", texts)
+
+
+def _text(file: Path, option: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        said = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise ConfigError(f"{option}: {file} cannot be read: {said}.") from error
 
 
 def _parse(text: str, name: str, texts: tuple[type, str] = _TEXTS) -> dict[str, Any]:

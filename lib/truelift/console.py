@@ -23,7 +23,8 @@ def step_line(outcome: StepOutcome) -> str:
     if outcome.skipped:
         return f"{record.step:<17} unchanged, skipped (ran {record.finished})"
     rows = f"{record.rows_in:>11,} → {record.rows_out:>11,} rows"
-    return f"{record.step:<17} {rows}  {duration(record.seconds):>12}  {_headline(record.headline)}"
+    line = f"{record.step:<17} {rows}  {duration(record.seconds):>12}  {_headline(record.headline)}"
+    return "\n".join((line, *(f"  note: {note}" for note in record.notes)))
 
 
 def closing_table(outcomes: list[StepOutcome], settings: Settings) -> str:

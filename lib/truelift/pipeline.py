@@ -16,6 +16,7 @@ from typing import Any
 
 from truelift import errors
 from truelift.errors import ConfigError, TableError, TrueliftError
+from truelift.faults import fault_of
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.progress import Progress, spark_progress
@@ -324,7 +325,7 @@ def _execute(
     except TrueliftError:
         raise
     except Exception as error:
-        raise (worker_error(error) or error) from error
+        raise (worker_error(error) or fault_of(error) or error) from error
     finally:
         progress.close()
         shutil.rmtree(workdir, ignore_errors=True)
@@ -338,6 +339,7 @@ def _execute(
         rows_out=report.rows_out,
         seconds=round(seconds, 3),
         headline=dict(report.headline),
+        notes=report.notes,
         results=job.results,
         run_id=run.run_id,
         code_version=code_version(),

@@ -29,11 +29,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a job returns: rows in and out, and the few figures worth a line."""
+    """What a job returns: rows in and out, the few figures worth a line, and sentences to read."""
 
     rows_in: int
     rows_out: int
     headline: dict[str, float | str | int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class StepRecord:
     code_version: str
     finished: str
     files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def result(self, cls: type[T]) -> T | None:
         """The result object of a class, if this step saved one."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -291,7 +293,7 @@ def connect(settings: Settings) -> Any:
     store = local_store(uri)
     try:
         if store is not None:
-            store.resolve().parent.mkdir(parents=True, exist_ok=True)
+            _check_store(store.resolve())
             uri = f"sqlite:///{store.resolve()}"
         mlflow.set_tracking_uri(uri)
         name = settings.tracking.experiment
@@ -299,11 +301,40 @@ def connect(settings: Settings) -> Any:
             artifacts = settings.tracking.artifacts
             place = artifacts
             if artifacts is not None and "://" not in artifacts:
+                Path(artifacts).resolve().mkdir(parents=True, exist_ok=True)
                 place = Path(artifacts).resolve().as_uri()
             mlflow.create_experiment(name, artifact_location=place)
         experiment = mlflow.set_experiment(name)
         if NOTE not in experiment.tags:  # what a person wrote there stays
             mlflow.set_experiment_tag(NOTE, experiment_note(settings))
-    except (OSError, mlflow.exceptions.MlflowException) as error:
-        raise MachineError(f"tracking.uri {uri}: MLflow cannot use it: {error}") from error
+    except MachineError:
+        raise
+    except Exception as error:  # of MLflow, SQLAlchemy, requests, ...
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise MachineError(
+            f"tracking.uri {uri}: MLflow cannot use it: {said}. Give another store with --set "
+            "tracking.uri=sqlite:///FILE, or the address of a server."
+        ) from error
     return mlflow
+
+
+def _check_store(path: Path) -> None:
+    """Refuse a file that cannot be MLflow's database; MLflow itself tries for two minutes.
+
+    Raises
+    ------
+    MachineError
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(path, timeout=1)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except (OSError, sqlite3.Error) as error:
+        if "locked" in str(error):  # by another run, which will be done in a moment
+            return
+        what = "is a folder" if path.is_dir() else str(error)
+        raise MachineError(
+            f"tracking.uri: MLflow's database {path} cannot be opened and written: {what}. Give "
+            "another file with --set tracking.uri=sqlite:///FILE."
+        ) from error

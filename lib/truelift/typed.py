@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 from truelift.errors import ConfigError
 
 T = TypeVar("T")
+_QUOTE_IT = (
+    " YAML reads the words yes, no, on, off, true and false as truth values and null, or nothing, "
+    "as none: if it is a name, put it in quotes, such as 'no'."
+)
 
 
 def to_plain(value: Any) -> Any:
@@ -93,7 +97,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             try:
                 return _convert(option, value, where)
             except ConfigError:
-                continue
+                if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
+                    raise
         return _convert(options[-1], value, where)
     if dataclasses.is_dataclass(hint):
         return from_plain(typing.cast(type, hint), value, where)
@@ -103,6 +108,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"{where}: found {value!r}, expected a mapping.")
         item = typing.get_args(hint)[1]
+        for key in value:
+            if key is None or isinstance(key, bool):
+                raise ConfigError(f"{where}: found the key {_as_yaml(key)}.{_QUOTE_IT}")
         return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
     return _convert_scalar(hint, value, where)
 
@@ -130,8 +138,14 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
             pass
     if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
+    if hint is str and (value is None or isinstance(value, bool)):
+        raise ConfigError(f"{where}: found {_as_yaml(value)}, expected text.{_QUOTE_IT}")
     if isinstance(value, bool) and hint is not bool:
         raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
     if not isinstance(value, hint):
         raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
     return value
+
+
+def _as_yaml(value: bool | None) -> str:
+    return "nothing" if value is None else f"the truth value {str(value).lower()}"

@@ -284,11 +284,86 @@ def test_settings_that_cannot_work_are_named(cleaned, options, message):
 
 def test_a_mapping_that_bronze_does_not_have_is_named(cleaned, make_job):
     lake, _ = cleaned(["a,x,2024-01-01,1,1"])
-    settings = lake._settings
-    mapping = replace(settings.source.mapping, value="price")
-    other = replace(settings, source=replace(settings.source, mapping=mapping))
-    with pytest.raises(TableError, match=r"source\.mapping\.value names the column 'price'"):
-        clean(make_job("clean", other, lake))
+    with pytest.raises(TableError, match=r"source\.mapping\.item names the column 'product'"):
+        clean(make_job("clean", mapping_other(lake, item="product"), lake))
+    job = make_job("clean", mapping_other(lake, value="price"), lake)
+    clean(job)
+    (hint,) = from_plain(CleanResult, job.results["CleanResult"]).hints
+    assert "source.mapping.value names the column 'price', which no file had" in hint
+    assert [row.value for row in lake.read("silver.events").collect()] == [None]
+
+
+def mapping_other(lake, **columns):
+    """The lake's settings with other columns for some fields."""
+    source = lake._settings.source
+    mapping = replace(source.mapping, **columns)
+    return replace(lake._settings, source=replace(source, mapping=mapping))
+
+
+def test_the_same_record_with_a_key_that_comes_late_in_one_file_is_one_event(cleaned):
+    import json
+
+    first = {"u": "a", "i": "x", "t": "2024-01-01", "q": "1"}
+    fillers = [json.dumps({**first, "u": f"f{n}", "t": "2024-01-02"}) for n in range(1000)]
+    late = json.dumps({**first, "coupon": "c", "v": "2.5"})
+    lake, result = cleaned([*fillers, late], header=late, format="jsonl")
+    assert (result.silver, result.duplicates) == (1001, 1)
+    (event,) = lake.read("silver.events").filter("user_key = 'a'").collect()
+    assert event.value == 2.5
+
+
+def test_a_replaced_file_leaves_silver_as_if_it_had_never_been_there(cleaned, make_job):
+    first = ["a,x,2024-01-01,1,2.0", "b,x,2024-01-01,1,1", "c,x,noon,1,1", "a,x,2024-01-01,1,2.0"]
+    lake, _ = cleaned(first, name="grown", redelivered="replace")
+    raw = Path(lake._settings.source.path).parent / "0.csv"
+    second = ["a,x,2024-01-01,1,2.5", "b,x,2024-01-01,1,1"]
+    write_csv(raw, *second)
+    job = make_job("ingest", lake._settings, lake)
+    assert "4 rows of earlier contents" in ingest(job).notes[0]
+    job = make_job("clean", lake._settings, lake)
+    clean(job)
+    result = from_plain(CleanResult, job.results["CleanResult"])
+    assert (result.bronze, result.silver, result.quarantine, result.duplicates) == (2, 2, 0, 0)
+    whole, _ = cleaned(second, name="whole")
+    columns = ("event_id", "user_key", "event_time", "value", "labels", "source_row", "period")
+    for table in ("silver.events", "silver.quarantine"):
+        assert rows_of(lake.read(table), *columns) == rows_of(whole.read(table), *columns)
+    versions = [lake.version(n) for n in ("bronze.events", "silver.events")]
+    ingest(make_job("ingest", lake._settings, lake))
+    clean(make_job("clean", lake._settings, lake))
+    assert [lake.version(n) for n in ("bronze.events", "silver.events")] == versions
+    # The next delivery goes on from there.
+    write_csv(raw.parent / "1.csv", "d,x,2024-01-03,1,1")
+    ingest(make_job("ingest", lake._settings, lake))
+    job = make_job("clean", lake._settings, lake)
+    clean(job)
+    result = from_plain(CleanResult, job.results["CleanResult"])
+    assert (result.new_rows, result.bronze, result.silver) == (1, 3, 3)
+
+
+SPELT = ["NULL,x,2024-01-01,1,1", "(not set),x,2024-01-01,1,1", " NULL ,x,2024-01-02,1,1",
+         "a,x,2024-01-01,1,\\N", "7.0,x,2024-01-01,1,1", "7,x,2024-01-01,1,1",
+         "7,y,2024-01-01,,1", "8.5,y,2024-01-01,1,1"]  # fmt: skip
+
+
+def test_words_for_missing_are_users_until_the_settings_say_what_they_are(cleaned):
+    lake, result = cleaned(SPELT)
+    users = {row.user_key for row in lake.read("silver.events").collect()}
+    assert users == {"NULL", "(not set)", "7.0", "7", "8.5"}
+    text = " ".join(result.hints)
+    for part in ("3 of 8 rows", "source.missing: ['NULL', '(not set)']", "'\\\\N' as their value",
+                 "'7.0' beside '7'", "clean.integer_ids: [user]"):  # fmt: skip
+        assert part in text
+
+
+def test_what_stands_for_nothing_is_missing_and_a_whole_number_is_one_id(cleaned):
+    lake, result = cleaned(
+        SPELT, missing=["NULL", "(not set)", "\\N"], clean={"integer_ids": ["user"]}
+    )
+    assert result.reasons == {"missing_user": 3, "duplicate": 1}
+    found = rows_of(lake.read("silver.events"), "user_key", "item_id", "value")
+    assert found == [("7", "x", 1.0), ("7", "y", 1.0), ("8.5", "y", 1.0), ("a", "x", None)]
+    assert result.hints == ()
 
 
 def test_a_broken_contract_leaves_tables_as_they_were(cleaned, make_job, monkeypatch):

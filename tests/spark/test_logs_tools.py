@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.spark.logs_source import write_csv, write_dataset
 from truelift.cli import main
-from truelift.errors import ConfigError, TableError
+from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake import Lake
 from truelift.lake.maintenance import maintain
 from truelift.logs.clean import clean
@@ -57,6 +59,39 @@ def test_every_rule_has_a_meaning():
     known = meanings()
     assert {*RULES, *LABELS, *neighbour_labels(), "bot_declared"} <= set(known)
     assert all(known.values())
+
+
+def test_what_a_cleaning_refused_is_explained_until_one_is_published(
+    tmp_path, make_settings, make_job
+):
+    path = tmp_path / "own" / "a.csv"
+    write_csv(
+        path, "a,x,2024-06-01,1,1", "b,x,2024-06-01,1,1", "c,x,2019-06-01,1,1", "d,x,noon,1,1"
+    )
+    os.utime(path, (1_577_836_800, 1_577_836_800))  # 2020
+    dataset = write_dataset(tmp_path / "own", {"path": str(path)})
+    settings = make_settings(dataset=dataset)
+    ingest(make_job("ingest", settings))
+    job = make_job("clean", settings)
+    with pytest.raises(DataError) as caught:
+        clean(job)
+    for part in (
+        "'2024-06-01'",
+        "2020-01-01 00:00 UTC",
+        "set clean.max_time",
+        "explain-quarantine",
+    ):
+        assert part in str(caught.value)
+    found = explain_quarantine(job.lake)
+    assert {r.name: r.rows for r in found.reasons} == {"time_in_future": 2, "unreadable_time": 1}
+    assert (found.table, found.rows) == ("ops.refused", 3)
+    assert "ops.refused, version 0: 3 rows, which the last 'clean' refused" in repr(found)
+    assert job.lake.version("silver.events") is None
+    better = replace(settings, clean=replace(settings.clean, max_time="2024-12-31"))
+    clean(make_job("clean", better, job.lake))
+    found = explain_quarantine(job.lake)
+    assert found.table == "silver.quarantine"
+    assert {r.name: r.rows for r in found.reasons} == {"unreadable_time": 1}
 
 
 def test_the_command_prints_the_explanation(cleaned, capsys):

@@ -70,8 +70,9 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
         F.struct(F.lit(name).alias("key"), trimmed_text(F.col(f"`{column}`")).alias("value"))
         for name, column in sorted(mapped.items())
     ]
+    nothing = ["", *settings.source.words_for_missing]
     filled = F.filter(
-        F.array(*pairs), lambda pair: pair["value"].isNotNull() & (pair["value"] != "")
+        F.array(*pairs), lambda pair: pair["value"].isNotNull() & ~pair["value"].isin(nothing)
     )
     attributes = F.map_from_entries(filled) if pairs else F.create_map().cast("map<string,string>")
     return (

@@ -23,7 +23,7 @@ _PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 
 @dataclass(frozen=True)
 class LoggedCommit:
-    """One commit: its version, what it wrote, and what truelift left in it.
+    """One commit: its version, what it wrote or took out, and what truelift left in it.
 
     ``commit`` is the id of :mod:`~.commit_ids`, which no other commit has; several can have one
     ``fingerprint``.
@@ -35,6 +35,7 @@ class LoggedCommit:
     fingerprint: str | None
     state: Mapping[str, Any] | None = None
     commit: str | None = None
+    takes_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ def recent_commits(uri: str, limit: int = 50) -> list[LoggedCommit]:
     return [] if table is None else [_commit(entry) for entry in table.history(limit)]
 
 
+# What takes rows out of a table, by Spark's names and those of the deltalake package.
+TAKEN_OUT = "taken_out"
+_TAKES_OUT = frozenset({"DELETE", "MERGE", "UPDATE", "TRUNCATE"})
+
+
+def has_lost_rows(uri: str, since: int, until: int) -> bool:
+    """Whether rows were taken out of a table after one version and up to another."""
+    newest = current_version(uri)
+    commits = [] if newest is None else recent_commits(uri, max(newest - since, 0) or 1)
+    return any(c.takes_out for c in commits if since < c.version <= until)
+
+
 def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
     metrics = entry.get("operationMetrics") or {}
     try:
@@ -90,6 +103,7 @@ def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
         fingerprint=ours.get("fingerprint"),
         state=ours.get("state"),
         commit=ours.get("commit"),
+        takes_out=bool(ours.get(TAKEN_OUT)) or str(entry.get("operation")) in _TAKES_OUT,
     )
 
 

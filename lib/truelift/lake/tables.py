@@ -89,6 +89,10 @@ _SPECS = (
         ("bucket", "period"),
     ),
     TableSpec(
+        "ops.refused",
+        f"{_EVENT}, reasons array<string>, raw map<string,string>, bucket int, period string",
+    ),
+    TableSpec(
         "silver.sessions",
         "session_id string, user_key string, start timestamp, end timestamp, "
         "duration_seconds double, events int, items int, entry_item string, "

@@ -12,6 +12,7 @@ from truelift.lake.kernels import parallelism
 from truelift.lake.scan import slice_predicate
 from truelift.logs.accounts import Account, Tally
 from truelift.logs.contract import ContractResult, check_contract
+from truelift.logs.hints import absent, hints
 from truelift.logs.increments import (
     Standing,
     new_bronze,
@@ -21,15 +22,14 @@ from truelift.logs.increments import (
     standing,
 )
 from truelift.logs.judging import context_names, judge_flat
-from truelift.logs.neighbours.names import COPIES
-from truelift.logs.neighbours.placing import by_user, judge_neighbours, parcelled, reach_seconds
+from truelift.logs.neighbours.placing import by_user, parcelled, reach_seconds
 from truelift.logs.outliers import item_limits
-from truelift.logs.parsing import check_time_options
 from truelift.logs.pseudonyms import UserKeys, secret_name
 from truelift.logs.quality import keep_metrics, trailing_with
+from truelift.logs.refusal import check_share, clear_refused
 from truelift.logs.results import CleanResult
-from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
-from truelift.logs.sources.mapping import mapped_columns
+from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, held_name
+from truelift.logs.sources.mapping import mapped_columns, refuse_misspelt, required_columns
 from truelift.logs.staging import QUARANTINE, SILVER, StagedRows, stage_rows
 from truelift.steps import StepReport
 from truelift.typed import from_plain, to_plain
@@ -60,10 +60,10 @@ def clean(job: Job) -> StepReport:
         example.
     InvariantError
         If rows were lost or made, or the contract on silver does not hold.
-        In all three cases both tables stay as they were.
+        In all three cases both tables stay as they were. Refused rows are kept in
+        ``ops.refused``, where ``explain-quarantine`` finds them.
     """
     settings = job.settings
-    check_time_options(settings.source)
     reach_seconds(settings)
     _check_columns(job.read("bronze.events").columns, settings)
     users = UserKeys.of_job(job)
@@ -100,11 +100,12 @@ def _publish(
         staged = stage_rows(job.lake, users, job)
         counted = staged.account
         _check_balance(job, state, counted, held_rows)
-        _check_share(counted.fresh, users, job.settings)
+        check_share(job, counted.fresh, users)
         contract = _checked_contract(job, state, counted)
         result = _result(job, state, counted, contract)
         trailing = trailing_with(state.silver.notes.get("trailing", {}), counted)
         _write(job, state, staged, wanted, {"result": to_plain(result), "trailing": trailing})
+        clear_refused(job)
     finally:
         if held is not None:
             held.unpersist()
@@ -154,7 +155,7 @@ def _report(result: CleanResult) -> StepReport:
         headline = {"new_rows": result.new_rows, **headline}
     if result.warnings:
         headline["warnings"] = len(result.warnings)
-    return StepReport(result.bronze, result.silver, headline)
+    return StepReport(result.bronze, result.silver, headline, result.hints)
 
 
 def _result(job: Job, state: Standing, counted: Account, contract: ContractResult) -> CleanResult:
@@ -181,6 +182,24 @@ def _result(job: Job, state: Standing, counted: Account, contract: ContractResul
         labels=dict(total.labels),
         new_rows=counted.fresh.rows,
         warnings=contract.warnings,
+        hints=(
+            *absent(job.plan("bronze.events").columns, job.settings),
+            *_late_files(counted.fresh, job.settings),
+            *hints(job, state.since),
+        ),
+    )
+
+
+def _late_files(fresh: Tally, settings: Settings) -> tuple[str, ...]:
+    """What to say where events are later than their own file."""
+    rows = fresh.reasons.get("time_in_future", 0)
+    if not rows:
+        return ()
+    return (
+        f"{rows:,} rows are rejected as time_in_future: they are more than clean.future_seconds "
+        f"({settings.clean.future_seconds:g}) later than the last change of their file. Where the "
+        "files' times are not those of the delivery (copied with an old time, out of an archive), "
+        "set clean.max_time, such as 2024-12-31, which replaces the rule.",
     )
 
 
@@ -207,13 +226,14 @@ def landed(job: Job) -> datetime.datetime:
 
 def _check_columns(columns: list[str], settings: Settings) -> None:
     lower = {c.lower() for c in columns}
-    named = mapped_columns(settings.source.mapping)
-    options = settings.clean
+    options, wanted = settings.clean, mapped_columns(settings.source.mapping)
+    refuse_misspelt(wanted, columns)
+    named = required_columns(settings.source, "events")
     for key, column in (("clean.currency_column", options.currency_column),
                         ("clean.unit_column", options.unit_column)):  # fmt: skip
         named |= {key: column} if column else {}
     for key, column in named.items():
-        if held_name(column, columns).lower() not in lower:
+        if held_name(column, columns).lower() not in lower and OTHER not in lower:
             texts = [c for c in columns if c not in (CORRUPT, *PROVENANCE)]
             raise TableError(
                 f"{key} names the column {column!r}, which bronze.events does not have. "
@@ -236,45 +256,3 @@ def _check_balance(job: Job, state: Standing, counted: Account, held: int) -> No
             f"{now.silver} valid + {now.quarantine} rejected + {now.duplicates} duplicate rows "
             f"came out of them, {counted.fresh.rows} of them new. Nothing was published."
         )
-
-
-def _check_share(fresh: Tally, users: DataFrame, settings: Settings) -> None:
-    limit = settings.clean.max_quarantine_share
-    if not fresh.rows or fresh.quarantine <= limit * fresh.rows:
-        return
-    rejected = {r: n for r, n in fresh.reasons.items() if r not in COPIES}
-    worst = max(rejected, key=lambda reason: (rejected[reason], reason))
-    raise DataError(
-        f"{fresh.quarantine} of {fresh.rows} rows of bronze.events are rejected "
-        f"({fresh.quarantine / fresh.rows:.1%}), more than clean.max_quarantine_share "
-        f"({limit:.1%}) allows. Reasons: {', '.join(f'{r} {n}' for r, n in rejected.items())}. "
-        f"{_example(worst, users, settings)} Nothing was published."
-    )
-
-
-def _example(reason: str, users: DataFrame, settings: Settings) -> str:
-    """A row with that reason, and what was expected of it."""
-    from pyspark.sql import functions as F
-
-    source = settings.source
-    judged = judge_neighbours(users, settings)
-    row = judged.filter(F.array_contains("reasons", reason)).first()
-    if row is None:
-        return ""
-    column, expected = {
-        "missing_user": (source.mapping.user, "a user"),
-        "missing_item": (source.mapping.item, "an item"),
-        "missing_time": (source.mapping.time, "a time"),
-        "unreadable_time": (source.mapping.time, f"source.time_format {source.time_format!r}"),
-        "unreadable_quantity": (source.mapping.quantity, "a number"),
-        "unreadable_value": (source.mapping.value, "a number"),
-        "unknown_event_type": (source.mapping.event_type, "one of clean.event_types"),
-        "corrupt_row": (None, "a record that fits the header, in source.encoding"),
-    }.get(reason, (None, f"a row that passes the rule {reason} (see the settings under clean)"))
-    raw = row["raw"] or {}
-    found = raw.get(held_name(column, raw), "") if column else dict(raw)
-    where = f"column {column!r}" if column else "the record"
-    return (
-        f"For example {row['source_file']}, row {row['source_row']}: {where} holds {found!r}, "
-        f"expected {expected}."
-    )

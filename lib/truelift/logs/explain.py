@@ -10,6 +10,8 @@ from truelift.errors import TableError
 from truelift.logs import rules
 from truelift.logs.bots import SIGNS
 from truelift.logs.neighbours.names import COPIES, RETURNS, SLIPS
+from truelift.logs.refusal import REFUSED
+from truelift.logs.staging import QUARANTINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,14 +48,17 @@ class QuarantineExplained:
     Parameters
     ----------
     version : int
-        Delta version of ``silver.quarantine``.
+        Delta version of the table.
     rows : int
     reasons : tuple of Reason
+    table : str
+        ``silver.quarantine``, or ``ops.refused`` with the rows of a cleaning that was refused.
     """
 
     version: int
     rows: int
     reasons: tuple[Reason, ...]
+    table: str = QUARANTINE
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a reason: ``reason, rows, meaning``."""
@@ -63,7 +68,9 @@ class QuarantineExplained:
         return pd.DataFrame(listed, columns=["reason", "rows", "meaning"])
 
     def __repr__(self) -> str:
-        lines = [f"silver.quarantine, version {self.version}: {self.rows:,} rows"]
+        lines = [f"{self.table}, version {self.version}: {self.rows:,} rows"]
+        if self.table == REFUSED:
+            lines[0] += ", which the last 'clean' refused; nothing of it was published"
         for reason in self.reasons:
             lines.append(f"\n{reason.name}  {reason.rows:,} rows. {reason.meaning}")
             lines += [f"    {example}" for example in reason.examples]
@@ -73,12 +80,14 @@ class QuarantineExplained:
 def meanings() -> dict[str, str]:
     """What each reason and label says, from the rules themselves."""
     registered: dict[str, Callable[..., object]] = {**rules.RULES, **rules.LABELS}
-    own = {name: (rule.__doc__ or "").strip() for name, rule in registered.items()}
+    own = {name: " ".join((rule.__doc__ or "").split()) for name, rule in registered.items()}
     return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS, **SIGNS}
 
 
 def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:
     """Count the quarantine by reason and pick the first examples of each, by file and row.
+
+    Where the last cleaning was refused, it is about the rows for which it was.
 
     Raises
     ------
@@ -88,10 +97,11 @@ def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    version = lake.version("silver.quarantine")
+    name = REFUSED if _has_rows(lake, REFUSED) else QUARANTINE
+    version = lake.version(name)
     if version is None:
-        raise TableError(f"{lake.root} has no silver.quarantine yet. Run 'clean' first.")
-    table = lake.read("silver.quarantine", version)
+        raise TableError(f"{lake.root} has no {QUARANTINE} yet. Run 'clean' first.")
+    table = lake.read(name, version)
     by_reason = table.select(F.explode("reasons").alias("reason"), "*")
     counts = {row["reason"]: row["count"] for row in by_reason.groupBy("reason").count().collect()}
     place = Window.partitionBy("reason").orderBy("source_file", "source_row")
@@ -109,9 +119,11 @@ def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:
         Reason(name, known.get(name, ""), rows, tuple(shown.get(name, ())))
         for name, rows in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
-    return QuarantineExplained(
-        version, lake.plan("silver.quarantine", version=version).rows, reasons
-    )
+    return QuarantineExplained(version, lake.plan(name, version=version).rows, reasons, name)
+
+
+def _has_rows(lake: Lake, name: str) -> bool:
+    return lake.version(name) is not None and lake.plan(name).rows > 0
 
 
 def _example(row: dict[str, object]) -> str:

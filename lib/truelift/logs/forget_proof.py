@@ -71,7 +71,7 @@ def prove_forgotten(job: Job, person: Person) -> Searched:
         file = pq.ParquetFile(path, filesystem=filesystem)
         people = people_columns(source, table, file.schema_arrow.names)
         for batch in file.iter_batches(_BATCH_ROWS):
-            if table == "silver.quarantine":
+            if table in ("silver.quarantine", "ops.refused"):
                 named = people_columns(source, "bronze.events", _raw_keys(batch))
                 people |= {f"raw.{name}" for name in named}
             for column, is_theirs, rows in _findings(batch, table, people, person):

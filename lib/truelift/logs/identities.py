@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError, DataError
 from truelift.logs.parsing import text_of
+from truelift.logs.records import known_text
 from truelift.logs.sources.columns import held_name
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def persons(job: Job) -> tuple[DataFrame | None, int | None]:
                 f"source.identities.columns: {target!r} is read from column {column!r}, which "
                 f"bronze.identities does not have (found {', '.join(table.columns)})."
             )
-    pairs = table.select(*(text_of(column).alias(target) for target, column in named.items()))
+    missing = job.settings.source.words_for_missing
+    is_integer = "user" in job.settings.clean.integer_ids
+    texts = {target: text_of(column) for target, column in named.items()}
+    pairs = table.select(
+        *(known_text(text, missing, is_integer).alias(target) for target, text in texts.items())
+    )
     return resolved(pairs), job.inputs["bronze.identities"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from truelift.lake.log import has_lost_rows
 from truelift.lake.periods import next_period, previous_period
 from truelift.lake.scan import slice_predicate
 from truelift.lake.writes import TableState, table_state
@@ -31,6 +32,7 @@ _DECIDING = (
     "outliers.py",
     "parsing.py",
     "pseudonyms.py",
+    "records.py",
     "rules.py",
 )
 Slices = Mapping[str, Sequence[int]]
@@ -91,6 +93,8 @@ def standing(job: Job, secret: str, identities: int | None, limits: int | None) 
     since = silver.notes.get("bronze")
     same = silver.notes.get("rules") == rules and not settings.clean.rebuild
     goes_on = same and since is not None and since <= until
+    # What the old rows of a file did to others is not known any more.
+    goes_on = goes_on and not has_lost_rows(job.lake.uri("bronze.events"), since, until)
     new_rows = job.plan("bronze.events").rows
     if goes_on:
         new_rows -= job.lake.plan("bronze.events", version=since).rows
@@ -103,7 +107,15 @@ def rules_hash(settings: Settings, **others: Any) -> str:
     Where the raw files lie is not among them, nor is what only decides whether the job stops.
     """
     source, clean = to_plain(settings.source), to_plain(settings.clean)
-    for key in ("path", "items", "users", "exposures", "responses"):
+    for key in (
+        "path",
+        "items",
+        "users",
+        "exposures",
+        "responses",
+        "redelivered",
+        "settle_seconds",
+    ):
         source.pop(key, None)
     source["identities"] = settings.source.identities and settings.source.identities.columns
     for key in ("rebuild", "warn", "max_quarantine_share"):

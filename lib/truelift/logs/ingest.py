@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truelift.errors import InvariantError, SourceError
-from truelift.lake.arrow_table import append_files, append_rows, takes_files, takes_rows
+from truelift.lake.arrow_table import (
+    append_files,
+    append_rows,
+    takes_files,
+    takes_rows,
+)
+from truelift.lake.batches import delete_batches
 from truelift.lake.data_files import discard_files
 from truelift.lake.kernels import parallelism
 from truelift.lake.tables import table_spec
@@ -22,6 +28,7 @@ from truelift.logs.manifest import (
     rows_by_batch,
     with_share,
 )
+from truelift.logs.redelivered import Redelivered, sentences, taken_out
 from truelift.logs.results import IngestResult
 from truelift.logs.sources.mapping import user_column
 from truelift.logs.sources.planning import no_events
@@ -40,7 +47,7 @@ from truelift.steps import StepReport
 if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import Commit
-    from truelift.settings import Settings
+    from truelift.settings import Settings, SourceOptions
 
 # Raw bytes up to which a stream is read by the driver alone.
 MOST_BYTES_HERE = 64 * 2**20
@@ -57,6 +64,7 @@ class StreamCounts:
     written: int = 0
     sampled_out: int = 0
     known: int = 0
+    replaced: int = 0
 
 
 def ingest(job: Job) -> StepReport:
@@ -78,7 +86,14 @@ def ingest(job: Job) -> StepReport:
     for stream, intake in intakes.items():
         job.progress.update(f"{stream} to bronze")
         counts[stream] = _take_in(job, intake)
-    events = counts["events"]
+        if intake.leaving:
+            counts[stream] = replace(counts[stream], replaced=_take_out(job, intake))
+    events, source = counts["events"], job.settings.source
+    replaced = sum(count.replaced for count in counts.values())
+    found = Redelivered(
+        tuple(name for intake in intakes.values() for name in intake.redelivered.corrected),
+        tuple(name for intake in intakes.values() for name in intake.redelivered.grown),
+    )
     result = IngestResult(
         files=sum(c.files for c in counts.values()),
         rows_read=events.read,
@@ -88,9 +103,13 @@ def ingest(job: Job) -> StepReport:
         streams={stream: c.known + c.written for stream, c in counts.items()},
         new_columns=_named(intakes, "new_columns"),
         missing_columns=_named(intakes, "missing_columns"),
+        redelivered=found.corrected,
+        rows_replaced=replaced,
+        waiting=tuple(name for intake in intakes.values() for name in intake.waiting),
     )
     job.save_result(result)
-    return StepReport(result.rows_read, result.rows_written, _headline(result))
+    notes = (*sentences(found, source.redelivered, replaced), *_waiting(result, source))
+    return StepReport(result.rows_read, result.rows_written, _headline(result), notes)
 
 
 def plan_ingest(job: Job) -> dict[str, Intake]:
@@ -105,14 +124,14 @@ def plan_ingest(job: Job) -> dict[str, Intake]:
         bronze = BronzeTable.of(job.lake, stream)
         share = 1.0 if stream in WHOLE_STREAMS else settings.sample
         intake = plan_intake(settings, stream, contents[stream], manifest, bronze, share)
-        held = (*manifest.of_table(stream, bronze), *intake.unlisted)
+        held = intake.recorded
         _refuse_other_share(f"bronze.{stream}", held, share, job.lake.root)
         _refuse_other_interactions(settings, stream, held, contents[stream], job.lake.root)
         _check_sampled(settings, intake)
         if bronze.version >= 0 or intake.units:
             intakes[stream] = intake
     if "events" not in intakes:
-        raise no_events(settings.source)
+        raise no_events(settings.source, found=bool(contents["events"]))
     return intakes
 
 
@@ -155,6 +174,19 @@ def _take_in(job: Job, intake: Intake) -> StreamCounts:
     return counts
 
 
+def _take_out(job: Job, intake: Intake) -> int:
+    """Old contents leave bronze after the new ones are in it; how many rows went.
+
+    A run that is killed between the two leaves both, and the next one sees that.
+    """
+    name = f"bronze.{intake.stream}"
+    batches = {file.batch_id for file in intake.leaving}
+    job.outputs[name] = delete_batches(intake.bronze.uri, batches, lambda: job.lake.spark)
+    gone = taken_out(intake.leaving, intake.recorded, BronzeTable.of(job.lake, intake.stream))
+    _record(job, intake, list(gone))
+    return -sum(file.rows for file in gone)
+
+
 def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
     """The commit, and how many rows were read and sampled out.
 
@@ -166,7 +198,8 @@ def _append(job: Job, intake: Intake) -> tuple[Commit, int, int]:
     whole = intake.stream in WHOLE_STREAMS
     columns = {*intake.bronze.columns, *all_columns(intake.units)}
     user = None if whole else user_column(job.settings.source, intake.stream, columns)
-    batch, uri = _digest(unit.batch_id for unit in intake.units), intake.bronze.uri
+    batch = _digest((*(unit.batch_id for unit in intake.units), *intake.again))
+    uri = intake.bronze.uri
     spec, size = table_spec(name), sum(known.file.raw.size for known in intake.fresh)
     much = size > MOST_BYTES_HERE
     least = _TASKS_A_CORE * parallelism(job.lake.spark) if much else 1
@@ -211,7 +244,10 @@ def _row(
 
 
 def _record(job: Job, intake: Intake, files: list[IngestedFile]) -> None:
-    parts = [f"{f.table_id}:{f.batch_id}:{f.path}:{f.size}:{f.modified}" for f in files]
+    parts = [
+        f"{f.table_id}:{f.batch_id}:{f.path}:{f.size}:{f.modified}:{f.table_version}:{f.rows < 0}"
+        for f in files
+    ]
     record(job.lake, files, _digest([intake.stream, *parts]))
 
 
@@ -268,15 +304,26 @@ def _named(intakes: dict[str, Intake], field: str) -> tuple[str, ...]:
 
 def _headline(result: IngestResult) -> dict[str, float | str | int]:
     counts = {"files": result.files}
-    for name in ("rows_sampled_out", "rows_already_known"):
+    for name in ("rows_sampled_out", "rows_already_known", "rows_replaced"):
         if value := getattr(result, name):
             counts[name] = value
     columns = {
         name: ", ".join(found)
-        for name in ("new_columns", "missing_columns")
+        for name in ("new_columns", "missing_columns", "redelivered", "waiting")
         if (found := getattr(result, name))
     }
     return {**counts, **columns}
+
+
+def _waiting(result: IngestResult, source: SourceOptions) -> tuple[str, ...]:
+    """What the user is told of last lines that wait."""
+    if not result.waiting:
+        return ()
+    return (
+        f"{result.waiting[0]} ends without a line end ({len(result.waiting)} files do), and was "
+        f"written within {source.settle_seconds:g} seconds: its last line waits for the rest. It is "
+        "taken once the file has been at rest for so long (source.settle_seconds).",
+    )
 
 
 def _digest(batches: Iterable[str]) -> str:

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from truelift.logs.live import settled, waits
 from truelift.logs.manifest import (
     BronzeTable,
     IngestedFile,
     Manifest,
-    rows_by_batch,
+    held_rows,
+    times_left,
     unrecorded,
     with_share,
 )
-from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE
-from truelift.logs.sources.mapping import require_one_meaning, wanted_columns
-from truelift.logs.sources.planning import SourceFile, find_streams, plan_file
+from truelift.logs.redelivered import (
+    KnownContent,
+    Redelivered,
+    find_redelivered,
+    refuse_redelivered,
+)
+from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, held_name
+from truelift.logs.sources.mapping import refuse_misspelt, require_one_meaning, wanted_columns
+from truelift.logs.sources.planning import SourceFile, find_streams, plan_file, with_mapped
 from truelift.logs.sources.unit import Unit
 from truelift.settings import Settings, SourceOptions
 
 # Hashing waits for the disk or the network more than for a core.
 _READERS = 8
 
-
-@dataclass(frozen=True)
-class KnownContent:
-    """A raw file with the fingerprint of its content."""
-
-    file: SourceFile
-    checksum: str
+__all__ = ["Intake", "KnownContent", "drift", "entry", "find_contents", "plan_intake"]
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,18 @@ class Intake:
     known_rows : int
         Rows in bronze of the files found that it holds.
     new_columns, missing_columns : tuple of str
-        Columns that bronze lacks, and those that it or another file has and a fresh file has
-        not.
+        Columns that bronze lacks, and those that it or another file has, or the settings name,
+        and a fresh file has not.
+    redelivered : Redelivered
+        Files that came again with other content.
+    recorded : tuple of IngestedFile
+        What is known of the files that bronze holds or held.
+    leaving : tuple of IngestedFile
+        Those of their earlier contents that are to leave bronze.
+    waiting : tuple of str
+        Files whose last line has no line end yet.
+    again : tuple of str
+        What tells this append of contents that were in bronze before from the first one.
     """
 
     stream: str
@@ -65,22 +77,32 @@ class Intake:
     known_rows: int
     new_columns: tuple[str, ...]
     missing_columns: tuple[str, ...]
+    redelivered: Redelivered = field(default_factory=Redelivered)
+    recorded: tuple[IngestedFile, ...] = ()
+    leaving: tuple[IngestedFile, ...] = ()
+    waiting: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
 
 def find_contents(source: SourceOptions, manifest: Manifest) -> dict[str, list[KnownContent]]:
     """Every stream's files with their fingerprints.
 
-    A file whose path, size and time are in the manifest is not read.
+    A file whose path, size and time are in the manifest is not read. Of one that is still
+    written, the last line waits for its end.
     """
     known = manifest.checksums()
     streams = find_streams(source)
 
-    def identified(file: SourceFile) -> KnownContent:
+    def identified(file: SourceFile) -> KnownContent | None:
         held = known.get((file.label, file.raw.size, file.modified))
-        return KnownContent(file, held or file.checksum())
+        if held is not None:
+            return KnownContent(file, held)
+        taken = settled(file, source.settle_seconds)
+        return taken and KnownContent(taken, taken.checksum(), waits(file, taken))
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return {stream: list(pool.map(identified, files)) for stream, files in streams.items()}
+        found = {stream: list(pool.map(identified, files)) for stream, files in streams.items()}
+    return {stream: [c for c in contents if c is not None] for stream, contents in found.items()}
 
 
 def plan_intake(
@@ -96,35 +118,54 @@ def plan_intake(
     Raises
     ------
     SourceError
-        For a new file that is not of its format or lacks a mapped column.
+        For a new file that is not of its format or lacks a column that every file must have;
+        for a mapped column that none has and one like it; for a corrected file, if those are
+        to be refused.
     """
     held = manifest.of_table(stream, bronze)
     lost = _as_found(unrecorded(stream, bronze, held), contents, share)
-    rows = rows_by_batch((*held, *lost))
+    recorded = (*held, *lost)
+    rows = held_rows(recorded)
     batches = {with_share(c.checksum, share): c for c in contents}
     fresh = tuple(c for batch, c in batches.items() if batch not in rows)
     units: list[Unit] = []
     for c in fresh:
         units += plan_file(settings.source, stream, c.file, with_share(c.checksum, share))
-    require_one_meaning(wanted_columns(settings.source, stream), units)
-    listed = {(f.path, f.size, f.modified) for f in (*held, *lost)}
+    wanted = wanted_columns(settings.source, stream)
+    require_one_meaning(wanted, units)
+    listed = {(f.path, f.size, f.modified) for f in recorded}
     moved = [
         entry(stream, c, share, bronze, bronze.version, 0)
         for c in contents
         if with_share(c.checksum, share) in rows
         and (c.file.label, c.file.raw.size, c.file.modified) not in listed
     ]
-    new, missing = drift(bronze.columns, units)
+    there = (*bronze.columns, *(name for unit in units for name in unit.names))
+    mapped = [held_name(name, there) for name in wanted.values()]
+    new, missing = drift(bronze.columns, units, mapped)
+    # Keys of JSON come and go; a header that lacks a column and has one like it is a slip.
+    headers = [name for unit in units if unit.source != "jsonl" for name in unit.names]
+    if headers:
+        refuse_misspelt(wanted, (*bronze.columns, *headers))
+    left, way = times_left(recorded), settings.source.redelivered
+    again = find_redelivered(contents, recorded, share)
+    if way == "refuse":
+        refuse_redelivered(again, stream)
     return Intake(
         stream=stream,
         bronze=bronze,
         share=share,
         fresh=fresh,
-        units=tuple(units),
+        units=tuple(with_mapped(unit, settings.source, stream) for unit in units),
         unlisted=(*lost, *moved),
         known_rows=sum(rows.get(batch, 0) for batch in batches),
         new_columns=new,
         missing_columns=missing,
+        redelivered=again,
+        recorded=recorded,
+        leaving=again.old if way == "replace" else (),
+        waiting=tuple(c.file.label for c in contents if c.waits),
+        again=tuple(f"{batch} {left[batch]}" for batch in batches if left.get(batch)),
     )
 
 
@@ -159,7 +200,9 @@ def entry(
     )
 
 
-def drift(held: Iterable[str], units: Iterable[Unit]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def drift(
+    held: Iterable[str], units: Iterable[Unit], mapped: Iterable[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Columns that files bring and the table lacks, and those that some file lacks.
 
     Parameters
@@ -168,6 +211,8 @@ def drift(held: Iterable[str], units: Iterable[Unit]) -> tuple[tuple[str, ...], 
         Columns of the bronze table; empty where there is none yet, and then nothing is new.
     units : iterable of Unit
         Units of the new files.
+    mapped : iterable of str
+        Columns that the settings name.
 
     Returns
     -------
@@ -184,7 +229,7 @@ def drift(held: Iterable[str], units: Iterable[Unit]) -> tuple[tuple[str, ...], 
     new = tuple(name for key, name in union.items() if key not in table) if table else ()
     missing = tuple(
         name
-        for key, name in {**union, **table}.items()
+        for key, name in {**{n.lower(): n for n in mapped}, **union, **table}.items()
         if any(key not in names for names in files.values())
     )
     return new, missing

@@ -10,13 +10,13 @@ from truelift.lake.periods import period_column
 from truelift.logs.bots import DECLARED
 from truelift.logs.neighbours.flat import CONTEXT
 from truelift.logs.parsing import (
-    content_id,
     instant_of,
     normal_form,
     number_of,
     only_text_of,
     text_of,
 )
+from truelift.logs.records import Spelling, content_id, with_mapped
 from truelift.logs.rules import RuleContext, action_of, labels_text, listed, reasons_text
 from truelift.logs.sources.columns import (
     BATCH_ID,
@@ -27,7 +27,7 @@ from truelift.logs.sources.columns import (
     bronze_name,
     held_name,
 )
-from truelift.logs.sources.mapping import context_columns
+from truelift.logs.sources.mapping import context_columns, mapped_columns
 from truelift.settings import ALL_COLUMNS
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from truelift.logs.pseudonyms import UserKeys
     from truelift.settings import CleanOptions, Settings
+
+_CONTENT = "_content_id"
 
 
 def judge_rows(
@@ -150,7 +152,13 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
 
     source, options = settings.source, settings.clean
     mapping = source.mapping
-    own_text = partial(text_of, available=bronze.columns)
+    context = _context(bronze.columns, settings)
+    rates = (c for c in (options.currency_column, options.unit_column) if c)
+    wanted = (*mapped_columns(mapping).values(), *context.values(), *rates)
+    spelling = Spelling.of(settings, bronze.columns)
+    named = bronze.withColumn(_CONTENT, content_id(bronze.columns, spelling))
+    filled = with_mapped(named, wanted, spelling)
+    own_text = partial(text_of, available=filled.columns)
     item = _key("item", mapping.item, own_text, options)
     kind = _key("event_type", mapping.event_type, own_text, options)
     quantity, value = own_text(mapping.quantity), own_text(mapping.value)
@@ -161,7 +169,7 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     if mapping.time_of_day is not None:
         time = F.concat(time, F.lit(" "), own_text(mapping.time_of_day))
     fallback = options.impute.get("event_type", source.event_type_default)
-    return bronze.select(
+    return filled.select(
         *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in PROVENANCE),
         *PROVENANCE,
         F.col(CORRUPT),
@@ -185,11 +193,8 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         currency.alias("currency_rate"),
         own_text(mapping.session).alias("source_session"),
         only_text_of(own_text(mapping.user_agent)).alias("user_agent"),
-        *(
-            own_text(column).alias(f"{CONTEXT}{n}")
-            for n, column in enumerate(_context(bronze.columns, settings).values())
-        ),
-        F.coalesce(own_text(mapping.event_id), content_id(bronze.columns)).alias("event_id"),
+        *(own_text(column).alias(f"{CONTEXT}{n}") for n, column in enumerate(context.values())),
+        F.coalesce(own_text(mapping.event_id), F.col(_CONTENT)).alias("event_id"),
     )
 
 

@@ -8,6 +8,7 @@ looked at, and only these.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ class IngestedFile:
         Fingerprint of the content, and the same with the sample's share.
     rows : int
         Rows appended to bronze. A known file that is seen under another path or time gets a
-        row of its own with 0, so that rows add up.
+        row of its own with 0, so that rows add up; rows that have left bronze again are below 0.
     sample_share : float
         Share of users kept.
     table_id : str
@@ -137,12 +138,29 @@ def rows_by_batch(files: Iterable[IngestedFile]) -> dict[str, int]:
     return rows
 
 
+def held_rows(files: Iterable[IngestedFile]) -> dict[str, int]:
+    """Rows in bronze by batch id, of the batches that have not left it again."""
+    known = list(files)
+    latest: dict[str, IngestedFile] = {}
+    for file in known:
+        before = latest.get(file.batch_id)
+        if before is None or file.table_version >= before.table_version:
+            latest[file.batch_id] = file
+    rows = rows_by_batch(known)
+    return {batch: rows[batch] for batch, file in latest.items() if file.rows >= 0}
+
+
+def times_left(files: Iterable[IngestedFile]) -> dict[str, int]:
+    """How often a batch has left bronze, by batch id."""
+    return Counter(file.batch_id for file in files if file.rows < 0)
+
+
 def unrecorded(
     stream: str, bronze: BronzeTable, known: Iterable[IngestedFile]
 ) -> tuple[IngestedFile, ...]:
     """Files in bronze that the manifest lacks: appended, and not recorded before a crash."""
-    held = {f.batch_id: f.table_version for f in known}
-    last = max(held.values(), default=-1)
+    listed = list(known)
+    held, last = held_rows(listed), max((f.table_version for f in listed), default=-1)
     if bronze.version <= last:
         return ()
     # Maintenance makes versions, and no fingerprint in their commits.

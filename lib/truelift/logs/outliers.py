@@ -17,6 +17,7 @@ import pyarrow as pa
 from truelift.lake.kernels import tables_of_rows
 from truelift.lake.tables import table_spec
 from truelift.logs.parsing import number_of, text_of
+from truelift.logs.records import Spelling, with_mapped
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,7 +49,9 @@ def fit_limits(job: Job) -> Commit:
     """Take the limits from all of bronze, item by item; the next cleaning begins anew."""
     source = job.settings.source
     mapping = source.mapping
-    bronze = job.read("bronze.events")
+    wanted = [name for name in (mapping.item, mapping.quantity, mapping.value) if name]
+    raw = job.read("bronze.events")
+    bronze = with_mapped(raw, wanted, Spelling.of(job.settings, raw.columns))
     own_text = partial(text_of, available=bronze.columns)
     rows = bronze.select(
         own_text(mapping.item).alias("item_id"),

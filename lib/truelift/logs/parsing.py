@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from truelift.errors import ConfigError
 from truelift.logs.iso_times import iso_instant
-from truelift.logs.sources.columns import CORRUPT, PROVENANCE, held_name
+from truelift.logs.sources.columns import held_name
 from truelift.settings import SourceOptions
-from truelift.settings.source import THOUSANDS
+from truelift.settings.source import THOUSANDS, pattern_letters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from pyspark.sql import Column
 
 EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
-# Java's pattern letters that can be read (others can only be written).
-_READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
 _WORDS = (
     "Z", "T", "UTC", "GMT", "AM", "PM", "AD", "BC",
     *calendar.month_name[1:], *calendar.month_abbr[1:], *calendar.day_name, *calendar.day_abbr,
@@ -137,7 +134,7 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
     if source.time_format == "iso":
         return iso_instant(text, source.time_zone)
-    letters = _letters(source.time_format)
+    letters = pattern_letters(source.time_format)
     if letters & set("VzOXxZ"):
         if letters & set("Vz"):
             text = F.when(~text.rlike(_abbreviation(source.time_format)), text)
@@ -155,57 +152,3 @@ def _abbreviation(pattern: str) -> str:
     words = "|".join(sorted((*_WORDS, *quoted), key=len, reverse=True))
     whole = rf"(?:(?i:{words})|[A-Za-z_]+(?:/[A-Za-z0-9_+\-]+)+)(?![A-Za-z/_])"
     return rf"(?<![A-Za-z/_])(?!{whole})[A-Za-z]"
-
-
-def check_time_options(source: SourceOptions) -> None:
-    """Refuse a time format or zone that cannot work, before any row is read.
-
-    Raises
-    ------
-    ConfigError
-    """
-    from zoneinfo import ZoneInfo
-
-    try:
-        # EST is a fixed offset in the list of zones, and who writes it mostly means America/New_York.
-        short = source.time_zone.isupper() and source.time_zone not in ("UTC", "GMT")
-        if short and "/" not in source.time_zone:
-            raise ValueError
-        ZoneInfo(source.time_zone)
-    except (KeyError, ValueError, OSError):
-        raise ConfigError(
-            f"source.time_zone: found {source.time_zone!r}, expected a zone such as 'UTC' or "
-            "'Europe/Berlin' (no abbreviation: each means several zones)."
-        ) from None
-    if source.time_format == "iso" or source.time_format in EPOCHS:
-        return
-    letters = _letters(source.time_format)
-    if not letters or letters - _READABLE:
-        raise ConfigError(
-            f"source.time_format: found {source.time_format!r}, expected 'iso', "
-            f"{', '.join(map(repr, EPOCHS))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
-            + (
-                f" (letters not readable: {', '.join(sorted(letters - _READABLE))})."
-                if letters
-                else "."
-            )
-        )
-
-
-def _letters(pattern: str) -> set[str]:
-    """Pattern letters outside quotes."""
-    return {c for part in pattern.split("'")[::2] for c in part if c.isalpha()}
-
-
-def content_id(columns: Sequence[str]) -> Column:
-    """A 64-bit id of a raw record's content, as 16 hexadecimal digits.
-
-    Every source column goes in with its name, in the order of names; where the row came from
-    does not. So the same record in two files has one id, and a column that other files bring
-    along (null here) changes nothing. It needs to be unique within a user only.
-    """
-    from pyspark.sql import functions as F
-
-    names = sorted(c for c in columns if c not in (CORRUPT, *PROVENANCE))
-    named = [F.concat(F.lit(f"{name}="), F.col(f"`{name}`")) for name in names]
-    return F.lpad(F.lower(F.hex(F.xxhash64(*named))), 16, "0")

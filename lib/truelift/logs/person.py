@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MADE_BY = {
     "silver.events": "clean",
     "silver.quarantine": "clean",
+    "ops.refused": "clean",
     "silver.sessions": "sessionize",
     "gold.scores": "estimate_effects",
     "gold.recommendations": "recommend",
@@ -172,7 +173,7 @@ def condition_of(job: Job, table: str) -> str:
     else:
         terms = [f"btrim(t.`{column}`, '{BLANKS}') = f.name" for column in people]
     torn = [f"t.`{CORRUPT}`"] if CORRUPT in columns else []
-    torn += [f"t.raw['{CORRUPT}']"] if table == "silver.quarantine" else []
+    torn += [f"t.raw['{CORRUPT}']"] if table in ("silver.quarantine", "ops.refused") else []
     terms += [f"coalesce(regexp_like({text}, f.pattern), false)" for text in torn]
     return " OR ".join(terms) or "false"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
 from truelift.logs.parsing import normal_form, trimmed_text
+from truelift.logs.records import known_text
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -87,6 +88,10 @@ class UserKeys:
         Normal form of the source's text.
     lower : bool
         Whether upper and lower case are one.
+    missing : tuple of str
+        Texts of the source that stand for no user.
+    is_integer : bool
+        Whether ``123.0`` is ``123``.
     """
 
     secret: bytes | None = None
@@ -94,6 +99,8 @@ class UserKeys:
     identities_version: int | None = None
     unicode: str | None = None
     lower: bool = False
+    missing: tuple[str, ...] = ()
+    is_integer: bool = False
 
     @staticmethod
     def of_job(job: Job) -> UserKeys:
@@ -109,7 +116,15 @@ class UserKeys:
         clean = job.settings.clean
         identities, version = persons(job)
         secret = load_secret(job.settings.privacy, job.settings.env)
-        return UserKeys(secret, identities, version, clean.unicode, "user" in clean.lower)
+        return UserKeys(
+            secret,
+            identities,
+            version,
+            clean.unicode,
+            "user" in clean.lower,
+            job.settings.source.words_for_missing,
+            "user" in clean.integer_ids,
+        )
 
     def replaced(self, frame: DataFrame, column: str) -> DataFrame:
         """The frame with the keys in place of the users in a column (text without blanks)."""
@@ -126,6 +141,9 @@ class UserKeys:
         """The frame with ``user_key``; null where the column is null."""
         from pyspark.sql import functions as F
 
+        if self.missing or self.is_integer:
+            known = known_text(F.col(column), self.missing, self.is_integer)
+            frame = frame.withColumn(column, known)
         if self.unicode is not None:
             frame = frame.withColumn(column, normal_form(self.unicode)(F.col(column)))
         if self.lower:

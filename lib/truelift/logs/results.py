@@ -32,6 +32,12 @@ class IngestResult:
     missing_columns : tuple of str
         ``stream.column`` that bronze or another file has and a file of this run lacks; it is
         null in that file's rows.
+    redelivered : tuple of str
+        Files that came again under their path with other content.
+    rows_replaced : int
+        Rows of earlier contents that have left bronze (``source.redelivered: replace``).
+    waiting : tuple of str
+        Files whose last line has no line end yet, and is not in bronze.
     """
 
     files: int
@@ -42,6 +48,9 @@ class IngestResult:
     streams: dict[str, int]
     new_columns: tuple[str, ...] = ()
     missing_columns: tuple[str, ...] = ()
+    redelivered: tuple[str, ...] = ()
+    rows_replaced: int = 0
+    waiting: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -77,6 +86,8 @@ class CleanResult:
         Rows of bronze that this run has taken in.
     warnings : tuple of str
         Expectations that do not hold and do not stop the job.
+    hints : tuple of str
+        What looks like a slip of the source, and the setting that mends it.
     """
 
     bronze: int
@@ -90,6 +101,7 @@ class CleanResult:
     labels: dict[str, int] = field(default_factory=dict)
     new_rows: int = 0
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         contract = "passed" if self.contract_passed else "failed"

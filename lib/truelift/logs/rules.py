@@ -102,7 +102,9 @@ def time_before_epoch(context: RuleContext) -> Column:
 
 @rule
 def time_in_future(context: RuleContext) -> Column | None:
-    """The time is more than ``clean.future_seconds`` after its file; ``max_time`` replaces it."""
+    """The time is more than ``clean.future_seconds`` after the last change of its file, which may be
+    older than what it holds (a copy, an archive): ``clean.max_time`` replaces the rule.
+    """
     if context.options.max_time is not None:
         return None
     late = _micros("event_time") - _micros("file_time")

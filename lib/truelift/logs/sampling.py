@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import numpy as np
 import pyarrow as pa
+
+_WHOLE = re.compile(r"^(-?[0-9]+)\.0+$")
 
 
 def in_sample(users: pa.Array, share: float) -> np.ndarray:
@@ -33,5 +36,8 @@ def in_sample(users: pa.Array, share: float) -> np.ndarray:
 
 
 def _position(user: str) -> int:
-    digest = hashlib.blake2b(user.strip().encode(), digest_size=8, person=b"truelift")
+    # In some files whole numbers came as floating point ones; whether that is one user is for
+    # clean.integer_ids to say, and both are in the sample or neither.
+    text = _WHOLE.sub(r"\1", user.strip())
+    digest = hashlib.blake2b(text.encode(), digest_size=8, person=b"truelift")
     return int.from_bytes(digest.digest(), "big")

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
-from truelift.settings.checks import require
+from truelift.settings.checks import require, require_known, require_moment
+
+# The rules that clean.actions may name; a row that could not be cut into columns can only be
+# rejected.
+RULES = (
+    "missing_user", "missing_item", "missing_time", "unreadable_time", "time_out_of_range",
+    "time_before_epoch", "time_in_future", "clock_skew", "late_arrival", "unknown_event_type",
+    "unreadable_quantity", "negative_quantity", "quantity_over_maximum", "quantity_under_minimum",
+    "unknown_unit", "unreadable_value", "value_over_maximum", "value_under_minimum",
+    "unknown_currency", "quantity_outlier", "value_outlier", "imputed_item", "imputed_event_type",
+    "imputed_quantity", "imputed_value", "zero_quantity", "zero_value", "negative_value",
+    "negative_quantity_allowed", "duplicate", "repeated_event_id", "double_click", "misclick",
+    "return_of_purchase", "return_without_purchase", "bot_declared", "bot_rate", "bot_breadth",
+    "bot_metronome", "bot_round_the_clock",
+)  # fmt: skip
+# The metrics of the contract on silver that clean.warn may name.
+METRICS = (
+    "null_event_id", "null_user_key", "null_event_time", "null_event_type", "null_item_id",
+    "null_source_file", "null_source_row", "null_batch_id", "null_bucket", "null_period",
+    "not_finite_quantity", "not_finite_value", "misplaced_users", "misplaced_times",
+    "latest_event", "earliest_event", "least_quantity", "greatest_quantity", "least_value",
+    "greatest_value",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,9 @@ class CleanOptions:
         Normal form of user and item keys: NFC, NFKC, NFD or NFKD.
     lower : tuple of str
         Fields that are lower-cased: user, item, event_type.
+    integer_ids : tuple of str
+        Fields whose ids came as floating point numbers in some files, so that ``123.0`` is
+        ``123``: user, item, session, event_id.
     currency_column, currency_rates : str, dict of str to float
         Column of the source that names the currency, and what one unit of it is worth.
     unit_column, unit_factors : str, dict of str to float
@@ -106,6 +132,7 @@ class CleanOptions:
     impute: dict[str, str] = field(default_factory=dict)
     unicode: str | None = None
     lower: tuple[str, ...] = ()
+    integer_ids: tuple[str, ...] = ()
     currency_column: str | None = None
     currency_rates: dict[str, float] = field(default_factory=dict)
     unit_column: str | None = None
@@ -145,6 +172,21 @@ class CleanOptions:
             "NFC, NFKC, NFD, NFKD or null",
         )
         for key, known in (("lower", ("user", "item", "event_type")),
-                           ("impute", ("item", "event_type", "quantity", "value"))):  # fmt: skip
-            for name in getattr(self, key):
-                require(name in known, f"clean.{key}", name, f"one of {known}")
+                           ("integer_ids", ("user", "item", "session", "event_id")),
+                           ("impute", ("item", "event_type", "quantity", "value")),
+                           ("warn", METRICS)):  # fmt: skip
+            require_known(getattr(self, key), known, f"clean.{key}")
+        require_known(self.actions, RULES, "clean.actions")
+        for name in ("quantity", "value"):
+            default = self.impute.get(name)
+            fine = default is None or _is_number(default)
+            require(fine, f"clean.impute.{name}", default, "a number")
+        for name in ("min_time", "max_time"):
+            require_moment(getattr(self, name), f"clean.{name}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from truelift.settings.checks import require
+from truelift.settings.checks import require, require_time_zone
 
 
 @dataclass(frozen=True)
@@ -49,19 +48,4 @@ class SessionOptions:
                 most,
                 "no value unless sessions.split_on names max_duration",
             )
-        require(
-            _is_time_zone(self.time_zone),
-            "sessions.time_zone",
-            self.time_zone,
-            "a name such as UTC or Europe/Berlin",
-        )
-
-
-def _is_time_zone(name: str) -> bool:
-    if name == "UTC":
-        return True
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+        require_time_zone(self.time_zone, "sessions.time_zone")

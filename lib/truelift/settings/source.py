@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from truelift.settings.checks import require
+from truelift.settings.checks import require, require_time_zone
 
+EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
+# Java's pattern letters that can be read (others can only be written).
+_READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
 # As the context of an event: every column that no other field takes.
 ALL_COLUMNS = "*"
 
@@ -60,13 +63,19 @@ _TABS = {"\\t": "\t", "tab": "\t"}
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """Where the raw rows lie and how to read them; ``version`` is that of a Delta table.
+    r"""Where the raw rows lie and how to read them; ``version`` is that of a Delta table.
 
     Delimited text: ``delimiter`` is a tab for files named ``.tsv`` and a comma for others, unless
     it is given; ``quote`` is empty where no value is in quotes; ``columns`` names the columns of
     files without a header (and the values of a line of interactions) in their order, and
     ``skip_lines`` says how many lines come before header or rows. ``decimal`` and ``thousands``
     are how numbers are written.
+
+    ``missing`` lists texts that stand for nothing in this source, spelt exactly so (``NULL``,
+    ``\N``, ``(not set)``). ``redelivered`` says what becomes of the rows of a file that comes again
+    under its path with other content: ``keep`` both, ``replace`` the old ones, or ``refuse``.
+    A last line without its line end is taken once the file has been at rest for
+    ``settle_seconds``.
     """
 
     format: str = "csv"
@@ -83,6 +92,9 @@ class SourceOptions:
     event_type_default: str = "event"
     time_format: str = "iso"
     time_zone: str = "UTC"
+    missing: tuple[str | None, ...] = ()
+    redelivered: str = "keep"
+    settle_seconds: float = 300.0
     items: ReferenceOptions | None = None
     users: ReferenceOptions | None = None
     exposures: ReferenceOptions | None = None
@@ -98,9 +110,38 @@ class SourceOptions:
             self.version,
             "none, for only source.format 'delta' has versions",
         )
+        ways = ("keep", "replace", "refuse")
+        require(self.redelivered in ways, "source.redelivered", self.redelivered, f"one of {ways}")
+        settle = self.settle_seconds
+        require(settle >= 0, "source.settle_seconds", settle, "seconds, 0 or more")
+        self._check_time()
         self._check_text()
         if self.format == "interactions" and self.columns:
             check_columns(self.columns)
+
+    @property
+    def words_for_missing(self) -> tuple[str, ...]:
+        """The texts of ``missing``; YAML takes the bare word null for nothing, here it is the word."""
+        words = (("null", "Null", "NULL") if text is None else (text,) for text in self.missing)
+        return tuple(word.strip() for found in words for word in found)
+
+    def _check_time(self) -> None:
+        """A time format and a zone that can be read."""
+        zone, key = self.time_zone, "source.time_zone"
+        # EST is a fixed offset in the list of zones, and who writes it mostly means New York.
+        short = zone.isupper() and "/" not in zone and zone not in ("UTC", "GMT")
+        wanted = "a name such as UTC or Europe/Berlin (no abbreviation: each means several zones)"
+        require(not short, key, zone, wanted)
+        require_time_zone(zone, key)
+        letters = pattern_letters(self.time_format)
+        odd = sorted(letters - _READABLE)
+        require(
+            self.time_format in ("iso", *EPOCHS) or (len(letters) > 0 and not odd),
+            "source.time_format",
+            self.time_format,
+            f"'iso', {', '.join(map(repr, EPOCHS))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
+            + (f" (letters not readable: {', '.join(odd)})" if odd else ""),
+        )
 
     def _check_text(self) -> None:
         """How values, lines and numbers are written."""
@@ -120,6 +161,11 @@ class SourceOptions:
         fits = self.thousands is None or self.thousands in THOUSANDS
         fits = fits and self.thousands != self.decimal
         require(fits, "source.thousands", self.thousands, known)
+
+
+def pattern_letters(pattern: str) -> set[str]:
+    """The letters of a date pattern outside of quotes."""
+    return {c for part in pattern.split("'")[::2] for c in part if c.isalpha()}
 
 
 def check_columns(columns: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 CORRUPT = "_corrupt"
@@ -16,6 +17,8 @@ SOURCE_ROW = "source_row"
 FILE_TIME = "file_time"
 BATCH_ID = "batch_id"
 PROVENANCE = (SOURCE_FILE, SOURCE_ROW, FILE_TIME, BATCH_ID)
+# Up to here every whole number is one of floating point, too.
+_WHOLE_BELOW = 2**53
 _RESERVED = frozenset({CORRUPT, OTHER, *PROVENANCE})
 
 
@@ -89,7 +92,18 @@ def as_text(array: pa.Array) -> pa.Array:
         or pa.types.is_fixed_size_binary(kind)
     ):
         return _bytes(array)
+    if pa.types.is_floating(kind):
+        return _numbers(array)
     return array.cast(pa.string())
+
+
+def _numbers(array: pa.Array) -> pa.Array:
+    """Floating point numbers: one that is none is missing, and a whole one has its digits alone."""
+    numbers = np.asarray(array.cast(pa.float64()).fill_null(np.nan))
+    whole = (np.abs(numbers) < _WHOLE_BELOW) & (numbers == np.trunc(numbers))
+    digits = pa.array(np.where(whole, numbers, 0.0).astype(np.int64)).cast(pa.string())
+    texts = pa.compute.if_else(pa.array(whole), digits, array.cast(pa.string()))
+    return pa.compute.if_else(pa.array(np.isnan(numbers)), pa.scalar(None, pa.string()), texts)
 
 
 def _instants(array: pa.Array) -> pa.Array:

@@ -70,7 +70,7 @@ def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
     heading = Heading.from_json(unit.options["heading"])
     encoding, quote = unit.options["encoding"], unit.options.get("quote", '"')
     columns = [str(place) for place in range(heading.usual)]
-    with open_raw(unit.uri) as stream:
+    with open_raw(unit.uri, unit.limit) as stream:
         reader = pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(
@@ -165,7 +165,7 @@ def _misfits(unit: Unit, heading: Heading, texts: list[str]) -> Iterator[pa.Reco
 def _slow(unit: Unit, skip: int) -> Iterator[pa.RecordBatch]:
     """Rows from number ``skip`` on."""
     heading = Heading.from_json(unit.options["heading"])
-    with open_raw(unit.uri) as stream:
+    with open_raw(unit.uri, unit.limit) as stream:
         lines = text_lines(stream, unit.options["encoding"], errors="replace")
         below = itertools.islice(lines, heading.lines, None)
         found = records(below, unit.options, heading.fitted)

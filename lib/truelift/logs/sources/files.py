@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import posixpath
 import re
@@ -14,6 +15,7 @@ from pyarrow import fs as pafs
 
 from truelift.errors import SourceError
 from truelift.lake.log import filesystem_of
+from truelift.logs.sources.damage import unreadable
 
 _WHOLE_BELOW = 2**30
 _BLOCK = 2**20
@@ -26,7 +28,8 @@ class RawFile:
 
     ``name`` is its path below the fixed part of the pattern, so that the same delivery is
     known again when the folder has moved; ``size`` is in bytes, ``modified`` in nanoseconds
-    since 1970. ``details`` is what a format knows of the file beyond its bytes.
+    since 1970. ``details`` is what a format knows of the file beyond its bytes. With a ``limit``
+    only so many bytes count, for the file may be growing; ``size`` is then the same.
     """
 
     uri: str
@@ -34,6 +37,7 @@ class RawFile:
     size: int
     modified: int
     details: dict[str, str] = field(default_factory=dict)
+    limit: int = 0
 
 
 def find_files(path: str, key: str) -> list[RawFile]:
@@ -130,8 +134,14 @@ def _regex(pattern: str) -> re.Pattern[str]:
     )
 
 
-def open_raw(uri: str) -> pa.NativeFile:
+def open_raw(uri: str, limit: int = 0) -> pa.NativeFile:
     """A stream of the file's bytes, unpacked where its name ends in .gz, .bz2, .zst or .lz4.
+
+    Parameters
+    ----------
+    uri : str
+    limit : int
+        Bytes after which the stream ends; 0 reads all of them.
 
     Raises
     ------
@@ -140,9 +150,31 @@ def open_raw(uri: str) -> pa.NativeFile:
     """
     system, path = filesystem_of(uri)
     try:
-        return system.open_input_stream(path, compression="detect")
+        stream = system.open_input_stream(path, compression="detect")
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{uri} cannot be opened: {error}") from error
+        raise unreadable(uri, error) from error
+    return pa.PythonFile(_Head(stream, limit), mode="r") if limit else stream
+
+
+class _Head(io.RawIOBase):
+    """The first bytes of a stream."""
+
+    def __init__(self, stream: pa.NativeFile, limit: int):
+        self._stream, self._left = stream, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size is None or size < 0 else min(size, self._left)
+        data = bytes(self._stream.read(wanted))
+        self._left -= len(data)
+        return data
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 def fingerprint(file: RawFile) -> str:
@@ -155,8 +187,10 @@ def fingerprint(file: RawFile) -> str:
     system, path = filesystem_of(file.uri)
     with system.open_input_file(path) as stream:
         if file.size <= _WHOLE_BELOW:
-            while block := stream.read(_BLOCK):
+            left = file.limit or -1
+            while block := stream.read(_BLOCK if left < 0 else min(_BLOCK, left)):
                 digest.update(block)
+                left -= len(block) if left > 0 else 0
         else:
             digest.update(str(file.modified).encode())
             for start in (0, file.size // 2, file.size - _BLOCK):

@@ -148,7 +148,7 @@ class JsonRequests:
         """Rows of one file as text; a line that is no request is kept whole."""
         keys = replace(unit, names=unit.names[len(COLUMNS) :])
         paths = [tuple(path) for path in json.loads(unit.options["paths"])]
-        with open_raw(unit.uri) as stream:
+        with open_raw(unit.uri, unit.limit) as stream:
             lines = full_lines(stream, unit.options["encoding"])
             while held := list(itertools.islice(lines, _BATCH)):
                 web = [None if fault else self._web(text) for _, text, fault in held]

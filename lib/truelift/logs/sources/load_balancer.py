@@ -72,7 +72,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's."""
     missing = (None,) * len(unit.names)
-    with open_raw(unit.uri) as stream:
+    with open_raw(unit.uri, unit.limit) as stream:
         lines = full_lines(stream, unit.options["encoding"])
         while held := list(itertools.islice(lines, _BATCH)):
             records = [None if fault else parse(text) for _, text, fault in held]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey
@@ -34,6 +35,15 @@ FIELDS = (
     "campaign",
     "time_of_day",
 )
+REQUIRED = ("user", "item", "time")
+# Targets without which a row of a stream beside the events is of no use.
+_KEYS = {
+    "items": ("item_id",),
+    "users": ("user",),
+    "exposures": ("user", "campaign"),
+    "responses": ("user", "campaign"),
+    "identities": ("alias", "person"),
+}
 
 
 def mapped_columns(mapping: MappingOptions) -> dict[str, str]:
@@ -78,6 +88,45 @@ def wanted_columns(source: SourceOptions, stream: str) -> dict[str, str]:
     return {f"source.{stream}.columns.{target}": name for target, name in columns.items()}
 
 
+def required_columns(source: SourceOptions, stream: str) -> dict[str, str]:
+    """Those of :func:`wanted_columns` without which a file says nothing."""
+    wanted = wanted_columns(source, stream)
+    if stream == "events":
+        keys = [f"source.mapping.{field}" for field in REQUIRED]
+    else:
+        keys = [f"source.{stream}.columns.{target}" for target in _KEYS.get(stream, ())]
+    return {key: wanted[key] for key in keys if key in wanted}
+
+
+def refuse_misspelt(wanted: Mapping[str, str], there: Iterable[str]) -> None:
+    """Refuse a column that nothing has, where a column has almost its name.
+
+    A column that is mapped and not there is null; under a slip of the pen it would be, in silence.
+
+    Parameters
+    ----------
+    wanted : mapping of str to str
+        Source columns by configuration key.
+    there : iterable of str
+        The columns found, by their names in bronze.
+
+    Raises
+    ------
+    SourceError
+    """
+    found = {name.lower(): name for name in there}
+    meant = {key: held_name(column, found.values()).lower() for key, column in wanted.items()}
+    free = [name for name in found if name not in meant.values()]
+    for key, name in meant.items():
+        near = [] if name in found else difflib.get_close_matches(name, free, n=1, cutoff=0.8)
+        if near:
+            raise SourceError(
+                f"{key} names the column {wanted[key]!r}, which is not there. Did you mean "
+                f"{found[near[0]]!r}? Without the key the field is empty. Columns found: "
+                f"{', '.join(found.values())}."
+            )
+
+
 def user_column(source: SourceOptions, stream: str, available: Iterable[str] = ()) -> str:
     """The column of bronze that holds a stream's user, among the columns that it has."""
     reference: ReferenceOptions | None = getattr(source, stream, None)
@@ -91,11 +140,17 @@ def user_column(source: SourceOptions, stream: str, available: Iterable[str] = (
 
 
 def require_columns(
-    wanted: dict[str, str], found: Sequence[str], file: str, form: str, options: dict[str, str]
+    wanted: dict[str, str],
+    found: Sequence[str],
+    file: str,
+    form: str,
+    options: dict[str, str],
+    required: Collection[str],
 ) -> None:
-    """Refuse a file that lacks a column which the configuration names, or has several of them.
+    """Refuse a file that lacks a required column, or has several that a configured name may mean.
 
-    Case does not count where one column only is meant.
+    Case does not count where one column only is meant. ``required`` holds the keys of ``wanted``
+    that every file must have.
 
     Raises
     ------
@@ -106,6 +161,8 @@ def require_columns(
     for key, column in wanted.items():
         meant = bronze_name(column).lower()
         alike = [name for name in found if bronze_name(name).lower() == meant]
+        if not alike and key not in required:
+            continue
         if not alike:
             raise SourceError(
                 f"{key} names the column {column!r}, which {file} does not have. "

@@ -51,7 +51,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """One row an event, numbered through the file; a line that is no session is one row."""
     done = 0
-    with open_raw(unit.uri) as stream:
+    with open_raw(unit.uri, unit.limit) as stream:
         rows = _rows(full_lines(stream, unit.options["encoding"]))
         while held := list(itertools.islice(rows, _BATCH)):
             columns = [pa.array(column, pa.string()) for column in zip(*held, strict=True)]

@@ -7,9 +7,16 @@ from dataclasses import dataclass, field, replace
 
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey, delta_table
-from truelift.logs.sources.files import RawFile, find_files
-from truelift.logs.sources.mapping import require_columns, require_one_meaning, wanted_columns
-from truelift.logs.sources.registry import FORMATS, bare_name, format_of
+from truelift.logs.sources.columns import bronze_name, held_name
+from truelift.logs.sources.damage import readable, refuse_other_kinds
+from truelift.logs.sources.files import RawFile, find_files, open_raw
+from truelift.logs.sources.mapping import (
+    require_columns,
+    require_one_meaning,
+    required_columns,
+    wanted_columns,
+)
+from truelift.logs.sources.registry import FORMATS, PACKED, TEXT_FORMATS, bare_name, format_of
 from truelift.logs.sources.unit import STREAMS, Unit
 from truelift.settings import ReferenceOptions, SourceOptions
 
@@ -75,17 +82,45 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
     Raises
     ------
     SourceError
-        For a file that is not of its format, or lacks a mapped column (its columns are listed).
+        For a file that cannot be read, is not of its format, or lacks a column that every file
+        must have (its columns are listed).
     """
     form = FORMATS[file.form]
-    wanted = wanted_columns(source, stream)
+    wanted, required = wanted_columns(source, stream), required_columns(source, stream)
     if inside := [name for name in wanted.values() if "." in name]:
         # A typed column is opened only for what the configuration names.
         file = replace(file, options={**file.options, "wanted": json.dumps(inside)})
-    header = form.header(file.raw, file.options)
-    require_columns(wanted, header, file.label, file.form, file.options)
-    units = form.units(file.raw, file.label, batch_id, file.options)
-    return [replace(unit, modified=file.modified) for unit in units]
+    with readable(file.raw.uri):
+        if file.form in TEXT_FORMATS:
+            refuse_other_kinds(file.raw.uri, file.options["encoding"])
+            if _holds_nothing(file):
+                return []
+        header = form.header(file.raw, file.options)
+        require_columns(wanted, header, file.label, file.form, file.options, required)
+        units = form.units(file.raw, file.label, batch_id, file.options)
+    return [replace(unit, modified=file.modified, limit=file.raw.limit) for unit in units]
+
+
+def _holds_nothing(file: SourceFile) -> bool:
+    """Whether a packed file is empty, as a log of an idle hour is."""
+    if not file.raw.uri.lower().endswith(PACKED):
+        return False
+    with open_raw(file.raw.uri) as stream:
+        return not stream.read(1)
+
+
+def with_mapped(unit: Unit, source: SourceOptions, stream: str) -> Unit:
+    """The unit with a column for every mapped key, which a reader of lines may meet late."""
+    if unit.source != "jsonl":
+        return unit
+    *names, other = unit.names
+    paths = json.loads(unit.options["paths"])
+    for column in wanted_columns(source, stream).values():
+        if held_name(column, names) not in names:
+            names.append(bronze_name(column))
+            paths.append(column.split("."))
+    options = {**unit.options, "paths": json.dumps(paths)}
+    return replace(unit, names=(*names, other), options=options)
 
 
 def plan_streams(source: SourceOptions) -> dict[str, list[Unit]]:
@@ -102,13 +137,19 @@ def plan_streams(source: SourceOptions) -> dict[str, list[Unit]]:
     }
     for stream, units in plans.items():
         require_one_meaning(wanted_columns(source, stream), units)
+        plans[stream] = [with_mapped(unit, source, stream) for unit in units]
     if not plans["events"]:
         raise no_events(source)
     return {stream: units for stream, units in plans.items() if units}
 
 
-def no_events(source: SourceOptions) -> SourceError:
-    """The error for events that are a header and nothing else."""
+def no_events(source: SourceOptions, found: bool = True) -> SourceError:
+    """The error for events that are a header and nothing else, or a line that is not full yet."""
+    if not found:
+        return SourceError(
+            f"source.path: {source.path!r} is one line without its end, and was written within "
+            f"{source.settle_seconds:g} seconds (source.settle_seconds): it is waited for."
+        )
     return SourceError(f"source.path: {source.path!r} has columns and no rows. Expected events.")
 
 

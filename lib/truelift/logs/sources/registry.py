@@ -19,11 +19,12 @@ from truelift.logs.sources import (
     parquet_rows,
     w3c,
 )
+from truelift.logs.sources.damage import readable
 from truelift.logs.sources.files import RawFile, fingerprint
 from truelift.logs.sources.json_requests import JsonRequests
 from truelift.logs.sources.unit import Unit
 
-__all__ = ["FORMATS", "FileFormat", "format_of", "read"]
+__all__ = ["FORMATS", "PACKED", "TEXT_FORMATS", "FileFormat", "format_of", "read"]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,16 @@ FORMATS: dict[str, FileFormat] = {
         identify=complete_journey.identify,
     ),
 }
-_PACKED = (".gz", ".bz2", ".zst", ".lz4")
+TEXT_FORMATS = (
+    "access_log", "alb", "caddy", "csv", "interactions", "jsonl", "nginx_json", "otto", "w3c",
+)  # fmt: skip
+PACKED = (".gz", ".bz2", ".zst", ".lz4")
 
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of a unit: its text columns, ``_corrupt``, ``source_file`` and ``source_row``."""
-    return FORMATS[unit.source].read(unit)
+    with readable(unit.source_file):
+        yield from FORMATS[unit.source].read(unit)
 
 
 def format_of(uri: str, default: str) -> str:
@@ -88,6 +93,6 @@ def format_of(uri: str, default: str) -> str:
 def bare_name(uri: str) -> str:
     """A file's name in lower case without the ending that says how it is packed."""
     lower = uri.lower()
-    for packed in _PACKED:
+    for packed in PACKED:
         lower = lower.removesuffix(packed)
     return lower

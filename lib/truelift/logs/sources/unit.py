@@ -34,6 +34,8 @@ class Unit:
         Number of the row group's first row in the file.
     modified : int
         When the raw file was last changed, in microseconds since 1970 (UTC).
+    limit : int
+        Bytes of the file to read; 0 is all of it.
     options : dict of str to str
         What the reader of this source needs besides (delimiter, encoding).
     """
@@ -48,6 +50,7 @@ class Unit:
     rows: int = 0
     row_offset: int = 0
     modified: int = 0
+    limit: int = 0
     options: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -68,7 +68,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's. Directives are no rows."""
     own = json.loads(unit.options["fields"])
     missing = (None,) * len(unit.names)
-    with open_raw(unit.uri) as stream:
+    with open_raw(unit.uri, unit.limit) as stream:
         lines = _lines(full_lines(stream, unit.options["encoding"]))
         while held := list(itertools.islice(lines, _BATCH)):
             rows, faults = [], []

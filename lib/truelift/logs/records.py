@@ -1,0 +1,156 @@
+"""Raw records: the same whatever columns their file happens to have.
+
+A reader of JSON lines knows the columns of a file by its first lines; keys that come later stand
+together in ``_other``. Neither what a record is, nor what a mapped field holds, may depend on that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from truelift.logs.parsing import trimmed_text
+from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, held_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+    from truelift.settings import Settings
+
+
+# What may stand between the keys on a path; how it does depends on the other keys of the file.
+_BETWEEN = r"[._]+"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How a source spells what is missing, and ids that are whole numbers.
+
+    Attributes
+    ----------
+    missing : tuple of str
+        Texts that stand for nothing (``source.missing``).
+    integer_ids : frozenset of str
+        Columns of bronze, in lower case, in which ``123.0`` is ``123`` (``clean.integer_ids``).
+    """
+
+    missing: tuple[str, ...] = ()
+    integer_ids: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of(settings: Settings, columns: Sequence[str]) -> Spelling:
+        """What the settings say of the events, whose bronze has these columns."""
+        mapping = settings.source.mapping
+        named = (getattr(mapping, field) for field in settings.clean.integer_ids)
+        names = frozenset(held_name(column, columns).lower() for column in named if column)
+        return Spelling(settings.source.words_for_missing, names)
+
+    def text(self, name: str, text: Column) -> Column:
+        """A column's text; null where it stands for nothing."""
+        return known_text(text, self.missing, name.lower() in self.integer_ids)
+
+
+def known_text(text: Column, missing: tuple[str, ...], is_integer: bool = False) -> Column:
+    """A text; null where it is one of those that stand for nothing, ``123.0`` as ``123``."""
+    from pyspark.sql import functions as F
+
+    if is_integer:
+        text = F.regexp_replace(text, r"^\s*(-?[0-9]+)\.0+\s*$", "$1")
+    return F.when(~trimmed_text(text).isin(list(missing)), text) if missing else text
+
+
+def content_id(columns: Sequence[str], spelling: Spelling | None = None) -> Column:
+    """A 64-bit id of a raw record's content, as 16 hexadecimal digits.
+
+    It is the exclusive or of a hash of each value that is there with its name (Zobrist 1970), so
+    neither the order of columns counts, nor columns that are empty here, nor whether a key has a
+    column of its own or stands in ``_other``; nor does where the row came from, nor the case of
+    names. So the same record in two files has one id. It needs to be unique within a user only.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Of ``bronze.events``.
+    spelling : Spelling
+        What stands for nothing is no part of a record either.
+    """
+    from pyspark.sql import functions as F
+
+    spelling = spelling or Spelling()
+    hashes = [
+        _hash(F.lit(_one_name(name)), spelling.text(name, F.col(f"`{name}`")))
+        for name in columns
+        if name not in (CORRUPT, OTHER, *PROVENANCE)
+    ]
+    if OTHER in columns:
+        hashes.append(
+            F.aggregate(
+                F.map_entries(_late_keys()),
+                F.lit(0).cast("long"),
+                lambda total, pair: _both(total, _late_hash(pair["key"], pair["value"], spelling)),
+            )
+        )
+    return F.lpad(F.lower(F.hex(reduce(_both, hashes, F.lit(0).cast("long")))), 16, "0")
+
+
+def with_mapped(
+    bronze: DataFrame, mapped: Iterable[str], spelling: Spelling | None = None
+) -> DataFrame:
+    """The rows with a column for every mapped one, filled from ``_other`` where a key came late.
+
+    A column that no file had is null in all rows, and so is what stands for nothing.
+    """
+    from pyspark.sql import functions as F
+
+    spelling = spelling or Spelling()
+    known = {name.lower() for name in bronze.columns}
+    late = OTHER in bronze.columns
+    filled = {}
+    for column in dict.fromkeys(mapped):
+        name = held_name(column, bronze.columns)
+        there = F.col(f"`{name}`") if name.lower() in known else F.lit(None).cast("string")
+        spellings = dict.fromkeys((column, name))
+        found = [_late_keys()[spelled] for spelled in spellings] if late else []
+        text = F.coalesce(there, *found)
+        filled[name] = spelling.text(name, text)
+    return bronze.withColumns(filled)
+
+
+def _hash(name: Column, text: Column) -> Column:
+    """Of a name and its value; null where the value is missing or blank."""
+    from pyspark.sql import functions as F
+
+    return F.when(trimmed_text(text) != "", F.xxhash64(F.concat(name, F.lit("="), text)))
+
+
+def _late_hash(name: Column, text: Column, spelling: Spelling) -> Column:
+    """The same of a key in ``_other``, which may be one of the columns of ids."""
+    from pyspark.sql import functions as F
+
+    plain = known_text(text, spelling.missing)
+    if spelling.integer_ids:
+        integers = known_text(text, spelling.missing, is_integer=True)
+        plain = F.when(F.lower(name).isin(sorted(spelling.integer_ids)), integers).otherwise(plain)
+    return _hash(F.regexp_replace(F.lower(name), _BETWEEN, "_"), plain)
+
+
+def _one_name(name: str) -> str:
+    """The name of a key whatever its path became: ``user_id`` for ``user__id`` and ``user.id``."""
+    return re.sub(_BETWEEN, "_", name.lower())
+
+
+def _both(total: Column, found: Column) -> Column:
+    from pyspark.sql import functions as F
+
+    return total.bitwiseXOR(F.coalesce(found, F.lit(0).cast("long")))
+
+
+def _late_keys() -> Column:
+    """Names and texts in ``_other``; null for the many rows that have none."""
+    from pyspark.sql import functions as F
+
+    other = F.col(OTHER)
+    return F.when(other.isNotNull(), F.from_json(other, "map<string,string>"))
