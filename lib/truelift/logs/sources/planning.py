@@ -49,7 +49,8 @@ class SourceFile:
 
     def checksum(self) -> str:
         """The fingerprint of its content; reads it."""
-        return FORMATS[self.form].identify(self.raw)
+        with readable(self.raw.uri):
+            return FORMATS[self.form].identify(self.raw)
 
 
 def find_streams(source: SourceOptions) -> dict[str, list[SourceFile]]:
