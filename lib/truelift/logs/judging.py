@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from truelift.logs.pseudonyms import UserKeys
     from truelift.settings import CleanOptions, Settings
 
-_CONTENT = "_content_id"
+# Names that no source has.
+_CONTENT, _RAW = "__truelift_content", "__truelift_raw_"
 
 
 def judge_rows(
@@ -156,7 +157,10 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     rates = (c for c in (options.currency_column, options.unit_column) if c)
     wanted = (*mapped_columns(mapping).values(), *context.values(), *rates)
     spelling = Spelling.of(settings, bronze.columns)
-    named = bronze.withColumn(_CONTENT, content_id(bronze.columns, spelling))
+    # The record as it came is for the quarantine; what it means is for the rules.
+    own = [c for c in bronze.columns if c not in PROVENANCE]
+    raw = {f"{_RAW}{n}": F.col(f"`{c}`") for n, c in enumerate(own)}
+    named = bronze.withColumns({_CONTENT: content_id(bronze.columns, spelling), **raw})
     filled = with_mapped(named, wanted, spelling)
     own_text = partial(text_of, available=filled.columns)
     item = _key("item", mapping.item, own_text, options)
@@ -170,7 +174,7 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         time = F.concat(time, F.lit(" "), own_text(mapping.time_of_day))
     fallback = options.impute.get("event_type", source.event_type_default)
     return filled.select(
-        *(F.col(f"`{c}`").alias(f"raw_{c}") for c in bronze.columns if c not in PROVENANCE),
+        *(F.col(name).alias(f"raw_{c}") for name, c in zip(raw, own, strict=True)),
         *PROVENANCE,
         F.col(CORRUPT),
         own_text(mapping.user).alias("user_text"),
