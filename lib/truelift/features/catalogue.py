@@ -25,16 +25,25 @@ if TYPE_CHECKING:
 
 ITEM_ID = "item_id"
 _ORDER = ("source_file", "source_row")
+_ORDER_OF_DELIVERIES = ("source_file", "file_time", "source_row")
+_WHOLE = r"^(-?[0-9]+)\.0+$"
 
 
 @dataclass(frozen=True)
 class ItemColumns:
-    """Which columns of the item stream hold what (None: the stream does not have it)."""
+    """Which columns of the item stream hold what (None: the stream does not have it).
+
+    Rows come in ``order``; of a file that was delivered twice the later one is last. Texts in
+    ``missing`` stand for nothing, and with ``integer_ids`` the id ``123.0`` is ``123``.
+    """
 
     item_id: str
     level: str | None
     name: str | None
     category: str | None
+    order: tuple[str, ...] = _ORDER
+    missing: tuple[str, ...] = ()
+    integer_ids: bool = False
 
     @classmethod
     def resolve(
@@ -74,11 +83,12 @@ class ItemColumns:
                 f"bronze.items ({shown})."
             )
         at_level = find(level) if level != ITEM_ID else None
-        return cls(item_id, at_level, find("name"), find(category))
+        order = tuple(name for name in _ORDER_OF_DELIVERIES if name in available) or _ORDER
+        return cls(item_id, at_level, find("name"), find(category), order)
 
     def used(self) -> tuple[str, ...]:
         """The columns to read, provenance included (the latest row of an item wins)."""
-        names = (self.item_id, self.level, self.name, self.category, *_ORDER)
+        names = (self.item_id, self.level, self.name, self.category, *self.order)
         return tuple(dict.fromkeys(n for n in names if n is not None))
 
 
@@ -87,8 +97,8 @@ def catalogue_of(rows: pa.Table, columns: ItemColumns) -> pa.Table:
 
     Of several rows with one id the last by (file, row) wins; blank text is missing.
     """
-    ordered = rows.sort_by([(name, "ascending") for name in _ORDER])
-    ids = _text(ordered, columns.item_id)
+    ordered = rows.sort_by([(name, "ascending") for name in columns.order])
+    ids = _ids(ordered, columns)
     place = pa.array(np.arange(len(ids)))
     last = (
         pa.table({"id": ids, "place": place})
@@ -98,22 +108,30 @@ def catalogue_of(rows: pa.Table, columns: ItemColumns) -> pa.Table:
         .sort_by("id")
     )
     kept = ordered.take(last["place_max"])
-    item_id = _text(kept, columns.item_id)
+    item_id = _ids(kept, columns)
     return pa.table(
         {
             "item_id": item_id,
-            "item_key": _text(kept, columns.level) if columns.level else item_id,
-            "name": _text(kept, columns.name),
-            "category": _text(kept, columns.category),
+            "item_key": _text(kept, columns.level, columns.missing) if columns.level else item_id,
+            "name": _text(kept, columns.name, columns.missing),
+            "category": _text(kept, columns.category, columns.missing),
         }
     )
 
 
-def _text(table: pa.Table, column: str | None) -> pa.ChunkedArray | pa.Array:
+def _ids(rows: pa.Table, columns: ItemColumns) -> pa.ChunkedArray | pa.Array:
+    ids = _text(rows, columns.item_id, columns.missing)
+    return pc.replace_substring_regex(ids, _WHOLE, r"\1") if columns.integer_ids else ids
+
+
+def _text(
+    table: pa.Table, column: str | None, missing: tuple[str, ...] = ()
+) -> pa.ChunkedArray | pa.Array:
     if column is None:
         return pa.nulls(table.num_rows, pa.string())
     trimmed = pc.utf8_trim_whitespace(table[column].cast(pa.string()))
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    nothing = pa.array(["", *missing], pa.string())
+    return pc.if_else(pc.is_in(trimmed, value_set=nothing), pa.scalar(None, pa.string()), trimmed)
 
 
 def keys_of_items(ids: pa.Array, catalogue: pa.Table | None) -> pa.Array:

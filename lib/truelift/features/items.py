@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,12 @@ def item_columns(settings: Settings, available: tuple[str, ...]) -> ItemColumns:
     """The item stream's columns as the settings name them."""
     features = settings.features
     mapped = mapped_columns(settings, "items")
-    return ItemColumns.resolve(available, mapped, features.item_level, features.category_column)
+    found = ItemColumns.resolve(available, mapped, features.item_level, features.category_column)
+    return replace(
+        found,
+        missing=settings.source.words_for_missing,
+        integer_ids="item" in settings.clean.integer_ids,
+    )
 
 
 @dataclass(frozen=True)

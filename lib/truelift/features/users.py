@@ -62,6 +62,7 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
     from pyspark.sql import functions as F
 
     user = required_columns(settings, "users", users.columns, ("user",))["user"]
+    order = [c for c in ("source_file", "file_time", "source_row") if c in users.columns]
     mapped = {k: v for k, v in mapped_columns(settings, "users").items() if k != "user"}
     if not mapped:
         mapped = {c: c for c in own_columns(users.columns) if c != user}
@@ -79,7 +80,7 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
         users.withColumn("user_key", trimmed_text(F.col(f"`{user}`")))
         .where("user_key IS NOT NULL AND user_key != ''")
         .groupBy("user_key")
-        .agg(F.max_by(F.struct(*users.columns), F.struct("source_file", "source_row")).alias("r"))
+        .agg(F.max_by(F.struct(*users.columns), F.struct(*order)).alias("r"))
         .select("user_key", "r.*")
         .select("user_key", attributes.alias("attributes"))
     )
