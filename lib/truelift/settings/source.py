@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from truelift.settings.checks import require, require_time_zone
+from truelift.settings.checks import require, require_known, require_time_zone
 
 EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
 # Java's pattern letters that can be read (others can only be written).
@@ -58,6 +58,12 @@ FORMATS = (
 
 # Characters that may part thousands; those that look alike count as one.
 THOUSANDS = {".": ".", ",": ",", " ": " \u00a0\u2009\u202f", "'": "'\u2019"}
+# What the columns of these streams may be mapped to; items and users may have any.
+_TARGETS = {
+    "exposures": ("user", "campaign", "campaign_type", "start", "end"),
+    "responses": ("user", "campaign", "time"),
+    "identities": ("alias", "person"),
+}
 _TABS = {"\\t": "\t", "tab": "\t"}
 
 
@@ -114,6 +120,10 @@ class SourceOptions:
         require(self.redelivered in ways, "source.redelivered", self.redelivered, f"one of {ways}")
         settle = self.settle_seconds
         require(settle >= 0, "source.settle_seconds", settle, "seconds, 0 or more")
+        for stream, targets in _TARGETS.items():
+            reference = getattr(self, stream)
+            names = reference.columns if reference is not None else ()
+            require_known(names, targets, f"source.{stream}.columns")
         self._check_time()
         self._check_text()
         if self.format == "interactions" and self.columns:

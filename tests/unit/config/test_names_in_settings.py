@@ -38,6 +38,14 @@ def test_an_unknown_name_is_refused_with_the_nearest(option, nearest):
         from_plain(CleanOptions, option)
 
 
+def test_a_target_of_a_stream_that_nothing_reads_is_refused_with_the_nearest():
+    columns = {"user": "u", "campaign": "c", "campain_type": "k"}
+    with pytest.raises(ConfigError, match=r"source\.exposures\.columns: there is no .*'campaign_"):
+        from_plain(SourceOptions, {"exposures": {"columns": columns}})
+    any_name = {"item_id": "i", "colour": "c"}
+    assert from_plain(SourceOptions, {"items": {"columns": any_name}}).items.columns == any_name
+
+
 def test_the_rules_that_settings_accept_are_those_that_exist():
     assert set(RULES) == {*ROW_RULES, *LABELS, *neighbour_labels(), DECLARED}
 

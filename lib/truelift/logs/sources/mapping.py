@@ -40,8 +40,8 @@ REQUIRED = ("user", "item", "time")
 _KEYS = {
     "items": ("item_id",),
     "users": ("user",),
-    "exposures": ("user", "campaign"),
-    "responses": ("user", "campaign"),
+    "exposures": ("user", "campaign", "start", "end"),
+    "responses": ("user", "campaign", "time"),
     "identities": ("alias", "person"),
 }
 
