@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # What may stand between the keys on a path; how it does depends on the other keys of the file.
-_BETWEEN = r"[._]+"
+_BETWEEN = r"[\s,;{}()=.`_]+"
 
 
 @dataclass(frozen=True)
