@@ -240,7 +240,7 @@ def test_what_the_mapping_means_is_what_silver_holds(tmp_path, own, make_job):
 def test_a_ragged_file_with_its_own_names_arrives_whole_by_driver_and_by_tasks(tmp_path, own):
     (tmp_path / "raw").mkdir()
     lines = ["made today", "", "a\tx\t2024\t1\t2\t", "b\ty\t2024\t1\t2", "c\tz\t2024\t1\t2\t\t9"]
-    (tmp_path / "raw" / "a.tsv").write_text("\n".join(lines))
+    (tmp_path / "raw" / "a.tsv").write_text("\n".join(lines) + "\n")
     job = own("source.columns=[u,i,t,q,v]", "source.skip_lines=1", pattern="*.tsv")
     ingest(job)
     bronze = job.lake.read("bronze.events")
