@@ -47,7 +47,8 @@ def delete_batches(uri: str, batches: Collection[str], spark: Callable[[], Spark
         return int(open_table(uri).version())
     table = open_table(uri)
     leaving = pa.array(sorted(batches), pa.string())
-    removed, written = [], []
+    removed: list[dict[str, Any]] = []
+    written: list[DataFileRecord] = []
     for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
         if _holds(uri, action["path"], leaving):
             removed.append(action)

@@ -175,10 +175,13 @@ def _require_cleaned(job: Job) -> None:
     if state.version < 0:
         return
     since, newest = state.notes["bronze"], job.lake.version("bronze.events")
-    waiting = newest is not None and newest > since
-    waiting = waiting and (
-        has_lost_rows(job.lake.uri("bronze.events"), since, newest)
-        or not _inserted(job, since).isEmpty()
+    waiting = (
+        newest is not None
+        and newest > since
+        and (
+            has_lost_rows(job.lake.uri("bronze.events"), since, newest)
+            or not _inserted(job, since).isEmpty()
+        )
     )
     if waiting or job.lake.state("silver.quarantine").version > (state.notes["quarantine"] or 0):
         found = "has rows that are not cleaned yet" if waiting else "is ahead of silver.events"

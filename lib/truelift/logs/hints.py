@@ -47,7 +47,7 @@ def hints(job: Job, since: int | None) -> tuple[str, ...]:
     return suggested(counted(batches, names), wanted, job.settings)
 
 
-def absent(columns: list[str], settings: Settings) -> tuple[str, ...]:
+def absent(columns: Sequence[str], settings: Settings) -> tuple[str, ...]:
     """What to say of mapped columns that bronze does not have."""
     there = {name.lower() for name in columns}
     if OTHER in there:  # keys of JSON that came late may be among them

@@ -94,7 +94,8 @@ def standing(job: Job, secret: str, identities: int | None, limits: int | None) 
     same = silver.notes.get("rules") == rules and not settings.clean.rebuild
     goes_on = same and since is not None and since <= until
     # What the old rows of a file did to others is not known any more.
-    goes_on = goes_on and not has_lost_rows(job.lake.uri("bronze.events"), since, until)
+    if goes_on and has_lost_rows(job.lake.uri("bronze.events"), int(since or 0), until):
+        goes_on = False
     new_rows = job.plan("bronze.events").rows
     if goes_on:
         new_rows -= job.lake.plan("bronze.events", version=since).rows

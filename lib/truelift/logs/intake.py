@@ -98,7 +98,9 @@ def find_contents(source: SourceOptions, manifest: Manifest) -> dict[str, list[K
         if held is not None:
             return KnownContent(file, held)
         taken = settled(file, source.settle_seconds)
-        return taken and KnownContent(taken, taken.checksum(), waits(file, taken))
+        if taken is None:
+            return None
+        return KnownContent(taken, taken.checksum(), waits(file, taken))
 
     with ThreadPoolExecutor(_READERS) as pool:
         found = {stream: list(pool.map(identified, files)) for stream, files in streams.items()}

@@ -55,7 +55,9 @@ def find_redelivered(
     for file in files:
         if rows.get(file.batch_id, 0) and file.batch_id not in now:
             before.setdefault(file.path, {})[file.batch_id] = file
-    corrected, grown, old = [], [], {}
+    corrected: list[str] = []
+    grown: list[str] = []
+    old: dict[str, IngestedFile] = {}
     for content in contents:
         earlier = before.get(content.file.label, {})
         is_known = with_share(content.checksum, share) in rows
