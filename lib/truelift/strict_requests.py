@@ -27,7 +27,8 @@ def refuse_unknown(columns: Collection[str], parameters: Collection[str]) -> Non
     from mlflow import pyfunc
 
     signature = (frozenset(columns), frozenset(parameters))
-    real = pyfunc._validate_prediction_input
+    module: Any = pyfunc
+    real = module._validate_prediction_input
     known: set[tuple[frozenset[str], frozenset[str]]] | None = getattr(real, _MARK, None)
     if known is not None:
         known.add(signature)
@@ -43,7 +44,7 @@ def refuse_unknown(columns: Collection[str], parameters: Collection[str]) -> Non
         return real(data, params, inputs, taken, *rest)
 
     setattr(checked, _MARK, ours)
-    pyfunc._validate_prediction_input = checked
+    module._validate_prediction_input = checked
 
 
 def check_parameters(given: Any, names: Collection[str]) -> None:
