@@ -59,7 +59,10 @@ def clear_refused(job: Job) -> None:
     """After a cleaning that was published, there are no refused rows."""
     if job.lake.version(REFUSED) is None or not job.lake.plan(REFUSED).rows:
         return
-    job.replace(REFUSED, job.lake.read(REFUSED).limit(0))
+    # A fingerprint of its own: the refusal may have had the job's.
+    nothing = job.lake.read(REFUSED).limit(0)
+    commit = job.lake.replace(REFUSED, nothing, f"{job.fingerprint}-published")
+    job.outputs[REFUSED] = commit.version
 
 
 def _keep(job: Job, users: DataFrame) -> None:
