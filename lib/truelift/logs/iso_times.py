@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import Column
 
 _CITY = r"[A-Za-z_]+(?:/[A-Za-z0-9_+\-]+)+"
@@ -59,25 +61,51 @@ def iso_instant(text: Column, time_zone: str) -> Column:
     )
 
 
+def _bound(value: Column, body: Callable[[Column], Column]) -> Column:
+    """What a body makes of a value that is computed once, however often the body names it.
+
+    Spark writes out an expression wherever it stands, and this one would be a program too long to
+    compile. What is inside a lambda is interpreted; few rows come here.
+    """
+    from pyspark.sql import functions as F
+
+    return F.get(F.transform(F.array(value), body), F.lit(0))
+
+
 def _any_form(text: Column, time_zone: str) -> Column:
     from pyspark.sql import functions as F
 
-    pieces = F.split(F.regexp_replace(text, _ISO, _BETWEEN.join(_PARTS.values())), _BETWEEN)
+    parts = F.split(F.regexp_replace(text, _ISO, _BETWEEN.join(_PARTS.values())), _BETWEEN)
+    return _bound(parts, lambda pieces: _instant(pieces, time_zone))
+
+
+def _instant(pieces: Column, time_zone: str) -> Column:
+    """The instant of the parts of a text, in the order of their names."""
+    from pyspark.sql import functions as F
+
     part = {name: F.get(pieces, F.lit(place)) for place, name in enumerate(_PARTS)}
     number = {name: column.try_cast("int") for name, column in part.items()}
-    day, clock = _day(part, number), _clock(part, number)
-    local = day * F.lit(_DAY) + clock
+    local = _day(part, number) * F.lit(_DAY) + _clock(part, number)
+    leap = F.coalesce(number["second"] == 60, F.lit(False))
+    moved = _bound(local, lambda micros: _moved(micros, part, number, time_zone))
+    return _bound(moved, lambda instant: F.when(~leap | _at_leap_second(instant), instant))
+
+
+def _moved(
+    local: Column, part: dict[str, Column], number: dict[str, Column], time_zone: str
+) -> Column:
+    """The instant at which a clock of the zone shows so many microseconds since 1970."""
+    from pyspark.sql import functions as F
+
     has_offset = (part["utc"] != "") | (part["sign"] != "")
     city = F.when(part["city"] != "", part["city"]).when(part["bracket"] != "", part["bracket"])
     # A zone that does not exist would end the job; what a cast cannot read is null.
     known = F.concat(F.lit("2000-01-01 00:00:00 "), city).try_cast("timestamp").isNotNull()
-    moved = (
+    return (
         F.when(has_offset, F.timestamp_micros(local - _offset(part, number)))
         .when(city.isNull(), F.to_utc_timestamp(F.timestamp_micros(local), time_zone))
         .when(known, F.to_utc_timestamp(F.timestamp_micros(local), city))
     )
-    leap = number["second"] == 60
-    return F.when(~F.coalesce(leap, F.lit(False)) | _at_leap_second(moved), moved)
 
 
 def _day(part: dict[str, Column], number: dict[str, Column]) -> Column:
