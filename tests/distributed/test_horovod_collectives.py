@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from truelift.training.lifeline import Lifeline
 from truelift.training.processes import HOROVODRUN
 
 
@@ -18,11 +19,12 @@ def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checks")
     script = Path(__file__).with_name("rank_checks.py")
     command = [
-        sys.executable, "-c", HOROVODRUN, "--gloo", "-np", "2", "-H", "localhost:2",
+        sys.executable, "-c", HOROVODRUN, str(folder), "--gloo", "-np", "2", "-H", "localhost:2",
         sys.executable, str(script), str(folder),
     ]  # fmt: skip
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    with Lifeline(folder):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return [json.loads((folder / f"found-{rank}.json").read_text()) for rank in (0, 1)]
 
