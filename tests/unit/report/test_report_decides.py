@@ -155,3 +155,28 @@ def test_which_ranker_to_serve_follows_from_the_paired_interval(whole, lower, up
     gap = replace(model.differences[0], ci_lower=lower, ci_upper=upper)
     training = replace(whole.training, test=(replace(model, differences=(gap,)), *others))
     assert said in recommending(training)
+
+
+def test_what_the_gate_said_and_what_the_champion_cannot_offer_are_told(whole):
+    training = replace(
+        whole.training,
+        model_version="3",
+        gate="kept champion 2: NDCG@10 +0.0010",
+        below_baseline="personal frequency",
+        champion_version="2",
+        champion_unknown_items=12,
+    )
+    page = str(ranking(replace(whole, training=training)))
+    assert "The gate on version 3: kept champion 2: NDCG@10 +0.0010." in page
+    assert "below the baseline personal frequency" in page
+    assert "version 2, has never seen 12 items" in page
+
+
+def test_a_model_above_its_baselines_gets_no_warning(whole):
+    training = replace(whole.training, below_baseline=None, champion_unknown_items=0)
+    assert "serving it is your decision" not in str(ranking(replace(whole, training=training)))
+
+
+def test_what_a_reader_of_the_recommendations_ought_to_know_is_told(whole):
+    noted = replace(whole.recommend, notes=("Model version 2 has never seen 3 of 9 items.",))
+    assert noted.notes[0] in str(recommendations(replace(whole, recommend=noted)))

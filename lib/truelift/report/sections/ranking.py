@@ -101,6 +101,7 @@ def _quality(result: TrainingResult) -> list[Html]:
     }.get(result.seen_items, "")
     return [
         element("p", comparison(result)),
+        *_served(result),
         element("p", seen),
         figure_block(
             lambda width: ranking_bars(result, width),
@@ -118,6 +119,27 @@ def _quality(result: TrainingResult) -> list[Html]:
         *(element("p", note, class_="note") for note in result.notes),
         *_segments(result),
     ]  # fmt: skip
+
+
+def _served(result: TrainingResult) -> list[Html]:
+    """What the gate decided, and what should keep one from serving the champion unread."""
+    found = []
+    if result.gate and result.model_version:
+        found.append(element("p", f"The gate on version {result.model_version}: {result.gate}."))
+    if result.below_baseline is not None:
+        warning = (
+            f"This model ranks below the baseline {model_name(result.below_baseline)}: serving it is "
+            "your decision, the baseline would do better."
+        )
+        found.append(element("p", warning, class_="note"))
+    if result.champion_version is not None and result.champion_unknown_items:
+        never = (
+            f"The champion, version {result.champion_version}, has never seen "
+            f"{plural(result.champion_unknown_items, 'item')} of the catalogue: nobody is offered "
+            "them while it ranks."
+        )
+        found.append(element("p", never, class_="note"))
+    return found
 
 
 def _row(metrics: RankingMetrics) -> tuple[str, ...]:
@@ -222,7 +244,8 @@ def recommendations(content: ReportContent) -> Html:
         else ""
     )
     text = element("p", _summary(result) + explained)
-    return section("recommendations", heading, text, _examples(result))
+    notes = [element("p", note, class_="note") for note in result.notes]
+    return section("recommendations", heading, text, *notes, _examples(result))
 
 
 def _summary(result: RecommendResult) -> str:
