@@ -12,7 +12,6 @@ nobody logs in.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -21,10 +20,10 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.client import client_of
-from truelift.logs.sources.columns import OTHER, text_batch
-from truelift.logs.sources.files import RawFile, open_raw
-from truelift.logs.sources.lines import full_lines
+from truelift.logs.sources.columns import OTHER
+from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
+from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
 from truelift.logs.sources.unit import Unit
 
 COLUMNS = (
@@ -43,8 +42,6 @@ _TIME = re.compile(
     r"(\d{1,2})/([A-Za-z]{3})/(\d{4}):(\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?: ([+-]\d{2}):?(\d{2}))?"
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_PEEK = 100
-_BATCH = 20_000
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
@@ -55,13 +52,12 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     SourceError
         If none of the first hundred lines is a line of an access log.
     """
-    with open_raw(file.uri) as stream:
-        lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
-    if lines and not any(parse(text) for _, text, _ in lines):
-        first = (lines[0][2] or lines[0][1])[:300]
+    foreign = foreign_start(file, options["encoding"], parse)
+    if foreign is not None:
+        looked_at, first = foreign
         hint = " " + other if (other := other_format(first)) else ""
         raise SourceError(
-            f"{file.uri} is no access log: none of its first {len(lines)} lines is of the common "
+            f"{file.uri} is no access log: none of its first {looked_at} lines is of the common "
             'or combined format, host ident user [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" '
             "200 123, with a virtual host or forwarded addresses before the host where it is clear "
             f"which one is the client. Its first line: {first!r}.{hint}"
@@ -76,23 +72,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's."""
-    with open_raw(unit.uri, unit.limit) as stream:
-        lines = full_lines(stream, unit.options["encoding"])
-        while held := list(itertools.islice(lines, _BATCH)):
-            records = [None if fault else parse(text) for _, text, fault in held]
-            missing = (None,) * len(unit.names)
-            columns = zip(*(record or missing for record in records), strict=True)
-            faults = [
-                (fault or text) if record is None else None
-                for (_, text, fault), record in zip(held, records, strict=True)
-            ]
-            yield text_batch(
-                unit.names,
-                [pa.array(column, pa.string()) for column in columns],
-                unit.source_file,
-                pa.array([number for number, _, _ in held], pa.int64()),
-                pa.array(faults, pa.string()),
-            )
+    return read_parsed(unit, parse)
 
 
 def parse(line: str) -> tuple[str | None, ...] | None:

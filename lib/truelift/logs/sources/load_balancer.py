@@ -6,7 +6,6 @@ The columns of an access log are made of them; every other value keeps its own n
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -15,10 +14,10 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.access_log import given
-from truelift.logs.sources.columns import OTHER, text_batch
-from truelift.logs.sources.files import RawFile, open_raw
-from truelift.logs.sources.lines import full_lines
+from truelift.logs.sources.columns import OTHER
+from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
+from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
 from truelift.logs.sources.unit import Unit
 from truelift.logs.sources.web_columns import COLUMNS, target_parts, web_values
 
@@ -39,8 +38,6 @@ _LEAST = 13
 _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _KINDS = frozenset({"http", "https", "h2", "grpc", "grpcs", "ws", "wss"})
-_PEEK = 100
-_BATCH = 20_000
 
 
 def header(file: RawFile, options: dict[str, str]) -> list[str]:
@@ -51,12 +48,11 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     SourceError
         If none of the first hundred lines is a load balancer's.
     """
-    with open_raw(file.uri) as stream:
-        lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
-    if lines and not any(parse(text) for _, text, _ in lines):
-        first = (lines[0][2] or lines[0][1])[:300]
+    foreign = foreign_start(file, options["encoding"], parse)
+    if foreign is not None:
+        looked_at, first = foreign
         raise SourceError(
-            f"{file.uri} is no log of a load balancer: none of its first {len(lines)} lines is "
+            f"{file.uri} is no log of a load balancer: none of its first {looked_at} lines is "
             "like 'https 2024-03-05T10:00:00.000000Z app/name/id 192.0.2.7:51234 10.0.0.1:80 ...'. "
             f"Its first line: {first!r}. {other_format(first) or ''}".rstrip()
         )
@@ -71,23 +67,7 @@ def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str
 
 def read(unit: Unit) -> Iterator[pa.RecordBatch]:
     """Rows of one file as text; the row number is the line's."""
-    missing = (None,) * len(unit.names)
-    with open_raw(unit.uri, unit.limit) as stream:
-        lines = full_lines(stream, unit.options["encoding"])
-        while held := list(itertools.islice(lines, _BATCH)):
-            records = [None if fault else parse(text) for _, text, fault in held]
-            faults = [
-                (fault or text) if record is None else None
-                for (_, text, fault), record in zip(held, records, strict=True)
-            ]
-            columns = zip(*(record or missing for record in records), strict=True)
-            yield text_batch(
-                unit.names,
-                [pa.array(column, pa.string()) for column in columns],
-                unit.source_file,
-                pa.array([number for number, _, _ in held], pa.int64()),
-                pa.array(faults, pa.string()),
-            )
+    return read_parsed(unit, parse)
 
 
 def parse(line: str) -> tuple[str | None, ...] | None:
