@@ -8,12 +8,14 @@ what was dropped, so MLflow's check is wrapped when one of ours is loaded, for o
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Collection
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 _MARK = "_truelift_parameters"
+_ARGUMENTS = ("data", "params", "input_schema", "params_schema")
 
 
 def refuse_unknown(columns: Collection[str], parameters: Collection[str]) -> None:
@@ -35,13 +37,18 @@ def refuse_unknown(columns: Collection[str], parameters: Collection[str]) -> Non
         return
     ours = {signature}
 
-    def checked(data: Any, params: Any, inputs: Any, taken: Any, *rest: Any) -> Any:
+    bind = inspect.signature(real).bind
+
+    def checked(*args: Any, **named: Any) -> Any:
+        # MLflow calls it by position where it predicts and by name where it checks an example.
+        call = bind(*args, **named).arguments
+        data, params, inputs, taken = (call[name] for name in _ARGUMENTS)
         names = frozenset(inputs.input_names() if inputs is not None else ())
         expected = frozenset(p.name for p in taken.params) if taken is not None else frozenset()
         if (names, expected) in ours:
             check_parameters(params, expected)
             check_columns(list(getattr(data, "columns", ())), inputs.input_names())
-        return real(data, params, inputs, taken, *rest)
+        return real(*args, **named)
 
     setattr(checked, _MARK, ours)
     module._validate_prediction_input = checked

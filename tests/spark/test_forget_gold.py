@@ -131,7 +131,7 @@ def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(la
         assert ANN not in text, file
         assert "ann" not in text.lower() or "gold/items" in str(file), file
     for log in Path(lake.root).rglob("_delta_log/*.json"):
-        commits = [json.loads(line).get("commitInfo", {}) for line in log.read_text().splitlines()]
+        commits = [json.loads(line).get("commitInfo", {}) for line in log.open(encoding="utf-8")]
         said = str([commit.get("operationParameters") for commit in commits])
         assert ANN not in said and "ann" not in said.lower(), log
 

@@ -65,7 +65,8 @@ def commit_id_of(uri: str, version: int) -> str | None:
     path = f"{root.rstrip('/')}/_delta_log/{version:020d}.json"
     try:
         with filesystem.open_input_stream(path) as stream:
-            lines = stream.read().decode().splitlines()
+            # Bytes, for texts end a line at more characters than JSON keeps out of its strings.
+            lines = stream.read().splitlines()
     except FileNotFoundError:
         return None
     for line in lines:

@@ -84,8 +84,8 @@ def _parsed(filesystem: pafs.FileSystem, path: str, separator: str, decimal_poin
 
 def _separator(head: bytes) -> str:
     """The one that the first line has most of, outside of quotes."""
-    line = head.decode("utf-8", "replace").lstrip("\ufeff\r\n").splitlines()[:1]
-    bare = re.sub(r'"[^"]*"', "", line[0]) if line else ""
+    line = next(iter(head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n").splitlines()), b"")
+    bare = re.sub(r'"[^"]*"', "", line.decode("utf-8", "replace"))
     return max(_SEPARATORS, key=bare.count)
 
 

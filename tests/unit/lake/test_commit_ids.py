@@ -97,6 +97,13 @@ def test_commits_of_others_have_no_id_and_are_no_error_to_read(tmp_path):
     assert recent_commits(str(tmp_path))[0].commit is None
 
 
+def test_what_ends_a_line_elsewhere_does_not_end_a_line_of_the_log(tmp_path):
+    log_file(tmp_path, 0).parent.mkdir()
+    entry = {"operation": "\u2028\x85", "userMetadata": user_metadata("i", {})}
+    log_file(tmp_path, 0).write_text(json.dumps({"commitInfo": entry}, ensure_ascii=False))
+    assert commit_id_of(str(tmp_path), 0) == "i"
+
+
 def test_the_id_stands_beside_what_else_a_commit_carries():
     assert json.loads(user_metadata("i", {"fingerprint": "f"})) == {
         "fingerprint": "f",

@@ -34,13 +34,20 @@ class Lenient(Counting):
         pass
 
 
-def loaded(model, folder, *names: str):
+def loaded(model, folder, *names: str, with_example: bool = False):
     signature = ModelSignature(
         inputs=Schema([ColSpec(AnyType(), "items"), ColSpec(AnyType(), "times", required=False)]),
         params=ParamSchema([ParamSpec(n, DataType.long, 1) for n in names]) if names else None,
     )
+    example = (
+        ({"items": [["a"]], "times": [[1]]}, dict.fromkeys(names, 1)) if with_example else None
+    )
     mlflow.pyfunc.save_model(
-        str(folder), python_model=model, signature=signature, pip_requirements=[]
+        str(folder),
+        python_model=model,
+        signature=signature,
+        pip_requirements=[],
+        input_example=example,
     )
     return mlflow.pyfunc.load_model(str(folder))
 
@@ -100,6 +107,11 @@ def test_loading_twice_wraps_once(model):
     before = mlflow.pyfunc._validate_prediction_input
     refuse_unknown(COLUMNS, PARAMETERS)
     assert mlflow.pyfunc._validate_prediction_input is before
+
+
+def test_a_model_is_saved_with_its_example_where_another_was_loaded_before(model, tmp_path):
+    again = loaded(Counting(), tmp_path / "again", *PARAMETERS, with_example=True)
+    assert again.predict(ROWS, params={"count": 7}) == [7]
 
 
 def test_nothing_given_is_nothing_unknown():
