@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from truelift.effects.intervals.anytime import AnytimeOptions, confidence_sequence
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     Estimand,
@@ -16,6 +15,7 @@ from truelift.effects.scoring.estimands import (
 )
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.quantities import UnitBlock, quantities
+from truelift.inference.anytime import AnytimeOptions, confidence_sequence
 
 CLUSTERS, PILOT, LOOKS, ICC = 5000, 100, 100, 0.3
 OPTIONS = AnytimeOptions(tightest_at=2500, first_look=PILOT)

@@ -17,9 +17,9 @@ import pyarrow as pa
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import complements
 from truelift.effects.nuisances import Fitted, Nuisances, Predictions
 from truelift.effects.source import PanelSource
+from truelift.inference.normal_equations import complements
 from truelift.settings import EffectOptions
 
 # Propensities are binned by their log odds, outcomes in standard deviations from the centre.

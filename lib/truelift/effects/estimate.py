@@ -17,7 +17,6 @@ from truelift.effects.assignment_check import assignment_cautions
 from truelift.effects.calibration import calibrated
 from truelift.effects.categories import categories_of
 from truelift.effects.cautions import with_cautions
-from truelift.effects.clusters import clusters_in_two_buckets
 from truelift.effects.columns import PanelColumns
 from truelift.effects.fitting_variance import fitting_variance
 from truelift.effects.further.trial import is_randomised
@@ -32,7 +31,6 @@ from truelift.effects.moments import (
     make_moments,
     missing_covariates,
 )
-from truelift.effects.normal_equations import centred
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
 from truelift.effects.presence_checks import not_estimable, presence_cautions
@@ -71,6 +69,8 @@ from truelift.effects.start import (
 )
 from truelift.effects.verdict import support, verdict
 from truelift.errors import DataError
+from truelift.inference.clusters import clusters_in_two_buckets
+from truelift.inference.normal_equations import centred
 from truelift.lake.conditions import quoted
 from truelift.settings import EffectOptions
 

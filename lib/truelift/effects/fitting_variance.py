@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import centred, ridge_per_unit
 from truelift.effects.source import State
+from truelift.inference.normal_equations import centred, ridge_per_unit
 from truelift.settings import EffectOptions
 
 

@@ -17,9 +17,6 @@ from functools import partial
 import numpy as np
 
 from truelift.effects.columns import Scale
-from truelift.effects.intervals.anytime import AnytimeOptions
-from truelift.effects.intervals.critical_values import CriticalValues
-from truelift.effects.intervals.small_samples import degrees_of_freedom
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
@@ -30,6 +27,9 @@ from truelift.effects.scoring.estimands import (
     influence_rows,
 )
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.inference.anytime import AnytimeOptions
+from truelift.inference.critical_values import CriticalValues
+from truelift.inference.small_samples import degrees_of_freedom
 from truelift.settings import EffectOptions
 
 NAIVE = "naive difference"

@@ -27,7 +27,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.keys import mix
 from truelift.effects.level_table import hashes_in
 from truelift.effects.results import Caution, EffectsResult
@@ -35,6 +34,7 @@ from truelift.effects.scoring.quantities import UnitBlock, clipped
 from truelift.effects.scoring.sums import Scoring
 from truelift.effects.source import State, SumKernel
 from truelift.effects.target_encoding import TargetEncoded
+from truelift.inference.clusters import ClusterSums
 
 #: Largest bias that may be measured, in standard errors of the estimate: an interval of 95% then
 #: covers at least 92%. One that is expected beyond it is mentioned.

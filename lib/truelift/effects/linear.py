@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import (
+from truelift.effects.nuisances import Fitted, LinearNuisances
+from truelift.effects.propensity import NewtonKernel, PropensityFit, propensity_penalty
+from truelift.effects.source import PanelSource
+from truelift.inference.normal_equations import (
     complements,
     ridge_coefficients,
     ridge_per_unit,
 )
-from truelift.effects.nuisances import Fitted, LinearNuisances
-from truelift.effects.propensity import NewtonKernel, PropensityFit, propensity_penalty
-from truelift.effects.source import PanelSource
 from truelift.settings import EffectOptions
 
 Progress = Callable[[str], None]

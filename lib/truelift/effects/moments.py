@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from truelift.effects.columns import PanelColumns, Scale, number_column, weight_column
 from truelift.effects.design import Design
-from truelift.effects.normal_equations import centred, complements, dependent_columns
 from truelift.effects.propensity import loss_sums
 from truelift.effects.start import Start
 from truelift.errors import DataError
+from truelift.inference.normal_equations import centred, complements, dependent_columns
 from truelift.lake.conditions import quoted
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import centred
 from truelift.effects.results import CovariateBalance, OverlapSummary
 from truelift.effects.scoring.sums import BINS, odds_edges
 from truelift.effects.verdict import LOG_ODDS
+from truelift.inference.normal_equations import centred
 
 
 def overlap_summaries(state: dict[str, np.ndarray], moments: Moments) -> dict[str, OverlapSummary]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from truelift.effects.columns import PanelColumns, weight_column
 from truelift.effects.design import Design
-from truelift.effects.normal_equations import solve_symmetric
+from truelift.inference.normal_equations import solve_symmetric
 
 _MAX_START_STEPS = 50
 

@@ -18,9 +18,9 @@ from scipy.optimize import nnls
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import complements
 from truelift.effects.nuisances import Fitted, Nuisances, Predictions
 from truelift.effects.source import PanelSource
+from truelift.inference.normal_equations import complements
 from truelift.settings import EffectOptions
 
 # Weight of the condition that the weights add up to one, beside errors of order one.

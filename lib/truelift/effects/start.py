@@ -15,8 +15,8 @@ import pyarrow as pa
 from truelift.effects.columns import PanelColumns, Scale, number_column
 from truelift.effects.design import Category, Design
 from truelift.effects.keys import hash_keys, mix
-from truelift.effects.normal_equations import centred, dependent_columns, ridge_per_unit
 from truelift.effects.propensity import fit_start
+from truelift.inference.normal_equations import centred, dependent_columns, ridge_per_unit
 from truelift.settings import EffectOptions
 
 #: Beside the columns of a user, who has no name that begins like this.

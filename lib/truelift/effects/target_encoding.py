@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.level_table import LevelSums, hashes_in
-from truelift.effects.normal_equations import complements, solve_symmetric
+from truelift.inference.normal_equations import complements, solve_symmetric
 
 #: Most levels that are told apart; the smaller ones of more share the mean of all units.
 MOST_LEVELS = 2**17

@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from tests.unit.effects.credibility_blocks import FOLDS, in_buckets, part_of, simulate_block
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.credibility.blocks import contrast_lines
 from truelift.effects.credibility.draws import covariates, halves
 from truelift.effects.credibility.groups import leave_one_group_out
@@ -21,6 +20,7 @@ from truelift.effects.credibility.refutation import joint_negative_controls, neg
 from truelift.effects.credibility.subsets import fold_stability, half_stability
 from truelift.effects.credibility.target import Target
 from truelift.errors import ConfigError, DataError
+from truelift.inference.clusters import ClusterSums
 from truelift.lake.states import add_states
 
 OPTIONS = CredibilityOptions(folds=FOLDS, placebo=PlaceboOptions(replicates=0), group_levels=(4,))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.keys import mix
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
@@ -20,6 +19,7 @@ from truelift.effects.scoring.estimands import (
 )
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.quantities import UnitBlock, quantities
+from truelift.inference.clusters import ClusterSums
 
 # DoubleML 0.11.4 with the predictions of ``sixty_units`` handed to it: DoubleMLIRM with scores
 # 'ATE' and 'ATTE', without clusters and with 20 (five folds of four), its gate(), DoubleMLAPOS.

@@ -9,17 +9,17 @@ from scipy import optimize, stats
 from tests.unit.effects.panels import in_buckets, simulate_panel
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.further.look import look_further
-from truelift.effects.intervals.anytime import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.anytime import (
     AnytimeOptions,
     boundary,
     confidence_sequence,
     mixture_scale,
     one_sided_boundary,
 )
-from truelift.effects.intervals.bands import simultaneous_bands
-from truelift.effects.intervals.critical_values import CriticalValues, holm
-from truelift.effects.intervals.hypotheses import one_sided_test
-from truelift.errors import ConfigError, DataError
+from truelift.inference.bands import simultaneous_bands
+from truelift.inference.critical_values import CriticalValues, holm
+from truelift.inference.hypotheses import one_sided_test
 from truelift.settings import EffectOptions
 
 

@@ -10,17 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truelift.effects.clusters import (
+from truelift.effects.columns import number_column
+from truelift.effects.keys import hash_keys, hash_repeated
+from truelift.effects.propensity import PropensityFit, loss_sums
+from truelift.effects.start import start_buckets
+from truelift.inference.clusters import (
     ClusterSums,
     Summands,
     bucket_sketch,
     clusters_in_two_buckets,
 )
-from truelift.effects.columns import number_column
-from truelift.effects.keys import hash_keys, hash_repeated
-from truelift.effects.normal_equations import dependent_columns, ridge_coefficients, solve_symmetric
-from truelift.effects.propensity import PropensityFit, loss_sums
-from truelift.effects.start import start_buckets
+from truelift.inference.normal_equations import (
+    dependent_columns,
+    ridge_coefficients,
+    solve_symmetric,
+)
 
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=8)), max_size=30)
 

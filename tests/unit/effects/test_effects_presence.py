@@ -11,11 +11,11 @@ from truelift.effects.estimate import estimate_panel
 from truelift.effects.further.look import look_further
 from truelift.effects.heterogeneity.quantile_groups import Grouping, quantile_groups
 from truelift.effects.heterogeneity.rank_cells import RankCells
-from truelift.effects.intervals.experiment_estimates import difference_in_means
-from truelift.effects.intervals.experiments import ExperimentCounter
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import MemoryPanel
 from truelift.errors import DataError
+from truelift.inference.experiment_estimates import difference_in_means
+from truelift.inference.experiments import ExperimentCounter
 from truelift.settings import EffectOptions
 
 N = 3000

@@ -9,8 +9,8 @@ from scipy.optimize import minimize
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import arrays
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.normal_equations import ridge_per_unit
 from truelift.errors import ConfigError
+from truelift.inference.normal_equations import ridge_per_unit
 from truelift.settings import EffectOptions
 
 STRICT = {"outcomes": ("y_spend",), "tolerance": 1e-24, "max_newton_steps": 30}

@@ -13,10 +13,10 @@ from truelift.effects.further.checks import CredibilityBlocks
 from truelift.effects.further.look import look_further
 from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.further.trial import is_randomised
-from truelift.effects.intervals.sample_ratio import checked_promise
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.effects.source import MemoryPanel
 from truelift.errors import ConfigError, DataError
+from truelift.inference.sample_ratio import checked_promise
 from truelift.settings import EffectOptions
 from truelift.settings.chances import are_chances, check_chances
 

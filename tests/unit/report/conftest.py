@@ -34,8 +34,6 @@ from truelift.effects.heterogeneity.results import (
     TargetingRow,
     Term,
 )
-from truelift.effects.intervals.hypotheses import HypothesisTest
-from truelift.effects.intervals.sample_ratio import SampleRatio
 from truelift.effects.results import (
     CovariateBalance,
     Design,
@@ -44,6 +42,8 @@ from truelift.effects.results import (
     OverlapSummary,
 )
 from truelift.features.results import FeaturesResult
+from truelift.inference.hypotheses import HypothesisTest
+from truelift.inference.sample_ratio import SampleRatio
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
 from truelift.recommend.evaluated import Difference, Measure, SegmentMeasures
 from truelift.recommend.results import RecommendationExample, RecommendResult

@@ -17,7 +17,7 @@ import numpy as np
 from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.reading import Preparation, TrainingRows
 from truelift.effects.boosting.workers import Workers
-from truelift.effects.normal_equations import ridge_per_unit, solve_symmetric
+from truelift.inference.normal_equations import ridge_per_unit, solve_symmetric
 
 _CHUNK_NUMBERS = 2_000_000
 _START_ROWS = 20_000.0

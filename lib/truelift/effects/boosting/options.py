@@ -56,7 +56,7 @@ class BoostingOptions:
         hardest. Costs grow with the fourth power of the number of covariates.
     ridge : float, optional
         Penalty of those linear models on squared standardised coefficients, per row; by default
-        covariates over rows (:func:`~truelift.effects.normal_equations.ridge_per_unit`).
+        covariates over rows (:func:`~truelift.inference.normal_equations.ridge_per_unit`).
     """
 
     trees: int = 500

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.credibility.blocks import ContrastLines, CredibilityBlock, contrast_lines
 from truelift.effects.credibility.cells import CellSums
 from truelift.effects.credibility.groups import group_sums
@@ -16,6 +15,7 @@ from truelift.effects.credibility.placebo import PlaceboOptions, PlaceboSums
 from truelift.effects.credibility.random_cause import RandomCauseSums
 from truelift.effects.credibility.subsets import half_sums, pair_products
 from truelift.errors import ConfigError
+from truelift.inference.clusters import ClusterSums
 
 State = dict[str, np.ndarray]
 BlockOf = Callable[[pa.RecordBatch, int], CredibilityBlock]

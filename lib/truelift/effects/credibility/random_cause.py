@@ -23,7 +23,7 @@ from truelift.effects.credibility.blocks import CredibilityBlock
 from truelift.effects.credibility.draws import covariates
 from truelift.effects.credibility.results import RandomCommonCause
 from truelift.effects.credibility.target import Target
-from truelift.effects.normal_equations import complements, solve_symmetric
+from truelift.inference.normal_equations import complements, solve_symmetric
 
 _PURPOSE = 2
 

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import stats
 
 from truelift.effects.credibility.results import JointNegativeControls, NegativeControl
-from truelift.effects.normal_equations import solve_symmetric
 from truelift.errors import ConfigError
+from truelift.inference.normal_equations import solve_symmetric
 
 
 def negative_control(

@@ -18,12 +18,6 @@ from truelift.effects.columns import PanelColumns, weight_column
 from truelift.effects.credibility.blocks import ShortNuisances
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
-from truelift.effects.normal_equations import (
-    complements,
-    ridge_coefficients,
-    ridge_per_unit,
-    solve_symmetric,
-)
 from truelift.effects.nuisances import LinearNuisances
 from truelift.effects.propensity import (
     PropensityFit,
@@ -34,6 +28,12 @@ from truelift.effects.propensity import (
 from truelift.effects.scoring.quantities import clipped
 from truelift.effects.source import State, SumKernel
 from truelift.errors import ConfigError
+from truelift.inference.normal_equations import (
+    complements,
+    ridge_coefficients,
+    ridge_per_unit,
+    solve_symmetric,
+)
 from truelift.settings import EffectOptions
 
 _MOST_PASSES = 3

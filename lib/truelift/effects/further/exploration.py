@@ -25,10 +25,10 @@ from truelift.effects.heterogeneity import (
     explore,
 )
 from truelift.effects.heterogeneity.results import Term
-from truelift.effects.intervals.bands import simultaneous_bands
 from truelift.effects.scoring.sums import Scoring
 from truelift.effects.source import State, SumKernel
 from truelift.errors import DataError
+from truelift.inference.bands import simultaneous_bands
 from truelift.settings import EffectOptions
 
 _SLASH = "/"

@@ -12,7 +12,6 @@ import numpy as np
 
 from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.inference import critical_values, errors_in_words, inferred
-from truelift.effects.intervals.delta import delta_covariance
 from truelift.effects.results import Estimate
 from truelift.effects.scoring.catalogue import UNIT, pairs_of
 from truelift.effects.scoring.estimable import why_not
@@ -25,6 +24,7 @@ from truelift.effects.scoring.estimands import (
     influence_rows,
 )
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.inference.delta import delta_covariance
 from truelift.settings import EffectOptions
 
 RELATIVE_LIFT = "relative lift"

@@ -18,10 +18,10 @@ from truelift.effects.further.forecasts import fit_forecasts
 from truelift.effects.further.lift import relative_lifts
 from truelift.effects.further.results import OutcomeTest
 from truelift.effects.further.trial import before_scale, is_randomised, run_experiment
-from truelift.effects.intervals.hypotheses import non_inferiority_test
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import MOST_VALUES, PanelSource, State, SumKernel
 from truelift.errors import DataError
+from truelift.inference.hypotheses import non_inferiority_test
 from truelift.settings import EffectOptions
 
 Progress = Callable[[str], None]

@@ -13,10 +13,10 @@ from truelift.effects.heterogeneity.results import (
     TargetingRow,
     Term,
 )
-from truelift.effects.intervals.hypotheses import HypothesisTest
-from truelift.effects.intervals.sample_ratio import SampleRatio
 from truelift.effects.telling import notebook
 from truelift.effects.telling.figures import figure, p_text, places_of
+from truelift.inference.hypotheses import HypothesisTest
+from truelift.inference.sample_ratio import SampleRatio
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,19 +11,19 @@ from scipy import stats
 
 from truelift.effects.columns import REST, PanelColumns, Scale
 from truelift.effects.further.results import Experiment, ExperimentEstimate
-from truelift.effects.intervals.contrasts import many_to_one
-from truelift.effects.intervals.experiment_estimates import (
-    ExperimentResult,
-    cuped,
-    difference_in_means,
-)
-from truelift.effects.intervals.experiments import ExperimentCounter, ExperimentSums
-from truelift.effects.intervals.power import minimum_detectable_effect
-from truelift.effects.intervals.sample_ratio import SampleRatio, checked_promise, sample_ratio
 from truelift.effects.keys import hash_keys
 from truelift.effects.results import Estimate
 from truelift.effects.source import State, SumKernel
 from truelift.errors import DataError
+from truelift.inference.contrasts import many_to_one
+from truelift.inference.experiment_estimates import (
+    ExperimentResult,
+    cuped,
+    difference_in_means,
+)
+from truelift.inference.experiments import ExperimentCounter, ExperimentSums
+from truelift.inference.power import minimum_detectable_effect
+from truelift.inference.sample_ratio import SampleRatio, checked_promise, sample_ratio
 from truelift.settings import EffectOptions
 
 # Beyond this share of clusters with units in several arms, units were assigned and not clusters.

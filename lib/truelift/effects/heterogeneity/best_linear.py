@@ -17,7 +17,7 @@ import numpy as np
 from truelift.effects.heterogeneity.blocks import ClusterProducts, ScoredBlock, State
 from truelift.effects.heterogeneity.results import BestLinearPredictor
 from truelift.effects.heterogeneity.wald import ClusteredInference
-from truelift.effects.normal_equations import solve_symmetric
+from truelift.inference.normal_equations import solve_symmetric
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.clusters import ClusterSums
 from truelift.errors import DataError
+from truelift.inference.clusters import ClusterSums
 
 State = dict[str, np.ndarray]
 #: Separates a part's name from its key in the state of a pass.

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.heterogeneity.blocks import ScoredBlock, State
 from truelift.effects.heterogeneity.quantile_groups import Grouping
 from truelift.effects.heterogeneity.results import ClassificationAnalysis
 from truelift.effects.heterogeneity.wald import ClusteredInference
+from truelift.inference.clusters import ClusterSums
 
 
 @dataclass(frozen=True)

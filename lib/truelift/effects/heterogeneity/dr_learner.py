@@ -14,9 +14,9 @@ import numpy as np
 
 from truelift.effects.heterogeneity.blocks import ScoredBlock, State
 from truelift.effects.heterogeneity.penalty import chosen_penalty
-from truelift.effects.normal_equations import centred, complements, ridge_coefficients
 from truelift.effects.training_folds import training_folds
 from truelift.errors import DataError
+from truelift.inference.normal_equations import centred, complements, ridge_coefficients
 
 # Below this share of the scores' spread, differences between forecasts are rounding.
 _SPREAD = 1e-9
@@ -97,7 +97,7 @@ def fit_linear(
         Of (1, x, score), from :class:`GramPart`.
     ridge : float, optional
         Penalty on standardised coefficients; see
-        :func:`~truelift.effects.normal_equations.ridge_coefficients`. None: the one with the
+        :func:`~truelift.inference.normal_equations.ridge_coefficients`. None: the one with the
         least error on folds left out among those that the model may see, fold by fold.
     sequential : bool
         Fit fold k's model on the folds before it, so that the forecasts of one fold do not

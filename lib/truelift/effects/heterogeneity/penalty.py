@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.effects.normal_equations import centred
+from truelift.inference.normal_equations import centred
 
 #: Penalties on squared standardised coefficients that are tried, the largest first.
 PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0)
@@ -28,7 +28,7 @@ def chosen_penalty(gram: np.ndarray, variances: np.ndarray) -> float:
         nothing.
     variances : ndarray, p
         That coefficients are standardised by; see
-        :func:`~truelift.effects.normal_equations.ridge_coefficients`.
+        :func:`~truelift.inference.normal_equations.ridge_coefficients`.
 
     Returns
     -------

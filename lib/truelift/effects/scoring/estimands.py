@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from truelift.effects.intervals.small_samples import two_way_covariance
 from truelift.effects.scoring.layout import Key, ScoreLayout
 from truelift.effects.scoring.presence import Presence
+from truelift.inference.small_samples import two_way_covariance
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def covariance(rows: np.ndarray, moments: ClusterMoments) -> np.ndarray:
     """Clustered covariance matrix of the estimates, with the factor G / (G - 1).
 
     In two ways it is ``V1 + V2 - V12``, each with its own factor, made positive semi-definite
-    (:func:`~.intervals.small_samples.two_way_covariance`) without a change to the variances; one that
+    (:func:`~truelift.inference.small_samples.two_way_covariance`) without a change to the variances; one that
     came out negative is the larger of the two one-way variances.
     """
     first = _one_way(rows, moments.cross, moments.clusters)

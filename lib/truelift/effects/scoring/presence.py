@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.clusters import Summands
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.quantities import UnitBlock
+from truelift.inference.clusters import Summands
 
 
 @dataclass(frozen=True)

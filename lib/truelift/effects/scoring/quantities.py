@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from truelift.effects.clusters import Summands
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.inference.clusters import Summands
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.clusters import ClusterSums
 from truelift.effects.scoring.sums import Scoring
+from truelift.inference.clusters import ClusterSums
 
 #: Parts into which second clusters are cut by their hash, whatever the number of cores.
 PARTS = 64

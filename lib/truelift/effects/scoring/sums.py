@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.arms import Levels
-from truelift.effects.clusters import ClusterSums, Summands, bucket_sketch
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
 from truelift.effects.keys import count_nameless, hash_repeated, mix
@@ -18,6 +17,7 @@ from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines
 from truelift.effects.scoring.presence import PresenceLines, PresenceTally
 from truelift.effects.scoring.quantities import UnitBlock, clipped, quantities
+from truelift.inference.clusters import ClusterSums, Summands, bucket_sketch
 from truelift.settings.chances import CHANCES_TOLERANCE
 
 BINS = 20

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.arguments import checked_share
 from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_share
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.anytime import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.anytime import (
     AnytimeOptions,
     any_look_p_values,
     boundary,
     mixture_scale,
     one_sided_boundary,
 )
-from truelift.effects.intervals.arguments import checked_share
-from truelift.effects.intervals.bands import SimultaneousBands, simultaneous_bands, two_sided
-from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_share
+from truelift.inference.bands import SimultaneousBands, simultaneous_bands, two_sided
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from truelift.effects.intervals import directions
-from truelift.effects.intervals.bands import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference import directions
+from truelift.inference.bands import (
     adjusted_p_values,
     simultaneous_bands,
     simultaneous_quantile,
 )
-from truelift.effects.intervals.contrasts import all_pairs, many_to_one
-from truelift.errors import ConfigError, DataError
+from truelift.inference.contrasts import all_pairs, many_to_one
 
 
 def correlated(m, rank, seed):

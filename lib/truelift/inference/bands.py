@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, special
 
-from truelift.effects.intervals.arguments import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import (
     checked_covariance,
     checked_degrees,
     checked_estimates,
     checked_share,
 )
-from truelift.effects.intervals.directions import (
+from truelift.inference.directions import (
     CorrelationRoot,
     density,
     exceeds,
     projections,
 )
-from truelift.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd

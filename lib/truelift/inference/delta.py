@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.arguments import (
+from truelift.errors import DataError
+from truelift.inference.arguments import (
     checked_degrees,
     checked_estimates,
     checked_share,
 )
-from truelift.errors import DataError
 
 
 @dataclass(frozen=True)

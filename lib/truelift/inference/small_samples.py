@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.intervals.arguments import checked_covariance
 from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_covariance
 
 _POWERS = np.arange(5)
 # Below this share of the larger of the one-way variances, a negative eigenvalue is rounding.

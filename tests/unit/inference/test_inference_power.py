@@ -8,13 +8,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from truelift.effects.intervals.power import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.power import (
     minimum_detectable_effect,
     planned_variance_per_cluster,
     power,
     required_clusters,
 )
-from truelift.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(("effect", "each"), [(0.2, 393.4057), (0.5, 63.76561), (0.8, 25.52458)])

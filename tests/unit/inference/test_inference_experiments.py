@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from truelift.effects.intervals.contrasts import all_pairs
-from truelift.effects.intervals.experiment_estimates import cuped, difference_in_means
-from truelift.effects.intervals.experiments import ExperimentCounter, ExperimentSums
-from truelift.effects.intervals.sample_ratio import sample_ratio
-from truelift.effects.intervals.small_samples import effective_clusters_difference, pair_moments
 from truelift.errors import ConfigError, DataError
+from truelift.inference.contrasts import all_pairs
+from truelift.inference.experiment_estimates import cuped, difference_in_means
+from truelift.inference.experiments import ExperimentCounter, ExperimentSums
+from truelift.inference.sample_ratio import sample_ratio
+from truelift.inference.small_samples import effective_clusters_difference, pair_moments
 from truelift.lake.states import add_states
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.arguments import checked_share
-from truelift.effects.intervals.experiments import ExperimentSums
 from truelift.errors import DataError
+from truelift.inference.arguments import checked_share
+from truelift.inference.experiments import ExperimentSums
 from truelift.settings.chances import are_chances
 
 # The chi-square approximation is poor below this many expected clusters in an arm.

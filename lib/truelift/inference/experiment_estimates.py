@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.arguments import checked_share
-from truelift.effects.intervals.contrasts import Contrasts, many_to_one
-from truelift.effects.intervals.experiments import ExperimentSums
-from truelift.effects.intervals.small_samples import effective_clusters_difference
-from truelift.effects.normal_equations import COLLINEAR, solve_symmetric
 from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_share
+from truelift.inference.contrasts import Contrasts, many_to_one
+from truelift.inference.experiments import ExperimentSums
+from truelift.inference.normal_equations import COLLINEAR, solve_symmetric
+from truelift.inference.small_samples import effective_clusters_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ class ExperimentResult:
     ----------
     method : str
     means, covariance : ndarray, A and A x A
-        For :mod:`~truelift.effects.intervals.contrasts`, bands and ratios.
+        For :mod:`~truelift.inference.contrasts`, bands and ratios.
     theta : ndarray, P
         Coefficients of the covariates; empty for a difference in means.
     contrasts : tuple of ContrastEstimate

@@ -8,15 +8,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from truelift.effects.intervals.contrasts import Contrasts, all_pairs, many_to_one
-from truelift.effects.intervals.delta import (
+from truelift.errors import DataError
+from truelift.inference.contrasts import Contrasts, all_pairs, many_to_one
+from truelift.inference.delta import (
     delta_covariance,
     effect_ratio,
     fieller_set,
     net_benefit,
     relative_lift,
 )
-from truelift.errors import DataError
 
 VALUE = st.floats(-5, 5).map(lambda x: round(x, 3))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
-from truelift.effects.intervals.arguments import checked_degrees, checked_share
 from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_degrees, checked_share
 
 _MOST_CLUSTERS = 10**12
 # The noncentral t's distribution function loses digits far from here; the normal's does not.

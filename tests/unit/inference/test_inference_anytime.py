@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from truelift.effects.intervals.anytime import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.anytime import (
     AnytimeOptions,
     boundary,
     confidence_sequence,
     mixture_scale,
     one_sided_boundary,
 )
-from truelift.errors import ConfigError, DataError
 
 OPTIONS = AnytimeOptions(confidence=0.95, tightest_at=5000, first_look=100)
 

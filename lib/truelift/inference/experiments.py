@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.clusters import ClusterSums
-from truelift.effects.intervals.small_samples import pair_moments
 from truelift.errors import DataError
+from truelift.inference.clusters import ClusterSums
+from truelift.inference.small_samples import pair_moments
 
 _KEY = "experiment_"
 
@@ -32,7 +32,7 @@ class ExperimentSums:
     clusters : ndarray, A + 2
         Clusters with a unit in each arm, all clusters, and clusters with units in several arms.
     sizes : ndarray, A x 5 x 5
-        :func:`~truelift.effects.intervals.small_samples.pair_moments` of the control with each arm
+        :func:`~truelift.inference.small_samples.pair_moments` of the control with each arm
         (of no meaning in the control's own place).
     covariates : int
         P.

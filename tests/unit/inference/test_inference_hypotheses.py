@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from truelift.effects.intervals.hypotheses import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.hypotheses import (
     equivalence_test,
     non_inferiority_test,
     one_sided_test,
     two_sided_test,
 )
-from truelift.errors import ConfigError, DataError
 
 NUMBER = st.floats(-10, 10)
 ERROR = st.floats(0.01, 5)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from truelift.effects.intervals.arguments import checked_degrees, checked_share
 from truelift.errors import ConfigError, DataError
+from truelift.inference.arguments import checked_degrees, checked_share
 
 
 @dataclass(frozen=True)

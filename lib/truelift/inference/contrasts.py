@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from truelift.effects.intervals.arguments import checked_estimates
 from truelift.errors import DataError
+from truelift.inference.arguments import checked_estimates
 
 
 @dataclass(frozen=True, eq=False)

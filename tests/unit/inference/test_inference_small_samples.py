@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from truelift.effects.intervals.small_samples import (
+from truelift.errors import ConfigError, DataError
+from truelift.inference.small_samples import (
     cr1_factor,
     degrees_of_freedom,
     effective_clusters,
@@ -17,7 +18,6 @@ from truelift.effects.intervals.small_samples import (
     size_moments,
     two_way_covariance,
 )
-from truelift.errors import ConfigError, DataError
 
 SIZES = st.lists(st.integers(1, 60), min_size=2, max_size=30).map(np.array)
 SHARE = st.floats(0, 1)

@@ -1,1 +1,0 @@
-"""From estimates and their covariance to bands, contrasts, tests, ratios and plans."""
