@@ -152,6 +152,7 @@ def _bounds(prefix: str, source, estimation) -> Numbers:  # type: ignore[no-unty
     scaled score with the sign turned (tests/unit/effects/test_credibility_omitted_variables.py
     decides by a jackknife). Both are done here as they do them.
     """
+    from truelift.arrays.keys import hash_keys
     from truelift.effects.credibility.blocks import CredibilityBlock
     from truelift.effects.credibility.kernel import CredibilityOptions, credibility_state
     from truelift.effects.credibility.omitted_variables import (
@@ -161,7 +162,6 @@ def _bounds(prefix: str, source, estimation) -> Numbers:  # type: ignore[no-unty
     )
     from truelift.effects.credibility.placebo import PlaceboOptions
     from truelift.effects.credibility.target import Target
-    from truelift.effects.keys import hash_keys
     from truelift.effects.scoring.quantities import clipped
     from truelift.lake.states import add_states
 

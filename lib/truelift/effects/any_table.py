@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys
 from truelift.effects.columns import check_parts, columns_asked_for
 from truelift.effects.further.columns import check_columns
-from truelift.effects.keys import hash_keys
 from truelift.effects.repeated_units import is_time_like
 from truelift.effects.source import MemoryPanel
 from truelift.lake import bucket_column

@@ -13,9 +13,9 @@ from itertools import combinations
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys, mix
 from truelift.effects.arms import Levels
 from truelift.effects.columns import Scale
-from truelift.effects.keys import hash_keys, mix
 from truelift.effects.target_encoding import TargetEncoded
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys
 from truelift.effects.boosting.nuisances import BoostingNuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
-from truelift.effects.keys import hash_keys
 from truelift.effects.linear import fit_linear
 from truelift.effects.moments import Moments
 from truelift.effects.neural.options import NeuralOptions

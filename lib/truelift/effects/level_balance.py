@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.keys import mix
+from truelift.arrays.keys import mix
 from truelift.effects.level_table import hashes_in
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scoring.quantities import UnitBlock, clipped

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_repeated, mix
 from truelift.effects.columns import PanelColumns, Scale, weight_column
-from truelift.effects.keys import hash_repeated, mix
 
 _NULL = np.uint64(0x6E756C6C2D6C6576)
 _SECOND = np.uint64(0x9D39247E33776D41)

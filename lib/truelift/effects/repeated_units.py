@@ -29,8 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import gammaln
 
+from truelift.arrays.keys import hash_keys, mix
 from truelift.effects.columns import PanelColumns
-from truelift.effects.keys import hash_keys, mix
 from truelift.effects.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error, surprises
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scoring.sums import Scoring

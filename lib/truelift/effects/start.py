@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys, mix
 from truelift.effects.columns import PanelColumns, Scale, number_column
 from truelift.effects.design import Category, Design
-from truelift.effects.keys import hash_keys, mix
 from truelift.effects.propensity import fit_start
 from truelift.inference.normal_equations import centred, dependent_columns, ridge_per_unit
 from truelift.settings import EffectOptions

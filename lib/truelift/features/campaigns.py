@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from truelift.features.timelines import MICROSECONDS_PER_DAY
+from truelift.arrays.times import MICROSECONDS_PER_DAY
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 

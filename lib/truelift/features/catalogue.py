@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import codes_among, sorted_codes, whole
 from truelift.errors import ConfigError
 from truelift.features.streams import own_columns, stored_name
-from truelift.features.timelines import codes_among, sorted_codes, whole
 
 if TYPE_CHECKING:
     from truelift.lake import ScanPlan

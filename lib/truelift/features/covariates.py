@@ -11,14 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.features.timelines import (
-    MICROSECONDS_PER_DAY,
-    Timeline,
-    UserEvents,
-    codes_among,
-    segment_counts,
-    segment_sums,
-)
+from truelift.arrays.texts import codes_among
+from truelift.arrays.times import MICROSECONDS_PER_DAY
+from truelift.features.timelines import BucketEvents, Timeline, segment_counts, segment_sums
 
 BEHAVIOUR = (
     "x_recency_days",
@@ -40,7 +35,7 @@ class History:
 
     Parameters
     ----------
-    events : UserEvents
+    events : BucketEvents
     sessions : Timeline
         Session starts of ``events.users``.
     categories : np.ndarray of int, shape (events,)
@@ -51,7 +46,7 @@ class History:
         True where the user meets the item for the first time.
     """
 
-    events: UserEvents
+    events: BucketEvents
     sessions: Timeline
     categories: np.ndarray
     category_count: int

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.texts import codes_among, whole
+from truelift.arrays.times import MICROSECONDS_PER_DAY, microseconds
 from truelift.features.campaigns import Campaign
 from truelift.features.catalogue import LookupSource, categories_of_items
 from truelift.features.covariates import (
@@ -28,15 +30,7 @@ from truelift.features.covariates import (
     outcomes_within,
 )
 from truelift.features.sequences import with_bucket
-from truelift.features.timelines import (
-    MICROSECONDS_PER_DAY,
-    Timeline,
-    UserEvents,
-    codes_among,
-    microseconds,
-    session_timeline,
-    whole,
-)
+from truelift.features.timelines import BucketEvents, Timeline, session_timeline
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,7 @@ class PanelKernel:
     catalogue: LookupSource | None
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        events = UserEvents.of(tables["events"])
+        events = BucketEvents.of(tables["events"])
         history = self._history(events, tables["sessions"])
         exposures = self._exposures(events.users, tables["exposures"])
         owner = codes_among(tables["users"]["user_key"], events.users)
@@ -179,7 +173,7 @@ class PanelKernel:
         )
         return with_bucket(build_panel(history, exposures, attributes, self.design), bucket)
 
-    def _history(self, events: UserEvents, sessions: pa.Table) -> History:
+    def _history(self, events: BucketEvents, sessions: pa.Table) -> History:
         categories = np.full(len(events.user), -1)
         if self.design.categories and self.catalogue is not None:
             names = categories_of_items(events.items, self.catalogue.load())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truelift.arrays.times import MICROSECONDS_PER_DAY
 from truelift.errors import DataError
 from truelift.features.campaigns import (
     ArmCounts,
@@ -17,7 +18,6 @@ from truelift.features.catalogue import LookupSource
 from truelift.features.items import spark_schema
 from truelift.features.panel import PanelDesign
 from truelift.features.profiles import CATEGORY_COUNT_SCHEMA, CategoryCountKernel
-from truelift.features.timelines import MICROSECONDS_PER_DAY
 from truelift.features.users import attribute_levels
 from truelift.lake import ScanPlan
 from truelift.settings import Settings

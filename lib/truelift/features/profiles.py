@@ -10,15 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.texts import sorted_codes
 from truelift.features.catalogue import LookupSource, categories_of_items, keys_of_items
 from truelift.features.sequences import with_bucket
-from truelift.features.timelines import (
-    UserEvents,
-    segment_counts,
-    segment_sums,
-    session_timeline,
-    sorted_codes,
-)
+from truelift.features.timelines import BucketEvents, segment_counts, segment_sums, session_timeline
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 PROFILE_SCHEMA = pa.schema(
@@ -35,7 +30,7 @@ PROFILE_SCHEMA = pa.schema(
 )
 
 
-def build_profiles(events: UserEvents, sessions: pa.Table) -> pa.Table:
+def build_profiles(events: BucketEvents, sessions: pa.Table) -> pa.Table:
     """One row a user: first and last event, counts, and the total value."""
     offsets = events.timeline.offsets
     low, high = offsets[:-1], offsets[1:]
@@ -57,7 +52,7 @@ class ProfileKernel:
     """``build_profiles`` on the tables of a bucket (``events``, ``sessions``)."""
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        events = UserEvents.of(tables["events"])
+        events = BucketEvents.of(tables["events"])
         return with_bucket(build_profiles(events, tables["sessions"]), bucket)
 
 
@@ -66,7 +61,7 @@ ITEM_COUNT_SCHEMA = pa.schema(
 )
 
 
-def count_items(events: UserEvents, keys: pa.Array) -> pa.Table:
+def count_items(events: BucketEvents, keys: pa.Array) -> pa.Table:
     """Events and distinct users of each item key; ``keys`` names ``events.items``.
 
     Items without a key (null) are counted under a null key.
@@ -92,7 +87,7 @@ class ItemCountKernel:
     catalogue: LookupSource | None
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        events = UserEvents.of(tables["events"])
+        events = BucketEvents.of(tables["events"])
         keys = keys_of_items(events.items, self.catalogue.load() if self.catalogue else None)
         return count_items(events, keys)
 
@@ -108,7 +103,7 @@ class CategoryCountKernel:
     before: int
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        events = UserEvents.of(tables["events"])
+        events = BucketEvents.of(tables["events"])
         names, code = sorted_codes(categories_of_items(events.items, self.catalogue.load()))
         category = np.append(code, -1)[events.item]
         early = category[(events.time < self.before) & (category >= 0)]

@@ -15,15 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import mix
+from truelift.arrays.texts import codes_among, sorted_codes, whole
 from truelift.errors import InvariantError
 from truelift.features.catalogue import LookupSource, index_of_keys, keys_of_items
-from truelift.features.timelines import (
-    UserEvents,
-    codes_among,
-    session_timeline,
-    sorted_codes,
-    whole,
-)
+from truelift.features.timelines import BucketEvents, session_timeline
 
 SEQUENCE_SCHEMA = pa.schema(
     [
@@ -66,7 +62,7 @@ class SequenceShape:
 
 
 def build_sequences(
-    events: UserEvents,
+    events: BucketEvents,
     sessions: pa.Table,
     item_index: np.ndarray,
     shape: SequenceShape | None = None,
@@ -77,7 +73,7 @@ def build_sequences(
 
     Parameters
     ----------
-    events : UserEvents
+    events : BucketEvents
         The bucket's events.
     sessions : pa.Table
         ``user_key`` and ``start`` of the bucket's sessions.
@@ -155,7 +151,7 @@ def build_sequences(
 
 
 def _extras(
-    events: UserEvents, extras: pa.Table | None, kept: np.ndarray, shape: SequenceShape
+    events: BucketEvents, extras: pa.Table | None, kept: np.ndarray, shape: SequenceShape
 ) -> tuple[np.ndarray, np.ndarray]:
     """Codes of event types, and quantities (NaN where there is none; null in the table)."""
     if extras is None:
@@ -184,7 +180,7 @@ class SequenceKernel:
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         rows = _in_fixed_order(tables["events"])
-        events = UserEvents.of(rows)
+        events = BucketEvents.of(rows)
         vocabulary = self.vocabulary.load()
         keys = keys_of_items(events.items, self.catalogue.load() if self.catalogue else None)
         index = index_of_keys(keys, vocabulary)
@@ -218,15 +214,8 @@ def with_bucket(table: pa.Table, bucket: int) -> pa.Table:
 
 def order_hash(user_hash: np.ndarray, session_start: np.ndarray, index: np.ndarray) -> np.ndarray:
     """A fixed pseudo-random uint64 for each (user, session, item): SplitMix64's finaliser."""
-    seed = _mix(index.astype(np.uint64) + (user_hash.astype(np.uint64) << np.uint64(32)))
-    return _mix(seed ^ session_start.astype(np.uint64))
-
-
-def _mix(state: np.ndarray) -> np.ndarray:
-    state = state + np.uint64(0x9E3779B97F4A7C15)
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    seed = mix(index.astype(np.uint64) + (user_hash.astype(np.uint64) << np.uint64(32)))
+    return mix(seed ^ session_start.astype(np.uint64))
 
 
 def _user_hashes(users: pa.Array) -> np.ndarray:

@@ -15,55 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MICROSECONDS_PER_DAY = 86_400_000_000
-
-
-def sorted_codes(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Distinct values in ascending order, and each row's position among them.
-
-    Parameters
-    ----------
-    column : pa.Array or pa.ChunkedArray
-        Text values; nulls get code -1.
-
-    Returns
-    -------
-    values : pa.Array
-        Distinct non-null values, ascending.
-    codes : np.ndarray of int64, shape (rows,)
-        Index into ``values``, or -1.
-    """
-    encoded = pc.dictionary_encode(whole(column).cast(pa.string()))
-    values = encoded.dictionary
-    order = pc.array_sort_indices(values).to_numpy(zero_copy_only=False)
-    rank = np.empty(len(values) + 1, dtype=np.int64)
-    rank[order] = np.arange(len(values))
-    rank[-1] = -1
-    indices = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
-    return values.take(pa.array(order)), rank[indices]
-
-
-def codes_among(column: pa.Array | pa.ChunkedArray, values: pa.Array) -> np.ndarray:
-    """Each row's position in ``values`` (distinct), -1 where it is not there or null."""
-    found = pc.index_in(whole(column).cast(pa.string()), value_set=values, skip_nulls=True)
-    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def microseconds(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Timestamps as int64 microseconds since 1970-01-01 UTC."""
-    array = whole(column)
-    zone = getattr(array.type, "tz", None)
-    instants = array.cast(pa.timestamp("us", tz=zone)).cast(pa.int64())
-    return instants.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
-
-
-def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column as one array that starts at its own offset 0, without dictionary encoding."""
-    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    column = pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return column
+from truelift.arrays.texts import codes_among, sorted_codes, whole
+from truelift.arrays.times import microseconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +87,7 @@ def segment_counts(flags: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.n
 
 
 @dataclass(frozen=True, eq=False)
-class UserEvents:
+class BucketEvents:
     """The events of a bucket in canonical order: by user, time, item and value.
 
     Parameters
@@ -162,7 +115,7 @@ class UserEvents:
     row: np.ndarray
 
     @classmethod
-    def of(cls, events: pa.Table) -> UserEvents:
+    def of(cls, events: pa.Table) -> BucketEvents:
         """From a table with ``user_key``, ``event_time``, ``item_id`` and optionally ``value``."""
         users, user = sorted_codes(events["user_key"])
         items, item = sorted_codes(events["item_id"])

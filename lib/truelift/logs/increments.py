@@ -121,10 +121,11 @@ def rules_hash(settings: Settings, **others: Any) -> str:
     source["identities"] = settings.source.identities and settings.source.identities.columns
     for key in ("rebuild", "warn", "max_quarantine_share"):
         clean.pop(key, None)
-    logs, lake = files("truelift.logs"), files("truelift.lake")
+    logs, lake, arrays = (files(f"truelift.{room}") for room in ("logs", "lake", "arrays"))
     code = sources_digest(
         *(logs.joinpath(name) for name in _DECIDING),
         *(lake.joinpath(f"{name}.py") for name in ("buckets", "periods")),
+        *(arrays.joinpath(f"{name}.py") for name in ("texts", "times")),
     )
     layout = (settings.buckets, settings.period)
     return fingerprint_of(code=code, source=source, clean=clean, layout=layout, **others)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from truelift.arrays.times import MICROSECONDS
 from truelift.lake.writes import TableState
-from truelift.logs.sessions.boundaries import MICROSECONDS
 from truelift.logs.sessions.incremental import (
     EDGE_COLUMNS,
     EDGE_DDL,

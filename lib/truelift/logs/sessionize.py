@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.times import microseconds
 from truelift.errors import DataError, InvariantError
 from truelift.lake.periods import period_of
 from truelift.logs.results import SessionAgreement, SessionsResult
@@ -28,7 +29,6 @@ from truelift.logs.sessions.agreement import (
     agreement_columns,
     summarise,
 )
-from truelift.logs.sessions.boundaries import microseconds
 from truelift.logs.sessions.events import (
     EVENT_SESSION_DDL,
     EventSessionKernel,

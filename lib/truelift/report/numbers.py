@@ -85,17 +85,6 @@ def level(confidence: float) -> str:
     return f"{100 * confidence:g}%"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``4.2 s``, ``3 min 12 s``, ``2 h 05 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
 def day(iso: str) -> str:
     """An ISO date or time as ``5 March 2017``; other text is returned as it is."""
     try:

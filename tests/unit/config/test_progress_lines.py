@@ -19,7 +19,8 @@ def test_a_stage_is_called_by_a_name_that_says_something(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "expected"), [(8.24, "8.2 s"), (185, "3 min 05 s"), (7_800, "2 h 10 min")]
+    ("seconds", "expected"),
+    [(8.24, "8.2 s"), (185, "3 min 05 s"), (7_800, "2 h 10 min"), (119.9, "2 min 00 s")],
 )
 def test_durations_are_said_as_people_say_them(seconds, expected):
     assert duration(seconds) == expected

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from truelift.arrays.keys import mix
 from truelift.effects.credibility.blocks import CredibilityBlock
-from truelift.effects.keys import mix
 
 FOLDS = 5
 

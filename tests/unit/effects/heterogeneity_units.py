@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.keys import mix
 from truelift.effects.heterogeneity import PassKernel, ScoredBlock
-from truelift.effects.keys import mix
 from truelift.lake.states import add_states
 
 BUCKETS = 10

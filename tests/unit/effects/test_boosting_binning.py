@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truelift.arrays.keys import mix
 from truelift.effects.boosting import BoostingOptions
 from truelift.effects.boosting.binning import (
     drawn,
@@ -20,7 +21,6 @@ from truelift.effects.boosting.linear_start import fit_linear_start
 from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.workers import Alone
-from truelift.effects.keys import mix
 from truelift.effects.training_folds import training_folds
 
 numbers = st.floats(-1e6, 1e6, width=32)

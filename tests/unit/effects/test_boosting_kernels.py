@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
 from tests.unit.effects.test_boosting_binning import Together
+from truelift.arrays.keys import mix
 from truelift.effects.boosting import BoostingOptions, fit_in_memory
 from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.family import Family
@@ -31,7 +32,6 @@ from truelift.effects.boosting.kernels import (
 )
 from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.reading import Block
-from truelift.effects.keys import mix
 
 SHIFT = 30
 BINS = 6

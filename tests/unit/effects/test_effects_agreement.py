@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.effects.keys import mix
+from truelift.arrays.keys import mix
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     Estimand,

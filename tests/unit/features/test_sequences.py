@@ -15,11 +15,11 @@ from truelift.features.sequences import (
     SequenceShape,
     build_sequences,
 )
-from truelift.features.timelines import UserEvents
+from truelift.features.timelines import BucketEvents
 
 
 def built(events: pa.Table, sessions: pa.Table, index: dict[str, int], limit=None) -> list[dict]:
-    laid = UserEvents.of(events)
+    laid = BucketEvents.of(events)
     places = np.array([index.get(i, 0) for i in laid.items.to_pylist()])
     return build_sequences(laid, sessions, places, SequenceShape(limit)).to_pylist()
 
@@ -146,7 +146,7 @@ def test_type_category_and_quantity_go_with_their_interaction():
 def test_repeats_stay_where_they_are_asked_for_and_a_session_can_be_a_row():
     events = event_rows(("u", 1.0, "a", 1), ("u", 1.001, "a", 1), ("u", 5.0, "b", 1))
     sessions = session_rows(("u", 1.0), ("u", 5.0))
-    laid = UserEvents.of(events)
+    laid = BucketEvents.of(events)
     shape = SequenceShape(repeats=True, sequence_of="session")
     rows = build_sequences(laid, sessions, np.array([1, 2]), shape).to_pylist()
     assert [(r["user_key"], r["item_index"]) for r in rows] == [("u", [1, 1]), ("u", [2])]

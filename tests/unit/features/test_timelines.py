@@ -7,24 +7,12 @@ from hypothesis import strategies as st
 
 from tests.unit.features.rows import event_rows, session_rows
 from truelift.features.timelines import (
+    BucketEvents,
     Timeline,
-    UserEvents,
-    codes_among,
     segment_counts,
     segment_sums,
     session_timeline,
-    sorted_codes,
 )
-
-
-def test_codes_follow_the_order_of_the_values_and_null_is_minus_one():
-    values, codes = sorted_codes(pa.chunked_array([["b", None], ["a", "b"]]))
-    assert values.to_pylist() == ["a", "b"]
-    assert codes.tolist() == [1, -1, 0, 1]
-
-
-def test_codes_among_given_values_leave_strangers_at_minus_one():
-    assert codes_among(pa.array(["x", "b", None]), pa.array(["a", "b"])).tolist() == [-1, 1, -1]
 
 
 def test_a_row_at_the_instant_is_not_before_it():
@@ -72,7 +60,7 @@ def test_segment_counts_are_exact():
 
 
 def test_events_are_laid_out_by_user_time_item_and_value():
-    events = UserEvents.of(
+    events = BucketEvents.of(
         event_rows(("b", 1, "x", 1.0), ("a", 2, "y", 5.0), ("a", 2, "x", 3.0), ("a", 1, "z", None))
     )
     assert events.users.to_pylist() == ["a", "b"]
@@ -82,13 +70,13 @@ def test_events_are_laid_out_by_user_time_item_and_value():
 
 def test_the_layout_does_not_depend_on_the_order_of_rows():
     rows = [("a", 1, "x", 0.1), ("a", 1, "x", 0.2), ("a", 1, None, -0.0), ("b", 0, "y", 0.0)]
-    one, other = UserEvents.of(event_rows(*rows)), UserEvents.of(event_rows(*rows[::-1]))
+    one, other = BucketEvents.of(event_rows(*rows)), BucketEvents.of(event_rows(*rows[::-1]))
     assert one.value.tobytes() == other.value.tobytes()
     assert one.item.tolist() == other.item.tolist()
 
 
 def test_only_the_first_meeting_with_an_item_is_new():
-    events = UserEvents.of(
+    events = BucketEvents.of(
         event_rows(("a", 1, "x", 1), ("a", 2, "x", 1), ("a", 3, None, 1), ("b", 4, "x", 1))
     )
     assert events.first_of_item().tolist() == [True, False, False, True]
@@ -100,6 +88,6 @@ def test_sessions_of_users_without_events_are_left_out():
 
 
 def test_no_rows_at_all_are_no_users():
-    events = UserEvents.of(event_rows())
+    events = BucketEvents.of(event_rows())
     assert len(events.users) == 0
     assert events.timeline.before(5).tolist() == []

@@ -59,13 +59,6 @@ def test_p_values_are_not_shown_as_zero(value, text):
     assert numbers.p_value(value) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(4.21, "4.2 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")]
-)
-def test_durations_in_words(seconds, text):
-    assert numbers.duration(seconds) == text
-
-
 def test_names_of_columns_become_words():
     assert numbers.outcome_name("y_spend") == "spend"
     assert numbers.covariate_name("x_days_since_last") == "days since last"

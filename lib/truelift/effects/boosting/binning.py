@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.keys import mix
 from truelift.effects.boosting.options import MISSING
 from truelift.effects.boosting.workers import Workers
-from truelift.effects.keys import mix
 
 # 255 quantiles of so many rows are off by a fourteenth of a bin, and edges need no more.
 SAMPLE_ROWS = 50_000

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys
 from truelift.effects.arms import Levels
 from truelift.effects.boosting.binning import Bins, drawn, make_bins, row_hashes, sample_columns
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.workers import Workers
 from truelift.effects.columns import Scale, number_column
-from truelift.effects.keys import hash_keys
 from truelift.errors import DataError
 
 _VALIDATION = 2

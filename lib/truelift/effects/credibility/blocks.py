@@ -37,7 +37,7 @@ class CredibilityBlock:
         Clipped, so that every entry is above zero.
     outcome_regression : ndarray, A x J x n
     cluster, unit : ndarray of uint64, n
-        Hashes of the keys (:mod:`truelift.effects.keys`).
+        Hashes of the keys (:mod:`truelift.arrays.keys`).
     fold : int
         The block's cross-fitting fold.
     groups : sequence of ndarray of int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.effects.keys import mix
+from truelift.arrays.keys import mix
 
 #: Values that a 16-bit draw takes.
 LEVELS = 1 << 16

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
+from truelift.arrays.keys import hash_keys
 from truelift.effects.columns import REST, PanelColumns, Scale
 from truelift.effects.further.results import Experiment, ExperimentEstimate
-from truelift.effects.keys import hash_keys
 from truelift.effects.results import Estimate
 from truelift.effects.source import State, SumKernel
 from truelift.errors import DataError

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import count_nameless, hash_repeated, mix
 from truelift.effects.arms import Levels
 from truelift.effects.columns import PanelColumns, Scale, weight_column
 from truelift.effects.design import Design
-from truelift.effects.keys import count_nameless, hash_repeated, mix
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines

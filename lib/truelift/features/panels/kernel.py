@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import codes_among, sorted_codes, whole
 from truelift.features.panels.occasions import Clock, Occasion, bound
 from truelift.features.panels.windows import SourceRows
 from truelift.features.sequences import with_bucket
-from truelift.features.timelines import codes_among, sorted_codes, whole
 from truelift.settings.panel_spec import EVER, PanelMeasureOptions, PanelSpec
 
 #: Joins the parts of a subject's key; no readable text holds it.

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from truelift.arrays.times import MICROSECONDS_PER_DAY
 from truelift.errors import ConfigError
 from truelift.features.campaigns import day_bounds
-from truelift.features.timelines import MICROSECONDS_PER_DAY
 from truelift.settings.panel_spec import BEFORE, END, PanelMeasureOptions, PanelSpec
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)

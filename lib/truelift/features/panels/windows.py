@@ -8,14 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.features.timelines import (
-    Timeline,
-    codes_among,
-    segment_counts,
-    segment_sums,
-    sorted_codes,
-    whole,
-)
+from truelift.arrays.texts import codes_among, sorted_codes, whole
+from truelift.features.timelines import Timeline, segment_counts, segment_sums
 
 
 @dataclass(frozen=True, eq=False)

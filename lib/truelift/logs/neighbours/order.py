@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import encode
+from truelift.arrays.times import MICROSECONDS_PER_DAY
 from truelift.logs.neighbours.users import user_numbers
-from truelift.logs.sessions.boundaries import encode
 
 # Before any other; the day of it is no day of another event.
 UNKNOWN_TIME = -(2**62)
-_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class UserEvents:
     @property
     def day(self) -> np.ndarray:
         """Number of the UTC day of each event, shape (n,)."""
-        return self.time // _DAY
+        return self.time // MICROSECONDS_PER_DAY
 
     def is_kind(self, names: Collection[str]) -> np.ndarray:
         """Which events are of one of the types, shape (n,)."""

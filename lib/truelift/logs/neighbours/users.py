@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.logs.sessions.boundaries import encode
+from truelift.arrays.texts import encode
 
 
 def is_valid(rows: pa.Table | pa.RecordBatch) -> np.ndarray:

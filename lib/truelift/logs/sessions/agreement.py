@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import encode
+from truelift.arrays.times import microseconds
 from truelift.logs.results import SessionAgreement
-from truelift.logs.sessions.boundaries import SortedEvents, encode, microseconds
+from truelift.logs.sessions.boundaries import SortedEvents
 from truelift.logs.sessions.splits import sessions_of
 from truelift.logs.sessions.totals import distinct_pairs
 from truelift.settings import SessionOptions

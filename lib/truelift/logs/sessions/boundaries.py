@@ -9,22 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-MICROSECONDS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Codes:
-    """A text column as integers that are in the order of the texts; null is -1."""
-
-    codes: np.ndarray
-    values: pa.Array
-
-    @property
-    def size(self) -> int:
-        return len(self.values)
 
 
 @dataclass(frozen=True)
@@ -53,35 +37,6 @@ class SortedEvents:
     def lasts(self) -> np.ndarray:
         """Index into ``order`` of each session's last event."""
         return self.starts + self.lengths - 1
-
-
-def encode(column: pa.ChunkedArray | pa.Array) -> Codes:
-    """Replace texts by ranks, so that numbers sort as the texts (by their UTF-8 bytes) do."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):  # more than 2 GiB of text stays in chunks
-            column = pa.concat_arrays([c.cast(pa.large_string()) for c in column.chunks])
-    if column.null_count == len(column):
-        return Codes(np.full(len(column), -1, dtype=np.int64), pa.array([], pa.string()))
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    values = coded.dictionary
-    by_text = pc.sort_indices(values).to_numpy()
-    rank = np.empty(len(values) + 1, dtype=np.int64)
-    rank[by_text] = np.arange(len(values), dtype=np.int64)
-    rank[-1] = -1
-    indices = coded.indices
-    codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy()
-    return Codes(rank[codes], values.take(pa.array(by_text)))
-
-
-def microseconds(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """Times as int64 microseconds since 1970-01-01 UTC."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if column.null_count:
-        raise ValueError("event_time holds nulls; clean rejects them before sessions are made")
-    unit = pa.timestamp("us", tz=column.type.tz)
-    return column.cast(unit).view(pa.int64()).to_numpy(zero_copy_only=False)
 
 
 def sort_by_group_and_time(

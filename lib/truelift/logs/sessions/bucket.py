@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.logs.sessions.boundaries import Codes, SortedEvents, encode, microseconds
+from truelift.arrays.texts import Codes, encode
+from truelift.arrays.times import microseconds
+from truelift.logs.sessions.boundaries import SortedEvents
 from truelift.logs.sessions.identity import session_ids, text_hashes
 from truelift.logs.sessions.splits import sessions_of
 from truelift.settings import SessionOptions

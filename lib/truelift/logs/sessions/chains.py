@@ -15,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import encode
+from truelift.arrays.times import microseconds
 from truelift.lake.periods import period_bounds
-from truelift.logs.sessions.boundaries import encode, microseconds, sort_and_find_gaps
+from truelift.logs.sessions.boundaries import sort_and_find_gaps
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.logs.sessions.boundaries import MICROSECONDS, encode, order_ties
+from truelift.arrays.texts import encode
+from truelift.arrays.times import MICROSECONDS
+from truelift.logs.sessions.boundaries import order_ties
 from truelift.logs.sessions.bucket import CutBucket, cut_bucket
 from truelift.logs.sessions.kernel import event_columns
 from truelift.settings import SessionOptions

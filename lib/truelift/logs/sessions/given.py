@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.logs.sessions.boundaries import (
-    MICROSECONDS,
-    encode,
-    microseconds,
-    sort_and_find_gaps,
-)
+from truelift.arrays.texts import encode
+from truelift.arrays.times import MICROSECONDS, microseconds
+from truelift.logs.sessions.boundaries import sort_and_find_gaps
 from truelift.settings import SessionOptions
 
 GIVEN_SCHEMA = pa.schema(

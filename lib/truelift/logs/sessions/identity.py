@@ -11,6 +11,8 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import mix
+
 
 def _hexadecimal_pairs() -> np.ndarray:
     """For each two bytes, as they lie in memory, their four digits as they lie in memory."""
@@ -41,14 +43,6 @@ def text_hashes(values: pa.Array) -> np.ndarray:
     return np.frombuffer(digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def splitmix64(words: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood 2014), elementwise on uint64."""
-    mixed = words + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
-
-
 def session_ids(
     user_hashes: np.ndarray, starts: np.ndarray, source_hashes: np.ndarray | None = None
 ) -> pa.Array:
@@ -66,12 +60,12 @@ def session_ids(
     -------
     pyarrow.Array of string, length sessions
     """
-    moment = splitmix64(np.ascontiguousarray(starts, dtype=np.int64).view(np.uint64))
-    high = splitmix64(user_hashes[:, 0] ^ moment)
-    low = splitmix64(user_hashes[:, 1] + splitmix64(moment))
+    moment = mix(np.ascontiguousarray(starts, dtype=np.int64).view(np.uint64))
+    high = mix(user_hashes[:, 0] ^ moment)
+    low = mix(user_hashes[:, 1] + mix(moment))
     if source_hashes is not None:
-        high = splitmix64(high ^ source_hashes[:, 0])
-        low = splitmix64(low + source_hashes[:, 1])
+        high = mix(high ^ source_hashes[:, 0])
+        low = mix(low + source_hashes[:, 1])
     return hexadecimal(np.stack([high, low], axis=1))
 
 

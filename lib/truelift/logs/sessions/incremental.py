@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.times import MICROSECONDS, microseconds
 from truelift.errors import InvariantError
 from truelift.lake.periods import period_bounds, periods_between
-from truelift.logs.sessions.boundaries import MICROSECONDS, microseconds
 from truelift.logs.sessions.chains import Chains, Intervals
 from truelift.logs.sessions.kernel import SESSION_SCHEMA, SessionKernel, still_open
 from truelift.settings import SessionOptions

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.texts import encode
+from truelift.arrays.times import MICROSECONDS
 from truelift.errors import InvariantError
 from truelift.lake.periods import period_of
-from truelift.logs.sessions.boundaries import MICROSECONDS, encode
 from truelift.logs.sessions.bucket import cut_bucket, texts_at
 from truelift.logs.sessions.parts import sessions_in_parts
 from truelift.logs.sessions.totals import label_pairs, pairs_of, sums

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.times import MICROSECONDS, microseconds
 from truelift.errors import InvariantError
 from truelift.lake.periods import period_bounds, period_of
-from truelift.logs.sessions.boundaries import MICROSECONDS, microseconds
 from truelift.logs.sessions.chains import Chains
 from truelift.settings import SessionOptions
 

@@ -6,13 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.logs.sessions.boundaries import (
-    MICROSECONDS,
-    Codes,
-    SortedEvents,
-    encode,
-    sort_and_find_gaps,
-)
+from truelift.arrays.texts import Codes, encode
+from truelift.arrays.times import MICROSECONDS
+from truelift.logs.sessions.boundaries import SortedEvents, sort_and_find_gaps
 from truelift.settings import SessionOptions
 
 _DAY = 86_400 * MICROSECONDS

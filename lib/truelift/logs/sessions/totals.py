@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.logs.sessions.boundaries import Codes, SortedEvents, encode
+from truelift.arrays.texts import Codes, encode
+from truelift.logs.sessions.boundaries import SortedEvents
 
 # Up to so many cells an event, pairs are counted in a table in place of a sort.
 _CELLS = 4

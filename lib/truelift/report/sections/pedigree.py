@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from truelift.progress import duration
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, missing, note, section, table
-from truelift.report.numbers import count, duration, short
+from truelift.report.numbers import count, short
 from truelift.steps import StepRecord
 
 

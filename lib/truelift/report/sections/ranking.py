@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from truelift.progress import duration
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.recommend.segment_names import meaning
 from truelift.report.content import ReportContent
@@ -9,7 +10,6 @@ from truelift.report.markup import Html, element, missing, section, table
 from truelift.report.numbers import (
     count,
     day,
-    duration,
     interval,
     model_name,
     number,

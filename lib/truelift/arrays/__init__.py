@@ -1,0 +1,1 @@
+"""Ground for what lies in arrays: hashes of keys, ranks of texts, instants as numbers."""
