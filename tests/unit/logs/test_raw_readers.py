@@ -6,6 +6,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -212,6 +213,29 @@ def test_json_broken_lines_are_kept_with_their_line_number(tmp_path):
     assert values(json_source(tmp_path, lines)) == [
         (0, "a", "b", "c"), (1, '{"u": "a", "i"'), (3, "[1, 2]"), (4, "z", None, None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('[{"u": "a", "i": "x", "t": 1}, {"u": "b", "i": "x", "t": 1}]', "jq -c .[]"),
+        ('[\n{"u": "a", "i": "x", "t": 1},\n{"u": "b", "i": "x", "t": 1}\n]', "jq -c .[]"),
+        ('{\n  "u": "a",\n  "i": "x",\n  "t": 1\n}', "jq -c ."),
+        ('{"u": "a", "i": "x", "t": 1} {"u": "b", "i": "x", "t": 1}', "jq -c ."),
+        ("{'u': 'a', 'i': 'x', 't': 1}", "json.dumps"),
+        ('192.0.2.1 - - [05/Mar/2024:10:00:00 +0000] "GET / HTTP/1.1" 200 5', "access_log"),
+        ("u,i,t\na,x,1", "Its first line: 'u,i,t'"),
+    ],
+)
+def test_json_that_is_not_one_object_a_line_is_refused_with_what_to_do(tmp_path, text, hint):
+    (tmp_path / "log.jsonl").write_text(text + "\n")
+    with pytest.raises(SourceError, match=re.escape(hint)):
+        rows(source(tmp_path / "log.jsonl", "jsonl"))
+
+
+def test_json_not_a_number_is_nothing(tmp_path):
+    lines = ['{"u": NaN, "i": "x", "t": 1}', '{"u": "NaN", "i": "x", "t": 2}']
+    assert values(json_source(tmp_path, lines)) == [(0, None, "x", "1"), (1, "NaN", "x", "2")]
 
 
 def test_json_names_that_come_late_are_not_lost(tmp_path):

@@ -95,6 +95,51 @@ def test_a_late_key_keeps_its_path_and_is_not_taken_for_another(tmp_path, early,
 INSIDE = '{"user": {"id": "app3"}, "item": 1, "time": 1}'
 
 
+SPELLINGS = [
+    ('{"user": "a", "item": 1, "time": 1}', '{"User": "b", "item": 1, "time": 1}'),
+    ('{"K\u00e4ufer": "a", "item": 1, "time": 1}', '{"Ka\u0308ufer": "b", "item": 1, "time": 1}'),
+    ('{"Meta": {"Id": "a"}, "item": 1, "time": 1}', '{"meta": {"ID": "b"}, "item": 1, "time": 1}'),
+]
+
+
+@pytest.mark.parametrize("lines", SPELLINGS)
+@pytest.mark.parametrize("place", [1, 1001])
+def test_spellings_of_a_key_that_no_line_has_together_are_one_column(tmp_path, lines, place):
+    first, second = lines
+    user = next(iter(json.loads(first)))
+    user = "meta.id" if user == "Meta" else user
+    found = values(source(tmp_path, user, [*[first] * place, second]), user)
+    assert found == ["a"] * place + ["b"]
+
+
+def test_a_line_that_has_two_spellings_of_a_key_loses_neither(tmp_path):
+    lines = [*SPELLINGS[0], '{"User": "c", "user": "d", "item": 1, "time": 1}']
+    options = source(tmp_path, "user", lines)
+    assert values(options, "user") == ["a", "b", "d"]
+    (unit,) = plan_streams(options)["events"]
+    others = [row["_other"] for batch in read(unit) for row in batch.to_pylist()]
+    assert others == [None, None, '{"User": "c"}']
+
+
+def test_a_key_that_an_object_has_twice_means_none_of_its_values(tmp_path):
+    lines = [SPELLINGS[0][0], '{"user": "b", "item": 1, "time": 1, "user": "c"}']
+    options = source(tmp_path, "user", lines)
+    assert values(options, "user") == ["a", None]
+    assert values(options, "user (1)") == [None, "b"]
+    assert values(options, "user (2)") == [None, "c"]
+
+
+def test_a_key_that_an_object_has_twice_with_one_value_has_it(tmp_path):
+    lines = ['{"user": "b", "item": 1, "time": 1, "user": "b"}']
+    assert values(source(tmp_path, "user", lines), "user") == ["b"]
+
+
+def test_a_key_with_a_dot_in_its_name_beside_one_inside_is_told_apart(tmp_path):
+    lines = ['{"user.id": "a", "user": {"id": "b"}, "item": 1, "time": 1}']
+    with pytest.raises(SourceError, match="one a key with a dot in its name"):
+        values(source(tmp_path, "user.id", lines), "user.id")
+
+
 def read_together(options, held=()):
     """Every row of all files together, as an ingest reads them."""
     here = RowsHere(reader_of(plan_streams(options)["events"], held, None, 1.0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -26,9 +27,11 @@ def bronze_name(name: str) -> str:
     """A source's column name as a table can hold it.
 
     Characters that Delta refuses in names (and dots, which Spark reads as nesting) become
-    ``_``; a name that bronze uses itself gets a ``_`` behind it.
+    ``_``; a name that bronze uses itself gets a ``_`` behind it. However an accent is written (as one
+    character, or as a letter and a mark, as some systems do), it is one name.
     """
-    clean = re.sub(r"[\s,;{}()=.`]+", "_", name.replace("\ufeff", "").strip()) or "column"
+    plain = name if name.isascii() else unicodedata.normalize("NFC", name.replace("\ufeff", ""))
+    clean = re.sub(r"[\s,;{}()=.`]+", "_", plain.strip()) or "column"
     return f"{clean}_" if clean.lower() in _RESERVED else clean
 
 

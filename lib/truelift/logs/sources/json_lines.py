@@ -11,8 +11,16 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, text_batch
 from truelift.logs.sources.files import RawFile, open_raw
-from truelift.logs.sources.json_names import Path, late_name, names_of, spelled
+from truelift.logs.sources.json_names import (
+    Path,
+    folded,
+    late_name,
+    names_of,
+    one_a_meaning,
+    spelled,
+)
 from truelift.logs.sources.lines import full_lines, is_text
+from truelift.logs.sources.other_formats import json_hint, other_format
 from truelift.logs.sources.unit import Unit
 
 _PEEK = 1000
@@ -31,7 +39,8 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:
     """One unit a file. Keys that turn up later go together into the column ``_other``.
 
-    So do keys that differ from another one in case only, for a table has one of them.
+    Of keys that differ in case only a table has one. A line that has another of them has its value
+    there; where a line has both, the other goes into ``_other``, too.
     """
     names = names_of(_paths(file, options))
     planned = (*names.values(), OTHER)
@@ -49,16 +58,19 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
 
 
 def _paths(file: RawFile, options: dict[str, str]) -> list[Path]:
-    paths: dict[Path, None] = {}
     with open_raw(file.uri) as stream:
-        for _, line, _ in itertools.islice(full_lines(stream, options["encoding"]), _PEEK):
-            paths.update(dict.fromkeys(flat(line) or ()))
-    if not paths:
+        lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
+    records = [flat(line) for _, line, fault in lines if not fault]
+    first = (lines[0][2] or lines[0][1]).strip() if lines else ""
+    # The last object of an array over many lines has no comma, and would be the only row.
+    if first.startswith("[") or not any(records):
+        hint = json_hint(first) or other_format(first) or ""
         raise SourceError(
-            f"{file.uri} holds no JSON object in its first {_PEEK} lines; expected one object a "
-            'line, such as {"user": "a", "time": "2024-01-01T12:00:00Z"}.'
+            f"{file.uri} holds no JSON object in its first {len(lines)} lines; expected one object "
+            f'a line, such as {{"user": "a", "time": "2024-01-01T12:00:00Z"}}. Its first line: '
+            f"{first[:200]!r}. {hint}".rstrip()
         )
-    return list(paths)
+    return one_a_meaning([list(record) for record in records if record])
 
 
 def batch_of(
@@ -90,8 +102,11 @@ def batch_of(
         record = None if fault else flat(line)
         corrupt.append((fault or line) if record is None else None)
         values = {p: v for p, v in (record or {}).items() if len(p) > 1 or p[0].lower() not in used}
-        for column, path in zip(columns[:-1], paths, strict=True):
-            column.append(values.pop(path, None))
+        row = [values.pop(path, None) for path in paths]
+        if values:
+            _fill_by_case(row, paths, record or {}, values)
+        for column, value in zip(columns, row, strict=False):
+            column.append(value)
         columns[-1].append(_rest(values, taken) if values else None)
     return text_batch(
         unit.names,
@@ -100,6 +115,22 @@ def batch_of(
         pa.array([number for number, _, _ in lines], pa.int64()),
         pa.array(corrupt, pa.string()),
     )
+
+
+def _fill_by_case(
+    row: list[str | None],
+    paths: list[Path],
+    record: dict[Path, str | None],
+    values: dict[Path, str | None],
+) -> None:
+    """Give a column whose key a line does not have what the line has under another case of it."""
+    spellings: dict[Path, list[Path]] = {}
+    for path in values:
+        spellings.setdefault(folded(path), []).append(path)
+    for place, path in enumerate(paths):
+        found = () if path in record else spellings.get(folded(path), ())
+        if len(found) == 1 and found[0] in values:
+            row[place] = values.pop(found[0])
 
 
 def _rest(values: dict[Path, str | None], taken: dict[str, Path | None]) -> str:
@@ -113,8 +144,7 @@ def _rest(values: dict[Path, str | None], taken: dict[str, Path | None]) -> str:
 def parsed(line: str) -> dict[str, object] | None:
     """The object of a line, its numbers as they are written; None if it holds no object."""
     try:
-        # Numbers stay as they are written: nothing is lost to binary fractions.
-        data = json.loads(line, parse_float=_Written, parse_int=_Written, parse_constant=_Written)
+        data = _DECODER.decode(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(data, dict):
@@ -131,6 +161,40 @@ def written(value: object) -> str | None:
 
 class _Written(str):
     """A number by its digits in the file."""
+
+
+def _constant(text: str) -> str | None:
+    """What Python's writers have for numbers that are none: nothing for ``NaN``."""
+    return None if text == "NaN" else _Written(text)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object; of a key that it has twice with different values, each under a name of its own.
+
+    Which of ``{"user": "a", "user": "b"}`` is meant nobody can say, so none is ``user``.
+    """
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    values: dict[str, list[object]] = {}
+    for key, value in pairs:
+        held = values.setdefault(key, [])
+        if value not in held:
+            held.append(value)
+    for key, held in values.items():
+        if len(held) > 1:
+            del found[key]
+            found |= {f"{key} ({n})": value for n, value in enumerate(held, 1)}
+    return found
+
+
+# Numbers stay as they are written: nothing is lost to binary fractions.
+_DECODER = json.JSONDecoder(
+    parse_float=_Written,
+    parse_int=_Written,
+    parse_constant=_constant,
+    object_pairs_hook=_object,
+)
 
 
 def flat(line: str) -> dict[Path, str | None] | None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from truelift.logs.sources.columns import apart_name, bronze_name
 from truelift.logs.sources.unit import Unit
@@ -22,6 +24,32 @@ Path = tuple[str, ...]
 def spelled(path: Path) -> str:
     """A path as the configuration writes it: ``user.id``."""
     return ".".join(path)
+
+
+@lru_cache(maxsize=65536)
+def folded(path: Path) -> Path:
+    """A path by what it means: case does not count, nor does how an accent is written."""
+    return tuple(unicodedata.normalize("NFC", key).lower() for key in path)
+
+
+def one_a_meaning(records: Iterable[Sequence[Path]]) -> list[Path]:
+    """The paths of some objects; of spellings that no object has together, the one that has a name.
+
+    Parameters
+    ----------
+    records : iterable of sequences of tuple of str
+        The paths of each object.
+    """
+    paths: dict[Path, None] = {}
+    rivals: set[Path] = set()
+    for record in records:
+        new = [path for path in record if path not in paths]
+        paths.update(dict.fromkeys(new))
+        meanings = [folded(path) for path in record]
+        if len(set(meanings)) < len(meanings):
+            rivals |= {meaning for meaning in meanings if meanings.count(meaning) > 1}
+    named = names_of(paths)
+    return [path for path in paths if path in named or folded(path) in rivals]
 
 
 def names_of(paths: Iterable[Path]) -> dict[Path, str]:
@@ -37,12 +65,12 @@ def names_of(paths: Iterable[Path]) -> dict[Path, str]:
     """
     given = list(dict.fromkeys(paths))
     names: dict[str, Path] = {}
-    spellings: set[str] = set()
+    spellings: set[Path] = set()
     for path in sorted(given, key=_rank):
         # Only case tells it from another key.
-        if "\0".join(path).lower() in spellings:
+        if folded(path) in spellings:
             continue
-        spellings.add("\0".join(path).lower())
+        spellings.add(folded(path))
         name = next(n for n in _candidates(path) if n.lower() not in names)
         names[name.lower()] = path
     chosen = {path: lower for lower, path in names.items()}

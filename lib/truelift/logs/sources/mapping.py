@@ -232,9 +232,11 @@ def _require_one(
         n for n in found if apart and bronze_name(n).lower() == apart.lower() and n not in exact
     ]
     if len(rivals) > 1 or taken:
+        twice = nested and steps and len({*rivals, *taken}) == 1
+        dotted = ", one a key with a dot in its name and one inside of another" if twice else ""
         raise SourceError(
             f"{key} names the column {column!r}, and {file} has {len([*rivals, *taken])} that may "
-            f"be meant: {_quoted([*rivals, *taken])}. Expected one; rename the others, or leave "
+            f"be meant: {_quoted([*rivals, *taken])}{dotted}. Expected one; rename the others, or leave "
             "them out."
         )
 
