@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # Small matrices on many threads wait for one another; Spark's workers have one thread too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # compiling once more and better what runs for seconds.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +70,20 @@ def make_settings(tmp_path):
         return load_settings(env, dataset, (*places, *overrides), f"{tmp_path}/lake")
 
     return make
+
+
+@pytest.fixture
+def bring(tmp_path, monkeypatch) -> Callable[..., None]:
+    """Installs a package for a test: rows of a registry by name, and the module's text."""
+
+    def install(group: str, text: str, **rows: str) -> None:
+        (tmp_path / "brought.py").write_text(text)
+        info = tmp_path / "brought-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: brought\nVersion: 1.0\n")
+        lines = "\n".join(f"{name} = brought:{place}" for name, place in rows.items())
+        (info / "entry_points.txt").write_text(f"[{group}]\n{lines}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "brought", raising=False)
+
+    return install

@@ -215,7 +215,7 @@ def written(tmp_path_factory):
     from deltalake import write_deltalake
 
     from truelift.effects.columns import panel_columns
-    from truelift.effects.learners import DesignReader
+    from truelift.effects.learners.reading import DesignReader
     from truelift.effects.moments import MomentsKernel, make_moments
     from truelift.effects.start import StartKernel, make_start, start_buckets
     from truelift.lake.scan import make_plan
@@ -235,6 +235,7 @@ def written(tmp_path_factory):
 
 
 def test_two_processes_train_together_on_the_files_of_a_table(written):
+    from truelift.effects.learners.neural import train
     from truelift.effects.neural.launching import fit_on_plan
 
     plan, reader, panel = written
@@ -244,7 +245,7 @@ def test_two_processes_train_together_on_the_files_of_a_table(written):
     assert fit.processes == 2
     assert fit.rows + fit.validation_rows == 3000
     assert told and "step" in told[-1]
-    alone = panel.fit_neural(reader, 5, options, lambda text: None)
+    alone = train(panel, reader, 5, options, lambda text: None)
     # Other batches, the same rows: both learn, and the same function but for noise.
     assert (fit.validation_loss < fit.curve[0, 1]).all()
     np.testing.assert_allclose(fit.validation_loss, alone.validation_loss, rtol=0.1)
@@ -265,6 +266,7 @@ def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written
 
     from truelift.effects.columns import panel_columns
     from truelift.effects.estimate import first_moments
+    from truelift.effects.learners.neural import train
     from truelift.effects.neural.package import CausalPackage
     from truelift.effects.neural.pyfunc import CausalModel
     from truelift.errors import DataError
@@ -273,7 +275,7 @@ def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written
     options = EffectOptions(outcomes=("y_spend",))
     columns = panel_columns(panel.schema, options, panel.name, panel.distinct)
     moments = first_moments(panel, columns, options, lambda text: None)
-    fit = panel.fit_neural(reader, 5, NeuralOptions(epochs=2, shared=(8,)), lambda text: None)
+    fit = train(panel, reader, 5, NeuralOptions(epochs=2, shared=(8,)), lambda text: None)
     package = CausalPackage(
         fit.nuisances, 5, moments.design, moments.outcomes, "treated", ("0", "1"), "panel", 0
     )

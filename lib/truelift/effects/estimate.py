@@ -22,7 +22,6 @@ from truelift.effects.fitting_variance import fitting_variance
 from truelift.effects.further.trial import is_randomised
 from truelift.effects.inference import NAIVE, estimates_of
 from truelift.effects.leaks import leak_cautions
-from truelift.effects.learners import learner_named
 from truelift.effects.level_balance import level_cautions
 from truelift.effects.moments import (
     Moments,
@@ -73,6 +72,7 @@ from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.normal_equations import centred
 from truelift.lake.conditions import quoted
 from truelift.settings import EffectOptions
+from truelift.settings.named import LEARNERS
 
 _WAYS = ("cluster", "second_cluster")
 
@@ -130,7 +130,8 @@ def estimate_panel(
     DataError
         For rows that cannot support an estimate; see :func:`~.moments.make_moments`.
     """
-    learner = learner_named(options.learner)
+    learner = LEARNERS.row(options.learner, "effects.learner")
+    learner.check()
     if not sum(source.bucket_rows().values()):
         raise DataError(
             f"{source.name} has no rows, so there is nothing to estimate. Check how the table was "
@@ -143,7 +144,7 @@ def estimate_panel(
     columns = moments.columns
     if gone := [n for n in options.outcomes if n not in columns.outcomes]:
         options = without_outcomes(options, gone)
-    fitted = learner(source, moments, options, progress)
+    fitted = learner.fit(source, moments, options, progress)
     if options.calibration:
         fitted = calibrated(source, moments, options, fitted, progress)
     scoring = Scoring(

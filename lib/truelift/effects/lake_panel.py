@@ -12,17 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.effects.scoring.second_way import PARTIAL_SUMS, PartialSumsKernel, crossed_sums
-from truelift.effects.source import State, SumKernel, distinct_values
+from truelift.effects.source import Block, Spread, State, SumKernel, distinct_values
 from truelift.effects.start import ORDER, StartKernel
+from truelift.errors import TableError
 from truelift.lake.log import open_table
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.lake.states import add_states, pack_state, unpack_state
 
 if TYPE_CHECKING:
-    from truelift.effects.boosting import BoostingNuisances, BoostingOptions
-    from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.neural.options import NeuralOptions
-    from truelift.effects.neural.results import NeuralFit
     from truelift.lake import Lake
 
 # Bytes of data files that the driver reads itself.
@@ -123,24 +120,24 @@ class LakePanel:
         rows = self.lake.map_buckets(named, {"panel": plan}, schema).toArrow()
         return rows.rename_columns([ORDER.name, *wanted])
 
-    def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
-    ) -> BoostingNuisances:
-        """In Spark's barrier tasks; see :func:`~.boosting.barrier.fit_on_plan`."""
-        from truelift.effects.boosting.barrier import fit_on_plan
+    def spread(self) -> Spread:
+        """The scan plan, and the session that gives tasks."""
+        return Spread(self.plan, self.lake.spark)
 
-        return fit_on_plan(
-            self.lake.spark, self.plan, reader, folds, options, sequential=sequential
-        )
-
-    def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
-        sequential: bool = False,
-    ) -> NeuralFit:  # fmt: skip
-        """In Horovod's ranks; see :func:`~.neural.launching.fit_on_plan`."""
-        from truelift.effects.neural.launching import fit_on_plan
-
-        return fit_on_plan(self.plan, reader, folds, options, progress, sequential=sequential)
+    def blocks(
+        self, make: Callable[[pa.RecordBatch, int], Block], columns: Sequence[str], folds: int
+    ) -> Iterator[Block]:
+        """What is made of every batch, read by the driver: for learners that have no other way."""
+        plan = self.plan.select(columns)
+        if not plan.direct:
+            raise TableError(
+                f"{plan.table} cannot be read in pieces: {plan.reason}. Write it afresh, or use "
+                "another learner."
+            )
+        for bucket, units in sorted(plan.by_bucket().items()):
+            for unit in units:
+                for batch in read_unit(plan, unit).to_batches():
+                    yield make(batch, bucket % folds)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column: from the log's bounds where these leave no choice, as

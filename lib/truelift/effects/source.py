@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,18 +13,33 @@ import pyarrow.compute as pc
 from truelift.lake.conditions import condition_of
 
 if TYPE_CHECKING:
-    from truelift.effects.boosting import BoostingNuisances, BoostingOptions
-    from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.boosting.reading import Block
-    from truelift.effects.neural.options import NeuralOptions
-    from truelift.effects.neural.results import NeuralFit
+    from pyspark.sql import SparkSession
+
     from truelift.effects.scoring.second_way import PartialSumsKernel
     from truelift.effects.start import StartKernel
+    from truelift.lake.scan import ScanPlan
 
 State = dict[str, np.ndarray]
 #: A column of arms or groups has fewer values than this.
 MOST_VALUES = 1000
 SumKernel = Callable[[int, Iterator[pa.RecordBatch]], State | None]
+Block = TypeVar("Block")
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Where a panel's rows lie in files, for learners whose own processes read them.
+
+    Parameters
+    ----------
+    plan : ScanPlan
+        All columns, at one version.
+    spark : SparkSession
+        Gives tasks.
+    """
+
+    plan: ScanPlan
+    spark: SparkSession
 
 
 class PanelSource(Protocol):
@@ -58,17 +73,13 @@ class PanelSource(Protocol):
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
 
-    def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
-    ) -> BoostingNuisances:
-        """Boosting models of every fold, of the rows that the reader makes blocks of; for
-        ``sequential`` see :func:`~truelift.effects.training_folds.training_folds`."""
+    def spread(self) -> Spread | None:
+        """Where the rows lie in files; None where they are in memory."""
 
-    def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
-        sequential: bool = False,
-    ) -> NeuralFit:  # fmt: skip
-        """Networks of every fold, of the rows that the reader makes blocks of."""
+    def blocks(
+        self, make: Callable[[pa.RecordBatch, int], Block], columns: Sequence[str], folds: int
+    ) -> Iterator[Block]:
+        """What is made of the rows and their fold (``bucket % folds``), bucket after bucket, here."""
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
@@ -133,42 +144,16 @@ class MemoryPanel:
         chosen = sorted(kernel.start.buckets)
         return pa.concat_tables([kernel(b, {"panel": self.buckets[b]}) for b in chosen])
 
-    def fit_boosting(
-        self, reader: Reader, folds: int, options: BoostingOptions, sequential: bool = False
-    ) -> BoostingNuisances:
-        """In this process; see :func:`~.boosting.fitting.fit_blocks`."""
-        from truelift.effects.boosting.fitting import fit_blocks
-        from truelift.effects.boosting.workers import Alone
+    def spread(self) -> None:
+        """In memory."""
 
-        return fit_blocks(
-            iter(self._blocks(reader, folds)),
-            reader.covariates,
-            reader.outcome_count,
-            reader.arms,
-            folds,
-            options,
-            Alone(),
-            1,
-            self.name,
-            sequential=sequential,
-        )
-
-    def fit_neural(
-        self, reader: Reader, folds: int, options: NeuralOptions, progress: Callable[[str], None],
-        sequential: bool = False,
-    ) -> NeuralFit:  # fmt: skip
-        """In this process; see :func:`~.neural.memory.fit_in_memory`."""
-        from truelift.effects.neural.memory import fit_in_memory
-
-        blocks = self._blocks(reader, folds)
-        return fit_in_memory(blocks, options, folds, reader.arms, sequential=sequential)
-
-    def _blocks(self, reader: Reader, folds: int) -> list[Block]:
-        return [
-            reader(batch, bucket % folds)
-            for bucket in sorted(self.buckets)
-            for batch in self.buckets[bucket].select(list(reader.columns)).to_batches()
-        ]
+    def blocks(
+        self, make: Callable[[pa.RecordBatch, int], Block], columns: Sequence[str], folds: int
+    ) -> Iterator[Block]:
+        """What is made of every batch of the tables."""
+        for bucket in sorted(self.buckets):
+            for batch in self.buckets[bucket].select(list(columns)).to_batches():
+                yield make(batch, bucket % folds)
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column, in ascending order."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from truelift.settings.chances import check_chances
 from truelift.settings.checks import require
+from truelift.settings.named import LEARNERS
+from truelift.typed import from_plain
+
+if TYPE_CHECKING:
+    from truelift.effects.learners.learner import Learner
 
 SMALL_SAMPLES = ("cr1", "jackknife")
 ALTERNATIVES = ("two-sided", "greater", "less")
@@ -72,6 +77,7 @@ class EffectOptions:
     learner: str = "linear"
     boosting: dict[str, Any] = field(default_factory=dict)
     neural: dict[str, Any] = field(default_factory=dict)
+    learners: dict[str, dict[str, Any]] = field(default_factory=dict)
     calibration: bool = False
     folds: int = 5
     clip: float = 0.01
@@ -141,9 +147,7 @@ class EffectOptions:
         need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
         valued = "policy value" not in self.estimands or bool(self.policies)
         need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
-        forecasters = ("linear", "boosting", "neural")
-        known = self.heterogeneity_learner in forecasters
-        need("heterogeneity_learner", known, f"one of {', '.join(forecasters)}")
+        self._check_learners()
         need("quantile_groups", self.quantile_groups >= 2, "at least 2")
         shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
         need("top_fractions", shares, "shares in (0, 1]")
@@ -155,3 +159,41 @@ class EffectOptions:
             need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
         margins = all(margin != 0 for margin in self.non_inferiority_margin.values())
         need("non_inferiority_margin", margins, "margins other than zero")
+
+    def of_learner(self, learner: Learner) -> Any:
+        """The options of a learner, of its own type; None where it has none.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key or a value that cannot be.
+        """
+        if learner.options is None:
+            return None
+        ours = {"effects.boosting": self.boosting, "effects.neural": self.neural}
+        key = learner.key or f"effects.learners.{learner.name}"
+        return from_plain(learner.options, ours.get(key, self.learners.get(learner.name, {})), key)
+
+    def _check_learners(self) -> None:
+        """Parse the options of every learner that has some, or is asked for."""
+        chosen = LEARNERS.row(self.learner, "effects.learner")
+        forecasts = LEARNERS.row(self.heterogeneity_learner, "effects.heterogeneity_learner")
+        if forecasts.forecast is None and forecasts.name != "linear":
+            able = [row.name for row in LEARNERS if row.forecast or row.name == "linear"]
+            expected = f"one of {', '.join(able)}, which forecast effects"
+            require(False, "effects.heterogeneity_learner", forecasts.name, expected)
+        asked = {row.name: row for row in (chosen, forecasts)}
+        if self.boosting:
+            asked |= {"boosting": LEARNERS.row("boosting")}
+        if self.neural:
+            asked |= {"neural": LEARNERS.row("neural")}
+        for name in self.learners:
+            row = asked.setdefault(name, LEARNERS.row(name, "effects.learners"))
+            expected = f"nothing here: the options of {name} stand under {row.key}"
+            require(not row.key, f"effects.learners.{name}", self.learners[name], expected)
+            expected = "nothing: this learner has no options"
+            require(
+                row.options is not None, f"effects.learners.{name}", self.learners[name], expected
+            )
+        for row in asked.values():
+            self.of_learner(row)

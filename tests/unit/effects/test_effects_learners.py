@@ -62,10 +62,20 @@ def test_an_unknown_learner_is_refused_with_those_there_are():
         estimated(simulate_panel(units=300), "forest")
 
 
-def test_an_unknown_boosting_option_is_refused_with_the_nearest():
-    options = EffectOptions(outcomes=("y_spend",), learner="boosting", boosting={"depht": 3})
-    with pytest.raises(ConfigError, match=r"effects\.boosting\.depht.*effects\.boosting\.depth"):
-        estimate_panel(in_buckets(simulate_panel(units=300)), options)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"learner": "bosting"}, "effects.learner: found 'bosting'.*Did you mean 'boosting'"),
+        ({"boosting": {"depht": 3}}, r"effects\.boosting\.depht.*effects\.boosting\.depth"),
+        ({"neural": {"epochs": 0}}, r"effects\.neural\.epochs: found 0, expected at least 1"),
+        ({"learner": "stack", "boosting": {"depth": 0}}, r"effects\.boosting\.depth: found 0"),
+        ({"learners": {"forest": {}}}, "effects.learners: found 'forest', expected one of linear"),
+        ({"learners": {"neural": {}}}, "the options of neural stand under effects.neural"),
+    ],
+)
+def test_what_a_learner_cannot_take_is_found_as_the_options_are_made(wrong, said):
+    with pytest.raises(ConfigError, match=said):
+        EffectOptions(**wrong)
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,20 +9,18 @@ effects of its own units. All contrasts share one reading of the table and the b
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
 from truelift.effects.further.scored_contrasts import ScoredContrasts
 from truelift.effects.heterogeneity import Forecast
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.learners.learner import FoldRegressions
 from truelift.effects.source import PanelSource
 from truelift.settings import EffectOptions
-from truelift.typed import from_plain
+from truelift.settings.named import LEARNERS
 
 Progress = Callable[[str], None]
 
@@ -98,13 +96,6 @@ def _joined(parts: list[Block]) -> Block:
     )
 
 
-class FoldRegressions(Protocol):
-    """Regressions by fold, of boosted trees or networks."""
-
-    def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
-        """Predictions (n) from features (p, n)."""
-
-
 @dataclass(frozen=True, eq=False)
 class RegressedCate:
     """The CATE of one contrast, in its outcome's units; a :class:`~.blocks.CateModel`.
@@ -126,37 +117,6 @@ class RegressedCate:
     def predict(self, x: np.ndarray, fold: int) -> np.ndarray:
         """CATE of units of ``fold`` (n) from ``x`` (p x n)."""
         return self.scale * self.models.regression(x, fold, 0, self.place)
-
-
-FitRegressions = Callable[
-    [PanelSource, ScoreReader, EffectOptions, bool, Progress], FoldRegressions
-]
-
-
-def _boosting(
-    source: PanelSource, reader: ScoreReader, options: EffectOptions, sequential: bool,
-    progress: Progress,
-) -> FoldRegressions:  # fmt: skip
-    chosen = from_plain(BoostingOptions, options.boosting, "effects.boosting")
-    progress("forecasts of effects: boosted trees on the scores")
-    # What an outcome rises with, an effect may fall with.
-    chosen = replace(chosen, monotone=())
-    return source.fit_boosting(reader, options.folds, chosen, sequential)
-
-
-def _neural(
-    source: PanelSource, reader: ScoreReader, options: EffectOptions, sequential: bool,
-    progress: Progress,
-) -> FoldRegressions:  # fmt: skip
-    chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
-    progress("forecasts of effects: networks on the scores")
-    # Scores are doubly robust already, and a registered model is one of nuisances.
-    chosen = replace(chosen, targeted=0.0, model=None)
-    fit = source.fit_neural(reader, options.folds, chosen, progress, sequential)
-    return fit.nuisances
-
-
-CATE_LEARNERS: dict[str, FitRegressions] = {"boosting": _boosting, "neural": _neural}
 
 
 def fit_forecasts(
@@ -191,8 +151,9 @@ def fit_forecasts(
     if options.heterogeneity_learner == "linear":
         return None
     reader = ScoreReader(scored)
-    fit = CATE_LEARNERS[options.heterogeneity_learner]
-    models = fit(source, reader, options, sequential, progress)
+    learner = LEARNERS.row(options.heterogeneity_learner, "effects.heterogeneity_learner")
+    assert learner.forecast is not None  # the options have seen to it
+    models = learner.forecast(source, reader, options, sequential, progress)
     return tuple(
         Forecast(RegressedCate(models, place, reader.scale(place)), int(sequential))
         for place in range(reader.outcome_count)

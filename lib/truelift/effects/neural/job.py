@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.effects.estimate import first_moments
 from truelift.effects.further.columns import check_columns
-from truelift.effects.learners import DesignReader
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.learners.neural import NEURAL, train
+from truelift.effects.learners.reading import DesignReader
 from truelift.effects.neural.package import CausalPackage
 from truelift.effects.selection import selected
 from truelift.errors import TableError
-from truelift.typed import from_plain
 
 if TYPE_CHECKING:
     from truelift.effects.lake_panel import LakePanel
@@ -72,9 +71,9 @@ def train_causal(job: Job, panel: LakePanel) -> CausalTraining:
     chosen_rows = selected(panel, options)
     columns, source = chosen_rows.columns, chosen_rows.source
     moments = first_moments(source, columns, options, job.progress.update)
-    chosen = from_plain(NeuralOptions, options.neural, "effects.neural")
+    chosen = options.of_learner(NEURAL)
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
-    fit = source.fit_neural(reader, options.folds, chosen, job.progress.update)
+    fit = train(source, reader, options.folds, chosen, job.progress.update)
     package = CausalPackage(
         fit.nuisances,
         options.folds,
