@@ -65,8 +65,8 @@ def contest(contestant: str, items: int, steps: int, threads: int) -> dict[str, 
     import horovod.tensorflow as hvd
     import keras
 
-    from truelift.models.event_options import SASRecOptions
-    from truelift.models.sasrec import SASRec
+    from truelift.models.sequence.event_options import SASRecOptions
+    from truelift.models.sequence.sasrec import SASRec
 
     hvd.init()
     start = peak_memory()
@@ -126,7 +126,7 @@ def trainer(model: Any) -> Callable[[Any], float]:
 
 def simulated(items: int) -> Iterator[Any]:
     """Batches of full windows; the next item is a neighbour of the last one half of the time."""
-    from truelift.models.batches import Batch
+    from truelift.models.sequence.batches import Batch
 
     draw = np.random.default_rng(0)
     size = WINDOWS * (LENGTH + 1)

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from measuring import Run, measured, publish
 
-from truelift.models.histories import Histories, ItemSets
+from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.recommend.evaluation import CHUNK, EvaluationOptions, Evaluator
 from truelift.recommend.finish import Finish
 from truelift.recommend.measures import Catalogue

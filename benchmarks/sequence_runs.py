@@ -20,8 +20,8 @@ import yaml
 from sequence_data import Interactions
 
 from truelift.lake.scan import ScanPlan, ScanUnit, schema_hex
-from truelift.models import registry
-from truelift.models.histories import COLUMNS, Histories
+from truelift.models.sequence import registry
+from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.recommend.splits import split_from, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch
@@ -63,11 +63,11 @@ class Trained:
 
     def scores(self, history: Interactions) -> np.ndarray:
         """Scores of all items after each history, shape (users, items + 1)."""
-        from truelift.models.package import assign_weights
         from truelift.models.runtime import start_tensorflow
+        from truelift.models.sequence.package import assign_weights
 
         start_tensorflow(self.options.processes * self.options.threads_per_process)
-        from truelift.models.scoring import SequenceRanker
+        from truelift.models.sequence.scoring import SequenceRanker
 
         entry = registry.entry(self.options.model)
         model = entry.build(entry.options(self.items, self.options))

@@ -33,9 +33,9 @@ import pandas as pd
 from measuring import publish
 from mlflow.pyfunc.model import PythonModel
 
-from truelift.models import registry
-from truelift.models.package import ModelPackage, named_weights
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence import registry
+from truelift.models.sequence.package import ModelPackage, named_weights
 from truelift.recommend import pyfunc
 from truelift.settings import SequenceOptions
 

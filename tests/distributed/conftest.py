@@ -8,7 +8,7 @@ import pytest
 from deltalake import write_deltalake
 
 from truelift.lake.scan import make_plan
-from truelift.models.histories import COLUMNS
+from truelift.models.sequence.histories import COLUMNS
 from truelift.recommend.splits import DAY, TemporalSplit, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch

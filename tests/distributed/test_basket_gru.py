@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.models.test_histories import histories
 from truelift.errors import DataError
-from truelift.models.package import ModelPackage, assign_weights, named_weights
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence.package import ModelPackage, assign_weights, named_weights
 
 ITEMS = 6
 
@@ -20,7 +20,7 @@ def model():
     start_tensorflow()
     import keras
 
-    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
 
     keras.utils.set_random_seed(1)
     made = BasketGRU(BasketGRUOptions(ITEMS, units=4, layers=2, half_lives=(2.0, math.inf)))
@@ -60,7 +60,7 @@ def test_padding_is_never_the_best_item(model):
 
 
 def test_repetition_fades_by_half_in_its_half_life(model):
-    from truelift.models.basket_gru import _fading
+    from truelift.models.sequence.basket_gru import _fading
 
     weights = np.asarray(_fading(4, 0.5 ** (1 / 2.0)))
     np.testing.assert_allclose(weights[3], [0.5**1.5, 0.5, 0.5**0.5, 1.0], rtol=1e-6)
@@ -69,7 +69,7 @@ def test_repetition_fades_by_half_in_its_half_life(model):
 
 
 def test_scores_do_not_depend_on_who_shares_the_batch(model):
-    from truelift.models.scoring import SequenceRanker
+    from truelift.models.sequence.scoring import SequenceRanker
 
     ranker = SequenceRanker(model, ITEMS, 3, "session")
     users = ([(1, 0, 0), (2, 1, 1), (3, 2, 2), (4, 3, 3)], [], [(5, 0, 0), (6, 0, 0)])
@@ -79,7 +79,7 @@ def test_scores_do_not_depend_on_who_shares_the_batch(model):
 
 
 def test_popular_items_lead_for_a_user_without_history():
-    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
 
     fresh = BasketGRU(BasketGRUOptions(ITEMS, units=4))
     fresh.build()

@@ -46,7 +46,7 @@ def gradients(tf, loss, *arguments):
 
 @pytest.mark.parametrize("slice_tokens", [1, 4, 100])
 def test_softmax_in_slices_is_softmax(tf, given, slice_tokens):
-    from truelift.models.losses import full_softmax
+    from truelift.models.sequence.losses import full_softmax
 
     loss, weight = full_softmax(*given, slice_tokens)
     assert float(weight) == (given[3] > 0).sum()
@@ -55,7 +55,7 @@ def test_softmax_in_slices_is_softmax(tf, given, slice_tokens):
 
 @pytest.mark.parametrize("slice_tokens", [1, 4, 100])
 def test_gradients_in_slices_are_those_of_the_plain_formula(tf, given, slice_tokens):
-    from truelift.models.losses import full_softmax, plain_softmax
+    from truelift.models.sequence.losses import full_softmax, plain_softmax
 
     sliced = gradients(tf, lambda *a: full_softmax(*a, slice_tokens), *given)
     for found, expected in zip(sliced, gradients(tf, plain_softmax, *given), strict=True):
@@ -63,7 +63,7 @@ def test_gradients_in_slices_are_those_of_the_plain_formula(tf, given, slice_tok
 
 
 def test_large_scores_do_not_overflow(tf, given):
-    from truelift.models.losses import full_softmax
+    from truelift.models.sequence.losses import full_softmax
 
     states, table, bias, targets = given
     loss, _ = full_softmax(states * 100, table, bias, targets)
@@ -80,7 +80,7 @@ def _stable(states, table, bias, targets) -> float:
 
 
 def test_no_target_at_all_gives_zero_loss_and_gradient(tf, given):
-    from truelift.models.losses import full_softmax
+    from truelift.models.sequence.losses import full_softmax
 
     states, table, bias, _ = given
     for tokens in (0, 3):
@@ -90,7 +90,7 @@ def test_no_target_at_all_gives_zero_loss_and_gradient(tf, given):
 
 
 def test_sampled_softmax_with_every_item_drawn_once_is_full_softmax(tf, given):
-    from truelift.models.losses import sampled_softmax
+    from truelift.models.sequence.losses import sampled_softmax
 
     everything = np.arange(1, ITEMS + 1, dtype=np.int32)
     loss, _ = sampled_softmax(*given, everything, np.zeros(ITEMS, np.float32))
@@ -99,7 +99,7 @@ def test_sampled_softmax_with_every_item_drawn_once_is_full_softmax(tf, given):
 
 @pytest.mark.parametrize("power", [0.0, 0.75])
 def test_drawn_negatives_estimate_the_sum_over_all_items(tf, power):
-    from truelift.models.chance import Draws, NegativeSampler
+    from truelift.models.sequence.chance import Draws, NegativeSampler
 
     counts = np.arange(ITEMS + 1) ** 2.0
     sampler = NegativeSampler(counts, power)
@@ -114,7 +114,7 @@ def test_drawn_negatives_estimate_the_sum_over_all_items(tf, power):
 
 @pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
 def test_gbce_raises_the_positive_to_beta_and_leaves_out_the_own_target(tf, given, calibration):
-    from truelift.models.losses import binary_cross_entropy
+    from truelift.models.sequence.losses import binary_cross_entropy
 
     states, table, bias, targets = given
     negatives = np.array([2, 7, 7, int(targets[0])], np.int32)
@@ -132,7 +132,7 @@ def test_gbce_raises_the_positive_to_beta_and_leaves_out_the_own_target(tf, give
 
 
 def test_dropout_keeps_the_mean_and_repeats_from_a_seed(tf):
-    from truelift.models.chance import Draws
+    from truelift.models.sequence.chance import Draws
 
     ones = tf.ones([500, 33])
     dropped = Draws(tf.constant([1, 2])).drop(ones, 0.2).numpy()

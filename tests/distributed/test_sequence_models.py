@@ -8,10 +8,10 @@ import pytest
 from tests.unit.models.test_histories import histories
 from tests.unit.models.test_tokens import packed, with_kinds
 from truelift.errors import ConfigError
-from truelift.models import registry
-from truelift.models.batches import filler
-from truelift.models.package import ModelPackage, named_weights
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence import registry
+from truelift.models.sequence.batches import filler
+from truelift.models.sequence.package import ModelPackage, named_weights
 from truelift.settings import SequenceOptions
 
 ITEMS, KINDS, MINUTE = 7, 3, 60_000_000
@@ -62,7 +62,7 @@ def all_scores(model, given) -> np.ndarray:
 
 
 def ranker(model, max_length: int = 8):
-    from truelift.models.scoring import SequenceRanker
+    from truelift.models.sequence.scoring import SequenceRanker
 
     return SequenceRanker(model, ITEMS, max_length, "event")
 
@@ -145,7 +145,7 @@ def test_time_buckets_are_powers_of_two():
     start_tensorflow()
     import tensorflow as tf
 
-    from truelift.models.sasrec import TIME_BUCKETS, time_buckets
+    from truelift.models.sequence.sasrec import TIME_BUCKETS, time_buckets
 
     gaps = np.array([0, 1, 2, 3, 6, 7, 2**20, 2**31 - 3])
     seconds = tf.constant(np.r_[0, 1 + gaps][None], tf.int32)
@@ -158,7 +158,7 @@ def test_gradient_of_the_time_bias_is_that_of_a_gather():
     start_tensorflow()
     import tensorflow as tf
 
-    from truelift.models.sasrec import _looked_up
+    from truelift.models.sequence.sasrec import _looked_up
 
     buckets = tf.constant([[[0, 2], [2, 1]]])
     bias = tf.constant(np.random.default_rng(0).normal(size=(2, 4)), tf.float32)
@@ -176,8 +176,8 @@ def test_the_written_out_recurrence_is_that_of_keras(cell):
     start_tensorflow()
     import tensorflow as tf
 
-    from truelift.models import recurrent
-    from truelift.models.recurrent_models import CELLS, _weights
+    from truelift.models.sequence import recurrent
+    from truelift.models.sequence.recurrent_models import CELLS, _weights
 
     layer = CELLS[cell][0](6, return_sequences=True)
     layer.build((None, None, 6))
@@ -220,8 +220,8 @@ def test_rows_in_use_give_the_gradient_of_the_whole_table(name, loss):
 
     import tensorflow as tf
 
-    from truelift.models.recurrent_models import PairLSTM
-    from truelift.models.sasrec import SASRec
+    from truelift.models.sequence.recurrent_models import PairLSTM
+    from truelift.models.sequence.sasrec import SASRec
 
     model, _ = make(name, loss=loss, dropout=0.0)
     build = SASRec if name == "sasrec" else PairLSTM
@@ -263,8 +263,8 @@ def test_compiled_by_xla_the_loss_and_its_gradient_are_the_same():
 
 def test_a_pairs_score_is_the_candidates_column_of_all_scores():
     model, _ = make("pair_lstm")
-    from truelift.models.batches import pack
-    from truelift.models.windows import query_window
+    from truelift.models.sequence.batches import pack
+    from truelift.models.sequence.windows import query_window
 
     windows = query_window(table(*USERS), 8, "event")
     lengths = np.array([w.length for w in windows])
@@ -306,7 +306,7 @@ def test_the_next_action_is_foretold_from_the_session_so_far():
 
 def test_class_scores_of_a_history_are_those_of_training_with_one_event_more():
     model, _ = make("next_action")
-    from truelift.models.scoring import SequenceRanker
+    from truelift.models.sequence.scoring import SequenceRanker
 
     user, kinds = USERS[0], [1, 2, 3, 1, 2]
     served = SequenceRanker(model, KINDS, 8, "event").scores(table(user, [], kinds=kinds))

@@ -16,11 +16,11 @@ import mlflow
 import numpy as np
 import pytest
 
-from truelift.models import registry
-from truelift.models.histories import Histories
-from truelift.models.package import ModelPackage, named_weights
 from truelift.models.runtime import start_tensorflow
-from truelift.models.sides import SideCodes
+from truelift.models.sequence import registry
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.package import ModelPackage, named_weights
+from truelift.models.sequence.sides import SideCodes
 from truelift.recommend import pyfunc
 from truelift.recommend.scorer import Scorer
 from truelift.settings import SequenceOptions

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from truelift.models.batches import Batch
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence.batches import Batch
 
 
 @pytest.fixture(scope="module", autouse=True)

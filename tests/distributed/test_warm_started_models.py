@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.models import registry
-from truelift.models.package import ModelPackage, named_weights
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence import registry
+from truelift.models.sequence.package import ModelPackage, named_weights
 from truelift.settings import SequenceOptions
 from truelift.training.warm_start import ITEM_AXES, begin
 

@@ -15,8 +15,8 @@ from truelift.errors import TableError
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
-from truelift.models.histories import COLUMNS, Histories
-from truelift.models.sides import gap_buckets
+from truelift.models.sequence.histories import COLUMNS, Histories
+from truelift.models.sequence.sides import gap_buckets
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import recommend
 from truelift.recommend.results import RecommendResult

@@ -12,7 +12,7 @@ from truelift.errors import DataError, TableError
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
-from truelift.models.histories import COLUMNS, Histories
+from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import load_challenger, recommend
 from truelift.recommend.results import RecommendResult

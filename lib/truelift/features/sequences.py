@@ -4,7 +4,7 @@ Time order; equal times (a basket has one time stamp) are ordered by a fixed has
 session and item, so that the order inside them carries no signal about the next item. Within
 one session each item stands once, at its first time, unless repeats are asked for. A row is a
 user's whole history, or one session of it; cutting long histories into windows is the feed's
-work (:mod:`truelift.models.windows`), so that every interaction is trained.
+work (:mod:`truelift.models.sequence.windows`), so that every interaction is trained.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Sequence models: how histories enter them, Keras 3 models, how they travel; no I/O here."""
+"""Arithmetic of models; no files, no Spark."""

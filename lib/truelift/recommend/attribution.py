@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from truelift.models.histories import Histories, joined
+from truelift.models.sequence.histories import Histories, joined
 
 
 @dataclass(frozen=True)

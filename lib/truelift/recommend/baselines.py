@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from truelift.models.histories import Histories, ItemSets
+from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.recommend.splits import DAY
 
 RECENT_DAYS = (7, 14, 28, 56)

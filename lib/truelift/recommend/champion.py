@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from truelift.errors import TrueliftError
-from truelift.models import registry
-from truelift.models.histories import Histories
-from truelift.models.package import ModelPackage
+from truelift.models.sequence import registry
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.package import ModelPackage
 
 if TYPE_CHECKING:
     from truelift.job import Job
@@ -169,7 +169,7 @@ def rivals(arrays: Mapping[str, np.ndarray]) -> dict[str, Translated]:
 
 def ranker_of(package: ModelPackage, index: np.ndarray) -> Translated:
     """A packaged model that ranks another vocabulary; needs a running TensorFlow."""
-    from truelift.models.scoring import SequenceRanker
+    from truelift.models.sequence.scoring import SequenceRanker
 
     ranks = len(package.labels)
     ranker = SequenceRanker(package.build(), ranks, package.max_length, package.step)

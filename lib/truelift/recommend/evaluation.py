@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from truelift.models.histories import Histories, ItemSets
+from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.recommend.measures import (
     Catalogue,
     list_metric_names,

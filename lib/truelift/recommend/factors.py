@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories, ItemSets
-from truelift.models.windows import step_counts, step_index
+from truelift.models.sequence.histories import Histories, ItemSets
+from truelift.models.sequence.windows import step_counts, step_index
 from truelift.recommend.positions import every_position
 
 if TYPE_CHECKING:

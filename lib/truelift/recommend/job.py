@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import DataError, JobFailure, TableError
-from truelift.models.histories import COLUMNS, Histories
-from truelift.models.package import ModelPackage
+from truelift.models.sequence.histories import COLUMNS, Histories
+from truelift.models.sequence.package import ModelPackage
 from truelift.recommend import champion, gate, lists
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.results import RecommendationExample, RecommendResult
@@ -336,7 +336,7 @@ def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]
 
 
 def _obstacle(job: Job, package: ModelPackage, item_keys: tuple[str, ...]) -> str | None:
-    from truelift.models import registry
+    from truelift.models.sequence import registry
     from truelift.recommend.side_codes import side_codes
 
     if package.model not in registry.MODELS or registry.entry(package.model).task != "ranking":

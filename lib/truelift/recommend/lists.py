@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories, ItemSets
+from truelift.models.sequence.histories import Histories, ItemSets
 
 if TYPE_CHECKING:
     from truelift.job import Job

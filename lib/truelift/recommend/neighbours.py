@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from truelift.models.histories import Histories
-from truelift.models.windows import step_index
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.windows import step_index
 
 NAME = "item co-occurrence"
 TOGETHER = 50  # places of a session within which items count as taken together

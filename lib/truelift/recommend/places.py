@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.histories import ItemSets
+from truelift.models.sequence.histories import ItemSets
 
 # With more wanted items than this, sorting the row once is cheaper than a pass for each.
 _COUNT_UP_TO = 12

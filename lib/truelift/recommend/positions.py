@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from truelift.models.histories import Histories, ItemSets
-from truelift.models.windows import step_index
+from truelift.models.sequence.histories import Histories, ItemSets
+from truelift.models.sequence.windows import step_index
 
 # Interactions of the pasts that are laid out at once.
 LAID_OUT = 2_000_000

@@ -19,7 +19,7 @@ from mlflow.types.schema import AnyType, Array
 
 from truelift import __version__
 from truelift.errors import DataError
-from truelift.models.package import ModelPackage
+from truelift.models.sequence.package import ModelPackage
 from truelift.recommend.requests import COLUMNS, RequestReader
 from truelift.recommend.scorer import Scorer
 from truelift.strict_requests import refuse_unknown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 from truelift.recommend.metrics import top_items
 
 

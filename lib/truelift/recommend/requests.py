@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories
-from truelift.models.sides import SideCodes
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.sides import SideCodes
 
 COLUMNS = ("items", "sessions", "times", "event_types")
 _MICROSECONDS = 1_000_000

@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from truelift.models.histories import ItemSets
+from truelift.models.sequence.histories import ItemSets
 from truelift.recommend.places import Places, places_of
 
 WARNING = (

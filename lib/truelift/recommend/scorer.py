@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from truelift.models.histories import Histories, joined
-from truelift.models.package import ModelPackage
 from truelift.models.runtime import start_tensorflow
+from truelift.models.sequence.histories import Histories, joined
+from truelift.models.sequence.package import ModelPackage
 from truelift.recommend.batching import Together
 from truelift.recommend.ranking import rank
 
@@ -43,7 +43,7 @@ class Scorer:
     def from_package(cls, package: ModelPackage) -> Scorer:
         """Build the Keras model; starts TensorFlow if it is not running."""
         start_tensorflow()
-        from truelift.models.scoring import SequenceRanker
+        from truelift.models.sequence.scoring import SequenceRanker
 
         model, keys = package.build(), package.labels
         ranker = SequenceRanker(model, len(keys), package.max_length, package.step)

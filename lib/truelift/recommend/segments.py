@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.models.histories import Histories
-from truelift.models.windows import step_counts
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.windows import step_counts
 from truelift.recommend.measures import Catalogue
 from truelift.recommend.segment_names import COLD_BELOW, LONG_FROM
 

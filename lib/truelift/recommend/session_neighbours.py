@@ -21,7 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 
 NAME = "session kNN"
 SAMPLED = 1_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.sides import SideCodes
+from truelift.models.sequence.sides import SideCodes
 
 if TYPE_CHECKING:
     from truelift.job import Job

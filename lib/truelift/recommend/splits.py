@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from truelift.errors import ConfigError, DataError
-from truelift.models.histories import Histories, ItemSets
-from truelift.models.windows import step_counts, step_index
+from truelift.models.sequence.histories import Histories, ItemSets
+from truelift.models.sequence.windows import step_counts, step_index
 from truelift.recommend.given_test import GivenTest
 from truelift.recommend.positions import every_position
 from truelift.typed import from_plain, to_plain

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories, ItemSets
-from truelift.models.registry import CLASSIFICATION
+from truelift.models.sequence.histories import Histories, ItemSets
+from truelift.models.sequence.registry import CLASSIFICATION
 from truelift.recommend import factors, neighbours, session_neighbours
 from truelift.recommend.baselines import (
     ALL_TIME,

@@ -12,7 +12,7 @@ import horovod.tensorflow as hvd
 import numpy as np
 
 from truelift.errors import StorageError
-from truelift.models.package import assign_weights, named_weights
+from truelift.models.sequence.package import assign_weights, named_weights
 from truelift.settings import SequenceOptions
 from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
 from truelift.training.divergence import check_loss, check_weights

@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from truelift.errors import DataError, TableError
 from truelift.lake.kernels import map_buckets, sum_buckets
-from truelift.models import registry
-from truelift.models.histories import COLUMNS, Histories
-from truelift.models.package import ModelPackage
-from truelift.models.registry import CLASSIFICATION
+from truelift.models.sequence import registry
+from truelift.models.sequence.histories import COLUMNS, Histories
+from truelift.models.sequence.package import ModelPackage
+from truelift.models.sequence.registry import CLASSIFICATION
 from truelift.recommend import champion, lists, neighbours, session_neighbours
 from truelift.recommend.baselines import count_actions, count_known
 from truelift.recommend.evaluated import EvaluationResult

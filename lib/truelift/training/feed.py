@@ -27,9 +27,9 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.lake.scan import ScanPlan, ScanUnit
-from truelift.models.batches import Batch, LengthBuckets, filler, grouped, pack
-from truelift.models.histories import COLUMNS, SIDE_FEATURES, Histories
-from truelift.models.windows import Window, step_counts, training_windows, window_bounds
+from truelift.models.sequence.batches import Batch, LengthBuckets, filler, grouped, pack
+from truelift.models.sequence.histories import COLUMNS, SIDE_FEATURES, Histories
+from truelift.models.sequence.windows import Window, step_counts, training_windows, window_bounds
 
 ReadUnit = Callable[[ScanPlan, ScanUnit], pa.Table]
 # What of whole histories may be trained on: the ``training`` of a split.
@@ -103,7 +103,7 @@ class Feed:
     Parameters
     ----------
     plan : ScanPlan
-        ``gold.sequences`` with the columns of :data:`~truelift.models.histories.COLUMNS` and
+        ``gold.sequences`` with the columns of :data:`~truelift.models.sequence.histories.COLUMNS` and
         the side features wanted.
     rank, size : int
     options : FeedOptions

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
-from truelift.models import registry
-from truelift.models.histories import COLUMNS
-from truelift.models.package import ModelPackage
+from truelift.models.sequence import registry
+from truelift.models.sequence.histories import COLUMNS
+from truelift.models.sequence.package import ModelPackage
 from truelift.recommend import champion, gate
 from truelift.recommend.figures import segments_figure
 from truelift.recommend.given_test import given_test

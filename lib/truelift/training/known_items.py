@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from truelift.models.histories import COLUMNS
+from truelift.models.sequence.histories import COLUMNS
 from truelift.recommend import factors
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from truelift.models.batches import Batch
+from truelift.models.sequence.batches import Batch
 from truelift.training.optimizer import mean_gradients
 from truelift.training.sparse_rows import RowAdam, mean_rows
 
 
 @dataclass
 class Trainer:
-    """A model (:class:`~truelift.models.protocol.SequenceModel`), its optimizer, and the step.
+    """A model (:class:`~truelift.models.sequence.protocol.SequenceModel`), its optimizer, and the step.
 
     Parameters
     ----------

@@ -12,12 +12,12 @@ import numpy as np
 
 from truelift.errors import DataError, InvariantError
 from truelift.lake.scan import ScanPlan, read_unit
-from truelift.models import registry
-from truelift.models.event_model import EventModel
-from truelift.models.histories import Histories
-from truelift.models.package import assign_weights
 from truelift.models.runtime import product_precision
-from truelift.models.scoring import SequenceRanker
+from truelift.models.sequence import registry
+from truelift.models.sequence.event_model import EventModel
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.package import assign_weights
+from truelift.models.sequence.scoring import SequenceRanker
 from truelift.recommend.evaluation import Ranker
 from truelift.recommend.splits import Split, split_from_plain
 from truelift.training import warm_start

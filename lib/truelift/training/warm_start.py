@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models.package import ModelPackage, assign_weights, named_weights
+from truelift.models.sequence.package import ModelPackage, assign_weights, named_weights
 from truelift.recommend import champion
 
 # Weights that hold something for each item, and along which axis.

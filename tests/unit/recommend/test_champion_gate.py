@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from tests.unit.models.test_histories import histories
-from truelift.models.package import ModelPackage
-from truelift.models.sides import SideCodes
+from truelift.models.sequence.package import ModelPackage
+from truelift.models.sequence.sides import SideCodes
 from truelift.recommend.champion import (
     UNKNOWN,
     Champion,

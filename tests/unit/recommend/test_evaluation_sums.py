@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories, ItemSets
+from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.recommend.evaluation import EvaluationOptions, Evaluator, without
 from truelift.recommend.finish import Finish
 from truelift.recommend.measures import Catalogue

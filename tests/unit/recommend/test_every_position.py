@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.models.test_histories import as_lists, histories
 from truelift.errors import ConfigError
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 from truelift.recommend import positions
 from truelift.recommend.positions import pieces
 from truelift.recommend.splits import ByUser, TemporalSplit, split_from_plain, split_to_plain

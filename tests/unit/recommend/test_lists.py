@@ -14,7 +14,7 @@ from tests.unit.models.test_histories import histories
 from tests.unit.training.test_comparison import ITEMS, SPLIT, comparison, world
 from truelift.config import load_settings
 from truelift.errors import DataError, SourceError
-from truelift.models.histories import ItemSets
+from truelift.models.sequence.histories import ItemSets
 from truelift.recommend.evaluation import EvaluationOptions, Evaluator
 from truelift.recommend.lists import (
     AllowedOnly,

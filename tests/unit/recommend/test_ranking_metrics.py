@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.models.test_histories import histories
 from truelift.errors import DataError
-from truelift.models.histories import ItemSets
+from truelift.models.sequence.histories import ItemSets
 from truelift.recommend.metrics import top_items
 from truelift.recommend.ranking import rank
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from truelift.errors import DataError
-from truelift.models.sides import SideCodes
+from truelift.models.sequence.sides import SideCodes
 from truelift.recommend.requests import RequestReader
 
 KEYS = ("apple", "bread", "7")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from truelift.models.package import ModelPackage
+from truelift.models.sequence.package import ModelPackage
 from truelift.training.card import about_version, card
 from truelift.training.rank import RankResult
 from truelift.training.results import RankingMetrics

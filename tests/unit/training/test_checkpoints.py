@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from truelift.errors import ConfigError, DataError, JobFailure, StorageError
-from truelift.models.package import ModelPackage
-from truelift.models.registry import entry
+from truelift.models.sequence.package import ModelPackage
+from truelift.models.sequence.registry import entry
 from truelift.training import checkpoints
 from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
 from truelift.training.processes import error_from

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 from truelift.recommend.baselines import ALL_TIME, MOST_FREQUENT, PERSONAL, next_actions
 from truelift.recommend.splits import DAY, TemporalSplit
 from truelift.settings import SequenceOptions

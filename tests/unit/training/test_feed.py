@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from truelift.lake.scan import ScanPlan, ScanUnit
-from truelift.models.histories import COLUMNS
+from truelift.models.sequence.histories import COLUMNS
 from truelift.training.feed import Feed, FeedOptions, shards_of
 
 OPTIONS = FeedOptions(max_length=4, step="session", batch_size=2, shuffle_buffer=3, seed=1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from truelift.errors import ConfigError, DataError
-from truelift.models.package import ModelPackage
+from truelift.models.sequence.package import ModelPackage
 from truelift.settings import SequenceOptions
 from truelift.training.warm_start import as_arrays, carried
 

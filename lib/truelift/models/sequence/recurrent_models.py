@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from truelift.models.chance import Draws
-from truelift.models.event_model import EventModel
-from truelift.models.event_options import EventModelOptions
-from truelift.models.layers import Affine, drop, sizes
-from truelift.models.recurrent import gru, lstm
+from truelift.models.sequence.chance import Draws
+from truelift.models.sequence.event_model import EventModel
+from truelift.models.sequence.event_options import EventModelOptions
+from truelift.models.sequence.layers import Affine, drop, sizes
+from truelift.models.sequence.recurrent import gru, lstm
 
 CELLS = {"gru": (keras.layers.GRU, gru), "lstm": (keras.layers.LSTM, lstm)}
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.models.batches import Batch
+from truelift.models.sequence.batches import Batch
 
 
 def feature_count(actions: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from truelift.models.windows import Window
+from truelift.models.sequence.windows import Window
 
 
 @dataclass(frozen=True)

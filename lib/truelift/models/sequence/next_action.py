@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from truelift.models.batches import Batch
-from truelift.models.chance import Draws
-from truelift.models.layers import Affine, drop
-from truelift.models.losses import NEVER
-from truelift.models.session_features import feature_count, session_features
+from truelift.models.sequence.batches import Batch
+from truelift.models.sequence.chance import Draws
+from truelift.models.sequence.layers import Affine, drop
+from truelift.models.sequence.losses import NEVER
+from truelift.models.sequence.session_features import feature_count, session_features
 from truelift.settings.checks import require
 
 
@@ -57,7 +57,7 @@ class NextActionOptions:
 
 
 class NextAction(keras.layers.Layer):
-    """Two hidden layers over :func:`~truelift.models.session_features.session_features`."""
+    """Two hidden layers over :func:`~truelift.models.sequence.session_features.session_features`."""
 
     task = "classification"
 

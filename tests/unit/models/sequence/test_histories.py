@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from truelift.errors import DataError
-from truelift.models.histories import Histories
+from truelift.models.sequence.histories import Histories
 
 
 def histories(*users: list[tuple[int, int, int]]) -> Histories:

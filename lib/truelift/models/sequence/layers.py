@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from truelift.models.chance import Draws
+from truelift.models.sequence.chance import Draws
 
 
 class Affine:

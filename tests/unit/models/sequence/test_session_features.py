@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.unit.models.test_histories import histories
 from tests.unit.models.test_tokens import SECOND, packed, with_kinds
-from truelift.models.batches import filler
-from truelift.models.session_features import feature_count, session_features
+from truelift.models.sequence.batches import filler
+from truelift.models.sequence.session_features import feature_count, session_features
 
 ACTIONS = 3
 EVENTS = st.lists(

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from truelift.models.batches import Batch
+from truelift.models.sequence.batches import Batch
 
 # Low enough that softmax gives zero, finite so that 0 * score stays a number.
 NEVER = -1e9

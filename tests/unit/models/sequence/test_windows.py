@@ -7,8 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.models.test_histories import histories
-from truelift.models.batches import LengthBuckets, batched, filler, pack
-from truelift.models.windows import query_window, step_counts, training_windows, window_bounds
+from truelift.models.sequence.batches import LengthBuckets, batched, filler, pack
+from truelift.models.sequence.windows import (
+    query_window,
+    step_counts,
+    training_windows,
+    window_bounds,
+)
 
 SESSIONS = st.lists(
     st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True), max_size=12),

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from truelift.errors import ConfigError
-from truelift.models.event_options import EventModelOptions, SASRecOptions
+from truelift.models.sequence.event_options import EventModelOptions, SASRecOptions
 
 Sizes = Mapping[str, int] | None
 
@@ -53,13 +53,13 @@ class ModelEntry:
 
 
 def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
-    from truelift.models.basket_gru import BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRUOptions
 
     return asdict(BasketGRUOptions(items, sequence.units, sequence.layers, sequence.dropout))
 
 
 def _build_basket_gru(options: dict[str, Any]) -> Any:
-    from truelift.models.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
 
     given = {**options, "half_lives": tuple(options["half_lives"])}
     model = BasketGRU(BasketGRUOptions(**given))
@@ -76,7 +76,7 @@ def _sasrec_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
 
 
 def _build_sasrec(options: dict[str, Any]) -> Any:
-    from truelift.models.sasrec import SASRec
+    from truelift.models.sequence.sasrec import SASRec
 
     model = SASRec(SASRecOptions.from_plain(options))
     model.build()
@@ -85,7 +85,7 @@ def _build_sasrec(options: dict[str, Any]) -> Any:
 
 def _build_recurrent(cell: str) -> Callable[[dict[str, Any]], Any]:
     def build(options: dict[str, Any]) -> Any:
-        from truelift.models.recurrent_models import Recurrent
+        from truelift.models.sequence.recurrent_models import Recurrent
 
         model = Recurrent(EventModelOptions.from_plain(options), cell)
         model.build()
@@ -101,7 +101,7 @@ def _pair_lstm_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any
 
 
 def _build_pair_lstm(options: dict[str, Any]) -> Any:
-    from truelift.models.recurrent_models import PairLSTM
+    from truelift.models.sequence.recurrent_models import PairLSTM
 
     model = PairLSTM(EventModelOptions.from_plain(options))
     model.build()
@@ -109,13 +109,13 @@ def _build_pair_lstm(options: dict[str, Any]) -> Any:
 
 
 def _next_action_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
-    from truelift.models.next_action import NextActionOptions
+    from truelift.models.sequence.next_action import NextActionOptions
 
     return NextActionOptions.from_settings(items, sequence, sizes).plain()
 
 
 def _build_next_action(options: dict[str, Any]) -> Any:
-    from truelift.models.next_action import NextAction, NextActionOptions
+    from truelift.models.sequence.next_action import NextAction, NextActionOptions
 
     model = NextAction(NextActionOptions(**options))
     model.build()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.models.batches import Batch
+from truelift.models.sequence.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from truelift.models.chance import Draws
-from truelift.models.event_model import EventModel
-from truelift.models.event_options import SASRecOptions
-from truelift.models.layers import Affine, Norm, drop, sizes
-from truelift.models.losses import NEVER
+from truelift.models.sequence.chance import Draws
+from truelift.models.sequence.event_model import EventModel
+from truelift.models.sequence.event_options import SASRecOptions
+from truelift.models.sequence.layers import Affine, Norm, drop, sizes
+from truelift.models.sequence.losses import NEVER
 
 # A pair without a time is in bucket 0, another in 1 + floor(log2(1 + seconds)).
 TIME_BUCKETS = 32

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from truelift.models.batches import pack
-from truelift.models.histories import Histories
-from truelift.models.windows import query_window
+from truelift.models.sequence.batches import pack
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.windows import query_window
 
 # Positions scored at once when predicting; bounds memory at this number times the vocabulary.
 QUERY_POSITIONS = 4096
@@ -19,7 +19,7 @@ QUERY_POSITIONS = 4096
 
 @dataclass
 class SequenceRanker:
-    """Scores of a model (:class:`~truelift.models.protocol.SequenceModel`) for what comes next."""
+    """Scores of a model (:class:`~truelift.models.sequence.protocol.SequenceModel`) for what comes next."""
 
     model: Any
     items: int

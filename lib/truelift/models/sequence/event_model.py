@@ -17,19 +17,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from truelift.models.batches import Batch, LengthBuckets
-from truelift.models.chance import Draws, NegativeSampler
-from truelift.models.event_options import SLICE_TOKENS, EventModelOptions
-from truelift.models.layers import sizes
-from truelift.models.losses import (
+from truelift.models.runtime import product_precision
+from truelift.models.sequence.batches import Batch, LengthBuckets
+from truelift.models.sequence.chance import Draws, NegativeSampler
+from truelift.models.sequence.event_options import SLICE_TOKENS, EventModelOptions
+from truelift.models.sequence.layers import sizes
+from truelift.models.sequence.losses import (
     NEVER,
     binary_cross_entropy,
     full_softmax,
     plain_softmax,
     sampled_softmax,
 )
-from truelift.models.runtime import product_precision
-from truelift.models.tokens import lay_out
+from truelift.models.sequence.tokens import lay_out
 
 
 class EventModel(keras.layers.Layer):
@@ -62,7 +62,7 @@ class EventModel(keras.layers.Layer):
         ----------
         events : tensor, shape (windows, positions, units)
         seconds : tensor of int32, shape (windows, positions)
-            As in :class:`~truelift.models.tokens.Tokens`.
+            As in :class:`~truelift.models.sequence.tokens.Tokens`.
         draws : Draws or None
             Where dropout draws from; None outside training.
 

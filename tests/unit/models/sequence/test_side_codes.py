@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truelift.features.sequences import _gap_buckets
-from truelift.models.sides import LONGEST_GAP, gap_buckets
+from truelift.models.sequence.sides import LONGEST_GAP, gap_buckets
 
 
 @given(st.lists(st.lists(st.integers(0, 10**15), max_size=6), max_size=4))

@@ -7,11 +7,11 @@ import pytest
 
 from tests.unit.models.test_histories import histories
 from truelift.errors import ConfigError
-from truelift.models.batches import Batch, filler, pack
-from truelift.models.event_options import EventModelOptions, SASRecOptions
-from truelift.models.histories import Histories
-from truelift.models.tokens import lay_out
-from truelift.models.windows import training_windows
+from truelift.models.sequence.batches import Batch, filler, pack
+from truelift.models.sequence.event_options import EventModelOptions, SASRecOptions
+from truelift.models.sequence.histories import Histories
+from truelift.models.sequence.tokens import lay_out
+from truelift.models.sequence.windows import training_windows
 from truelift.settings import SequenceOptions
 
 SECOND = 1_000_000

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from truelift.errors import DataError
-from truelift.models import registry
-from truelift.models.registry import CLASSIFICATION
-from truelift.models.sides import SideCodes
+from truelift.models.sequence import registry
+from truelift.models.sequence.registry import CLASSIFICATION
+from truelift.models.sequence.sides import SideCodes
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What training and scoring ask of a sequence model, whatever it is made of.
 
-A model turns a :class:`~truelift.models.batches.Batch` into tensors of its own choice. The
+A model turns a :class:`~truelift.models.sequence.batches.Batch` into tensors of its own choice. The
 training step compiles :meth:`SequenceModel.loss` over them, the ranker compiles
 :meth:`SequenceModel.next_scores`; neither knows what the tensors mean.
 """
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from truelift.models.batches import Batch
+from truelift.models.sequence.batches import Batch
 
 
 class SequenceModel(Protocol):
