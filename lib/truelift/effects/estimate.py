@@ -414,5 +414,7 @@ def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:
         for j, name in enumerate(moments.outcomes.names):
             spread = float(covariance[p + j, p + j] * gram[0, 0])
             left = float(sums["residual_squares"][a, j])
-            quality[f"r2_{label}.{name}"] = 1.0 - left / spread if spread > 0 else 0.0
+            # Of an arm in which the outcome has one value there is nothing to explain.
+            varies = spread > 1e-9 * gram[0, 0]
+            quality[f"r2_{label}.{name}"] = 1.0 - left / spread if varies else 0.0
     return quality

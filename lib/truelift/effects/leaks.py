@@ -15,6 +15,10 @@ does not depend on x and one where y is a function of x. It is asked in both dir
 made of an outcome is a function of the outcome, and not the other way round. Missing values are a
 column of their own: a price that only buyers have tells who bought.
 
+A category is asked how alike two of its units are, in the same measure. A covariate that holds the
+outcome for some units and something else for the rest is no function of it; there it is counted how
+often both have the same rare value.
+
 A sample of the start rows is enough, for what is looked for is nearly certain. All units are asked,
 and those of each arm: a covariate may hold the outcome of the treated alone.
 
@@ -41,6 +45,8 @@ from truelift.settings import EffectOptions
 GIVEN_AWAY = 0.85
 #: From which xi it is taken to tell an outcome: a squared correlation of .95.
 TOLD = 0.78
+#: Share of the units whose value of a covariate is that of the outcome, and no common one.
+COPIED = 0.1
 #: Out-of-fold R squared from which the covariates together are taken to hold the outcome.
 ALL_EXPLAINED = 0.98
 #: The same, from which it is mentioned.
@@ -51,6 +57,8 @@ _UNITS = 2000
 _FEWEST, _DIFFERENT = 50, 10
 # Categories with more levels than this share of the units are names of units.
 _NAMES = 0.1
+# A value that more units than this have is shared by chance.
+_COMMON = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +106,20 @@ class Ranked:
         shares = np.unique(codes, return_counts=True)[1] / len(codes)
         chance = float(shares @ shares)
         return (alike - chance) / (1.0 - chance) if chance < 1.0 else 0.0
+
+    def told_by(self, codes: np.ndarray) -> float:
+        """How much the column is a function of a class: by neighbours within the class.
+
+        The same coefficient, of the pairs of neighbours that share a class; zero where these are
+        too few. The units of a class come in an order that has nothing to do with the column.
+        """
+        by_class = np.argsort(codes, kind="stable")
+        alike = codes[by_class][1:] == codes[by_class][:-1]
+        n, pairs = len(codes), int(np.count_nonzero(alike))
+        if self.spread <= 0 or pairs < _FEWEST:
+            return 0.0
+        steps = np.abs(np.diff(self.ranks[by_class]))[alike]
+        return 1.0 - n * n * float(steps.mean()) / self.spread
 
 
 def leak_cautions(
@@ -171,6 +193,8 @@ def _in_part(
             few = 1 < len(np.unique(codes[kept])) <= _NAMES * np.count_nonzero(kept)
             if few and ranked[name].spread > 0 and ranked[name].sorts(codes[kept]) >= GIVEN_AWAY:
                 yield (covariate, name), "is a class of the"
+            elif ranked[name].told_by(codes[kept]) >= enough:
+                yield (covariate, name), "tells the"
     for covariate in columns.covariates:
         values = number_column(batch, covariate)
         present = np.isfinite(values)
@@ -197,6 +221,18 @@ def _in_part(
                 yield (covariate, name), "tells the"
             elif target.tells(numbers) >= GIVEN_AWAY:
                 yield (covariate, name), "is a function of the"
+            elif copied(values[here], targets[name][here]) >= COPIED:
+                yield (covariate, name), "has in many rows the very value of the"
+
+
+def copied(values: np.ndarray, target: np.ndarray) -> float:
+    """Share of the units in which two columns have the same value, and one that is rare."""
+    same = np.flatnonzero(values == target)
+    if len(same) < _FEWEST:
+        return 0.0
+    _, inverse, counts = np.unique(target, return_inverse=True, return_counts=True)
+    rare = counts[inverse] <= max(_COMMON * len(target), 1)
+    return float(np.count_nonzero(rare[same]) / len(target))
 
 
 def _together(
@@ -204,6 +240,8 @@ def _together(
 ) -> Iterator[Caution]:
     """Outcomes that the covariates explain together, though none does alone."""
     for outcome in columns.outcomes:
+        # What the specification says to be from before may explain the outcome if it is adjusted for.
+        earlier = before.get(outcome) in columns.covariates
         ends = f".{outcome}"
         found = max(
             (v for k, v in result.nuisance.items() if k.startswith("r2_") and k.endswith(ends)),
@@ -214,11 +252,15 @@ def _together(
                 f"The covariates explain {found:.2%} of the variance of {outcome!r} in units that "
                 "the models have not seen. Where a part of the outcome is among them, or something "
                 "that was measured after the treatment, adjusting takes the effect away: take such "
-                "columns out of effects.covariates. If it is the same quantity from before the "
-                "treatment, say so under effects.pre_outcomes.",
-                stops=found >= ALL_EXPLAINED and outcome not in before,
+                "columns out of effects.covariates." + ("" if earlier else _SAME_BEFORE),
+                stops=found >= ALL_EXPLAINED and not earlier,
                 outcomes=(outcome,),
             )
+
+
+_SAME_BEFORE = (
+    " If it is the same quantity from before the treatment, say so under effects.pre_outcomes."
+)
 
 
 def _codes(batch: pa.RecordBatch, name: str) -> np.ndarray:

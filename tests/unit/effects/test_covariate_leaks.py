@@ -54,6 +54,8 @@ OF_OUTCOME = {
     "of the treated alone": lambda w: np.where(w["t"] == 1, w["y"], w["noise"]),
     "missing below a threshold": lambda w: np.where(w["y"] > 0, w["noise"], np.nan),
     "a residual": lambda w: w["y"] - w["x"],
+    "of half of the units": lambda w: np.where(w["noise"] > 0, w["y"], w["noise"]),
+    "of a fifth of the units": lambda w: np.where(w["noise"] > 0.84, w["y"], 3 * w["noise"]),
 }
 
 
@@ -88,6 +90,33 @@ def test_a_class_of_the_outcome_or_the_treatment_stops_support(world, of):
     assert any(c.stops and "'v' is a class of" in c.text for c in result.cautions)
 
 
+@pytest.mark.parametrize("levels", [2, 50])
+def test_a_text_that_holds_the_treatment_beside_something_else_stops_support(world, levels):
+    number = np.floor(1e6 * np.abs(world["noise"])).astype(int) % levels
+    texts = [f"{'mail' if t else 'none'}-{k}" for t, k in zip(world["t"], number, strict=True)]
+    result = estimated(world, texts, categorical=True)
+    assert any(c.stops and "'v'" in c.text and "treatment 't'" in c.text for c in result.cautions)
+
+
+def test_a_category_whose_units_share_the_outcome_stops_support(world):
+    result = estimated(world, np.floor(world["ranks"] / 5).astype(int), categorical=True)
+    assert any(c.stops and "'v' tells the outcome 'y'" in c.text for c in result.cautions)
+
+
+def test_common_values_that_two_columns_share_are_no_copy(world):
+    spend = np.where(world["noise"] > 1.2, np.round(50 * world["noise"], 2), 0.0)
+    before = np.where(world["y"] > 1, np.round(40 * np.abs(world["y"]), 2), 0.0)
+    result = estimated(world | {"y": spend}, before)
+    assert not [c for c in result.cautions if c.stops]
+
+
+def test_an_arm_in_which_the_outcome_has_one_value_is_not_taken_for_a_leak(world):
+    only_treated = np.where(world["t"] == 1, world["y"], 0.0)
+    result = estimated(world | {"y": only_treated}, world["noise"])
+    assert not [c for c in result.cautions if c.stops]
+    assert any("same value in every row of arm 0" in c.text for c in result.cautions)
+
+
 FINE = {
     "noise": lambda w: w["noise"],
     "an earlier value": lambda w: w["x"] + w["noise"],
@@ -111,6 +140,12 @@ def test_what_is_said_to_be_from_before_may_be_as_close_as_it_likes(world):
     result = estimated(world, close, pre_outcomes={"y": "v"})
     assert not [c for c in result.cautions if c.stops]
     assert "explain" in result.cautions[0].text
+    assert "pre_outcomes" not in result.cautions[0].text
+
+
+def test_an_earlier_outcome_that_is_not_adjusted_for_excuses_no_other_column(world):
+    result = estimated(world, world["y"] - world["x"], pre_outcomes={"y": "noise"})
+    assert not result.supported
 
 
 def test_two_columns_that_are_the_outcome_together_stop_support(world):
