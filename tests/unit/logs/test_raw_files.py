@@ -32,6 +32,14 @@ def test_a_folder_gives_all_its_files_but_hidden_ones(folder):
     assert names(folder) == ["a.csv", "b.csv", "deep/c.csv", "deep/d.txt"]
 
 
+def test_files_in_passing_are_left_out_unless_the_pattern_names_them(folder):
+    for name in ("a.csv.tmp", "b.csv.filepart", "a.csv~", ".a.csv.swp", "b.CSV.TMP"):
+        (folder / name).write_text("a copy\n")
+    assert names(folder) == ["a.csv", "b.csv", "deep/c.csv", "deep/d.txt"]
+    assert names(folder / "*.tmp") == ["a.csv.tmp"]
+    assert names(folder / "a.csv~") == ["a.csv~"]
+
+
 def test_a_star_stays_within_one_folder(folder):
     assert names(folder / "*.csv") == [".hidden.csv", "a.csv", "b.csv"][1:]
 
@@ -103,7 +111,8 @@ def test_equal_content_under_two_names_has_two_fingerprints(tmp_path):
     assert fingerprint_of(tmp_path / "x.csv") != fingerprint_of(tmp_path / "y.csv")
 
 
-def test_gzip_is_unpacked_by_its_name(tmp_path):
-    path = tmp_path / "log.csv.gz"
+@pytest.mark.parametrize("name", ["a.csv.gz", "A.CSV.GZ"])
+def test_gzip_is_unpacked_by_its_name(tmp_path, name):
+    path = tmp_path / name
     path.write_bytes(gzip.compress(b"a\n1\n"))
     assert open_raw(str(path)).read() == b"a\n1\n"

@@ -313,6 +313,13 @@ def test_parquet_types_become_text(tmp_path):
     assert (row["list"], row["nothing"], row["raw"], row["flag"]) == ("[1,2]", None, "/w==", "true")
 
 
+def test_bytes_are_text_or_base64_each_by_itself(tmp_path):
+    table = pa.table({"u": [b"ann", b"\xff", None], "i": ["x"] * 3, "t": ["1"] * 3})
+    pq.write_table(table, tmp_path / "log.parquet")
+    found = [row["u"] for row in rows(source(tmp_path / "log.parquet", "parquet"))]
+    assert found == ["ann", "/w==", None]
+
+
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     path = written(tmp_path, "u,i,t\n", "log.parquet")
     with pytest.raises(SourceError, match=r"log\.parquet cannot be read as Parquet"):

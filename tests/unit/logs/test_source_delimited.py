@@ -76,7 +76,10 @@ def test_another_quote_character(found):
         ("17,sku,2024-03-05\n", r"first line looks like a row.*source\.columns: \[user, item"),
         ("#Version: 1.0\n#Fields: date time\n", r"W3C extended.*source\.format: w3c"),
         ("#Fields: date time cs-uri\n", r"W3C extended.*source\.format: w3c"),
-        ("u;i;t\na;b;c\n", r"is ',' the delimiter \(source\.delimiter; a tab is"),
+        ("u;i;t\na;b;c\n", r"is ',' the delimiter\? .*source\.delimiter: \";\""),
+        ("u\ti\tt\na\tb\tc\n", r"source\.delimiter: tab"),
+        ("Sales of May\nu,i,t\na,b,c\n", r"source\.skip_lines"),
+        ("'u','i','t'\n'a','b','c'\n", r"source\.quote: \"'\""),
         ('{"u": 1, "i": 2}\n', r"source\.format: jsonl"),
     ],
 )
@@ -99,3 +102,29 @@ def test_a_file_that_is_no_table_with_a_header_is_told_what_to_do(found, text, m
 def test_options_that_cannot_work_are_named(options, message):
     with pytest.raises(ConfigError, match=message):
         SourceOptions(**options)
+
+
+def test_a_header_in_another_encoding_is_told_which_setting_says_so(tmp_path):
+    (tmp_path / "log.csv").write_bytes("\u00fc,i,t\na,b,c\n".encode("latin-1"))
+    mapping = MappingOptions(user="\u00fc", item="i", time="t")
+    with pytest.raises(SourceError, match=r"Is it utf-8\? If not, set source\.encoding"):
+        plan_streams(SourceOptions(path=str(tmp_path), mapping=mapping))
+
+
+@pytest.mark.parametrize("context", [(), ("day",)])
+def test_a_column_that_is_a_folders_name_is_not_null_in_silence(tmp_path, context):
+    inside = tmp_path / "day=2024-03-05"
+    inside.mkdir()
+    (inside / "log.csv").write_text("u,i,t\na,b,c\n")
+    time = "t" if context else "day"
+    mapping = MappingOptions(user="u", item="i", time=time, context=context)
+    with pytest.raises(SourceError, match="Names of folders are not read"):
+        plan_streams(SourceOptions(path=str(tmp_path), mapping=mapping))
+
+
+def test_a_stranger_among_the_files_of_a_folder_is_told_how_to_leave_it_out(tmp_path):
+    (tmp_path / "log.csv").write_text("u,i,t\na,b,c\n")
+    (tmp_path / "README.md").write_text("What this is.\n")
+    mapping = MappingOptions(user="u", item="i", time="t")
+    with pytest.raises(SourceError, match=r"README\.md.*a pattern that leaves it out"):
+        plan_streams(SourceOptions(path=str(tmp_path), mapping=mapping))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import zipfile
 
 import pyarrow as pa
@@ -66,6 +67,47 @@ def test_a_zip_archive_in_the_place_of_text(world, tmp_path):
 
 def test_packed_text_without_the_ending_that_says_so(world):
     refused(world, "a.csv", gzip.compress(LINES), "it is a gzip file", "the ending of its kind")
+
+
+@pytest.mark.parametrize(
+    ("first", "kind"),
+    [
+        (b"\xfd7zXZ\x00", "an xz file"),
+        (b"\x1f\x9d\x90", "compress"),
+        (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel"),
+        (b"Obj\x01", "Avro"),
+        (b"<!DOCTYPE html>\n", "HTML"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>', "XML"),
+    ],
+)
+def test_what_is_no_text_is_named_for_what_it_is(world, first, kind):
+    refused(world, "a.csv", first + b"\x00 and more\n" * 9, kind)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_of_two_bytes_a_character_without_a_mark(world, encoding):
+    refused(world, "a.csv", LINES[:99].decode().encode(encoding), f"source.encoding to {encoding}")
+
+
+def test_a_packed_archive_of_files(world, tmp_path):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        (tmp_path / "a.csv").write_bytes(LINES[:99])
+        archive.add(tmp_path / "a.csv")
+    refused(
+        world, "a.tar.gz", (tmp_path / "a.tar.gz").read_bytes(), "is a tar archive", "unpack it"
+    )
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf\n", b"  \n\t\n"])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_file_of_blank_lines_is_a_file_without_rows(world, blank, form):
+    row = b"u,i,t\na,b,2024-01-01\n" if form == "csv" else b'{"u":"a","i":"b","t":"2024-01-01"}\n'
+    (world.raw / "a.log").write_bytes(blank)
+    (world.raw / "b.log").write_bytes(row)
+    world.options |= {"path": str(world.raw), "format": form}
+    world.run()
+    assert [row["u"] for row in world.rows()] == ["a"]
 
 
 def test_text_of_another_encoding(world):

@@ -120,8 +120,15 @@ def _bytes(array: pa.Array) -> pa.Array:
     try:
         return array.cast(pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
-        texts = [None if v is None else base64.b64encode(v).decode() for v in array.to_pylist()]
-        return pa.array(texts, pa.string())
+        # Each value by itself: what it becomes may not depend on those that are read with it.
+        return pa.array([_text_or_base64(value) for value in array.to_pylist()], pa.string())
+
+
+def _text_or_base64(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(value).decode()
 
 
 def _json(value: object) -> str | None:

@@ -24,6 +24,16 @@ _BEGINNINGS = {
     b"\x04\x22\x4d\x18": _UNPACKED[".lz4"],
     b"PK\x03\x04": "a zip archive (an Excel workbook is one, too)",
     b"PAR1": "a Parquet file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x1f\x9d": "a file of compress (.Z)",
+    b"\xff\x06\x00\x00sNaPpY": "a Snappy file",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an Excel workbook (or another document of old Office)",
+    b"Obj\x01": "an Avro file",
+    b"ARROW1\x00\x00": "an Arrow (Feather) file",
+    b"%PDF-": "a PDF",
+    b"\xff\xfe\x00\x00": "text in UTF-32 (set source.encoding to utf-32)",
     b"\xff\xfe": "text in UTF-16 (set source.encoding to utf-16)",
     b"\xfe\xff": "text in UTF-16 (set source.encoding to utf-16)",
     b"SQLite format 3": "an SQLite database",
@@ -77,7 +87,24 @@ def _kind_of(uri: str) -> str | None:
             first = stream.read(16)
     except (OSError, pa.ArrowException):
         return None
+    if first.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "HTML or XML (the page of an error in the place of a download?)"
+    if len(first) > 3 and not any(first[1::2]) and all(first[::2]):
+        return "text in UTF-16 (set source.encoding to utf-16-le)"
+    if len(first) > 3 and not any(first[::2]) and all(first[1::2]):
+        return "text in UTF-16 (set source.encoding to utf-16-be)"
     return next((kind for begin, kind in _BEGINNINGS.items() if first.startswith(begin)), None)
+
+
+def refuse_archive(uri: str, first: bytes) -> None:
+    """Refuse a packed file whose content is an archive of files, by its first bytes.
+
+    Raises
+    ------
+    SourceError
+    """
+    if first[257:262] == b"ustar":
+        raise SourceError(f"{uri} is a tar archive: unpack it, and give the files that are in it.")
 
 
 def refuse_other_kinds(uri: str, encoding: str) -> None:
@@ -89,10 +116,12 @@ def refuse_other_kinds(uri: str, encoding: str) -> None:
     """
     kind = _kind_of(uri)
     packed = kind in _UNPACKED.values() and uri.lower().endswith(tuple(_UNPACKED))
-    if kind is None or packed or (encoding.lower().startswith("utf-16") and "UTF-16" in kind):
+    known = encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32"))
+    if kind is None or packed or (known and "UTF-" in kind):
         return
-    raise SourceError(
-        f"{uri} is no text: it is {kind}. Unpack or convert it, or give it the ending of its kind."
-        if "UTF-16" not in kind
-        else f"{uri} is {kind}."
-    )
+    if "UTF-" in kind:
+        raise SourceError(f"{uri} is {kind}.")
+    advice = "Unpack or convert it, or give it the ending of its kind."
+    if kind == _BEGINNINGS[b"PAR1"]:
+        advice = "source.format: parquet reads it."
+    raise SourceError(f"{uri} is no text: it is {kind}. {advice}")

@@ -20,6 +20,9 @@ from truelift.logs.sources.damage import unreadable
 _WHOLE_BELOW = 2**30
 _BLOCK = 2**20
 _MAGIC = frozenset("*?[")
+# What a file is called while it is written, copied or edited, and what it leaves beside it.
+_PASSING = (".tmp", ".temp", ".filepart", ".crdownload", ".swp", ".crc", "~")
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def find_files(path: str, key: str) -> list[RawFile]:
     Returns
     -------
     list of RawFile
-        Sorted by URI; hidden files (``.`` or ``_`` first) of folders are left out.
+        Sorted by URI; hidden files (``.`` or ``_`` first) of folders are left out, and so are those
+        that are called as files in passing are (``.tmp``, ``~``, ...), unless the pattern says so.
 
     Raises
     ------
@@ -68,6 +72,8 @@ def find_files(path: str, key: str) -> list[RawFile]:
     if absolute != root:
         pattern = _regex(absolute[len(root) :].lstrip("/"))
         found = [f for f in found if pattern.fullmatch(_below(f.path, inner))]
+    passing = tuple(ending for ending in _PASSING if not absolute.lower().endswith(ending))
+    found = [f for f in found if not f.path.lower().endswith(passing)]
     if not found:
         raise SourceError(
             f"{key}: no file matches {path!r} (looked in {root}). Give a file, a folder or a "
@@ -135,7 +141,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def open_raw(uri: str, limit: int = 0) -> pa.NativeFile:
-    """A stream of the file's bytes, unpacked where its name ends in .gz, .bz2, .zst or .lz4.
+    """A stream of the file's bytes, unpacked where its name ends in .gz, .bz2, .zst or .lz4 (in any case).
 
     Parameters
     ----------
@@ -150,7 +156,8 @@ def open_raw(uri: str, limit: int = 0) -> pa.NativeFile:
     """
     system, path = filesystem_of(uri)
     try:
-        stream = system.open_input_stream(path, compression="detect")
+        codec = next((c for end, c in _CODECS.items() if uri.lower().endswith(end)), None)
+        stream = system.open_input_stream(path, compression=codec)
     except (OSError, pa.ArrowException) as error:
         raise unreadable(uri, error) from error
     return pa.PythonFile(_Head(stream, limit), mode="r") if limit else stream

@@ -157,10 +157,12 @@ def require_columns(
     SourceError
         Naming the key, the column and the columns found.
     """
-    hint = _hint(found, options) if form == "csv" else ""
+    hint = _hint(found, options, file) if form == "csv" else ""
     for key, column in wanted.items():
         meant = bronze_name(column).lower()
         alike = [name for name in found if bronze_name(name).lower() == meant]
+        if not alike:
+            _refuse_folder_name(key, column, file)
         if not alike and key not in required:
             continue
         if not alike:
@@ -177,12 +179,42 @@ _VALUE = re.compile(
 )
 
 
-def _hint(found: Sequence[str], options: dict[str, str]) -> str:
+def _refuse_folder_name(key: str, column: str, file: str) -> None:
+    """Refuse a column that only the names of folders have, as writers of partitions leave it."""
+    parts = [part for part in file.split("/")[:-1] if part.lower().startswith(f"{column.lower()}=")]
+    if parts:
+        raise SourceError(
+            f"{key} names the column {column!r}, which {file} has in the name of its folder "
+            f"({parts[-1]!r}) only. Names of folders are not read: write the column into the files."
+        )
+
+
+_DELIMITERS = {";": '";"', "\t": "tab", "|": '"|"', ",": '","'}
+_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".dat", ".log", ".gz", ".zst", ".bz2", ".lz4")
+
+
+def _hint(found: Sequence[str], options: dict[str, str], file: str) -> str:
     """What may be wrong with the header of a delimited file, and what to do."""
     if (other := other_format(options["delimiter"].join(found))) is not None:
         return f" {other}"
     if "columns" in options:
         return " These are the names of source.columns."
+    if any("\ufffd" in name for name in found):
+        return f" Is it {options['encoding']}? If not, set source.encoding, for example to latin-1."
+    if len(found) > 1 and all(re.fullmatch("'.*'", name.strip()) for name in found):
+        return """ Are the values in single quotes? source.quote: "'" reads them."""
+    parting = {sign: len(found[0].split(sign)) for sign in _DELIMITERS} if len(found) == 1 else {}
+    if parting and (most := max(parting, key=lambda sign: parting[sign])) and parting[most] > 1:
+        shown = options["delimiter"]
+        return (
+            f" It has one column only: is {shown!r} the delimiter? Its first line is parted by "
+            f"{most!r}: source.delimiter: {_DELIMITERS[most]}."
+        )
+    if "." in file.rpartition("/")[2] and not file.lower().endswith(_ENDINGS):
+        return (
+            " If it is no file of the source, give a pattern that leaves it out, such as "
+            "'folder/*.csv'."
+        )
     if any(_VALUE.fullmatch(name.strip()) for name in found):
         return (
             " The first line looks like a row and not like names. If the file has no header, name "
@@ -193,7 +225,8 @@ def _hint(found: Sequence[str], options: dict[str, str]) -> str:
         shown = options["delimiter"]
         return (
             f" It has one column only: is {shown!r} the delimiter (source.delimiter; a tab is "
-            '"\\t" in double quotes, or tab)?'
+            '"\\t" in double quotes, or tab)? If lines come before the header, say how many: '
+            "source.skip_lines."
         )
     return ""
 

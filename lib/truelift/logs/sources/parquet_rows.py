@@ -85,4 +85,7 @@ def _open(uri: str) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, filesystem=system)
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{uri} cannot be read as Parquet: {error}") from error
+        raise SourceError(
+            f"{uri} cannot be read as Parquet: {error}. If it is no file of the source, give a "
+            "pattern that leaves it out, such as 'folder/*.parquet'."
+        ) from error

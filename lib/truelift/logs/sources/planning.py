@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey, delta_table
 from truelift.logs.sources.columns import bronze_name, held_name
-from truelift.logs.sources.damage import readable, refuse_other_kinds
+from truelift.logs.sources.damage import readable, refuse_archive, refuse_other_kinds
 from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.mapping import (
     require_columns,
@@ -16,9 +16,12 @@ from truelift.logs.sources.mapping import (
     required_columns,
     wanted_columns,
 )
-from truelift.logs.sources.registry import FORMATS, PACKED, TEXT_FORMATS, bare_name, format_of
+from truelift.logs.sources.registry import FORMATS, TEXT_FORMATS, bare_name, format_of
 from truelift.logs.sources.unit import STREAMS, Unit
 from truelift.settings import ReferenceOptions, SourceOptions
+
+# Bytes of a file's content that are looked at before it is opened as its format.
+_BEGINNING = 4096
 
 
 @dataclass(frozen=True)
@@ -94,20 +97,20 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
     with readable(file.raw.uri):
         if file.form in TEXT_FORMATS:
             refuse_other_kinds(file.raw.uri, file.options["encoding"])
-            if _holds_nothing(file):
-                return []
+            first = _beginning(file)
+            refuse_archive(file.raw.uri, first)
+            if len(first) < _BEGINNING and not first.removeprefix(b"\xef\xbb\xbf").strip():
+                return []  # a log of an idle hour
         header = form.header(file.raw, file.options)
         require_columns(wanted, header, file.label, file.form, file.options, required)
         units = form.units(file.raw, file.label, batch_id, file.options)
     return [replace(unit, modified=file.modified, limit=file.raw.limit) for unit in units]
 
 
-def _holds_nothing(file: SourceFile) -> bool:
-    """Whether a packed file is empty, as a log of an idle hour is."""
-    if not file.raw.uri.lower().endswith(PACKED):
-        return False
+def _beginning(file: SourceFile) -> bytes:
+    """The first bytes of a file's content."""
     with open_raw(file.raw.uri) as stream:
-        return not stream.read(1)
+        return bytes(stream.read(_BEGINNING))
 
 
 def with_mapped(unit: Unit, source: SourceOptions, stream: str) -> Unit:
