@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.errors import DataError
 from truelift.models.runtime import start_tensorflow
 from truelift.models.sequence.package import ModelPackage, assign_weights, named_weights

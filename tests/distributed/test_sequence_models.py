@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.models.test_histories import histories
-from tests.unit.models.test_tokens import packed, with_kinds
+from tests.unit.models.sequence.test_histories import histories
+from tests.unit.models.sequence.test_tokens import packed, with_kinds
 from truelift.errors import ConfigError
 from truelift.models.runtime import start_tensorflow
 from truelift.models.sequence import registry

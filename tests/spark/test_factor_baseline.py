@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pyspark.ml.recommendation import ALS
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.recommend.factors import FactorOptions, Factors
 
 

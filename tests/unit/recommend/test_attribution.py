@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.recommend.attribution import attributions
 
 

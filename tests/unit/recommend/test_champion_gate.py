@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.models.sequence.package import ModelPackage
 from truelift.models.sequence.sides import SideCodes
 from truelift.recommend.champion import (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import as_lists, histories
+from tests.unit.models.sequence.test_histories import as_lists, histories
 from truelift.errors import ConfigError
 from truelift.models.sequence.histories import Histories
 from truelift.recommend import positions

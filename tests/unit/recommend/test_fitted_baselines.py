@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.recommend import neighbours
 from truelift.recommend.factors import FactorOptions, Factors
 from truelift.recommend.neighbours import UNIT, Neighbours, PairCounts, count_pairs, similarity

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.models.test_histories import as_lists, histories
+from tests.unit.models.sequence.test_histories import as_lists, histories
 from tests.unit.recommend.test_every_position import pasts
 from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError

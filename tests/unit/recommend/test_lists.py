@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from tests.unit.training.test_comparison import ITEMS, SPLIT, comparison, world
 from truelift.config import load_settings
 from truelift.errors import DataError, SourceError

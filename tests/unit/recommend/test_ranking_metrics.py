@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.errors import DataError
 from truelift.models.sequence.histories import ItemSets
 from truelift.recommend.metrics import top_items

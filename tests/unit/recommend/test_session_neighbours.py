@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.recommend import session_neighbours
 from truelift.recommend.session_neighbours import SessionNeighbours, collect, joined
 

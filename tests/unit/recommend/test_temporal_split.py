@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import as_lists, histories
+from tests.unit.models.sequence.test_histories import as_lists, histories
 from truelift.errors import DataError
 from truelift.recommend.baselines import (
     ALL_TIME,

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
-from tests.unit.models.test_tokens import SECOND, packed, with_kinds
+from tests.unit.models.sequence.test_histories import histories
+from tests.unit.models.sequence.test_tokens import SECOND, packed, with_kinds
 from truelift.models.sequence.batches import filler
 from truelift.models.sequence.session_features import feature_count, session_features
 

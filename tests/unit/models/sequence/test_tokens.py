@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.errors import ConfigError
 from truelift.models.sequence.batches import Batch, filler, pack
 from truelift.models.sequence.event_options import EventModelOptions, SASRecOptions

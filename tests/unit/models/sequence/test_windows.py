@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.models.test_histories import histories
+from tests.unit.models.sequence.test_histories import histories
 from truelift.models.sequence.batches import LengthBuckets, batched, filler, pack
 from truelift.models.sequence.windows import (
     query_window,
