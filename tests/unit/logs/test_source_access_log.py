@@ -75,12 +75,13 @@ def test_a_user_agent_that_is_cut_off_is_kept_as_far_as_it_goes(cut):
     [
         ("GET /", "GET", "/", None),
         ("POST /a b c HTTP/1.1", "POST", "/a b c", "HTTP/1.1"),
+        ("M-SEARCH * HTTP/1.1", "M-SEARCH", "*", "HTTP/1.1"),
         ('GET /x"/ HTTP/1.0', "GET", '/x"/', "HTTP/1.0"),
         ("\\x16\\x03\\x01", None, "\\x16\\x03\\x01", None),
         ("-", None, None, None),
         ("", None, None, None),
     ],
-    ids=["HTTP/0.9", "blanks", "a quote inside", "no request", "dash", "empty"],
+    ids=["HTTP/0.9", "blanks", "a hyphen", "a quote inside", "no request", "dash", "empty"],
 )
 def test_odd_requests_are_rows_too(request_, method, path, protocol):
     values = parsed(f'h - - [01/Jul/1995:00:00:09 -0400] "{request_}" 400 0')
@@ -151,6 +152,7 @@ REQUEST = '[05/Mar/2024:10:00:00 +0000] "GET /p HTTP/1.1" 200 512 "-" "UA"'
         ("shop.example:443 192.0.2.7, 198.51.100.9 - -", "192.0.2.7", "shop.example:443"),
         ("shop.example:443 192.0.2.7, 10.0.0.9 10.0.0.1 - -", "192.0.2.7", "shop.example:443"),
         ("192.0.2.7 10.0.0.1 - -", "192.0.2.7", None),
+        ("192.0.2.7 192.0.2.7 - -", "192.0.2.7", None),
         ("- 192.0.2.7 - -", "192.0.2.7", None),
         ("192.0.2.7:51234 - -", "192.0.2.7", None),
         ("[2001:db8::7]:51234 - -", "2001:db8::7", None),
@@ -181,10 +183,45 @@ def test_the_client_is_the_host_whatever_stands_before_it(before, host, virtual_
         "unknown, 192.0.2.7 - -",
         ", 192.0.2.7 - -",
         "h.com someone ann lee",
+        "192.0.2.1 (192.0.2.7) - -",
+        "192.0.2.7 shop - -",
+        "192.0.2.7 - - 7f3a",
     ],
 )
 def test_a_line_that_does_not_say_which_host_is_the_client_is_refused(before):
     assert parsed(f"{before} {REQUEST}") is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "behind", "host"),
+    [
+        ("10.0.0.1", '"192.0.2.55"', "192.0.2.55"),
+        ("10.0.0.1", '"192.0.2.55" 0.003', "192.0.2.55"),
+        ("10.0.0.1", '"192.0.2.55, 10.1.1.1"', "192.0.2.55"),
+        ("10.0.0.1", '"2001:db8::7, 10.1.1.1" "x"', "2001:db8::7"),
+        ("10.0.0.1", '"10.2.3.4"', "10.2.3.4"),
+        ("10.0.0.1", '"192.0.2.55:40000"', "192.0.2.55"),
+        ("10.0.0.1", "192.0.2.55", "192.0.2.55"),
+        ("198.51.100.1", '"192.0.2.55"', "192.0.2.55"),
+        ("10.0.0.1", '"unknown, 192.0.2.55"', None),
+        ("198.51.100.1", '"-"', "198.51.100.1"),
+        ("198.51.100.1", '"unknown"', "198.51.100.1"),
+        ("198.51.100.1", '"10.2.3.4"', "198.51.100.1"),
+        ("198.51.100.1", '"10.0.0.5:8080"', "198.51.100.1"),
+        ("198.51.100.1", "192.0.2.55", "198.51.100.1"),
+        ("198.51.100.1", "0.003 10.0.0.5:8080", "198.51.100.1"),
+        ("198.51.100.1", '"shop.example"', "198.51.100.1"),
+    ],
+)
+def test_the_client_may_be_named_behind_the_user_agent(asked, behind, host):
+    values = parsed(f"{asked} - - {REQUEST} {behind}")
+    assert (values["host"], values["rest"]) == (host, behind)
+    assert values["visitor"] == (None if host is None else visitor(host, "UA"))
+
+
+def test_quotes_inside_of_a_user_agent_that_nobody_escaped_are_a_part_of_it():
+    values = parsed(f'{COMMON} "http://x.org/" "Mozilla "quoted" 5"')
+    assert (values["referrer"], values["user_agent"]) == ("http://x.org/", 'Mozilla "quoted" 5')
 
 
 @pytest.mark.parametrize("user", ["Smith, John", "ann  lee", '"ann"', "a.b@c"])

@@ -63,6 +63,13 @@ def test_iis_names_its_fields_and_may_change_them(rows):
     assert [row["source_row"] for row in (first, corrupt, last)] == [4, 5, 7]
 
 
+@pytest.mark.parametrize(("field", "lacks"), [("time", "date"), ("date", "time")])
+def test_w3c_requests_without_a_date_and_a_time_are_refused(rows, field, lacks):
+    text = f"#Date: 2024-03-05 10:00:00\n#Fields: {field} c-ip cs-uri-stem\nx 192.0.2.7 /p\n"
+    with pytest.raises(SourceError, match=f"no field of the {lacks} of a request"):
+        rows("w3c", text)
+
+
 def test_cloudfront_parts_by_tabs_and_encodes_agents(rows):
     fields = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status " \
              "cs(Referer) cs(User-Agent) cs-uri-query x-host-header x-forwarded-for"  # fmt: skip
@@ -137,6 +144,20 @@ def test_nginx_json_goes_by_the_names_of_its_variables(rows):
         "192.0.2.8", "2024-03-05T10:00:01.250000Z", "POST", "/cart", "x",
     )  # fmt: skip
     assert json.loads(other[CORRUPT]) == {"level": "warn"}
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["http_x_forwarded_for", "x-forwarded-for", "forwarded_for", "x_real_ip"]
+)
+def test_nginx_json_knows_usual_names_of_client_and_agent(rows, forwarded):
+    line = {
+        "time_iso8601": "2024-03-05T10:00:00Z",
+        "client_addr": "10.0.0.1",
+        "uri": "/p",
+        "ua": "UA",
+    }
+    (row,) = rows("nginx_json", json.dumps({**line, forwarded: "192.0.2.7, 10.0.0.9"}) + "\n")
+    assert shown(row, "host", "user_agent") == ("192.0.2.7", "UA")
 
 
 CADDY = {

@@ -4,7 +4,8 @@ A line of either is ``host ident user [time] "request" status bytes``; the combi
 ``"referrer" "user agent"``. The format is that of Apache's and nginx' documentation; a file may
 hold both. Before the host the virtual host may stand, and in place of it or before it the
 addresses of ``X-Forwarded-For`` (see :mod:`.client`). ``-`` stands for a missing value and becomes
-null. Four columns are made: ``method``, ``path``, ``query`` and ``protocol`` out of the request,
+null. What follows the user agent goes into ``_other``, and names the client where it is the header
+``X-Forwarded-For``, as in nginx' own ``main`` format. Four columns are made: ``method``, ``path``, ``query`` and ``protocol`` out of the request,
 ``time`` as ISO 8601 with its own offset, and ``visitor``, the usual stand-in for a user where
 nobody logs in.
 """
@@ -19,7 +20,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from truelift.errors import SourceError
-from truelift.logs.sources.client import client_of
+from truelift.logs.sources.client import client_behind, client_of
 from truelift.logs.sources.columns import OTHER
 from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
@@ -37,7 +38,9 @@ _LINE = re.compile(
     # A server that bounds its lines may cut the last field.
     rf'(?: {_OPENED}" {_OPENED}(?:"|$))?(?: (.*))?'
 )
-_REQUEST = re.compile(r"([A-Za-z]+) (\S.*?)(?: (HTTP/[\d.]+))?\s*")
+# A server that does not escape quotes inside of the user agent.
+_LOOSE = re.compile(r'"([^"]*)" "((?:(?!" ").)*)"')
+_REQUEST = re.compile(r"([A-Za-z][A-Za-z-]*) (\S.*?)(?: (HTTP/[\d.]+))?\s*")
 _TIME = re.compile(
     r"(\d{1,2})/([A-Za-z]{3})/(\d{4}):(\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?: ([+-]\d{2}):?(\d{2}))?"
 )
@@ -87,8 +90,11 @@ def parse(line: str) -> tuple[str | None, ...] | None:
     client = client_of(before)
     if client is None:
         return None
+    if agent is None and rest is not None and (loose := _LOOSE.fullmatch(rest)) is not None:
+        referrer, agent, rest = loose[1], loose[2], None
+    host = client.host if agent is None else client_behind(rest, client.host)
     return (
-        client.host,
+        host,
         given(client.ident),
         given(client.user),
         iso_time(time),
@@ -97,7 +103,7 @@ def parse(line: str) -> tuple[str | None, ...] | None:
         given(size),
         given(referrer),
         given(agent),
-        None if client.host is None else visitor(client.host, given(agent)),
+        None if host is None else visitor(host, given(agent)),
         client.virtual_host,
         rest or None,
     )

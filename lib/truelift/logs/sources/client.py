@@ -1,9 +1,10 @@
-"""Who sent a request: the fields of an access log's line before its time.
+"""Who sent a request: the fields of an access log's line before its time, and behind its user agent.
 
 They are ``host ident user``, and servers behind others write more: the virtual host before it
 (``shop.example:443 192.0.2.1 - -``, Apache's ``vhost_combined``), or the header ``X-Forwarded-For``
 (``192.0.2.7, 198.51.100.9 - -``), to which every proxy adds the address that it was asked by, so
-that the client's is the first. Where the fields do not say which of them is the client, nobody is
+that the client's is the first. nginx' own ``main`` format has that header at the end
+(:func:`client_behind`). Where the fields do not say which of them is the client, nobody is
 named: a wrong host would be a wrong person.
 """
 
@@ -17,6 +18,7 @@ from functools import lru_cache
 _FIELD = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _WITH_PORT = re.compile(r"(.+?):(\d{1,5})")
+_LAST = re.compile(r'(?:"([^"]*)"|(\S+))(?: .*)?')
 _INSIDE = [
     ipaddress.ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "169.254.0.0/16",
@@ -51,7 +53,8 @@ def client_of(before: str) -> Client | None:
     second = _first_address(others[0])
     skip = 0
     if len(others) > 2 and second is not None:
-        if "," not in host and ("," in others[0] or not _is_forwarded(address, second)):
+        known = address == second or _is_forwarded(address, second)
+        if "," not in host and ("," in others[0] or not known):
             return None
         skip = 1
     elif others[0] != "-" and (len(others) > 2 or second or _looks_like_host(others[0])):
@@ -64,8 +67,43 @@ def client_of(before: str) -> Client | None:
         return None
     ident = "-" if virtual == others[0] else others[skip]
     user = before[starts[2 + skip] :].strip()
+    if user.startswith("- "):  # nobody, and a field that is none of a log's
+        return None
     found = address or (None if host == "-" else host)
     return Client(found, ident, user, None if virtual == "-" else virtual)
+
+
+def client_behind(rest: str | None, host: str | None) -> str | None:
+    """The client where the header ``X-Forwarded-For`` follows the user agent, else the host.
+
+    Parameters
+    ----------
+    rest : str, optional
+        What follows the user agent. Several addresses in quotes are the header, and so is one
+        without a port; without quotes, an outer address behind an inner host.
+    host : str, optional
+        The address that asked.
+
+    Returns
+    -------
+    str or None
+        None where the header says that its first address is not known.
+    """
+    found = _LAST.fullmatch(rest or "")
+    if found is None:
+        return host
+    quoted, bare = found.groups()
+    hops = (quoted or bare or "").split(",")
+    first, asked = address_of(hops[0]), address_of(host or "")
+    if quoted and len(hops) > 1 and all(address_of(hop) for hop in hops[1:]):
+        return first
+    if first is None or "," in (bare or ""):
+        return host
+    if asked is not None and _is_forwarded(first, asked):
+        return first
+    is_header = bool(quoted) and first == hops[0].strip()
+    inner_to_outer = _is_inside(first) and not (asked is not None and _is_inside(asked))
+    return first if is_header and not inner_to_outer else host
 
 
 def _first_address(field: str) -> str | None:

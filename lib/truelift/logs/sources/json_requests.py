@@ -29,8 +29,26 @@ _BATCH = 20_000
 _TAKEN = frozenset(COLUMNS)
 # nginx' variables and other usual keys for each value, the first that a line has.
 _NGINX = {
-    "host": ("remote_addr", "client_ip", "clientip", "remote_ip", "client", "ip"),
-    "forwarded": ("http_x_forwarded_for", "x_forwarded_for", "xff"),
+    "host": (
+        "remote_addr",
+        "client_ip",
+        "clientip",
+        "client_addr",
+        "remote_address",
+        "remote_ip",
+        "client",
+        "ip",
+    ),
+    "forwarded": (
+        "http_x_forwarded_for",
+        "x_forwarded_for",
+        "x-forwarded-for",
+        "forwarded_for",
+        "xff",
+        "http_x_real_ip",
+        "x_real_ip",
+        "x-real-ip",
+    ),
     "user": ("remote_user", "user"),
     "time": ("time_iso8601", "msec", "time_local", "@timestamp", "timestamp", "time", "ts"),
     "request": ("request",),
@@ -41,7 +59,7 @@ _NGINX = {
     "status": ("status",),
     "size": ("body_bytes_sent", "bytes_sent", "bytes", "size"),
     "referrer": ("http_referer", "http_referrer", "referer", "referrer"),
-    "user_agent": ("http_user_agent", "user_agent", "agent"),
+    "user_agent": ("http_user_agent", "user_agent", "user-agent", "useragent", "agent", "ua"),
     "virtual_host": ("host", "http_host", "server_name", "vhost", "virtual_host"),
 }
 

@@ -96,6 +96,12 @@ def _own_fields(file: RawFile, options: dict[str, str]) -> list[str]:
             f"names the fields, as in '#Fields: date time c-ip cs-method cs-uri-stem'. Its first "
             f"line: {first!r}. {other_format(first) or ''}".rstrip()
         )
+    if not any({"date", "time"} <= set(text[len(_FIELDS) :].lower().split()) for text in named):
+        raise SourceError(
+            f"{file.uri} has no field of the {'time' if 'date' in named[0].lower() else 'date'} of a "
+            f"request: {named[0][:300]!r}. Both date and time have to be logged; the day of a "
+            "directive (#Date:) says only when the file began."
+        )
     taken = {"date", "time", *(name.lower() for name in COLUMNS)}
     fields: dict[str, str] = {}
     for text in named:
