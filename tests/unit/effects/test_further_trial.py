@@ -73,6 +73,39 @@ def test_the_difference_in_means_is_that_of_the_arms_with_errors_by_cluster(assi
     assert found.standard_error == pytest.approx(np.sqrt(variance), rel=1e-9)
 
 
+LATER = {
+    "a copy of the outcome": lambda spend, treated, noise: spend + 0.3 * noise,
+    "the treatment": lambda spend, treated, noise: treated.astype(float),
+    "missing for one arm": lambda spend, treated, noise: np.where(treated, noise, np.nan),
+    "missing more for one arm": lambda spend, treated, noise: np.where(
+        treated & (noise > 0), np.nan, noise
+    ),
+    "infinite for one arm": lambda spend, treated, noise: np.where(treated, noise, np.inf),
+}
+
+
+@pytest.mark.parametrize("form", LATER)
+def test_an_earlier_outcome_in_which_the_arms_differ_makes_no_cuped_and_stops(assigned, form):
+    spend, treated = (assigned[name].to_numpy() for name in ("y_spend", "treated"))
+    noise = np.random.default_rng(1).normal(size=len(spend))
+    later = LATER[form](spend + 3 * treated, treated == 1, noise)
+    found = further(with_column(assigned, "before", pa.array(later)))
+    assert "before the assignment" in found.not_made["CUPED on y_spend"]
+    methods = {e.method for e in found.experiment.estimates if e.outcome == "y_spend"}
+    assert methods == {"difference in means", "learner-adjusted"}
+    (caution,) = [c for c in found.cautions if c.stops]
+    assert caution.outcomes == ("y_spend",)
+    ate = [e for e in found.estimates if e.estimand == "ATE"]
+    assert {e.outcome: found.supports(e) for e in ate} == {"y_spend": False, "y_visits": True}
+
+
+def test_an_earlier_outcome_with_infinite_values_counts_them_as_missing(assigned):
+    before = assigned["before"].to_numpy().copy()
+    before[:3] = np.inf
+    found = further(with_column(assigned, "before", before))
+    assert estimate_by(found, "CUPED").ci_lower < 1.0 < estimate_by(found, "CUPED").ci_upper
+
+
 def test_cuped_takes_the_outcomes_own_column_and_is_sharper(result):
     plain, cuped = (estimate_by(result, m) for m in ("difference in means", "CUPED"))
     assert cuped.standard_error < 0.8 * plain.standard_error

@@ -77,11 +77,11 @@ def look_further(
         else:
             progress("a pass for the experiment's own estimates")
             before = before_scale(scoring.outcomes, options).names
-            experiment, failed = run_experiment(
+            experiment, failed, unlike = run_experiment(
                 running(before), columns, scoring.outcomes, result.estimates, options
             )
             not_made |= failed
-            result = replace(result, experiment=experiment)
+            result = with_cautions(replace(result, experiment=experiment), unlike)
             doubted = any(c.text.startswith(IN_DOUBT) for c in result.cautions)
             if experiment.sample_ratio.p_value < experiment.sample_ratio.level and not doubted:
                 result = with_cautions(result, [sample_ratio_caution(experiment.sentence())])

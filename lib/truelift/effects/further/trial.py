@@ -12,7 +12,8 @@ from scipy import stats
 from truelift.arrays.keys import hash_keys
 from truelift.effects.columns import REST, PanelColumns, Scale
 from truelift.effects.further.results import Experiment, ExperimentEstimate
-from truelift.effects.results import Estimate
+from truelift.effects.pre_period import pre_period_caution, pre_period_p_value
+from truelift.effects.results import Caution, Estimate
 from truelift.effects.source import State, SumKernel
 from truelift.errors import DataError
 from truelift.inference.contrasts import many_to_one
@@ -66,7 +67,7 @@ class ExperimentKernel:
         for batch in batches:
             earlier = np.empty((2 * width, batch.num_rows))
             self.before.rows(batch, earlier[:width])
-            missing = np.isnan(earlier[:width])
+            missing = ~np.isfinite(earlier[:width])
             earlier[:width][missing] = 0.0
             earlier[width:] = missing
             outcome = self.outcomes.rows(batch, np.empty((count, batch.num_rows)))
@@ -89,10 +90,11 @@ def run_experiment(
     outcomes: Scale,
     estimates: tuple[Estimate, ...],
     options: EffectOptions,
-) -> tuple[Experiment, dict[str, str]]:
+) -> tuple[Experiment, dict[str, str], list[Caution]]:
     """One light pass: the experiment's own estimates beside the learner-adjusted ATE.
 
-    The second part names the estimates that could not be made, and why.
+    The second part names the estimates that could not be made, and why; the third says where the arms
+    were not alike before.
 
     Parameters
     ----------
@@ -120,12 +122,20 @@ def run_experiment(
     earlier = list(options.pre_outcomes)
     made: list[ExperimentEstimate] = []
     failed: dict[str, str] = {}
+    cautions: list[Caution] = []
     for j, (name, _, scale) in enumerate(outcomes):
         plain = _with_covariates(sums, [])
         methods = {"difference in means": (difference_in_means, plain)}
         if name in earlier:
-            own = _with_covariates(sums, _with_missing(sums, earlier.index(name)))
-            methods["CUPED"] = (cuped, own)
+            places = _with_missing(sums, earlier.index(name))
+            unlike = pre_period_caution(
+                name, options.pre_outcomes[name], pre_period_p_value(sums, places)
+            )
+            if unlike is not None:
+                cautions.append(unlike)
+                failed[f"CUPED on {name}"] = unlike.text
+            else:
+                methods["CUPED"] = (cuped, _with_covariates(sums, places))
         for method, (estimated, its) in methods.items():
             try:
                 result = estimated(its, j, contrasts, options.confidence)
@@ -139,7 +149,7 @@ def run_experiment(
             if e.estimand == "ATE" and e.outcome == name and e.versus == labels[0]
         ]
     ratio, assigned = _ratio(sums, _shares(columns))
-    return Experiment(tuple(made), ratio, assigned), failed
+    return Experiment(tuple(made), ratio, assigned), failed, cautions
 
 
 def _own_scale(sums: ExperimentSums, before: Scale) -> Scale:
