@@ -200,7 +200,7 @@ def _checked(
         progress("a pass for what the levels of categories leave")
         return source.sum(kernel, columns.of_scores(), columns.batch_rows())
 
-    result = with_cautions(result, repeat_cautions(source, found.scoring, result))
+    result = with_cautions(result, repeat_cautions(source, found.scoring, result, drawn))
     return with_cautions(result, level_cautions(run, found.scoring, result))
 
 

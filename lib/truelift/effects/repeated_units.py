@@ -11,7 +11,12 @@ is said. The rules, on a sample of whole clusters and where chances are not know
    column that orders rows in time: in nine of ten such clusters, and more often than by chance if
    the treatment changed in any order. A panel of campaigns, in which a household gets this one and
    not the next, has no such order.
-3. Rows have no name of their own, so the cluster is the unit, treatment changes within it, and rows
+3. Names of clusters are made of a unit and a time (``c12_2024-03``), and the unit comes in several
+   arms: ordered as in rule 2 it stops, otherwise it is said.
+4. All rows of one time are in one arm, over several times of each arm: nobody is seen at the same time
+   with another treatment.
+5. Rows of one unit lie in clusters of their own, as if they were independent.
+6. Rows have no name of their own, so the cluster is the unit, treatment changes within it, and rows
    of one cluster share what the models did not foresee of treatment *and* outcome. That is measured
    as for levels of categories (:mod:`~.level_balance`), by pairs of rows of a cluster. Customers
    who share a store pass, as long as the store has no hand in both. Where rows have names it is
@@ -31,6 +36,7 @@ from scipy.special import gammaln
 
 from truelift.arrays.keys import hash_keys, mix
 from truelift.effects.columns import PanelColumns
+from truelift.effects.composite_names import is_text, pattern_of, stems, unit_and_time
 from truelift.effects.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error, surprises
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scoring.sums import Scoring
@@ -47,6 +53,10 @@ _BEYOND = 4.0
 _FEWEST = 10
 # Share of the sample's rows that lie in clusters with both arms, for them to be the design.
 _MIXED = 0.1
+# Share of the rows that lie at a time with others, and of these that are in their time's arm.
+_SHARED, _ONE_ARM = 0.8, 0.98
+# Spans of time into which moments are cut that rows do not share.
+_SPANS = 100
 # Whole numbers and texts are times only where many rows share them.
 _ROWS_A_TIME = 5
 _TIME_LIKE = re.compile(
@@ -80,13 +90,17 @@ class WholeClusters:
     columns: SampleColumns
     start: StartBuckets
     cluster: str
+    pattern: int | None = None
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """The rows of one bucket; none of a bucket that was not chosen."""
         table = tables["panel"]
         if bucket not in self.start.buckets:
             table = table.slice(0, 0)
-        hashes, limit = mix(hash_keys(table[self.cluster])), self.start.rows_each
+        names = table[self.cluster]
+        if self.pattern is not None:  # all names of one unit, not all of its rows
+            names = pa.chunked_array([stems(_flat(plain(names)), self.pattern)])
+        hashes, limit = mix(hash_keys(names)), self.start.rows_each
         kept = np.arange(len(hashes))
         if len(hashes) > limit:
             kept = np.flatnonzero(hashes <= np.partition(hashes, limit - 1)[limit - 1])
@@ -98,7 +112,9 @@ class WholeClusters:
         return pa.table({ORDER.name: pa.array(np.full(len(kept), bucket, np.int64)), **named})
 
 
-def repeat_cautions(source: PanelSource, scoring: Scoring, result: EffectsResult) -> list[Caution]:
+def repeat_cautions(
+    source: PanelSource, scoring: Scoring, result: EffectsResult, drawn: pa.Table
+) -> list[Caution]:
     """What repeated units take away, as cautions that stop.
 
     Parameters
@@ -106,32 +122,148 @@ def repeat_cautions(source: PanelSource, scoring: Scoring, result: EffectsResult
     source : PanelSource
     scoring : Scoring
     result : EffectsResult
+    drawn : pyarrow.Table
+        The start rows.
     """
     columns = scoring.columns
-    if columns.propensity or result.clusters >= result.n:
+    alone = result.clusters >= result.n
+    if columns.unit != columns.cluster and (caution := _apart(drawn, columns, alone)):
+        return [caution]
+    if columns.propensity:
         return []
     times = time_columns(source.schema, columns)
+    if not alone:
+        return list(_of_sample(_sampled(source, scoring, times), scoring, result, times))
+    found: list[Caution] = []
+    if times:
+        batch = _sampled(source, scoring, times)
+        found += _at_one_time(batch, times, columns.arms.codes(batch))
+    if not found and is_text(source.schema.field(columns.cluster).type):
+        found += _of_names(source, scoring)
+    return found
+
+
+def _sampled(
+    source: PanelSource, scoring: Scoring, times: tuple[str, ...], pattern: int | None = None
+) -> pa.RecordBatch:
+    """All rows of some clusters."""
+    columns = scoring.columns
     names = tuple(dict.fromkeys([*columns.of_rows(), *times]))
     start = start_buckets(source.bucket_rows(), _ROWS)
-    kernel = WholeClusters(SampleColumns(names, columns.unit), start, columns.cluster)
+    kernel = WholeClusters(SampleColumns(names, columns.unit), start, columns.cluster, pattern)
     sample = source.start_rows(kernel).combine_chunks()  # type: ignore[arg-type]
-    batch = pa.RecordBatch.from_arrays(
+    return pa.RecordBatch.from_arrays(
         [_flat(sample[name]) for name in sample.column_names], sample.column_names
     )
+
+
+def _apart(drawn: pa.Table, columns: PanelColumns, alone: bool) -> Caution | None:
+    """Units with rows in several arms; or in several clusters, where every row is one (``alone``)."""
+    batch = drawn.select(columns.of_moments()).combine_chunks().to_batches()
+    if not batch:
+        return None
+    arm = columns.arms.codes(batch[0])
+    unit, rows = np.unique(drawn[ORDER.name].to_numpy(), return_inverse=True, return_counts=True)[
+        1:
+    ]
+    if not columns.propensity and (caution := _of_units(unit, arm, columns.unit)):
+        return caution
+    several = int(np.count_nonzero(rows > 1))
+    if not alone or several < max(_FEWEST, 0.01 * len(rows)):
+        return None
+    return Caution(
+        f"Of a sample of {len(rows):,} units ({columns.unit!r}), {several:,} have several rows, each a "
+        f"cluster ({columns.cluster!r}) of its own as if these were independent: standard errors are "
+        f"too small. Set effects.cluster to {columns.unit!r}.",
+        stops=True,
+    )
+
+
+def _of_names(source: PanelSource, scoring: Scoring) -> Iterator[Caution]:
+    """Clusters of one row each whose names are made of a unit and a time."""
+    columns = scoring.columns
+    pattern = pattern_of(_names(_sampled(source, scoring, ()), columns.cluster))
+    if pattern is None:
+        return
+    batch = _sampled(source, scoring, (), pattern)
+    found = unit_and_time(_names(batch, columns.cluster), pattern)
+    if found is None:
+        return
+    arm = columns.arms.codes(batch)
+    unit, time = found
+    for treated in (arm > 0, arm == 0):
+        count, ordered, surplus = in_order(unit, treated, time)
+        if count >= _FEWEST and ordered >= ORDERED and surplus > _BEYOND:
+            yield Caution(
+                f"Names of {columns.cluster!r} are made of a unit and a time, and of {count:,} units "
+                f"of a sample {ordered:.0%} are first in one arm and then in another: the same units "
+                f"are seen before and after their treatment. {_ADVICE}",
+                stops=True,
+            )
+            return
+    several = int(np.count_nonzero(np.bincount(unit) > 1))
+    yield Caution(
+        f"Names of {columns.cluster!r} look like a unit and a time or number: in a sample {several:,} "
+        "begin or end like others. If these rows belong together, standard errors are too small: "
+        "set effects.cluster to a column of what they share.",
+    )
+
+
+def _names(batch: pa.RecordBatch, column: str) -> pa.Array:
+    return batch.column(batch.schema.get_field_index(column))
+
+
+def _of_sample(
+    batch: pa.RecordBatch, scoring: Scoring, result: EffectsResult, times: tuple[str, ...]
+) -> Iterator[Caution]:
+    """What a sample of whole clusters with several rows each shows."""
+    columns = scoring.columns
     if not batch.num_rows:
-        return []
+        return
     arm = columns.arms.codes(batch)
     cluster = _codes(batch, columns.cluster)
     named = columns.unit != columns.cluster
     if named and (caution := _of_units(_codes(batch, columns.unit), arm, columns.unit)):
-        return [caution]
+        yield caution
+        return
     for time in times:
         if caution := _in_time(batch, time, cluster, arm, columns.cluster):
-            return [caution]
+            yield caution
+            return
+    found = list(_at_one_time(batch, times, arm))
     mixed = arms_by(cluster, arm)
-    if np.count_nonzero(mixed) < _FEWEST or np.mean(mixed[cluster]) < _MIXED:
-        return []
-    return list(_of_clusters(batch, scoring, cluster, result, named))
+    if not found and np.count_nonzero(mixed) >= _FEWEST and np.mean(mixed[cluster]) >= _MIXED:
+        found = list(_of_clusters(batch, scoring, cluster, result, named))
+    yield from found
+
+
+def _at_one_time(
+    batch: pa.RecordBatch, times: tuple[str, ...], arm: np.ndarray
+) -> Iterator[Caution]:
+    """A time that tells the arm: all rows of a time are in one, over several times of each arm."""
+    for column in times:
+        time = _times(batch, column)
+        if time is None:
+            continue
+        if int(time.max()) * 2 > len(time):  # hardly two rows at one moment: spans of equal size
+            time = np.floor(time * _SPANS / len(time))
+        counts = np.zeros((int(time.max()) + 1, int(arm.max()) + 1))
+        np.add.at(counts, (time.astype(int), arm), 1.0)
+        counts = counts[counts.sum(axis=1) > 1]
+        own = counts.max(axis=1, initial=0.0).sum()
+        shared = counts.sum()
+        several = np.bincount(counts.argmax(axis=1), minlength=counts.shape[1]) > 1
+        if (
+            len(counts) and shared >= _SHARED * len(time) and own >= _ONE_ARM * shared
+            and several.all() and counts.sum(axis=0).max() <= ORDERED * shared
+        ):  # fmt: skip
+            yield Caution(
+                f"By {column!r} all rows of one time are in one arm: nobody is seen at the same time "
+                "with another treatment, and whatever else changed over time is in the comparison. "
+                f"{_ADVICE}",
+                stops=True,
+            )
+            return
 
 
 def time_columns(schema: pa.Schema, columns: PanelColumns) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ def estimated(rows: dict[str, np.ndarray], **changes: object) -> EffectsResult:
         "estimands": ("ATE", "ATT"),
     }  # fmt: skip
     options = EffectOptions(**(keys | changes))  # type: ignore[arg-type]
-    bucket = np.asarray(table[options.cluster]) % 5
+    key = np.asarray(table[options.cluster])
+    bucket = (key if key.dtype.kind in "iu" else np.arange(len(key))) % 5
     source = MemoryPanel({j: table.filter(pa.array(bucket == j)) for j in range(5)})
     return estimate_panel(source, options).result
 
@@ -130,6 +131,58 @@ def test_customers_who_share_a_store_pass():
     y = t + x + 2 * g.normal(size=150)[store] + g.normal(size=6000)
     result = estimated({"id": store, "t": t, "x": x, "y": y, "age": g.integers(18, 90, 6000)})
     assert not result.cautions
+
+
+def test_a_unit_in_clusters_of_one_row_each_stops_support(adopters):
+    rows = without(adopters, "time") | {"person": adopters["id"], "id": np.arange(4000)}
+    assert "('person')" in stopped_by(estimated(rows, unit="person"))
+
+
+def test_rows_of_one_unit_that_are_clusters_of_their_own_stop_support_even_of_an_experiment():
+    g = np.random.default_rng(6)
+    person = np.repeat(np.arange(500), 4)
+    t = (g.random(500) < 0.5).astype(int)[person]
+    y = t + 2 * g.normal(size=500)[person] + g.normal(size=2000)
+    rows = {"id": np.arange(2000), "person": person, "t": t, "x": g.normal(size=2000), "y": y}
+    text = stopped_by(estimated(rows, unit="person", propensity={"1": "0.5"}))
+    assert "Set effects.cluster to 'person'" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["c{unit}_2024-{month:02d}", "2024{month:02d}/c{unit}", "{unit} w{month}"]
+)
+def test_clusters_named_after_a_unit_and_a_time_stop_support(adopters, name):
+    names = [
+        name.format(unit=u, month=m + 1)
+        for u, m in zip(adopters["id"], adopters["time"], strict=True)
+    ]
+    rows = without(adopters, "time") | {"key": np.array(names)}
+    assert "made of a unit and a time" in stopped_by(estimated(rows, cluster="key"))
+
+
+@pytest.mark.parametrize("name", ["CH-{i:06d}", "{i}", "user{i}", "{country}-{i}", "a1b2-{i:x}"])
+def test_clusters_named_after_a_unit_alone_pass(name):
+    g = np.random.default_rng(7)
+    x, t = g.normal(size=3000), (g.random(3000) < 0.5).astype(int)
+    names = [name.format(i=i, country=["AT", "CH", "DE"][i % 3]) for i in range(3000)]
+    rows = {"key": np.array(names), "t": t, "x": x, "y": t + x + g.normal(size=3000)}
+    assert not estimated(rows, cluster="key").cautions
+
+
+@pytest.mark.parametrize("form", ["months", "moments"])
+def test_arms_that_are_never_seen_at_the_same_time_stop_support(form):
+    g = np.random.default_rng(8)
+    n = 2000
+    day = g.permutation(n) // 20
+    t = (day >= 60).astype(int) if form == "moments" else (day // 10) % 2
+    date = np.datetime64("2024-01-01") + day
+    if form == "moments":
+        date = date.astype("datetime64[s]") + g.integers(0, 86_400, n)
+    rows = {"id": np.arange(n), "t": t, "x": g.normal(size=n), "date": date}
+    text = stopped_by(estimated(rows | {"y": t + 0.02 * day + g.normal(size=n)}))
+    assert "By 'date' all rows of one time are in one arm" in text
+    both = (g.random(n) < 0.5).astype(int)
+    assert not estimated(rows | {"t": both, "y": both + g.normal(size=n)}).cautions
 
 
 def test_known_chances_allow_whatever_order(adopters):
