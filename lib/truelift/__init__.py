@@ -1,3 +1,36 @@
-"""truelift: from raw behaviour logs to effects with honest uncertainty."""
+"""truelift: from raw behaviour logs to effects with honest uncertainty.
+
+``import truelift as tl`` gives first results on a table at hand (docs/python.md):
+``tl.estimate_effects``. Each is loaded when it is first asked for, so the import
+itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from truelift.errors import TrueliftError
+    from truelift.public.effects import estimate_effects
 
 __version__ = "0.1.0"
+
+# Where each public name lies.
+_PUBLIC = {
+    "TrueliftError": "truelift.errors",
+    "estimate_effects": "truelift.public.effects",
+}
+
+__all__ = ["TrueliftError", "__version__", "estimate_effects"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_PUBLIC[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

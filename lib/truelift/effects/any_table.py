@@ -10,11 +10,16 @@ The copy calls its columns ``c0``, ``c1``, ...; the plan knows what the user cal
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.fs as pafs
 
-from truelift.arrays.keys import hash_keys
 from truelift.effects.columns import check_parts, columns_asked_for
 from truelift.effects.further.columns import check_columns
 from truelift.effects.repeated_units import is_time_like
@@ -24,8 +29,9 @@ from truelift.lake.address import TableAddress as TableAddress
 from truelift.lake.address import is_delta
 from truelift.lake.buckets import buckets_of
 from truelift.lake.copies import bucketed_copy
-from truelift.lake.foreign import ForeignTable, frame_table, open_foreign, stored_table
-from truelift.lake.scan import ScanPlan, make_plan, read_batches
+from truelift.lake.foreign import ForeignTable, frame_table, open_foreign
+from truelift.lake.log import filesystem_of
+from truelift.lake.scan import ScanPlan, make_plan, read_batches, read_unit
 from truelift.lake.tables import TABLES, is_panel
 from truelift.settings import EffectOptions
 from truelift.steps import fingerprint_of
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 
 # Buckets and keys that are looked at before a table counts as lying in buckets.
 _LOOK_BUCKETS, _LOOK_KEYS = 8, 64
+# What the numbers of rows are called: the first that no column has.
+_ROWS = ("row", "row number", "__truelift_row__")
 
 
 def panel_plan(lake: Lake, address: TableAddress, options: EffectOptions, buckets: int) -> ScanPlan:
@@ -65,35 +73,112 @@ def panel_plan(lake: Lake, address: TableAddress, options: EffectOptions, bucket
             return plan
     table = open_foreign(address)
     columns = _columns(table, options)
-    names = {name: f"c{i}" for i, name in enumerate(columns)}
     held = fingerprint_of(
         uri=address.uri, version=table.version, columns=columns, cluster=options.cluster,
         types=[str(kind) for kind in table.stored(columns).types], buckets=buckets,
     )  # fmt: skip
-
-    def with_bucket() -> DataFrame:
-        rows = table.rows(lake.spark, columns)
-        return rows.withColumn("bucket", bucket_column(names[options.cluster], buckets))
-
-    copy = bucketed_copy(f"{lake.root}/work/panel-{held}", with_bucket, buckets, address.uri)
-    return copy.named(names)
+    return _copied(lake, f"panel-{held}", table, columns, options.cluster, buckets)
 
 
-def frame_panel(frame: Any, options: EffectOptions, buckets: int) -> MemoryPanel:
-    """A table in memory as a panel, cut by a hash of its cluster column.
+@contextmanager
+def rows_plan(
+    lake: Lake, frame: DataFrame, options: EffectOptions, buckets: int
+) -> Iterator[ScanPlan]:
+    """A plan of what a Spark DataFrame holds: a copy in buckets that goes when the block ends.
 
     Raises
     ------
     TableError, DataError, ConfigError
-        If it is no table, or the options do not fit its columns.
+        If the options do not fit its columns.
     """
-    table = frame_table(frame, f"the {type(frame).__name__}")
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    table = ForeignTable("the DataFrame", "0", to_arrow_schema(frame.schema), frame=frame)
     columns = _columns(table, options)
-    assert table.held is not None
-    rows = stored_table(table.held.select(list(columns)), table.stored(columns))
-    place = hash_keys(rows[options.cluster]) % max(buckets, 1)
+    name = f"panel-{uuid.uuid4().hex}"
+    try:
+        yield _copied(lake, name, table, columns, options.cluster, buckets)
+    finally:
+        filesystem, place = filesystem_of(f"{lake.root}/work/{name}")
+        if filesystem.get_file_info(place).type == pafs.FileType.Directory:
+            filesystem.delete_dir(place)
+
+
+def _copied(
+    lake: Lake, name: str, table: ForeignTable, columns: tuple[str, ...], cluster: str, buckets: int
+) -> ScanPlan:
+    """The columns in buckets of the lake's ``work/``, under the names that the user knows."""
+    names = {column: f"c{i}" for i, column in enumerate(columns)}
+
+    def with_bucket() -> DataFrame:
+        rows = table.rows(lake.spark, columns)
+        return rows.withColumn("bucket", bucket_column(names[cluster], buckets))
+
+    copy = bucketed_copy(f"{lake.root}/work/{name}", with_bucket, buckets, table.name)
+    return copy.named(names)
+
+
+def address_panel(address: TableAddress, options: EffectOptions, buckets: int) -> MemoryPanel:
+    """The table at an address, read into this process: the buckets of :func:`panel_plan`.
+
+    Raises
+    ------
+    TableError, DataError, ConfigError
+        As there, and for a table that only Spark can read.
+    """
+    table = open_foreign(address)
+    plan = table.plan
+    if plan is None or not lies_in_buckets(plan, options.cluster, buckets):
+        return memory_panel(table, options, buckets)
+    plan = plan.select(_columns(table, options))
+    parts = {
+        bucket: pa.concat_tables(read_unit(plan, unit) for unit in units)
+        for bucket, units in plan.by_bucket().items()
+    }
+    return MemoryPanel(parts, table.name, plan.version)
+
+
+def frame_panel(frame: Any, options: EffectOptions, buckets: int) -> MemoryPanel:
+    """A table in memory as a panel; see :func:`memory_panel`."""
+    return memory_panel(frame_table(frame, f"the {type(frame).__name__}"), options, buckets)
+
+
+def memory_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> MemoryPanel:
+    """A table in memory, cut by the hash of its cluster column that cuts the job's copy.
+
+    So folds, start rows and sums are the job's (:func:`~truelift.lake.buckets.buckets_of`), and
+    with them every number up to the order in which a bucket's rows are added up.
+
+    Raises
+    ------
+    TableError, DataError, ConfigError
+        If the options do not fit its columns.
+    """
+    return _cut(table, table.here(_columns(table, options)), options.cluster, buckets)
+
+
+def numbered_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> MemoryPanel:
+    """A table whose rows each stand for themselves: their numbers are its last column.
+
+    Raises
+    ------
+    TableError, DataError, ConfigError
+        If the options do not fit its columns.
+    """
+    name = next(name for name in _ROWS if name not in table.schema.names)
+    numbered = replace(table, schema=table.schema.append(pa.field(name, pa.int64())))
+    asked = _columns(numbered, replace(options, cluster=name))
+    rows = table.here([column for column in asked if column != name])
+    return _cut(table, rows.append_column(name, pa.array(np.arange(rows.num_rows))), name, buckets)
+
+
+def _cut(table: ForeignTable, rows: pa.Table, cluster: str, buckets: int) -> MemoryPanel:
+    place = buckets_of(rows[cluster], max(buckets, 1))
+    assert place is not None  # of all types in which columns are kept
     parts = {b: rows.filter(pa.array(place == b)) for b in range(max(buckets, 1))}
-    return MemoryPanel({b: p for b, p in parts.items() if p.num_rows} or {0: rows}, table.name)
+    version = 0 if table.plan is None else table.plan.version
+    held = {b: p for b, p in parts.items() if p.num_rows} or {0: rows}
+    return MemoryPanel(held, table.name, version)
 
 
 def _columns(table: ForeignTable, options: EffectOptions) -> tuple[str, ...]:

@@ -378,6 +378,9 @@ class EffectsResult:
         """The verdict, then at most a screen of sentences, then what it means for a decision."""
         return sentences.summary(self)
 
+    def __str__(self) -> str:
+        return self.summary()
+
     def _repr_html_(self) -> str:
         """The same with a table of all estimates, for notebooks."""
         return notebook.markup(self)

@@ -35,10 +35,9 @@ class TableAddress:
 
 
 def is_delta(uri: str) -> bool:
-    """Whether a Delta table lies there; of a single file the log's reader would only complain."""
+    """Whether a Delta table lies there; the log's reader is asked only where a log is."""
     import pyarrow.fs as pafs
 
     filesystem, root = filesystem_of(uri)
-    if filesystem.get_file_info(root).type == pafs.FileType.File:
-        return False
-    return current_version(uri) is not None
+    log = filesystem.get_file_info(f"{root.rstrip('/')}/_delta_log")
+    return log.type != pafs.FileType.NotFound and current_version(uri) is not None

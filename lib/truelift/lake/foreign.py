@@ -7,6 +7,7 @@ that is asked for may be called anything. Spark sees ``c0``, ``c1``, ... alone.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,8 @@ class ForeignTable:
         Its files.
     held : pyarrow.Table, optional
         Its rows, where they were read already.
+    frame : DataFrame, optional
+        Its rows, where Spark has them.
     unclear : mapping of str to str
         Columns that cannot be used, and why.
     """
@@ -58,6 +61,7 @@ class ForeignTable:
     schema: pa.Schema
     plan: ScanPlan | None = None
     held: pa.Table | None = None
+    frame: DataFrame | None = None
     unclear: Mapping[str, str] = field(default_factory=dict)
 
     def stored(self, columns: Sequence[str]) -> pa.Schema:
@@ -100,19 +104,42 @@ class ForeignTable:
         schema = self.stored(columns)
         safe = pa.schema([f.with_name(f"c{i}") for i, f in enumerate(schema)])
         if self.held is not None:
-            table = stored_table(self.held.select(list(columns)), schema)
-            return spark.createDataFrame(table.rename_columns(safe.names))
-        assert self.plan is not None
-        if not self.plan.direct:
+            return spark.createDataFrame(self.here(columns).rename_columns(safe.names))
+        frame = self.frame
+        if self.plan is not None and not self.plan.direct:
             reader = spark.read.format("delta").option("versionAsOf", self.plan.version)
+            frame = reader.load(self.plan.uri)
+        if frame is not None:
             names = [F.col(quoted(n)).alias(s) for n, s in zip(columns, safe.names, strict=True)]
-            found = reader.load(self.plan.uri).select(*names)
             run = partial(_as_stored, schema=safe)
-            return found.mapInArrow(run, from_arrow_schema(safe))
+            return frame.select(*names).mapInArrow(run, from_arrow_schema(safe))
+        assert self.plan is not None
         plan = self.plan.select(columns)
         shares = _shares(plan.units, parallelism(spark))
         run = partial(_units_task, shares=shares, plan=replace(plan, units=()), schema=safe)
         return numbered_tasks(spark, len(shares), run, from_arrow_schema(safe))
+
+    def here(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns in this process, without Spark.
+
+        Raises
+        ------
+        TableError
+            If only Spark can read its rows.
+        """
+        schema = self.stored(columns)
+        if self.held is not None:
+            return stored_table(self.held.select(list(columns)), schema)
+        assert self.plan is not None
+        if not self.plan.direct:
+            raise TableError(
+                f"{self.name}: {self.plan.reason}, so that only Spark can read its rows. Name a lake "
+                "(lake=...) to have Spark read them, or write the table anew without it."
+            )
+        plan = self.plan.select(columns)
+        found = (read_batches(plan, unit) for unit in plan.units)
+        batches = [batch for rows in found for batch in _as_stored(rows, schema)]
+        return pa.Table.from_batches(batches, schema)
 
 
 def open_foreign(address: TableAddress) -> ForeignTable:
@@ -385,9 +412,9 @@ def frame_table(frame: Any, name: str) -> ForeignTable:
 
 
 def _table_of(frame: Any, unclear: dict[str, str]) -> pa.Table:
-    import pandas as pd
-
-    if isinstance(frame, pd.DataFrame):
+    # A DataFrame of pandas comes from where pandas was loaded; the others need not wait for it.
+    pd = sys.modules.get("pandas")
+    if pd is not None and isinstance(frame, pd.DataFrame):
         if any(name is not None for name in frame.index.names):
             kept = [n for n in frame.index.names if n is not None and n not in frame.columns]
             frame = pd.concat(

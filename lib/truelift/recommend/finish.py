@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.errors import DataError
 from truelift.recommend.evaluated import Difference, Measure, RankingMetrics, SegmentMeasures
 from truelift.recommend.measures import coverage, gini

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from scipy import stats
-
+from truelift.arrays.distributions import stats
 from truelift.recommend.evaluated import Difference
 from truelift.recommend.finish import CONFIDENCE
 

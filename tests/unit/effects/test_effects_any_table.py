@@ -11,7 +11,6 @@ import pytest
 from deltalake import write_deltalake
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
-from truelift.arrays.keys import hash_keys
 from truelift.effects.any_table import frame_panel, lies_in_buckets
 from truelift.effects.columns import columns_asked_for, panel_columns
 from truelift.effects.estimate import estimate_panel
@@ -133,8 +132,8 @@ def test_a_unit_column_that_plays_another_part_does_not_name_the_rows(panel):
 
 def test_a_data_frame_gives_what_its_rows_give(panel):
     found = estimate_effects_from(FourBuckets(), panel.to_pandas(), OPTIONS)
-    place = hash_keys(panel["user_key"]) % 4
-    table = with_column(panel, "bucket", place.astype(np.int32))
+    place = buckets_of(panel["user_key"], 4)
+    table = with_column(panel, "bucket", pa.array(place, pa.int32()))
     expected = estimate_panel(in_buckets(table), OPTIONS).result
     assert [e.estimate for e in found.estimates] == [e.estimate for e in expected.estimates]
     assert found.table == "the DataFrame"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy.special import softmax
 
 from truelift.effects.boosting.binning import Bins
@@ -15,6 +14,8 @@ from truelift.effects.boosting.linear_start import LinearStart, log_odds
 from truelift.errors import TableError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from truelift.effects.boosting.training import Fits
 
 
@@ -124,6 +125,8 @@ class BoostingNuisances:
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a model: part, fold, arm, outcome, rounds, rows, loss, loss without trees."""
+        import pandas as pd
+
         lines: list[dict[str, object]] = []
         for k in range(self.folds):
             lines.append(

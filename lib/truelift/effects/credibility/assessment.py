@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.e_value import e_value_of_difference
 from truelift.effects.credibility.groups import leave_one_group_out
 from truelift.effects.credibility.kernel import CredibilityOptions

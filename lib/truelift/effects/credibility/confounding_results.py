@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.wording import of
 from truelift.effects.telling.figures import compact
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.blocks import ContrastLines
 from truelift.effects.credibility.cells import CellSums
 from truelift.effects.credibility.results import LeaveOneGroupOut

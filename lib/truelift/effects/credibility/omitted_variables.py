@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import brentq
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.blocks import ContrastLines
 from truelift.effects.credibility.results import (
     CovariateBenchmark,

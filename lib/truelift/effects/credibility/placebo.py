@@ -24,8 +24,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.blocks import CredibilityBlock
 from truelift.effects.credibility.draws import LEVELS, draws16
 from truelift.effects.credibility.results import PlaceboTreatments

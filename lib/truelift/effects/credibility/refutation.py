@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.results import JointNegativeControls, NegativeControl
 from truelift.errors import ConfigError
 from truelift.inference.normal_equations import solve_symmetric

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.wording import level_of, of
 from truelift.effects.telling.figures import compact, p_text
 

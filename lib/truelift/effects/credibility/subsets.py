@@ -17,8 +17,8 @@ tells whether the models of some folds lead elsewhere (Cochran 1954).
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.credibility.blocks import ContrastLines
 from truelift.effects.credibility.draws import halves
 from truelift.effects.credibility.results import FoldStability, HalfStability

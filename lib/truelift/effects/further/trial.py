@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.arrays.keys import hash_keys
 from truelift.effects.columns import REST, PanelColumns, Scale
 from truelift.effects.further.results import Experiment, ExperimentEstimate

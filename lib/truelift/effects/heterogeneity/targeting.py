@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from truelift.arrays.distributions import stats
 from truelift.effects.heterogeneity.blocks import ClusterProducts, ScoredBlock, State
 from truelift.effects.heterogeneity.rank_cells import RankCells
 from truelift.effects.heterogeneity.rank_weights import AREAS, rank_table
