@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import truelift as tl
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.further.look import look_further
@@ -176,6 +177,14 @@ def test_any_table_is_brought_into_buckets_once(lake: Lake, frame, tmp_path, kin
     by_hand = flat.withColumn("bucket", bucket_column("user_key", lake.buckets)).toArrow()
     expected = numbers(estimate_panel(in_buckets(by_hand), OPTIONS).result)
     np.testing.assert_allclose(numbers(found), expected, rtol=1e-12, atol=1e-300)
+    # The same call without a lake, without Spark, and on Spark's rows, of which no copy stays.
+    asked = {"treatment": "treated", "outcomes": OPTIONS.outcomes, "cluster": "user_key"}
+    asked |= {"start_rows": OPTIONS.start_rows, "buckets": lake.buckets}
+    for here in (tl.estimate_effects(uri, **asked), tl.estimate_effects(flat, lake=lake, **asked)):
+        np.testing.assert_allclose(numbers(here), expected, rtol=1e-12, atol=1e-300)
+    assert sorted((Path(lake.root) / "work").iterdir()) == copies
+    there = tl.estimate_effects(uri, lake=lake, **asked)
+    np.testing.assert_array_equal(numbers(there), numbers(found))
 
 
 def test_a_single_parquet_file_is_a_table_too(lake, panel, tmp_path):
