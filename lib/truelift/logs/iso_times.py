@@ -24,7 +24,8 @@ _ZONE = (
     r"([Zz]|(?i:utc|gmt))|(?i:utc|gmt)?([+\-\u2212])(\d\d|\d(?!\d))(?::?(\d\d)(?::?(\d\d))?)?"
     rf"|({_CITY})"
 )
-_ISO = rf"^(?:{_DATE})(?:[Tt ] *{_CLOCK} *(?:{_ZONE})?(?:\[(UTC|GMT|{_CITY})\])?)?$"
+#: A regular expression of all these forms, as Java and Python read it.
+ISO = rf"^(?:{_DATE})(?:[Tt ] *{_CLOCK} *(?:{_ZONE})?(?:\[(UTC|GMT|{_CITY})\])?)?$"
 _BETWEEN = "\x1f"
 _PARTS = {
     "year": "$1$4$7$9", "month": "$2$5", "day": "$3$6", "day_of_year": "$8", "week": "$10",
@@ -44,7 +45,7 @@ def iso_instant(text: Column, time_zone: str) -> Column:
     """
     from pyspark.sql import functions as F
 
-    iso = F.when(text.rlike(_ISO), _any_form(text, time_zone))
+    iso = F.when(text.rlike(ISO), _any_form(text, time_zone))
     return F.coalesce(_usual_form(text, time_zone), iso)
 
 
@@ -89,7 +90,7 @@ def _bound(value: Column, body: Callable[[Column], Column]) -> Column:
 def _any_form(text: Column, time_zone: str) -> Column:
     from pyspark.sql import functions as F
 
-    parts = F.split(F.regexp_replace(text, _ISO, _BETWEEN.join(_PARTS.values())), _BETWEEN)
+    parts = F.split(F.regexp_replace(text, ISO, _BETWEEN.join(_PARTS.values())), _BETWEEN)
     return _bound(parts, lambda pieces: _instant(pieces, time_zone))
 
 

@@ -142,6 +142,60 @@ def test_ratings_in_the_place_of_the_time_are_refused(tmp_path):
     ]  # fmt: skip
 
 
+def test_counts_in_the_place_of_the_time_are_refused(tmp_path):
+    text = "ann\tx\t13883\nann\ty\t1453\nbob\tx\t52\n"
+    with pytest.raises(SourceError, match=r"between 52 and 13883 .*ratings or counts"):
+        read_text(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "name", ["event_time", "createdAt", "created_at", "timestamp_ms", "datetime", "t"]
+)
+def test_usual_names_of_the_time_are_known(tmp_path, name):
+    text = f"user_id,item_id,{name}\nann,x,1704103201\nann,y,1704103200\n"
+    assert [r[2] for r in read_text(tmp_path, text)] == [
+        1_704_103_201_000_000, 1_704_103_200_000_000,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("listened_when", "1704103200"), ("order_date", "1/1/24"), ("x", "2024-01-01 10:00:00 UTC")],
+)
+def test_a_column_that_may_be_the_time_is_not_left_out_in_silence(tmp_path, name, value):
+    text = f"n,user,{name},item\n1,ann,{value},x\n"
+    wanted = r"--columns -,user,time,item; if .*--columns -,user,-,item"
+    with pytest.raises(SourceError, match=f"{name}' may be it.*{wanted}"):
+        read_text(tmp_path, text)
+    assert read_text(tmp_path, text, "-", "user", "-", "item")[-1][:2] == ("ann", "x")
+
+
+def test_a_column_of_several_items_a_line_is_refused(tmp_path):
+    text = "session_id:token\titem_id_list:token_seq\titem_id:token\n1\ta b c\td\n"
+    with pytest.raises(SourceError, match="'item_id_list' holds several items in a line"):
+        read_text(tmp_path, text)
+
+
+def test_a_first_line_that_names_user_and_item_says_what_parts_them(tmp_path):
+    text = 'user,item,time\n"a,b",x,5\nann,y\nbob,"x, y",6\nbob,z,7,8\n'
+    assert [r[:2] for r in read_text(tmp_path, text)] == [
+        ("a,b", "x"), (None, None), ("bob", "x, y"), (None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("ann,x,5,9", "It has 4 values, expected 3"),
+        ("ann,x,noon", "Its time 'noon' cannot be read; expected seconds"),
+        ("ann,,5", "Its user or its item is empty"),
+    ],
+)
+def test_a_file_without_any_interaction_says_what_is_wrong_with_the_first(tmp_path, line, fault):
+    with pytest.raises(SourceError, match=fault):
+        read_text(tmp_path, f"user,item,time\n{line}\n")
+
+
 def test_columns_can_be_left_out_and_have_to_be_all_of_a_line(tmp_path):
     assert read_text(tmp_path, "x 9 ann 5\n", "item", "-", "user", "time") == [
         ("ann", "x", 5_000_000, None)
@@ -164,8 +218,11 @@ def test_fractions_of_seconds_decide_before_the_lines_do(tmp_path):
     ]  # fmt: skip
 
 
+T = (977, 977, 955, 977, 955)
+
+
 def test_equal_seconds_keep_the_order_of_the_lines_where_users_are_mixed_and_unsorted(tmp_path):
-    text = "a x 977\nb x 977\na y 955\na z 977\na w 955\n"
+    text = "".join(f"{u} {i} 1704103{s}\n" for u, i, s in zip("abaaa", "xxyzw", T, strict=True))
     assert [time % 1_000_000 for *_, time, _ in read_text(tmp_path, text)] == [0, 0, 0, 1, 1]
 
 
@@ -182,6 +239,19 @@ def test_the_unit_of_the_times_is_told_by_their_size(tmp_path, digits):
 def test_a_time_in_another_unit_than_the_files_is_kept_as_it_stands(tmp_path):
     (tmp_path / "ratings.txt").write_text("a x 1704103200\na y 1704103201\na z 1704103202000\n")
     assert [r[CORRUPT] for r in rows(tmp_path)] == [None, None, "a z 1704103202000"]
+
+
+def test_seconds_among_milliseconds_are_kept_as_they_stand(tmp_path):
+    text = "a x 1704103200000\na y 1704103201000\na z 1704103202\na w 0\n"
+    (tmp_path / "ratings.txt").write_text(text)
+    assert [r[CORRUPT] for r in rows(tmp_path)] == [None, None, "a z 1704103202", None]
+
+
+def test_days_are_no_seconds(tmp_path):
+    text = "a x 20240102\na y 20240101\n"
+    assert [r[2] for r in read_text(tmp_path, text)] == [
+        1_704_153_600_000_000, 1_704_067_200_000_000,
+    ]  # fmt: skip
 
 
 def test_dates_are_times_too(tmp_path):

@@ -8,8 +8,6 @@ files and a time in others, so four values need names, from the file's first lin
 from __future__ import annotations
 
 import csv
-import datetime
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +15,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from truelift.errors import SourceError
+from truelift.logs.sources.interaction_moments import (
+    OUR_AGE,
+    are_days,
+    iso_micros,
+    moment,
+    number_or_date,
+    unit_of,
+)
 
 USER, ITEM, RATING, TIME = "user", "item", "rating", "time"
 KNOWN = (USER, ITEM, RATING, TIME)
@@ -29,14 +35,13 @@ _NAMES = {
            "parentasin", "sku", "article", "articleid", "business", "businessid", "book", "bookid",
            "artist", "artistid", "track", "trackid", "song", "songid", "venue", "venueid"),
     RATING: ("rating", "ratings", "score", "stars", "overall"),
-    TIME: ("time", "timestamp", "ts", "unixtime", "unixreviewtime", "datetime", "date"),
+    TIME: ("time", "timestamp", "ts", "unixtime", "unixtimestamp", "unixreviewtime", "eventtime",
+           "eventtimestamp", "datetime", "createdat", "createtime", "timestampms", "timems", "date", "t"),
 }  # fmt: skip
+# What a column's name has that may be the time under a name of its own.
+_LIKE_TIME = re.compile(r"time|date|stamp|_at$|At$|when", re.ASCII)
+_LIST_OF_ITEMS = re.compile(r"item.*list")
 _TYPED = re.compile(r"^([^:]+):(token|float|token_seq|float_seq)$")
-_NUMBER = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?")
-# Seconds, and thousandth parts of them: a number of this size is of the next unit.
-_UNITS = (1, 1_000, 1_000_000, 1_000_000_000)
-_SECONDS_BELOW = 88_000_000_000  # in the year 4758; as milliseconds, in 1972
-_RATINGS_UP_TO = 100
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Layout:
     headed : bool
         Whether the first line names the columns.
     unit : int
-        Of the times, in parts of a second.
+        Of the times, in parts of a second; 0 where they are days such as 20240305.
     """
 
     delimiter: str | None
@@ -78,13 +83,22 @@ class Layout:
 
     def moment(self, text: str) -> int | None:
         """A time as microseconds since 1970; None where it is none, or in another unit."""
-        if self.unit == 1 and text.isdecimal() and len(text) < 11:
-            return int(text) * 1_000_000
-        value = number_or_date(text)
-        # Milliseconds among seconds are no times, nor is what lies after the year 4758.
-        if value is None or abs(value) >= _SECONDS_BELOW * self.unit:
-            return None
-        return math.floor(value * 1_000_000 / self.unit)
+        return moment(text, self.unit)
+
+    def fault(self, text: str) -> str:
+        """A sentence on a line that is no interaction; nothing where it is one."""
+        parts = split(text, self.delimiter)
+        if len(parts) != self.width:
+            return f"It has {len(parts)} values, expected {self.width}."
+        found = self.values(text)
+        if found is None:
+            return "Its user or its item is empty."
+        if self.timed and self.moment(found[TIME]) is None:
+            return (
+                f"Its time {found[TIME]!r} cannot be read; expected seconds, milliseconds, "
+                "microseconds or nanoseconds since 1970, a day such as 20240305, or ISO 8601."
+            )
+        return ""
 
 
 def split(text: str, delimiter: str | None) -> list[str]:
@@ -96,20 +110,6 @@ def split(text: str, delimiter: str | None) -> list[str]:
     else:
         parts = text.split(delimiter)
     return [part.strip() for part in parts]
-
-
-def number_or_date(text: str) -> Fraction | None:
-    """A number exactly as it is written, or the seconds since 1970 of an ISO date and time (UTC)."""
-    if _NUMBER.fullmatch(text):
-        return Fraction(text)
-    try:
-        moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.timezone.utc)
-    since = moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    return Fraction(since // datetime.timedelta(microseconds=1), 1_000_000)
 
 
 def layout_of(lines: Sequence[str], uri: str, columns: Sequence[str], delimiter: str) -> Layout:
@@ -141,6 +141,7 @@ def layout_of(lines: Sequence[str], uri: str, columns: Sequence[str], delimiter:
     elif names is not None:
         names_or_given, headed = names, True
         _need_both(names_or_given, first, uri)
+        _refuse_what_names_hide(names_or_given, rows, uri)
     else:
         names_or_given, headed = _unnamed(rows, lines, uri), False
     places = {name: names_or_given.index(name) for name in KNOWN if name in names_or_given}
@@ -158,6 +159,11 @@ def names_itself(lines: Sequence[str], delimiter: str) -> bool:
 def _delimiter(lines: Sequence[str], given: str) -> str | None:
     if given != ",":
         return None if given == " " else given
+    for sign in (*_PARTED, None):
+        # A first line that names user and item says by itself what parts them.
+        names = _header(split(lines[0], sign)) if lines else None
+        if names is not None and {USER, ITEM} <= set(names):
+            return sign
     values, best = _usual(lines, None), None
     for candidate in _PARTED:
         found = _usual(lines, candidate, everywhere=True)
@@ -209,6 +215,35 @@ def _need_both(names: Sequence[str], first: Sequence[str], uri: str) -> None:
         )
 
 
+def _refuse_what_names_hide(names: Sequence[str], rows: Sequence[Sequence[str]], uri: str) -> None:
+    """Refuse a first line whose other columns hold what interactions need: a time, more items."""
+    others = {place: name[1:].partition(":") for place, name in enumerate(names) if name[:1] == "-"}
+    lists = [name for name, _, _ in others.values() if _LIST_OF_ITEMS.search(name.lower())]
+    if lists:
+        raise SourceError(
+            f"{uri}: its column {lists[0]!r} holds several items in a line; expected an item a line, "
+            "each user's (or session's) in the order of time."
+        )
+    if TIME in names:
+        return
+    for place, (name, _, _) in others.items():
+        texts = [row[place] for row in rows[1:] if len(row) == len(names)]
+        if _LIKE_TIME.search(name) or (texts and all(_is_clock(text) for text in texts)):
+            shown = ["-" if n[:1] == "-" else n for n in names]
+            order = ",".join(shown)
+            shown[place] = TIME
+            raise SourceError(
+                f"{uri}: its first line names no column of the time, and {name!r} may be it. If it "
+                f"is: --columns {','.join(shown)}; if the lines are in the order of time: "
+                f"--columns {order} ('-' leaves a column out)."
+            )
+
+
+def _is_clock(text: str) -> bool:
+    """Whether a text is an instant with a time of day, which is no number and no name."""
+    return ":" in text and iso_micros(text) is not None
+
+
 def _checked(columns: tuple[str, ...], rows: Sequence[Sequence[str]], uri: str) -> tuple[str, ...]:
     widths = Counter(len(row) for row in rows)
     usual = widths.most_common(1)[0][0] if widths else len(columns)
@@ -255,15 +290,17 @@ def _unnamed(rows: Sequence[Sequence[str]], lines: Sequence[str], uri: str) -> t
         numbers = [float(time) for time in times if time is not None]
         raise SourceError(
             f"{uri}: the third values lie between {min(numbers):g} and {max(numbers):g} and go "
-            "down within a user, so they look like ratings; expected seconds, each user's lines in "
-            f"the order of time. Say what they are: --columns {USER},{ITEM},{RATING} (the lines "
+            "down within a user, so they look like ratings or counts; expected seconds, each user's "
+            f"lines in the order of time. Say what they are: --columns {USER},{ITEM},{RATING} (the lines "
             f"are then in the order of time) or --columns {USER},{ITEM},{TIME}."
         )
     return (USER, ITEM, TIME)
 
 
 def _look_like_ratings(rows: Sequence[Sequence[str]], values: Sequence[Fraction | None]) -> bool:
-    if any(value is not None and abs(value) > _RATINGS_UP_TO for value in values):
+    if any(value is not None and abs(value) >= OUR_AGE for value in values):
+        return False
+    if are_days([row[2] for row in rows]):
         return False
     latest: dict[str, Fraction] = {}
     for row, value in zip(rows, values, strict=True):
@@ -280,11 +317,7 @@ def _with_unit(layout: Layout, lines: Sequence[str], uri: str) -> Layout:
     if not layout.timed:
         return layout
     values = [v for v in (layout.values(line) for line in lines) if v is not None]
-    times = [t for t in (number_or_date(v[TIME]) for v in values) if t is not None]
-    if not times:
-        return layout
-    middle = sorted(abs(t) for t in times)[len(times) // 2]
-    unit = next((u for u in _UNITS if middle < _SECONDS_BELOW * u), None)
+    unit = unit_of([v[TIME] for v in values])
     if unit is None:
         raise SourceError(
             f"{uri}: found the time {values[0][TIME]}, expected seconds, milliseconds, "

@@ -45,6 +45,9 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
         lines = list(itertools.islice(full_lines(stream, options["encoding"]), _PEEK))
     if not any(_values(layout, text, fault) for _, text, fault in lines[layout.headed :]):
         shown = f" Its first line: {(lines[0][2] or lines[0][1])[:200]!r}." if lines else ""
+        if below := [text for _, text, fault in lines[layout.headed :] if fault is None]:
+            line = f" Of {below[0][:200]!r}:" if layout.headed else ""
+            shown += f"{line} {layout.fault(below[0])}"
         raise SourceError(
             f"{file.uri} holds no interaction in its first {len(lines)} lines; expected "
             f"'user item' or 'user item seconds' a line, or columns named in the first line or by "
