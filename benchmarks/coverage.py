@@ -164,7 +164,7 @@ def _repetition(cell: Cell, random: np.random.Generator) -> State:
                 float(together) if banded else np.nan,
                 independent[name].mean() if independent else np.nan,
                 1.0 - zero.mean(),
-                float(estimation.result.support.get(name, "supported").startswith("supported")),
+                float(all(s.supported for s in estimation.result.support if s.name == name)),
             ]
         )
         half = np.array([(e.ci_upper - e.ci_lower) / 2 for e in family])

@@ -7,19 +7,17 @@ from scipy import stats
 
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
-    Estimand,
-    Ratio,
-    contrast,
     covariance,
     influence_rows,
 )
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.quantities import UnitBlock, quantities
+from truelift.effects.scoring.ratios import Estimand, Ratio, contrast
 from truelift.inference.anytime import AnytimeOptions, confidence_sequence
 
 CLUSTERS, PILOT, LOOKS, ICC = 5000, 100, 100, 0.3
 OPTIONS = AnytimeOptions(tightest_at=2500, first_look=PILOT)
-LAYOUT = ScoreLayout(arms=2, outcomes=1, att=False, ato=False)
+LAYOUT = ScoreLayout(arms=2, outcomes=1)
 ESTIMANDS = (
     Estimand(
         "naive difference", 0,

@@ -25,6 +25,7 @@ from gate_worlds import GateWorld, worlds
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import MemoryPanel
+from truelift.effects.support.supported import Support
 from truelift.effects.verdict import support
 from truelift.errors import TrueliftError
 from truelift.settings import EffectOptions
@@ -110,7 +111,8 @@ def judged(task: tuple[GateWorld, int, str]) -> list[Row]:
     except TrueliftError as problem:
         print(f"{world} {seed}: {problem}", file=sys.stderr)
         return []
-    plain = without_errors(result)
+    judged = {s.name: s for s in result.support}
+    plain = {s.name: s for s in without_errors(result)}
     found: list[Row] = []
     for estimate, truth in zip(result.estimates, (ate, att), strict=True):
         name = estimate.estimand
@@ -118,9 +120,9 @@ def judged(task: tuple[GateWorld, int, str]) -> list[Row]:
             {
                 **_named(task),
                 "estimand": name,
-                "verdict": verdict_of(result.support[name]),
+                "verdict": verdict_of(judged[name]),
                 "before": verdict_of(plain[name]),
-                "text": result.support[name],
+                "text": judged[name].text,
                 "error": (estimate.estimate - truth) / estimate.standard_error,
                 "standard_error": estimate.standard_error,
                 "covers": float(estimate.ci_lower <= truth <= estimate.ci_upper),
@@ -168,7 +170,7 @@ def signs(result: EffectsResult, name: str) -> dict[str, float]:
     }
 
 
-def without_errors(result: EffectsResult) -> dict[str, str]:
+def without_errors(result: EffectsResult) -> tuple[Support, ...]:
     """The verdicts that any difference beyond the thresholds would give."""
     overlaps = {
         arm: replace(
@@ -185,11 +187,11 @@ def without_errors(result: EffectsResult) -> dict[str, str]:
     return support(overlaps, result.arms, converged)
 
 
-def verdict_of(text: str) -> str:
+def verdict_of(judged: Support) -> str:
     """One of :data:`VERDICTS`."""
-    if not text.startswith("supported"):
+    if not judged.supported:
         return "refused"
-    return "with care" if "with care" in text else "supported"
+    return "with care" if judged.careful else "supported"
 
 
 def tables(rows: list[Row]) -> dict[str, dict[str, dict[str, float]]]:

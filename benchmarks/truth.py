@@ -132,8 +132,8 @@ def run_ours(draw: Draw, chosen: dict[str, object]) -> tuple[dict[str, float], s
     by_name = {e.estimand: (e.estimate, e.standard_error) for e in estimation.result.estimates}
     found = measured(draw, by_name["ATE"], by_name["ATT"], forecasts, seconds)
     found["ato"], found["ato_standard_error"] = by_name["ATO"]
-    for name, text in estimation.result.support.items():
-        found[f"{name}_supported"] = float(text.startswith("supported"))
+    for judged in estimation.result.support:
+        found[f"{judged.name}_supported"] = float(judged.supported)
     return found, estimation.result.verdict
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from truelift.effects.results import Caution, EffectsResult
-from truelift.effects.verdict import NOT_SUPPORTED, verdict
+from truelift.effects.support.supported import Support, verdict
 
 
 def with_cautions(result: EffectsResult, found: Iterable[Caution]) -> EffectsResult:
@@ -27,10 +27,8 @@ def with_cautions(result: EffectsResult, found: Iterable[Caution]) -> EffectsRes
         return result
     outcomes = {e.outcome for e in result.estimates}
     cautions = result.cautions + new
-    support = {
-        name: _stopped(name, text, [c for c in cautions if c.stops], outcomes)
-        for name, text in result.support.items()
-    }
+    stopping = [c for c in cautions if c.stops]
+    support = tuple(_stopped(judged, stopping, outcomes) for judged in result.support)
     changed = support != result.support
     return replace(
         result,
@@ -40,15 +38,11 @@ def with_cautions(result: EffectsResult, found: Iterable[Caution]) -> EffectsRes
     )
 
 
-def _stopped(name: str, text: str, stopping: list[Caution], outcomes: set[str]) -> str:
+def _stopped(judged: Support, stopping: list[Caution], outcomes: set[str]) -> Support:
     """The verdict on an estimand (of an arm) after what stops it for every outcome."""
-    estimand, _, arm = name.partition(" of ")
-    mine = [c for c in stopping if c.concerns(estimand, arm, None)]
+    mine = [c for c in stopping if c.concerns(judged.estimand, judged.arm, None)]
     if not mine or not all(
-        any(c.concerns(estimand, arm, outcome) for c in mine) for outcome in outcomes
+        any(c.concerns(judged.estimand, judged.arm, outcome) for c in mine) for outcome in outcomes
     ):
-        return text
-    reasons = " ".join(c.text for c in mine if c.text not in text)
-    if text.startswith(NOT_SUPPORTED):
-        return f"{text} {reasons}".strip()
-    return f"{NOT_SUPPORTED}: {reasons}"
+        return judged
+    return judged.stopped([c.text for c in mine])

@@ -43,10 +43,11 @@ from truelift.effects.scoring.catalogue import (
     followed_of,
     layout_of,
 )
-from truelift.effects.scoring.estimands import ClusterMoments, Estimand, SecondWay
+from truelift.effects.scoring.estimands import ClusterMoments, SecondWay
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
 from truelift.effects.scoring.presence import Presence
+from truelift.effects.scoring.ratios import Estimand
 from truelift.effects.scoring.second_way import PartialSumsKernel
 from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
 from truelift.effects.selection import (
@@ -66,7 +67,8 @@ from truelift.effects.start import (
     outcome_scale,
     start_buckets,
 )
-from truelift.effects.verdict import support, verdict
+from truelift.effects.support.supported import verdict
+from truelift.effects.verdict import support
 from truelift.errors import DataError
 from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.normal_equations import centred

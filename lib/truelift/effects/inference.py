@@ -22,11 +22,11 @@ from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     ClusterPrecision,
-    Estimand,
     covariance,
     influence_rows,
 )
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.ratios import Estimand
 from truelift.inference.anytime import AnytimeOptions
 from truelift.inference.critical_values import CriticalValues
 from truelift.inference.small_samples import degrees_of_freedom

@@ -14,6 +14,7 @@ from truelift.effects.further.columns import check_columns
 from truelift.effects.further.look import look_further
 from truelift.effects.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.effects.source import PanelSource
 from truelift.effects.telling.names import in_words
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import Lake
 
-_METRIC_NAMES = {
-    "ATE": "ate", "ATT": "att", "ATO": "ato", "APO": "mean", "GATE": "gate",
-    "policy value": "policy_value", "policy gain": "policy_gain", "naive difference": "naive",
-    "relative lift": "relative_lift",
-}  # fmt: skip
 _MOST_HEADLINES = 6
 # Metrics of a run stay few (MLflow's pages are slow beyond some tens).
 _MOST_METRICS = 24
@@ -75,7 +71,7 @@ def estimate_effects(job: Job) -> StepReport:
     result = replace(further.result, run_id=job.run.run_id)
     job.replace("gold.effects", _effects(job.lake, result))
     seconds |= further.seconds | {"writing": time.perf_counter() - started}
-    job.log_metrics(_metrics(result) | {f"seconds.{part}": s for part, s in seconds.items()})
+    job.log_metrics(metrics_of(result) | {f"seconds.{part}": s for part, s in seconds.items()})
     job.save_result(result)
     return StepReport(result.n, scores.rows, _headline(result))
 
@@ -190,7 +186,8 @@ def _further_metrics(result: EffectsResult) -> dict[str, float]:
     return metrics
 
 
-def _metrics(result: EffectsResult) -> dict[str, float]:
+def metrics_of(result: EffectsResult) -> dict[str, float]:
+    """The metrics of a run: support, then estimates with their intervals, as far as there is room."""
     metrics = _further_metrics(result) | {
         "units": float(result.n),
         "clusters": float(result.clusters),
@@ -198,18 +195,18 @@ def _metrics(result: EffectsResult) -> dict[str, float]:
         "clipped_share": max(o.clipped_share for o in result.overlaps.values()),
         "propensity_log_loss": result.nuisance["propensity_log_loss"],
     }
-    for name, text in result.support.items():
-        estimand, _, arm = name.partition(" of ")
-        key = f"supported.{_METRIC_NAMES[estimand]}" + (f".{arm}" if arm else "")
-        metrics[key] = float(text.startswith("supported"))
+    for judged in result.support:
+        key = f"supported.{kind_of(judged.estimand).metric_key}"
+        metrics[key + (f".{judged.arm}" if judged.arm else "")] = float(judged.supported)
     several = len(result.arms) > 2
     for e in result.estimates:
         if len(metrics) > 4 * _MOST_METRICS:
             break
-        if e.estimand == "GATE":
+        kind = kind_of(e.estimand)
+        if not kind.logged:
             continue
-        name = f"{_METRIC_NAMES[e.estimand]}.{e.outcome}"
-        if several or not e.versus or e.estimand.startswith("policy"):
+        name = f"{kind.metric_key}.{e.outcome}"
+        if several or kind.names_arms:
             name += f".{e.arm}" + (f".against.{e.versus}" if e.versus else "")
         metrics[name] = e.estimate
         metrics[f"{name}.standard_error"] = e.standard_error

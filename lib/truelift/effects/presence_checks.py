@@ -9,9 +9,10 @@ import numpy as np
 from truelift.effects.columns import PanelColumns
 from truelift.effects.results import Caution
 from truelift.effects.scoring.estimable import why_not
-from truelift.effects.scoring.estimands import ClusterMoments, Estimand
+from truelift.effects.scoring.estimands import ClusterMoments
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.presence import Presence
+from truelift.effects.scoring.ratios import Estimand
 
 _JUDGED = ("ATE", "ATT", "ATO")
 _MOST_NAMED = 8

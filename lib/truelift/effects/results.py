@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.further.results import Experiment, OutcomeTest, VaryingEffect
+from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.support.supported import Support, any_supported
 from truelift.effects.telling import notebook, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Estimands that have a verdict of their own.
-_JUDGED = ("ATE", "ATT", "ATO")
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Estimate:
     Parameters
     ----------
     estimand : str
-        ``'ATE'``, ``'ATT'``, ``'ATO'``, ``'APO'`` (an arm's mean), ``'GATE'``, ``'policy value'``,
-        ``'policy gain'``, ``'relative lift'`` or ``'naive difference'``.
+        ``'ATE'``, ``'ATT'``, ``'APO'`` (an arm's mean), ...; its row in the registry says the rest
+        (:func:`~truelift.effects.scoring.kinds.kind.kind_of`).
     outcome : str
         Column of the panel.
     estimate, standard_error : float
@@ -271,15 +270,13 @@ class EffectsResult:
     table_version : int
         Its pinned Delta version.
     verdict : str
-        ``'supported ...'`` or ``'not supported by the data ...'``, with the reasons; see
-        :func:`truelift.effects.verdict.verdict`.
+        ``support`` in words, for readers (:func:`~truelift.effects.support.supported.verdict`).
     covariates : int
         Features that the nuisance models use.
     dropped : dict of str to str
         Features that were left out, and why.
-    support : dict of str to str
-        The verdict on each estimand; with several arms, on each estimand and arm
-        (``'ATE of mailer'``).
+    support : tuple of Support
+        The verdict on each estimand; with several arms, on each estimand and arm.
     followed : tuple of Estimate
         The ATE at several clip levels and within several trimming thresholds.
     learner : str
@@ -316,7 +313,7 @@ class EffectsResult:
     verdict: str
     covariates: int = 0
     dropped: dict[str, str] = field(default_factory=dict)
-    support: dict[str, str] = field(default_factory=dict)
+    support: tuple[Support, ...] = ()
     followed: tuple[Estimate, ...] = ()
     learner: str = "linear"
     run_id: str = ""
@@ -341,27 +338,32 @@ class EffectsResult:
 
     @property
     def supported(self) -> bool:
-        """Whether the data support at least one estimand."""
-        return self.verdict.startswith("supported")
+        """Whether the data support the ATE or the ATT of any arm."""
+        return any_supported(self.support)
+
+    def judged(self, estimand: str, *arms: str) -> bool:
+        """Whether the data support an estimand for all of these arms; without any, for every arm.
+
+        One that has no verdict of its own is supported where anything is.
+        """
+        found = [s.supported for s in self.support if s.concerns(estimand, arms)]
+        return all(found) if found else self.supported
 
     def supports(self, estimate: Estimate) -> bool | None:
-        """Whether the data support this estimate; None for the naive difference, which is no effect.
+        """Whether the data support this estimate; None for what is no effect.
 
         Means of arms, groups, lifts and policies ask of the data what the ATE does, and a
         contrast of two treated arms asks it of both.
         """
-        if estimate.estimand == "naive difference":
+        kind = kind_of(estimate.estimand)
+        if not kind.judged_as:
             return None
-        kind = estimate.estimand if estimate.estimand in _JUDGED else "ATE"
-        policy = estimate.estimand.startswith("policy")
-        touched = () if policy else (estimate.arm, estimate.versus)
+        touched = () if kind.of_policy else (estimate.arm, estimate.versus)
         arms = [arm for arm in touched if arm in self.overlaps] or list(self.overlaps)
-        names = {kind, *(f"{kind} of {arm}" for arm in arms)}
-        texts = [text for name, text in self.support.items() if name in names] or [self.verdict]
-        return all(text.startswith("supported") for text in texts) and not any(
+        return self.judged(kind.judged_as, *arms) and not any(
             c.stops and c.concerns(name, arm, estimate.outcome)
             for c in self.cautions
-            for name in {kind, estimate.estimand}
+            for name in {kind.judged_as, estimate.estimand}
             for arm in [arm for arm in touched if arm in self.arms] or [""]
         )
 

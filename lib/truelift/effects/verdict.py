@@ -15,10 +15,12 @@ little, for it weighs units by their overlap: it is what is left where the other
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from scipy import special
 
 from truelift.effects.results import CovariateBalance, OverlapSummary
+from truelift.effects.support.supported import Support
 
 #: Largest share of units (ATT: of treated units) whose propensity may be clipped.
 MAX_CLIPPED_SHARE = 0.05
@@ -35,14 +37,11 @@ BALANCE_LEVEL = 0.01
 #: The name of the direction in which the arms differ most.
 LOG_ODDS = "the log odds of treatment"
 
-#: How a verdict begins where the data do not support an effect.
-NOT_SUPPORTED = "not supported by the data"
-
 
 def support(
     overlaps: Mapping[str, OverlapSummary], units: Mapping[str, int], converged: bool
-) -> dict[str, str]:
-    """The verdict on each estimand, and with several arms on each of them.
+) -> tuple[Support, ...]:
+    """The verdict on each estimand of each arm, which is named where there are several.
 
     Parameters
     ----------
@@ -55,19 +54,22 @@ def support(
 
     Returns
     -------
-    dict of str to str
-        ``'supported ...'`` or ``'not supported by the data: ...'`` with every reason.
+    tuple of Support
+        Arm by arm, with every reason.
     """
     control, *_ = units.values()
-    found = {}
-    for arm, overlap in overlaps.items():
-        of_arm = f" of {arm}" if len(overlaps) > 1 else ""
-        for name, text in _of_arm(overlap, units[arm], control, converged).items():
-            found[f"{name}{of_arm}"] = text
-    return found
+    return tuple(
+        judged
+        for arm, overlap in overlaps.items()
+        for judged in _of_arm(
+            overlap, arm if len(overlaps) > 1 else "", units[arm], control, converged
+        )
+    )
 
 
-def _of_arm(overlap: OverlapSummary, treated: int, control: int, converged: bool) -> dict[str, str]:
+def _of_arm(
+    overlap: OverlapSummary, arm: str, treated: int, control: int, converged: bool
+) -> tuple[Support, ...]:
     ate = _not_converged(converged)
     ate += _clipped(overlap.clipped_share, "the propensities")
     ate += _thin("treated", overlap.effective_sample_size_treated, treated)
@@ -77,44 +79,22 @@ def _of_arm(overlap: OverlapSummary, treated: int, control: int, converged: bool
     if overlap.effective_sample_size_control_att is not None:
         needed = min(treated, control)
         att += _thin("control", overlap.effective_sample_size_control_att, needed)
-    return {
-        "ATE": _judge(ate, overlap, lambda b: (b.smd_after, b.error_after)),
-        "ATT": _judge(att, overlap, lambda b: (b.smd_after_att or 0.0, b.error_after_att)),
-        "ATO": _judge(_not_converged(converged), overlap, lambda b: (0.0, 0.0)),
-    }
-
-
-def verdict(found: dict[str, str]) -> str:
-    """One sentence on the ATE and the ATT; begins with ``'supported'`` if the ATT is.
-
-    Parameters
-    ----------
-    found : dict of str to str
-        From :func:`support`.
-    """
-    asked = {name: text for name, text in found.items() if not name.startswith("ATO")}
-    if len(set(asked.values())) == 1:
-        return next(iter(asked.values()))
-    good = [name for name, text in asked.items() if text.startswith("supported")]
-    if not good:
-        reasons = " ".join(f"{n}: {t.removeprefix(NOT_SUPPORTED + ': ')}" for n, t in asked.items())
-        return f"{NOT_SUPPORTED}. {reasons}"
-    if len(good) == len(asked):
-        return max(asked.values(), key=lambda text: "with care" in text)
-    bad = [name for name in asked if name not in good]
-    because = asked[bad[0]].removeprefix(NOT_SUPPORTED + ": ")
-    if len(asked) > 2:
-        return f"supported for {', '.join(good)}. Not so {', '.join(bad)}; {bad[0]}: {because}"
-    if bad == ["ATT"]:
-        return f"{NOT_SUPPORTED} for the ATT: {because} The ATE alone is supported."
-    return f"supported for the ATT only. The ATE is {NOT_SUPPORTED}: {because}"
+    return (
+        _judge(Support("ATE", arm, not ate), ate, overlap, lambda b: (b.smd_after, b.error_after)),
+        _judge(
+            Support("ATT", arm, not att), att, overlap,
+            lambda b: (b.smd_after_att or 0.0, b.error_after_att),
+        ),
+        _judge(Support("ATO", arm, converged), _not_converged(converged), overlap, lambda b: (0.0, 0.0)),
+    )  # fmt: skip
 
 
 def _judge(
+    judged: Support,
     reasons: list[str],
     overlap: OverlapSummary,
     left: Callable[[CovariateBalance], tuple[float, float]],
-) -> str:
+) -> Support:
     squares = {b.covariate for b in overlap.balance_of_squares}
     index = [overlap.balance_of_index] if overlap.balance_of_index is not None else []
     rows = [*overlap.balance, *overlap.balance_of_squares]
@@ -135,20 +115,19 @@ def _judge(
             f"(at most {MAX_SMD} allowed){bends}"
         )
     if reasons:
-        return f"{NOT_SUPPORTED}: {'; '.join(reasons)}."
+        return replace(judged, supported=False, reasons=(f"{'; '.join(reasons)}.",))
     if size > NOTED_SMD:
-        return (
-            f"supported, with care: {name} still {_verb(name)} by {size:.2f} standard "
-            "deviations after weighting."
-        )
+        noted = f"{name} still {_verb(name)} by {size:.2f} standard deviations after weighting."
+        return replace(judged, reasons=(noted,), careful=True)
     by_chance = [row for row in found[len(index) :] if row[0] not in squares]
     name, size, error = max(by_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
     if size > MAX_SMD:
-        return (
-            f"supported, with care: {name} differs by {size:.2f} standard deviations after "
+        noted = (
+            f"{name} differs by {size:.2f} standard deviations after "
             f"weighting, no more than chance makes of so few units (standard error {error:.2f})."
         )
-    return "supported: the arms overlap, and weighting balances the covariates."
+        return replace(judged, reasons=(noted,), careful=True)
+    return replace(judged, reasons=("the arms overlap, and weighting balances the covariates.",))
 
 
 def _verb(name: str) -> str:

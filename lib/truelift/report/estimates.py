@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.figures import places_of
+from truelift.effects.telling.sentences import NAIVE
 
-# A lift is a share, not in the outcome's units, and levels are no changes: both stand in tables
-# and sentences, never on the axis of changes.
-from truelift.effects.telling.sentences import LEVELS, LIFT, NAIVE
-
-__all__ = ["LEVELS", "LIFT", "NAIVE"]
-
-ORDER = (NAIVE, "ATE", LIFT, "ATT", "ATO", "policy gain", "GATE", "APO", "policy value")
+__all__ = ["NAIVE"]
 
 
 def by_outcome(result: EffectsResult) -> dict[str, list[Estimate]]:
@@ -20,7 +16,7 @@ def by_outcome(result: EffectsResult) -> dict[str, list[Estimate]]:
     for estimate in result.estimates:
         groups.setdefault(estimate.outcome, []).append(estimate)
     for group in groups.values():
-        group.sort(key=lambda e: ORDER.index(e.estimand) if e.estimand in ORDER else len(ORDER))
+        group.sort(key=lambda e: kind_of(e.estimand).order)
     return groups
 
 
@@ -49,13 +45,7 @@ def is_doubtful(result: EffectsResult, estimate: Estimate) -> bool:
 
 def judged(result: EffectsResult, estimand: str, arm: str = "") -> bool:
     """Whether the data support an estimand of an arm; of every arm where none is named."""
-    names = {estimand, f"{estimand} of {arm}"}
-    of_kind = [
-        text
-        for name, text in result.support.items()
-        if (name in names if arm else name.partition(" of ")[0] == estimand)
-    ]
-    return all(t.startswith("supported") for t in of_kind or [result.verdict])
+    return result.judged(estimand, *([arm] if arm else []))
 
 
 def supports(result: EffectsResult, estimand: str) -> bool:
@@ -80,10 +70,11 @@ def about_campaigns(result: EffectsResult) -> bool:
 
 def qualified(result: EffectsResult, e: Estimate) -> str:
     """What tells an estimate from others of its name: arms, group, policy."""
-    several = len(result.arms) > 2 or e.estimand in ("APO", "policy value", "policy gain")
+    kind = kind_of(e.estimand)
+    several = len(result.arms) > 2 or kind.names_arms
     parts = []
     if several:
         parts.append(f"{e.arm} against {e.versus}" if e.versus else e.arm)
-    if e.estimand == "GATE":
+    if kind.names_population:
         parts.append(e.population)
     return ", ".join(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.decision import decisive
 from truelift.effects.telling.names import in_words as named
 from truelift.effects.telling.sentences import (
@@ -18,7 +19,6 @@ from truelift.effects.telling.sentences import (
     verdict_text,
 )
 from truelift.report.estimates import (
-    LIFT,
     NAIVE,
     about_campaigns,
     by_outcome,
@@ -160,9 +160,9 @@ def verdicts(result: EffectsResult) -> list[tuple[str, str]]:
 
     Of many arms one text says which are supported and which are not, with the first reason.
     """
-    if len(set(result.support.values())) < 2 or len(result.overlaps) > MOST_VERDICTS:
+    if len({s.text for s in result.support}) < 2 or len(result.overlaps) > MOST_VERDICTS:
         return [("", _sentence(verdict_text(result)))]
-    return [(name, _sentence(text)) for name, text in result.support.items()]
+    return [(judged.name, _sentence(judged.text)) for judged in result.support]
 
 
 def _sentence(text: str) -> str:
@@ -218,7 +218,7 @@ def readings(result: EffectsResult) -> list[Reading]:
         known = {id(e) for e in (naive, att, ate, ato)}
         sentences += [
             in_words(e.sentence())
-            if e.estimand == LIFT
+            if kind_of(e.estimand).share
             else f"{e.estimand}: {_shown(e)}: {_strength(e)}."
             for e in group
             if id(e) not in known

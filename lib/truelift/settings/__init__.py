@@ -13,7 +13,6 @@ from truelift.errors import ConfigError
 from truelift.settings.checks import require
 from truelift.settings.clean import BotOptions as BotOptions
 from truelift.settings.clean import CleanOptions
-from truelift.settings.effects import ESTIMANDS as ESTIMANDS
 from truelift.settings.effects import EffectOptions
 from truelift.settings.sequence import SequenceOptions
 from truelift.settings.sessions import SessionOptions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.settings.chances import check_chances
 from truelift.settings.checks import require
-from truelift.settings.named import LEARNERS
+from truelift.settings.named import ESTIMANDS, LEARNERS
 from truelift.typed import from_plain
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SMALL_SAMPLES = ("cr1", "jackknife")
 ALTERNATIVES = ("two-sided", "greater", "less")
-ESTIMANDS = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,11 @@ class EffectOptions:
         need(
             "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
         )
-        known = set(self.estimands) <= set(ESTIMANDS) and len(self.estimands) > 0
-        need("estimands", known, f"some of {ESTIMANDS}")
+        need("estimands", len(self.estimands) > 0, f"some of {', '.join(ESTIMANDS.names)}")
+        for name in self.estimands:
+            for option, expected in ESTIMANDS.row(name, "effects.estimands").asks.items():
+                known = f"{expected}, for {name!r} is among effects.estimands"
+                need(option, bool(getattr(self, option)), known)
         codings = set(self.categorical.values()) <= {"one_hot", "hash", "target"}
         need("categorical", codings, "'one_hot', 'hash' or 'target' by column")
         need("one_hot_levels", self.one_hot_levels >= 1, "at least 1")
@@ -143,10 +145,6 @@ class EffectOptions:
         prior = self.target_prior is None or self.target_prior > 0
         need("target_prior", prior, "a number of units above 0, or none")
         need("band_draws", self.band_draws >= 1000, "at least 1000")
-        grouped = "GATE" not in self.estimands or bool(self.groups)
-        need("groups", grouped, "a column, for 'GATE' is among effects.estimands")
-        valued = "policy value" not in self.estimands or bool(self.policies)
-        need("policies", valued, "a policy, for 'policy value' is among effects.estimands")
         self._check_learners()
         need("quantile_groups", self.quantile_groups >= 2, "at least 2")
         shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)

@@ -11,8 +11,24 @@ from truelift.registry import Registry
 
 if TYPE_CHECKING:
     from truelift.effects.learners.learner import Learner
+    from truelift.effects.scoring.kinds.kind import EstimandKind
 
+_KINDS = "truelift.effects.scoring.kinds"
 _LEARNERS = "truelift.effects.learners"
+
+#: What is estimated (``effects.estimands``), in the order in which estimates are made.
+ESTIMANDS: Registry[EstimandKind] = Registry(
+    "truelift.estimands",
+    {
+        "APO": f"{_KINDS}.mean:APO",
+        "ATE": f"{_KINDS}.ate:ATE",
+        "ATT": f"{_KINDS}.att:ATT",
+        "ATO": f"{_KINDS}.ato:ATO",
+        "GATE": f"{_KINDS}.gate:GATE",
+        "policy value": f"{_KINDS}.policy:POLICY_VALUE",
+        "naive difference": f"{_KINDS}.naive:NAIVE",
+    },
+)
 
 #: Ways to fit the nuisances (``effects.learner``).
 LEARNERS: Registry[Learner] = Registry(

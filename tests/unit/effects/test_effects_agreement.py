@@ -11,14 +11,13 @@ import pytest
 from truelift.arrays.keys import mix
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
-    Estimand,
-    Ratio,
-    contrast,
     covariance,
     influence_rows,
 )
+from truelift.effects.scoring.kinds.att import ATT
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.quantities import UnitBlock, quantities
+from truelift.effects.scoring.ratios import Estimand, Ratio, contrast
 from truelift.inference.clusters import ClusterSums
 
 # DoubleML 0.11.4 with the predictions of ``sixty_units`` handed to it: DoubleMLIRM with scores
@@ -34,7 +33,7 @@ DOUBLEML = {
     "GATE 1": (1.413393655531069, 0.3757896724193646),
     "GATE 2": (2.124929098410793, 0.4678716889036673),
 }
-LAYOUT = ScoreLayout(arms=2, outcomes=1, cells=(3,), ato=False)
+LAYOUT = ScoreLayout(arms=2, outcomes=1, cells=(3,), own=(ATT.sums,))
 BOTH = ((("apo", 1, 0), 1.0), (("apo", 0, 0), -1.0))
 ESTIMANDS = {
     "ATE": contrast("ATE", BOTH, ("unit",), 0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import arrays, logistic
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.results import CovariateBalance, OverlapSummary
-from truelift.effects.verdict import support, verdict
+from truelift.effects.support.supported import verdict
+from truelift.effects.verdict import support
 from truelift.settings import EffectOptions
 
 
@@ -46,11 +49,14 @@ NO = "not supported by the data: "
     ],
 )
 def test_each_estimand_is_judged_by_what_it_needs(estimand, summary, converged, says):
-    assert support({"1": summary}, UNITS, converged)[estimand].startswith(says)
+    judged = {s.estimand: s for s in support({"1": summary}, UNITS, converged)}[estimand]
+    assert judged.text.startswith(says)
+    assert judged.supported is not says.startswith("not")
 
 
 def test_every_reason_is_given():
-    text = support({"1": overlap(clipped=0.5, treated=5, smd=1.0)}, UNITS, True)["ATE"]
+    ate, *_ = support({"1": overlap(clipped=0.5, treated=5, smd=1.0)}, UNITS, True)
+    text = ate.text
     assert text.count(";") == 2
 
 
@@ -66,6 +72,29 @@ def test_every_reason_is_given():
 )
 def test_the_verdict_sums_up_both(summary, says):
     assert verdict(support({"1": summary}, UNITS, True)).startswith(says)
+
+
+def test_one_estimand_that_is_supported_is_enough_not_to_end_as_unsupported(whole_result):
+    only_ate = support({"1": overlap(att=0.4)}, UNITS, True)
+    assert [s.supported for s in only_ate if s.estimand != "ATO"] == [True, False]
+    assert replace(whole_result, support=only_ate).supported
+    neither = support({"1": overlap(att=0.4, smd=0.5)}, UNITS, True)
+    assert not replace(whole_result, support=neither).supported
+
+
+def test_support_does_not_hang_on_the_words_of_the_verdict(whole_result):
+    reworded = replace(whole_result, verdict="The data cannot carry this.")
+    assert reworded.supported == whole_result.supported
+    assert [reworded.supports(e) for e in reworded.estimates] == [
+        whole_result.supports(e) for e in whole_result.estimates
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole_result():
+    return estimate_panel(
+        in_buckets(simulate_panel(units=600, clusters=150)), EffectOptions()
+    ).result
 
 
 def test_separated_arms_are_not_supported():

@@ -6,7 +6,10 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel
 from truelift.effects.estimate import estimate_panel
+from truelift.effects.job import metrics_of
+from truelift.effects.results import Estimate
 from truelift.errors import ConfigError
+from truelift.report.estimates import by_outcome
 from truelift.settings import EffectOptions
 
 MEANS = """
@@ -67,3 +70,64 @@ def test_a_learner_whose_module_is_missing_is_refused_before_anything_is_read(br
     bring("truelift.learners", text, means="MEANS")
     with pytest.raises(ConfigError, match="'means' needs the package no_such_module"):
         estimate_panel(None, EffectOptions(learner="means"))
+
+
+ON_CONTROLS = """
+from truelift.effects.scoring.kinds.kind import EstimandKind
+from truelift.effects.scoring.layout import OwnSums
+from truelift.effects.scoring.ratios import contrast
+from truelift.inference.clusters import Summands
+
+def keys(layout):
+    for a in range(1, layout.arms):
+        yield from layout.over("on controls", a)
+
+def summands(units, layout, propensity, scores):
+    for a in range(1, layout.arms):
+        left = units.outcome - units.outcome_regression[a]
+        share = (units.arm == a) * propensity[0] / propensity[a] - (units.arm == 0)
+        yield Summands(share * left, layout.lines(layout.over("on controls", a)))
+
+def build(columns, options, j):
+    labels = columns.arms.labels
+    for a in range(1, len(labels)):
+        key = ("on controls", a, j)
+        yield contrast("ATC", [(key, 1.0)], ("arm", 0), j, arm=labels[a], versus=labels[0],
+                       population="the untreated")
+
+ATC = EstimandKind(
+    "ATC", "atc", "ATC: those who were left out", build, OwnSums(keys, summands), order=45,
+    priority=15, reading="Had {population} got {arm}, {outcome} would have changed by {change}.",
+)
+"""
+
+
+def test_an_estimand_of_another_package_is_summed_estimated_logged_and_read_out(bring):
+    bring("truelift.estimands", ON_CONTROLS, ATC="ATC")
+    panel = in_buckets(simulate_panel())
+    options = EffectOptions(estimands=("ATE", "ATT", "ATC"), outcomes=("y_spend",))
+    result = estimate_panel(panel, options).result
+    ate, att, atc = result.estimates
+    assert (ate.estimand, att.estimand, atc.estimand) == ("ATE", "ATT", "ATC")
+    # With the arms the other way round it is the effect on those who had the arm.
+    turned = EffectOptions(estimands=("ATT",), outcomes=("y_spend",), control="1")
+    mirror = estimate_panel(panel, turned).result.estimates[0]
+    assert atc.estimate == pytest.approx(-mirror.estimate, rel=1e-6)
+    assert atc.standard_error == pytest.approx(mirror.standard_error, rel=1e-3)
+    assert metrics_of(result)["atc.y_spend"] == atc.estimate
+    said = "Had the untreated got treated, y_spend would have changed by +"
+    assert said in result.summary()
+    assert [e.estimand for e in by_outcome(result)["y_spend"]] == ["ATE", "ATT", "ATC"]
+    assert result.supports(atc) == result.supports(ate)
+
+
+def test_an_estimand_that_is_not_there_is_refused_as_the_options_are_made():
+    with pytest.raises(
+        ConfigError, match=r"effects\.estimands: found 'ATF', expected one of APO, ATE"
+    ):
+        EffectOptions(estimands=("ATE", "ATF"))
+
+
+def test_an_estimate_whose_package_is_gone_is_read_in_plain_words():
+    found = Estimate("odd one", "y", 1.0, 0.5, 0.0, 2.0, 0.04, 10, 10, 0.95, "", "b", "a")
+    assert "odd one: b against a changes y by +1.0" in found.sentence()

@@ -10,13 +10,15 @@ from scipy import stats
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.test_effects_estimates import find, scores_of
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.scoring.estimands import Estimand, Ratio, contrast
+from truelift.effects.scoring.kinds.ato import ATO
+from truelift.effects.scoring.kinds.att import ATT
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
+from truelift.effects.scoring.ratios import Estimand, Ratio, contrast
 from truelift.errors import ConfigError
 from truelift.settings import EffectOptions
 
-LAYOUT = ScoreLayout(arms=2, outcomes=1)
+LAYOUT = ScoreLayout(arms=2, outcomes=1, own=(ATT.sums, ATO.sums))
 ATE = contrast("ATE", [(("apo", 1, 0), 1.0), (("apo", 0, 0), -1.0)], ("unit",), 0)
 ATO = contrast("ATO", [(("ato", 1, 0), 1.0)], ("ato weight", 1), 0)
 NAIVE = Estimand(

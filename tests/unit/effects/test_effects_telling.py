@@ -17,6 +17,7 @@ from truelift.effects.estimate import estimate_panel
 from truelift.effects.further.look import look_further
 from truelift.effects.heterogeneity.results import JointTest, Term
 from truelift.effects.results import Caution, Estimate
+from truelift.effects.support.supported import Support
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, places_of
 from truelift.effects.telling.names import arm_words, cluster_noun, in_words
@@ -147,8 +148,10 @@ def test_a_notebook_shows_a_dash_for_the_naive_difference_and_escapes_names(emai
 
 
 def test_groups_lifts_and_means_ask_of_the_data_what_the_ate_does(email):
-    support = {name: "supported: fine." for name in email.support}
-    doubted = replace(email, support=support | {"ATE of mail": "not supported by the data: x."})
+    support = tuple(
+        replace(s, supported=s.name != "ATE of mail", reasons=("x.",)) for s in email.support
+    )
+    doubted = replace(email, support=support)
     for estimand in ("GATE", "relative lift", "ATE"):
         asked = replace(email.estimates[0], estimand=estimand, arm="mail", versus="none")
         assert doubted.supports(asked) is False
@@ -219,7 +222,7 @@ def test_p_values_are_not_printed_as_zero():
 
 
 def one_estimate(email, **fields):
-    support = {"ATE": "supported: fine."}
+    support = (Support("ATE", "", True, ("fine.",)),)
     return replace(
         email, estimates=(estimate(**fields),), arms={"untreated": 500, "treated": 500},
         overlaps={"treated": email.overlap}, support=support, verdict="supported: fine.",
@@ -235,7 +238,7 @@ def test_a_clear_effect_is_weighed_against_its_cost(email):
 
 
 def test_with_several_arms_it_is_said_whether_the_first_of_them_is_ahead(email):
-    support = dict.fromkeys(("ATE of mail", "ATE of letter"), "supported: fine.")
+    support = tuple(Support("ATE", arm, True, ("fine.",)) for arm in ("mail", "letter"))
     made = [estimate(value=9.0, arm="mail", versus="none"),
             estimate(value=5.0, arm="letter", versus="none")]  # fmt: skip
     result = replace(email, estimates=tuple(made), support=support)
@@ -258,7 +261,7 @@ def test_an_effect_that_is_not_shown_is_not_ruled_out_either(email):
 
 
 def test_an_effect_that_the_data_do_not_support_is_no_ground_to_act(email):
-    result = replace(one_estimate(email), support={"ATE": "not supported by the data: thin."})
+    result = replace(one_estimate(email), support=(Support("ATE", "", False, ("thin.",)),))
     assert decision(result).startswith("do not act on these numbers")
 
 

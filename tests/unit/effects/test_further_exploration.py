@@ -21,6 +21,7 @@ from truelift.effects.further.exploration import (
 from truelift.effects.further.look import look_further
 from truelift.effects.heterogeneity import HeterogeneityOptions, explore
 from truelift.effects.results import EffectsResult
+from truelift.effects.support.supported import Support
 from truelift.errors import DataError
 from truelift.settings import EffectOptions
 from truelift.typed import from_plain, to_plain
@@ -102,7 +103,7 @@ def test_an_effect_that_grows_with_a_covariate_is_found_with_who_gains(result):
 
 def test_parts_of_an_average_that_is_not_supported_are_called_a_hint(result):
     assert "a hint where to look" not in result.summary()
-    doubtful = replace(result, support=result.support | {"ATE": "not supported by the data: thin"})
+    doubtful = replace(result, support=(Support("ATE", "", False, ("thin",)),))
     assert doubtful.summary().count("take this as a hint where to look") == 2
 
 

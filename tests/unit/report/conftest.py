@@ -41,6 +41,7 @@ from truelift.effects.results import (
     Estimate,
     OverlapSummary,
 )
+from truelift.effects.support.supported import Support
 from truelift.features.results import FeaturesResult
 from truelift.inference.hypotheses import HypothesisTest
 from truelift.inference.sample_ratio import SampleRatio
@@ -409,10 +410,10 @@ def make_effects() -> EffectsResult:
         table="gold.panel",
         table_version=2,
         verdict="supported for the ATT only. The ATE is not supported by the data: thin.",
-        support={
-            "ATE": "not supported by the data: the weighted treated arm is thin.",
-            "ATT": "supported: the arms overlap, and weighting balances the covariates.",
-        },
+        support=(
+            Support("ATE", "", False, ("the weighted treated arm is thin.",)),
+            Support("ATT", "", True, ("the arms overlap, and weighting balances the covariates.",)),
+        ),
         covariates=26,
         dropped={"x_always_one": "constant"},
         followed=make_followed(),

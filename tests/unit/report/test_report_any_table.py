@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.report.conftest import make_record
 from truelift.effects.results import Caution, CovariateBalance, Design, EffectsResult
+from truelift.effects.support.supported import Support
 from truelift.effects.telling.names import in_words
 from truelift.report import plots
 from truelift.report.cautions import assumptions, warnings
@@ -17,7 +18,7 @@ from truelift.report.page import render_page
 from truelift.report.plots.effects import MOST_ROWS, drawn_panels, not_drawn
 from truelift.report.reading import headline
 
-FINE = "supported: the arms overlap, and weighting balances the covariates."
+FINE = "the arms overlap, and weighting balances the covariates."
 
 
 def words(page: str) -> str:
@@ -64,8 +65,8 @@ def email(whole) -> EffectsResult:
     )
     return replace(
         whole.effects, table="shop/mail.parquet", arms=arms, n=3000, clusters=3000,
-        estimates=tuple(made), overlaps={"mail": overlap, "letter": overlap}, verdict=FINE,
-        support=dict.fromkeys(("ATE of mail", "ATE of letter"), FINE), followed=(), tests=(),
+        estimates=tuple(made), overlaps={"mail": overlap, "letter": overlap}, verdict=f"supported: {FINE}",
+        support=tuple(Support("ATE", arm, True, (FINE,)) for arm in ("mail", "letter")), followed=(), tests=(),
         heterogeneity=(), credibility=None, experiment=experiment,
         design=Design(
             "message", "customer_id", "randomised", dict.fromkeys(arms, "0.3333333"),
@@ -84,7 +85,7 @@ def seven(email) -> EffectsResult:
         email, arms=arms, n=7000, clusters=7000, experiment=None,
         overlaps={arm: overlap for arm in list(arms)[1:]},
         estimates=tuple(replace(first, arm=arm, versus="0") for arm in list(arms)[1:]),
-        support={f"ATE of {arm}": FINE for arm in list(arms)[1:]},
+        support=tuple(Support("ATE", arm, True, (FINE,)) for arm in list(arms)[1:]),
         design=Design("dose", "shop", "observed"),
     )  # fmt: skip
 
@@ -198,7 +199,7 @@ def test_what_checks_found_in_the_data_comes_first_among_the_warnings(seven):
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_caution_is_on_the_page_also_where_nothing_is_supported(email):
-    no = dict.fromkeys(email.support, "not supported by the data: a leak.")
+    no = tuple(replace(s, supported=False, reasons=("a leak.",)) for s in email.support)
     told = replace(
         email, support=no, verdict="not supported by the data: a leak.",
         cautions=(Caution("The column copy is the outcome.", stops=True),),
@@ -209,7 +210,10 @@ def test_a_caution_is_on_the_page_also_where_nothing_is_supported(email):
 
 
 def test_the_headline_knows_every_arm_and_which_of_them_are_doubtful(seven):
-    doubted = seven.support | {"ATE of 6": "not supported by the data: thin."}
+    doubted = tuple(
+        replace(s, supported=False, reasons=("thin.",)) if s.arm == "6" else s
+        for s in seven.support
+    )
     text = headline(in_words(replace(seven, support=doubted)))
     for arm in range(1, 7):
         assert f"dose {arm} +6.3" in text

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from truelift.effects.support.supported import Support
 from truelift.effects.telling.names import in_words
 from truelift.report.markup import element
 from truelift.report.page import render_page
@@ -62,7 +63,7 @@ def test_treating_all_gains_nothing_on_treating_at_random(whole):
 
 def test_where_the_average_is_not_supported_its_parts_are_not_either(whole, changed):
     assert "read what follows as a hint" in words(whom(whole))
-    supported = changed(support={"ATE": "supported: fine"})
+    supported = changed(support=(Support("ATE", "", True, ("fine",)),))
     assert "read what follows as a hint" not in words(whom(supported))
 
 
@@ -85,7 +86,7 @@ def test_the_robustness_sentence_is_about_the_estimand_that_the_data_support(who
         "explain 8.3% of what is left unexplained of both the treatment and spend, and 5.2% to "
         "bring the 95% bound there." in text
     )
-    support = {"ATE": "supported: fine", "ATT": "not supported by the data: thin"}
+    support = (Support("ATE", "", True, ("fine",)), Support("ATT", "", False, ("thin",)))
     assert "To bring the ATE on spend to zero" in words(fragile(changed(support=support)))
 
 

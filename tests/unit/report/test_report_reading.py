@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from truelift.effects.results import CovariateBalance, EffectsResult, Estimate
+from truelift.effects.support.supported import Support
 from truelift.report.cautions import caution, warnings
 from truelift.report.reading import headline, readings, verdicts
 
@@ -26,7 +27,9 @@ def sound(whole) -> EffectsResult:
         balance=(CovariateBalance("x_recency", 0.4, 0.01),),
     )  # fmt: skip
     verdict = "supported: the arms overlap, and weighting balances the covariates."
-    return replace(whole.effects, overlaps={"1": overlap}, verdict=verdict, support={})
+    fine = (verdict.removeprefix("supported: "),)
+    support = (Support("ATE", "", True, fine), Support("ATT", "", True, fine))
+    return replace(whole.effects, overlaps={"1": overlap}, verdict=verdict, support=support)
 
 
 def with_estimates(result, *estimates):
@@ -48,7 +51,7 @@ def test_a_harmful_effect_is_said_to_lower_with_its_bounds_in_order(sound):
 def test_an_effect_that_the_data_do_not_support_is_not_the_headline(sound):
     result = replace(
         with_estimates(sound, estimate("ATT", 5.0, 1.0)),
-        verdict="not supported by the data: 9.0% of the propensities are clipped.",
+        support=tuple(replace(s, supported=False) for s in sound.support),
     )
     text = headline(result)
     assert text.startswith("The data cannot tell the effect of the campaigns")
@@ -58,7 +61,7 @@ def test_an_effect_that_the_data_do_not_support_is_not_the_headline(sound):
 def test_only_a_supported_estimand_becomes_the_headline(sound):
     result = replace(
         with_estimates(sound, estimate("ATT", 5.0, 1.0), estimate("ATE", 3.0, 1.0)),
-        support={"ATE": "supported: fine.", "ATT": "not supported by the data: thin."},
+        support=(Support("ATE", "", True, ("fine.",)), Support("ATT", "", False, ("thin.",))),
     )
     assert "raised spend by 3.0" in headline(result)
     att, ate = readings(result)[0].sentences
@@ -71,11 +74,17 @@ def test_an_unsupported_estimand_has_a_verdict_in_place_of_warnings(sound):
     overlap = replace(sound.overlap, clipped_share=0.4, treated_clipped_share=0.02)
     result = replace(sound, overlaps={"1": overlap})
     assert [w[:4] for w in warnings(result)] == ["ATE:", "ATT:"]
-    doubted = replace(result, support={"ATE": "not supported by the data: x_age differs.",
-                                       "ATT": "supported: fine."})  # fmt: skip
+    doubted = replace(
+        result,
+        support=(
+            Support("ATE", "", False, ("x_age differs.",)),
+            Support("ATT", "", True, ("fine.",)),
+        ),
+    )
     assert [w[:4] for w in warnings(doubted)] == ["ATT:"]
     assert verdicts(doubted)[0] == ("ATE", "Not supported by the data: age differs.")
-    hopeless = replace(doubted, support={"ATE": "not supported", "ATT": "not supported, too"})
+    no = tuple(replace(s, supported=False) for s in doubted.support)
+    hopeless = replace(doubted, support=no)
     assert caution(hopeless) is None
 
 
@@ -87,8 +96,8 @@ def test_a_bound_near_zero_is_not_shown_as_zero(sound):
 
 
 def test_one_verdict_on_everything_is_said_once(sound):
-    same = dict.fromkeys(("ATE", "ATT"), sound.verdict)
-    assert verdicts(replace(sound, support=same)) == [
+    assert len(sound.support) == 2
+    assert verdicts(sound) == [
         ("", "Supported: the arms overlap, and weighting balances the covariates.")
     ]
 

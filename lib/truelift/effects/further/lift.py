@@ -13,17 +13,16 @@ import numpy as np
 from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.inference import critical_values, errors_in_words, inferred
 from truelift.effects.results import Estimate
-from truelift.effects.scoring.catalogue import UNIT, pairs_of
 from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
     ClusterPrecision,
-    Estimand,
-    Ratio,
     covariance,
     influence_rows,
 )
+from truelift.effects.scoring.kinds.pairs import pairs_of
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.ratios import UNIT, Estimand, Ratio
 from truelift.inference.delta import delta_covariance
 from truelift.settings import EffectOptions
 

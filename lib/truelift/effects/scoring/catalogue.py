@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations
 
 from truelift.effects.columns import PanelColumns
-from truelift.effects.scoring.estimands import Estimand, Ratio, contrast
+from truelift.effects.scoring.kinds.kind import asked_of
 from truelift.effects.scoring.layout import ScoreLayout
+from truelift.effects.scoring.ratios import UNIT, Estimand, contrast
 from truelift.effects.scoring.sums import TRIM_LEVELS
 from truelift.settings import EffectOptions
 
-UNIT = ("unit",)
 JACKKNIFE = "jackknife"
 
 
@@ -25,8 +23,7 @@ def layout_of(columns: PanelColumns, options: EffectOptions) -> ScoreLayout:
         policies=len(columns.policies) if "policy value" in options.estimands else 0,
         clips=len(clip_levels_of(columns, options)),
         trims=len(TRIM_LEVELS),
-        att="ATT" in options.estimands,
-        ato="ATO" in options.estimands,
+        own=tuple(kind.sums for kind in asked_of(options) if kind.sums is not None),
     )
 
 
@@ -46,21 +43,12 @@ def clip_levels_of(columns: PanelColumns, options: EffectOptions) -> tuple[float
 
 def estimands_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand, ...]:
     """All estimands of a run: outcome after outcome, by name, then by arm."""
-    makers = {
-        "APO": _means,
-        "ATE": _effects,
-        "ATT": _effects_on_treated,
-        "ATO": _effects_in_overlap,
-        "GATE": _group_effects,
-        "policy value": _policies,
-        "naive difference": _naive,
-    }
+    builders = [kind.build for kind in asked_of(options) if kind.build is not None]
     return tuple(
         estimand
         for outcome in range(len(columns.outcomes))
-        for name in makers
-        if name in options.estimands
-        for estimand in makers[name](columns, options, outcome)
+        for build in builders
+        for estimand in build(columns, options, outcome)
     )
 
 
@@ -73,82 +61,6 @@ def corrected_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estiman
         return ()
     wanted = tuple(dict.fromkeys([*options.estimands, "ATE"]))
     return estimands_of(columns, replace(options, estimands=wanted))
-
-
-def pairs_of(columns: PanelColumns, options: EffectOptions) -> list[tuple[int, int]]:
-    """Pairs (arm, versus): every arm with the control, or every two."""
-    arms = len(columns.arms.values)
-    if options.contrasts == "all":
-        return [(b, a) for a, b in combinations(range(arms), 2)]
-    return [(a, 0) for a in range(1, arms)]
-
-
-def _means(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
-    for a, label in enumerate(columns.arms.labels):
-        ratio = Ratio(((("apo", a, j), 1.0),), UNIT)
-        yield Estimand("APO", j, (ratio,), arm=label, level=True)
-
-
-def _effects(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
-    labels = columns.arms.labels
-    for a, b in pairs_of(columns, options):
-        keys = ((("apo", a, j), 1.0), (("apo", b, j), -1.0))
-        yield contrast("ATE", keys, UNIT, j, arm=labels[a], versus=labels[b])
-
-
-def _effects_on_treated(
-    columns: PanelColumns, options: EffectOptions, j: int
-) -> Iterator[Estimand]:
-    labels = columns.arms.labels
-    for a in range(1, len(labels)):
-        yield contrast(
-            "ATT", [(("att", a, j), 1.0)], ("arm", a), j, arm=labels[a], versus=labels[0],
-            population=f"units of arm {labels[a]}",
-        )  # fmt: skip
-
-
-def _effects_in_overlap(
-    columns: PanelColumns, options: EffectOptions, j: int
-) -> Iterator[Estimand]:
-    labels = columns.arms.labels
-    for a in range(1, len(labels)):
-        yield contrast(
-            "ATO", [(("ato", a, j), 1.0)], ("ato weight", a), j, arm=labels[a], versus=labels[0],
-            population="units weighted by overlap",
-        )  # fmt: skip
-
-
-def _group_effects(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
-    labels = columns.arms.labels
-    for g, levels in enumerate(columns.groups):
-        for cell, name in enumerate(levels.labels):
-            for a, b in pairs_of(columns, options):
-                keys = ((("gate", g, cell, a, j), 1.0), (("gate", g, cell, b, j), -1.0))
-                yield contrast(
-                    "GATE", keys, ("cell", g, cell), j, arm=labels[a], versus=labels[b],
-                    population=f"{levels.column} = {name}",
-                )  # fmt: skip
-
-
-def _policies(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
-    for s, (name, _) in enumerate(columns.policies):
-        ratio = Ratio(((("policy", s, j), 1.0),), UNIT)
-        yield Estimand("policy value", j, (ratio,), arm=name, level=True)
-        keys = ((("policy", s, j), 1.0), (("apo", 0, j), -1.0))
-        yield contrast("policy gain", keys, UNIT, j, arm=name, versus=columns.arms.labels[0])
-
-
-def _naive(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
-    labels = columns.arms.labels
-    for a, b in pairs_of(columns, options):
-        terms = (
-            Ratio(((("raw", a, j), 1.0),), ("arm", a)),
-            Ratio(((("raw", b, j), 1.0),), ("arm", b), -1.0),
-        )
-        yield Estimand(
-            "naive difference", j, terms, arm=labels[a], versus=labels[b],
-            population="units as they are",
-        )  # fmt: skip
 
 
 def followed_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand, ...]:

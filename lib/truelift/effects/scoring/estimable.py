@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from truelift.effects.scoring.estimands import ClusterMoments, Estimand, covariance, influence_rows
+from truelift.effects.scoring.estimands import ClusterMoments, covariance, influence_rows
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.presence import Presence
+from truelift.effects.scoring.ratios import Estimand
 
 #: Clusters of an arm that a cell of a group, or the part that a policy sends there, needs at least.
 FEWEST_CLUSTERS = 2

@@ -1,4 +1,4 @@
-"""Estimands as combinations of ratios of sums, and all their estimates with one covariance.
+"""All estimates of estimands that are combinations of ratios of sums, with one covariance.
 
 With T the sums over all units, an estimate is ``sum_r c_r N_r'T / D_r'T``. Its influence on a
 cluster with sums S is ``a'S``, ``a = sum_r c_r (N_r - (N_r'T / D_r'T) D_r) / D_r'T``, so with
@@ -7,65 +7,15 @@ cluster with sums S is ``a'S``, ``a = sum_r c_r (N_r - (N_r'T / D_r'T) D_r) / D_
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from truelift.effects.scoring.layout import Key, ScoreLayout
+from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.presence import Presence
+from truelift.effects.scoring.ratios import Estimand
 from truelift.inference.small_samples import two_way_covariance
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """``coefficient * (sum of numerator lines) / (line of the denominator)``.
-
-    Parameters
-    ----------
-    numerator : tuple of (Key, float)
-        Lines and their signs.
-    denominator : Key
-    coefficient : float
-    """
-
-    numerator: tuple[tuple[Key, float], ...]
-    denominator: Key
-    coefficient: float = 1.0
-
-
-@dataclass(frozen=True)
-class Estimand:
-    """What is estimated, by name, and how it is made of sums.
-
-    Parameters
-    ----------
-    name : str
-        ``'ATE'``, ``'ATT'``, ``'ATO'``, ``'APO'``, ``'GATE'``, ``'policy value'``,
-        ``'naive difference'``, ...
-    outcome : int
-        Position of the outcome.
-    terms : tuple of Ratio
-    arm, versus : str
-        The arm, and the arm that it is compared with (empty for a mean).
-    population : str
-        Whom the average is over, in words.
-    level : bool
-        Whether it is a level (in the outcome's own origin), not a difference.
-    """
-
-    name: str
-    outcome: int
-    terms: tuple[Ratio, ...]
-    arm: str = ""
-    versus: str = ""
-    population: str = "all units"
-    level: bool = False
-
-    @property
-    def key(self) -> tuple[str, int, str, str, str]:
-        """What tells it from all others of a run."""
-        return (self.name, self.outcome, self.arm, self.versus, self.population)
 
 
 @dataclass(frozen=True)
@@ -209,10 +159,3 @@ def covariance(rows: np.ndarray, moments: ClusterMoments) -> np.ndarray:
 def _one_way(rows: np.ndarray, cross: np.ndarray, groups: int) -> np.ndarray:
     found = rows @ cross @ rows.T
     return (found + found.T) * (0.5 * groups / max(groups - 1, 1))
-
-
-def contrast(
-    name: str, keys: Iterable[tuple[Key, float]], denominator: Key, outcome: int, **words: str
-) -> Estimand:
-    """An estimand of one ratio."""
-    return Estimand(name, outcome, (Ratio(tuple(keys), denominator),), **words)  # type: ignore[arg-type]

@@ -6,18 +6,41 @@ summands (one line of a matrix each) once; the kernels fill them in, the estiman
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from truelift.errors import ConfigError
 
+if TYPE_CHECKING:
+    from truelift.effects.scoring.quantities import UnitBlock
+    from truelift.inference.clusters import Summands
+
 #: Sums of squares and products are kept for every pair of quantities: 2,000 make 32 MB.
 MOST_QUANTITIES = 2_000
 
 Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class OwnSums:
+    """Summands that an estimand has for itself, in the scores pass of all.
+
+    Parameters
+    ----------
+    keys : callable
+        ``(layout) -> iterable of Key``: its lines.
+    summands : callable
+        ``(units, layout, propensity, scores) -> iterable of Summands`` of a block of units
+        (:class:`~.quantities.UnitBlock`), before weights; the propensities are clipped, the scores
+        those of the arms' means (A x J x n).
+    """
+
+    keys: Callable[[ScoreLayout], Iterable[Key]]
+    summands: Callable[[UnitBlock, ScoreLayout, np.ndarray, np.ndarray], Iterable[Summands]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +59,8 @@ class ScoreLayout:
         Clip levels at which every contrast with the control is followed.
     trims : int
         Trimming thresholds at which every contrast with the control is followed.
-    att, ato : bool
-        Whether the summands of the ATT and of the ATO are kept.
+    own : tuple of OwnSums
+        Summands that single estimands have for themselves.
 
     Notes
     -----
@@ -45,8 +68,7 @@ class ScoreLayout:
     threshold t; all are multiplied by the unit's weight:
 
     ``('unit',)`` 1 · ``('arm', a)`` 1[D = a] · ``('raw', a, j)`` 1[D = a] Y ·
-    ``('apo', a, j)`` the score of the arm's mean · ``('att', a, j)``, ``('ato', a, j)`` numerators
-    and ``('ato weight', a)`` denominators, for a >= 1 against the control ·
+    ``('apo', a, j)`` the score of the arm's mean · those of single estimands, such as ``('att', a, j)`` ·
     ``('cell', g, l)`` 1[G = l] · ``('gate', g, l, a, j)`` the arm's score in the cell ·
     ``('policy', s, j)`` the score of the arm that the policy chooses ·
     ``('clipped', c, a, j)`` contrast scores at a clip level · ``('kept', t, a)`` and
@@ -59,8 +81,7 @@ class ScoreLayout:
     policies: int = 0
     clips: int = 0
     trims: int = 0
-    att: bool = True
-    ato: bool = True
+    own: tuple[OwnSums, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.keys) > MOST_QUANTITIES:
@@ -77,11 +98,8 @@ class ScoreLayout:
         keys: list[Key] = [("unit",), *(("arm", a) for a in arms)]
         keys += [("raw", a, j) for a in arms for j in outcomes]
         keys += [("apo", a, j) for a in arms for j in outcomes]
-        if self.att:
-            keys += [("att", a, j) for a in treated for j in outcomes]
-        if self.ato:
-            keys += [("ato weight", a) for a in treated]
-            keys += [("ato", a, j) for a in treated for j in outcomes]
+        for own in self.own:
+            keys += own.keys(self)
         for g, levels in enumerate(self.cells):
             keys += [("cell", g, level) for level in range(levels)]
             keys += [

@@ -23,8 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from truelift.effects.scoring.estimands import ClusterPrecision, Estimand
+from truelift.effects.scoring.estimands import ClusterPrecision
 from truelift.effects.scoring.layout import Key, ScoreLayout
+from truelift.effects.scoring.ratios import Estimand
 
 # Sizes whose squared coefficient of variation (by units) is below this are equal.
 _EQUAL = 1e-9

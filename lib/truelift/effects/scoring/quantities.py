@@ -4,16 +4,8 @@ For outcome Y, arm D, propensities e_a and outcome regressions m_a:
 
 * mean of arm a: ``m_a + 1[D = a] (Y - m_a) / e_a`` (Robins, Rotnitzky & Zhao 1994). Contrasts,
   cells of groups and values of policies are made of these.
-* ATT of arm a against the control, among the units of arm a, with mean zero at theta of
-  ``psi_b - 1[D = a] theta``: ``psi_b = 1[D = a] (Y - m_0) - 1[D = 0] (Y - m_0) e_a / e_0``
-  (cross-fitted as in Chernozhukov et al. 2018).
-* ATO, the effect where the arms overlap (Li, Morgan & Zaslavsky 2018; Li & Li 2019 for several
-  arms), weighted by ``h = e_a e_0 / (e_a + e_0)``. With ``s = e_a + e_0`` and
-  ``q = 1[D = a] (e_0 / s)^2 + 1[D = 0] (e_a / s)^2`` its efficient score is
-  ``q (m_a - m_0) + 1[D = a] (Y - m_a) e_0 / s - 1[D = 0] (Y - m_0) e_a / s - q theta``. It follows
-  from the efficient influence function of weighted effects whose weights are functions of the
-  propensity (Crump, Hotz, Imbens & Mitnik 2006, theorem A.1), and is robust to a propensity that
-  converges slowly; for two arms ``q = (D - e)^2``.
+
+Single estimands have summands of their own (:mod:`~.kinds`).
 """
 
 from __future__ import annotations
@@ -113,10 +105,8 @@ def _unweighted(
     counted = [[("arm", a), *layout.over("raw", a)] for a in range(arms)]
     yield Summands(np.concatenate([one, units.outcome]), layout.lines(*counted), units.arm)
     yield Summands(flat, layout.lines(layout.over_arms("apo")))
-    if layout.att:
-        yield from _att(units, layout, propensity)
-    if layout.ato:
-        yield from _ato(units, layout)
+    for own in layout.own:
+        yield from own.summands(units, layout, propensity, scores)
     for g, levels in enumerate(layout.cells):
         inside = [
             [("cell", g, level), *layout.over_arms("gate", g, level)] for level in range(levels)
@@ -132,31 +122,6 @@ def _unweighted(
             yield Summands(values, layout.lines(layout.over("clipped", c, a)))
     if trim_levels:
         yield from _trims(units, layout, scores, trim_levels)
-
-
-def _att(units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray) -> Iterator[Summands]:
-    beyond = units.outcome - units.outcome_regression[0]
-    control = units.arm == 0
-    for a in range(1, layout.arms):
-        share = (units.arm == a) - control * (propensity[a] / propensity[0])
-        yield Summands(share * beyond, layout.lines(layout.over("att", a)))
-
-
-def _ato(units: UnitBlock, layout: ScoreLayout) -> Iterator[Summands]:
-    regression = units.outcome_regression
-    for a in range(1, layout.arms):
-        both = units.propensity[a] + units.propensity[0]
-        ours = units.propensity[a] / np.where(both > 0, both, 1.0)
-        theirs = 1.0 - ours
-        treated, control = (units.arm == a) * theirs, (units.arm == 0) * ours
-        weight = treated * theirs + control * ours
-        values = (
-            weight * (regression[a] - regression[0])
-            + treated * (units.outcome - regression[a])
-            - control * (units.outcome - regression[0])
-        )
-        lines = layout.lines([("ato weight", a), *layout.over("ato", a)])
-        yield Summands(np.concatenate([weight[None], values]), lines)
 
 
 def _trims(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.figures import figure, places_of
 from truelift.effects.telling.names import joined
 
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 #: The panel that the pipeline makes: its units are users on the occasion of a campaign.
 CAMPAIGNS = "gold.panel"
-_DECIDES = ("ATE", "ATT", "ATO")
-_OVER = {
-    "ATE": "on average over everyone",
-    "ATT": "among those who got it",
-    "ATO": "among those who could have gone either way",
-}
 
 
 def decisive(result: EffectsResult) -> list[Estimate]:
@@ -35,9 +30,9 @@ def decisive(result: EffectsResult) -> list[Estimate]:
     mine = [
         e
         for e in result.estimates
-        if e.outcome == first and e.estimand in _DECIDES and e.versus in (control, "")
+        if e.outcome == first and kind_of(e.estimand).decides_over and e.versus in (control, "")
     ]
-    kinds = [kind for kind in _DECIDES if any(e.estimand == kind for e in mine)]
+    kinds = sorted({e.estimand for e in mine}, key=lambda name: kind_of(name).priority)
     for kind in kinds:
         of_kind = [e for e in mine if e.estimand == kind]
         if any(result.supports(e) for e in of_kind):
@@ -82,7 +77,7 @@ def _several(result: EffectsResult, shown: list[Estimate], carried: list[Estimat
         first = shown[0]
         changes = joined([f"{e.arm} by {_range(e)}" for e in shown])
         said = (
-            f"against {first.versus}, {_OVER[first.estimand]}, these arms change "
+            f"against {first.versus}, {kind_of(first.estimand).decides_over}, these arms change "
             f"{first.outcome} ({_unit(result, first)}{_at_once(first)}): {changes}. Act on one if the end of its "
             f"range nearer to zero is worth what treating one unit costs. {_best(result, shown)}"
         )
@@ -123,12 +118,12 @@ def _one(result: EffectsResult, e: Estimate) -> str:
     unit = _unit(result, e)
     if e.estimate > 0:
         return (
-            f"{_name(result, e.arm)} raised {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. "
+            f"{_name(result, e.arm)} raised {e.outcome} {kind_of(e.estimand).decides_over} by {low} to {high} {unit}. "
             f"Act if {low} more is worth what treating one unit costs; if it takes more than "
             f"{high} to pay for that, do not."
         )
     return (
-        f"{_name(result, e.arm)} lowered {e.outcome} {_OVER[e.estimand]} by {low} to {high} {unit}. If "
+        f"{_name(result, e.arm)} lowered {e.outcome} {kind_of(e.estimand).decides_over} by {low} to {high} {unit}. If "
         f"less {e.outcome} is what you want, act if {low} less is worth what treating one unit "
         "costs; if it is not what you want, stop."
     )

@@ -99,14 +99,15 @@ def in_words(result: EffectsResult) -> EffectsResult:
     It is for reading: estimates keep their numbers, and ``supports`` its answers.
     """
     words = arm_words(list(result.arms), result.design.treatment)
-    keys = {name: _support_name(name, words) for name in result.support}
+    support = tuple(replace(s, arm=words.get(s.arm, s.arm)) for s in result.support)
+    keys = {old.name: new.name for old, new in zip(result.support, support, strict=True)}
     return replace(
         result,
         estimates=tuple(_compared(e, words) for e in result.estimates),
         followed=tuple(_compared(e, words) for e in result.followed),
         arms={words[label]: units for label, units in result.arms.items()},
         overlaps={words.get(label, label): o for label, o in result.overlaps.items()},
-        support={keys[name]: text for name, text in result.support.items()},
+        support=support,
         verdict=_renamed(result.verdict, keys),
         nuisance={_nuisance_name(key, words): v for key, v in result.nuisance.items()},
         tests=tuple(_compared(test, words) for test in result.tests),
@@ -146,11 +147,6 @@ def _compared(part: T, words: Words) -> T:
 def units_with(arm: str) -> str:
     """The units of an arm that is in words."""
     return f"the {arm} units" if arm in ("treated", "untreated") else f"the units with {arm}"
-
-
-def _support_name(name: str, words: Words) -> str:
-    estimand, of, arm = name.partition(" of ")
-    return f"{estimand}{of}{words.get(arm, arm)}"
 
 
 def _renamed(text: str, names: Words) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, percent, places_of
 from truelift.effects.telling.names import in_words
 from truelift.effects.telling.sentences import (
-    LIFT,
     check_sentences,
     method_name,
     source_sentence,
@@ -45,7 +45,7 @@ def markup(result: EffectsResult) -> str:
 
 def _row(result: EffectsResult, e: Estimate) -> tuple[str, ...]:
     supported = {None: "\N{EN DASH}", True: "yes", False: "no"}[result.supports(e)]
-    if e.estimand == LIFT:
+    if kind_of(e.estimand).share:
         value, lower, upper = (
             percent(v, signed=True) for v in (e.estimate, e.ci_lower, e.ci_upper)
         )

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.support.supported import NOT_SUPPORTED
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, percent, places_of
 from truelift.effects.telling.names import clusters_of, counted, in_words, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from truelift.effects.further.results import ExperimentEstimate
     from truelift.effects.results import EffectsResult, Estimate
+    from truelift.effects.support.supported import Support
 
-#: How a verdict begins where the data do not support an effect (``effects/verdict.py``).
-NOT_SUPPORTED = "not supported by the data"
 NAIVE = "naive difference"
-LIFT = "relative lift"
-#: Means, not changes: they never stand on an axis of changes, and nothing is tested of them.
-LEVELS = ("APO", "policy value")
-PRIORITY = (
-    "ATE", "ATT", "policy gain", "ATO", LIFT, "GATE", NAIVE, "policy value", "APO",
-)  # fmt: skip
 #: Sentences on estimates that fit on a screen beside verdict, cautions and checks.
 MOST_ESTIMATES = 8
 _MOST_CHECKS = 6
 _MOST_CAUTIONS = 6
+_LAST = 1000
 
 
 def summary(result: EffectsResult) -> str:
@@ -61,38 +57,32 @@ def source_sentence(result: EffectsResult) -> str:
 
 def verdict_text(result: EffectsResult) -> str:
     """The verdict; of several arms with different ones, the arms of each and the first reason."""
-    by_arm: dict[str, dict[str, str]] = {}
-    for name, text in result.support.items():
-        estimand, of, arm = name.partition(" of ")
-        if of and estimand != "ATO":
-            by_arm.setdefault(arm, {})[estimand] = text
-    if len(by_arm) < 2 or len({text for of in by_arm.values() for text in of.values()}) == 1:
+    asked = [s for s in result.support if s.arm and s.estimand != "ATO"]
+    if len({s.arm for s in asked}) < 2 or len({s.text for s in asked}) == 1:
         return result.verdict
-    good = _named(by_arm, lambda text: text.startswith("supported"))
-    bad = _named(by_arm, lambda text: not text.startswith("supported"))
+    good = _named([s for s in asked if s.supported])
+    bad = _named([s for s in asked if not s.supported])
     if not bad:
-        return f"supported for {good}. {_first_reason(by_arm, 'with care')}".strip()
-    because = _first_reason(by_arm, NOT_SUPPORTED)
+        return f"supported for {good}. {_first_reason(s for s in asked if s.careful)}".strip()
+    because = _first_reason(s for s in asked if not s.supported)
     if not good:
         return f"{NOT_SUPPORTED} for {bad}. {because}"
     return f"supported for {good}. It is {NOT_SUPPORTED} for {bad}. {because}"
 
 
-def _named(by_arm: dict[str, dict[str, str]], fits: Callable[[str], bool]) -> str:
-    """Arms with the estimands whose verdict fits; arms with the same estimands together."""
+def _named(found: Iterable[Support]) -> str:
+    """Arms with their estimands; arms with the same estimands together."""
+    by_arm: dict[str, list[str]] = {}
+    for judged in found:
+        by_arm.setdefault(judged.arm, []).append(judged.estimand)
     groups: dict[tuple[str, ...], list[str]] = {}
-    for arm, found in by_arm.items():
-        if kinds := tuple(kind for kind, text in found.items() if fits(text)):
-            groups.setdefault(kinds, []).append(arm)
+    for arm, kinds in by_arm.items():
+        groups.setdefault(tuple(kinds), []).append(arm)
     return "; ".join(f"{joined(arms)} ({', '.join(kinds)})" for kinds, arms in groups.items())
 
 
-def _first_reason(by_arm: dict[str, dict[str, str]], word: str) -> str:
-    for arm, found in by_arm.items():
-        for kind, text in found.items():
-            if word in text:
-                return f"{kind} of {arm}: {text.partition(': ')[2] or text}"
-    return ""
+def _first_reason(found: Iterable[Support]) -> str:
+    return next((f"{s.name}: {s.reason or s.text}" for s in found), "")
 
 
 def _cautions(result: EffectsResult) -> list[str]:
@@ -112,8 +102,8 @@ def chosen(result: EffectsResult, most: int = MOST_ESTIMATES) -> list[Estimate]:
 
 def _rank(e: Estimate, randomised: bool) -> int:
     if randomised and e.estimand in ("ATT", "ATO"):
-        return len(PRIORITY)  # the same effect as the ATE: lots know nobody
-    return PRIORITY.index(e.estimand) if e.estimand in PRIORITY else len(PRIORITY)
+        return _LAST  # the same effect as the ATE: lots know nobody
+    return kind_of(e.estimand).priority
 
 
 def estimate_sentences(result: EffectsResult, most: int = MOST_ESTIMATES) -> list[str]:
@@ -148,7 +138,8 @@ def estimate_sentence(result: EffectsResult, e: Estimate) -> str:
 
 def measured_in(result: EffectsResult, e: Estimate) -> str:
     """What a change is counted in, as far as the specification says it; empty for shares."""
-    return "" if e.estimand == LIFT else result.design.measured_in.get(e.outcome, "")
+    shares = kind_of(e.estimand).share
+    return "" if shares else result.design.measured_in.get(e.outcome, "")
 
 
 def doubt(result: EffectsResult, e: Estimate) -> str:
@@ -223,40 +214,33 @@ def check_sentences(result: EffectsResult) -> list[str]:
 
 def average_doubt(result: EffectsResult, arm: str) -> str:
     """Parts of an average that the data do not support are no better supported."""
-    text = result.support.get(f"ATE of {arm}", result.support.get("ATE", result.verdict))
-    if text.startswith("supported"):
+    if result.judged("ATE", arm):
         return ""
     return " The data do not support the ATE: take this as a hint where to look."
 
 
 def sentence(e: Estimate, unit: str = "") -> str:
-    """One estimate as a sentence; ``unit`` says what its numbers count."""
+    """One estimate as a sentence, as its row says; ``unit`` says what its numbers count."""
+    kind = kind_of(e.estimand)
     looks = "; at every look" if e.anytime else ""
     level = f"{e.confidence:.0%} interval"
-    if e.estimand == LIFT:
-        return (
-            f"Relative lift: {e.arm} changes the mean of {e.outcome} under {e.versus} by "
+    if kind.share:
+        change = (
             f"{percent(e.estimate, signed=True)} ({level} {percent(e.ci_lower, signed=True)} to "
-            f"{percent(e.ci_upper, signed=True)}{looks}), over {e.population}.{_one_sided(e)}"
+            f"{percent(e.ci_upper, signed=True)}{looks})"
         )
-    places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
-    of = f" {unit}" if unit else ""
-    bounds = (
-        f"({level} {figure(e.ci_lower, places)} to {figure(e.ci_upper, places)}{looks}{_tested(e)})"
-    )
-    change = f"{figure(e.estimate, places, signed=True)}{of} {bounds}"
-    if not e.versus:
-        value = f"{figure(e.estimate, places)}{of} {bounds}"
-        return f"The mean of {e.outcome} under {e.arm} is {value}, over {e.population}."
-    if e.estimand == NAIVE:
-        return (
-            f"As they are, {e.arm} and {e.versus} differ in {e.outcome} by {change}; that is no "
-            f"effect.{_one_sided(e)}"
+    else:
+        places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
+        of = f" {unit}" if unit else ""
+        change = (
+            f"{figure(e.estimate, places, signed=not kind.level)}{of} ({level} "
+            f"{figure(e.ci_lower, places)} to {figure(e.ci_upper, places)}{looks}{_tested(e)})"
         )
-    return (
-        f"{e.estimand}: {e.arm} against {e.versus} changes {e.outcome} by {change}, over "
-        f"{e.population}.{_one_sided(e)}"
-    )
+    said = kind.reading.format(
+        estimand=e.estimand, arm=e.arm, versus=e.versus, outcome=e.outcome, change=change,
+        population=e.population,
+    )  # fmt: skip
+    return f"{said}{_one_sided(e)}"
 
 
 def _tested(e: Estimate) -> str:
@@ -270,7 +254,8 @@ def one_sided(e: Estimate) -> str:
     if e.bound is None or e.p_value is None:
         return ""
     places = places_of(e.standard_error, e.bound)
-    bound = percent(e.bound, signed=True) if e.estimand == LIFT else figure(e.bound, places)
+    shares = kind_of(e.estimand).share
+    bound = percent(e.bound, signed=True) if shares else figure(e.bound, places)
     side, other = ("least", "<=") if e.alternative == "greater" else ("most", ">=")
     return (
         f"at {side} {bound} with {e.confidence:.0%} confidence (one-sided {p_text(e.p_value)} "

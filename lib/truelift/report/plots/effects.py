@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.report.estimates import (
-    LEVELS,
-    LIFT,
     NAIVE,
     by_outcome,
     decimals,
@@ -35,17 +34,6 @@ from truelift.report.plots.canvas import (
     wrapped,
 )
 
-NAMES = {
-    NAIVE: ("Naive difference", "Naive"),
-    "ATE": ("ATE: everyone, against no one", "ATE"),
-    "ATT": ("ATT: those who were treated", "ATT"),
-    "ATO": ("ATO: those who could go either way", "ATO"),
-    "APO": ("Mean under", "Mean"),
-    "policy value": ("Value of the policy", "Value"),
-    "policy gain": ("Gain of the policy", "Gain"),
-}
-
-
 #: Changes of an outcome that are drawn; a GATE of many groups has its table.
 MOST_ROWS = 24
 
@@ -57,8 +45,10 @@ def drawn_panels(result: EffectsResult) -> list[tuple[str, list[Estimate], bool]
     """
     panels = []
     for outcome, group in by_outcome(result).items():
-        changes = [e for e in group if e.estimand != LIFT and e.estimand not in LEVELS]
-        levels = [e for e in group if e.estimand in LEVELS]
+        # Shares stand in tables and sentences, never on the axis of changes.
+        kinds = [kind_of(e.estimand) for e in group]
+        changes = [e for e, k in zip(group, kinds, strict=True) if not (k.share or k.level)]
+        levels = [e for e, k in zip(group, kinds, strict=True) if k.level]
         panels += [
             (outcome, part[:MOST_ROWS], part is levels) for part in (changes, levels) if part
         ]
@@ -70,7 +60,7 @@ def not_drawn(result: EffectsResult) -> dict[str, int]:
     drawn_ones = {id(e) for _, part, _ in drawn_panels(result) for e in part}
     left: dict[str, int] = {}
     for e in result.estimates:
-        if e.estimand != LIFT and id(e) not in drawn_ones:
+        if not kind_of(e.estimand).share and id(e) not in drawn_ones:
             left[e.outcome] = left.get(e.outcome, 0) + 1
     return left
 
@@ -123,7 +113,8 @@ def _forest_panel(
             mew=1.6,
         )
         places = decimals(e)
-        name = NAMES.get(e.estimand, (e.estimand, e.estimand))[width == "narrow"]
+        kind = kind_of(e.estimand)
+        name = (kind.short or kind.title) if width == "narrow" else kind.title
         if told := qualified(result, e):
             name = f"{name.partition(':')[0]} · {told}"
         if e.band_lower is not None and e.band_upper is not None:

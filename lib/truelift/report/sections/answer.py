@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from truelift.effects.further.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.names import clusters_of, counted
 from truelift.report.cautions import assumptions, warnings
 from truelift.report.content import ReportContent
 from truelift.report.estimates import (
-    LEVELS,
-    LIFT,
     about_campaigns,
     by_outcome,
     decimals,
@@ -212,7 +211,7 @@ def _legend(result: EffectsResult) -> str:
         "Upright dashed line: no effect. The naive difference (square) compares the groups as "
         "they are."
     )
-    if any(e.estimand in LEVELS for e in result.estimates):
+    if any(kind_of(e.estimand).level for e in result.estimates):
         text += " Means are levels, not changes: they have an axis of their own."
     if hidden := sum(not_drawn(result).values()):
         text += f" {plural(hidden, 'more estimate')} in the table below."
@@ -260,8 +259,8 @@ def _warnings(result: EffectsResult) -> Html | None:
 
 def _estimates(result: EffectsResult) -> list[Html]:
     """Changes and levels each in a table of their own; the verdict stands beside the name."""
-    changes = [e for e in _ordered(result) if e.estimand not in LEVELS]
-    levels = [e for e in _ordered(result) if e.estimand in LEVELS]
+    changes = [e for e in _ordered(result) if not kind_of(e.estimand).level]
+    levels = [e for e in _ordered(result) if kind_of(e.estimand).level]
     found = []
     if changes:
         found.append(_table(result, changes, f"Change in the outcome, {measured(result)}"))
@@ -282,7 +281,7 @@ def measured(result: EffectsResult) -> str:
 
 
 def _table(result: EffectsResult, estimates: list[Estimate], caption: str) -> Html:
-    levels = all(e.estimand in LEVELS for e in estimates)  # of which nothing is tested
+    levels = all(kind_of(e.estimand).level for e in estimates)  # of which nothing is tested
     rows = [
         (
             outcome_name(e.outcome),
@@ -307,14 +306,14 @@ def _supported(result: EffectsResult, e: Estimate) -> str:
 
 def _numbers(e: Estimate) -> tuple[str, str, str]:
     """Estimate, interval and standard error; a lift is a percentage."""
-    if e.estimand == LIFT:
+    if kind_of(e.estimand).share:
         return (
             share(e.estimate), f"{share(e.ci_lower)} to {share(e.ci_upper)}",
             share(e.standard_error),
         )  # fmt: skip
     places = decimals(e)
     return (
-        number(e.estimate, places, signed=e.estimand not in LEVELS),
+        number(e.estimate, places, signed=not kind_of(e.estimand).level),
         interval(e.ci_lower, e.ci_upper, places),
         number(e.standard_error, places),
     )
