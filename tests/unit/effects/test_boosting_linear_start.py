@@ -8,10 +8,10 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from truelift.arrays.keys import mix
+from truelift.distributed.collective import Alone
 from truelift.effects.boosting import BoostingOptions
 from truelift.effects.boosting.linear_start import design_chunks, fit_linear_start
 from truelift.effects.boosting.reading import Block, prepare
-from truelift.effects.boosting.workers import Alone
 from truelift.effects.training_folds import training_folds
 
 N = 1200

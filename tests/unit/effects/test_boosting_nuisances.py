@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from truelift.effects.boosting import BoostingNuisances, BoostingOptions, fit_in_memory
-from truelift.effects.boosting import forest as trees_module
 from truelift.errors import ConfigError, DataError, TableError
+from truelift.models.trees import forest as trees_module
 
 SMALL = BoostingOptions(trees=40, depth=3, early_stopping_rounds=5, min_child_weight=5.0)
 N, FOLDS = 2400, 3

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from truelift.distributed.collective import BarrierTasks
 from truelift.effects.boosting.fitting import fit_blocks
 from truelift.effects.boosting.nuisances import BoostingNuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
-from truelift.effects.boosting.workers import Collective
 from truelift.errors import ConfigError, DataError, JobFailure, TrueliftError
 from truelift.lake.kernels import rows_and_buckets, spark_rows
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
@@ -157,7 +157,7 @@ class _Task:
 
         context = BarrierTaskContext.get()
         with _communicator(context):
-            workers = Collective()
+            workers = BarrierTasks()
             blocks = self._from_plan(batches) if self.shares else self._from_rows(batches)
             try:
                 fitted = fit_blocks(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from truelift.distributed.collective import Collective
 from truelift.effects.boosting.linear_start import fit_linear_start
 from truelift.effects.boosting.nuisances import BoostingNuisances, make_nuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.training import fit_all
-from truelift.effects.boosting.workers import Workers
 from truelift.effects.training_folds import training_folds
 from truelift.errors import DataError
 
 
 def fit_blocks(
     blocks: Iterator[Block], covariates: tuple[str, ...], outcomes: int, arms: int, folds: int,
-    options: BoostingOptions, workers: Workers, threads: int, table: str, *,
+    options: BoostingOptions, workers: Collective, threads: int, table: str, *,
     sequential: bool = False,
 ) -> BoostingNuisances:  # fmt: skip
     """Fit all models on the rows of all workers; each gets the same result.
@@ -26,7 +26,7 @@ def fit_blocks(
     ----------
     blocks : iterator of Block
         This worker's rows.
-    workers : Workers
+    workers : Collective
         Who shares the work; all call this with the same options.
     arms : int
         A; 1 for regressions alone, without a propensity.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.boosting.binning import drawn
+from truelift.distributed.collective import Collective
 from truelift.effects.boosting.reading import Preparation, TrainingRows
-from truelift.effects.boosting.workers import Workers
 from truelift.inference.normal_equations import ridge_per_unit, solve_symmetric
+from truelift.models.trees.binning import drawn
 
 _CHUNK_NUMBERS = 2_000_000
 _START_ROWS = 20_000.0
@@ -94,7 +94,7 @@ def log_odds(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def fit_linear_start(
     rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int, signs: tuple[int, ...],
-    ridge: float | None, workers: Workers,
+    ridge: float | None, workers: Collective,
 ) -> LinearStart:  # fmt: skip
     """Least squares by arm and multinomial logit of each fold, without the validation part.
 
@@ -120,7 +120,7 @@ def fit_linear_start(
 
 def _least_squares(
     rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int, signs: np.ndarray,
-    ridge: float | None, workers: Workers,
+    ridge: float | None, workers: Collective,
 ) -> np.ndarray:  # fmt: skip
     width, outcomes, folds = len(signs), len(rows.outcome), len(uses)
     moments = np.zeros((folds, arms, width, width + outcomes))
@@ -158,7 +158,7 @@ def _signed(matrix: np.ndarray, right: np.ndarray, signs: np.ndarray) -> np.ndar
 def _logit(
     rows: TrainingRows, preparation: Preparation, uses: np.ndarray, arms: int,
     ridge: float | None,
-    workers: Workers,
+    workers: Collective,
 ) -> np.ndarray:  # fmt: skip
     """Newton on a few rows until it stands, then on all: mostly two steps on all."""
     width = preparation.width
@@ -174,7 +174,7 @@ def _logit(
 
 def _newton(
     rows: TrainingRows, preparation: Preparation, start: np.ndarray, uses: np.ndarray,
-    use: np.ndarray, ridge: float | None, workers: Workers,
+    use: np.ndarray, ridge: float | None, workers: Collective,
 ) -> np.ndarray:  # fmt: skip
     folds, free, width = start.shape
     best, value = start.copy(), np.full(folds, np.inf)

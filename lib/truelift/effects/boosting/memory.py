@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from truelift.arrays.keys import mix
+from truelift.distributed.collective import Alone
 from truelift.effects.boosting.fitting import fit_blocks
 from truelift.effects.boosting.nuisances import BoostingNuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
-from truelift.effects.boosting.workers import Alone
 from truelift.errors import DataError
 
 

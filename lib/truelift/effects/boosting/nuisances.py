@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import softmax
 
-from truelift.effects.boosting.binning import Bins
-from truelift.effects.boosting.forest import tree_margins
 from truelift.effects.boosting.linear_start import LinearStart, log_odds
 from truelift.errors import TableError
+from truelift.models.trees.binning import Bins
+from truelift.models.trees.forest import tree_margins
 
 if TYPE_CHECKING:
     import pandas as pd

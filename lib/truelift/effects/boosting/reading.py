@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.arrays.keys import hash_keys
+from truelift.distributed.collective import Collective
 from truelift.effects.arms import Levels
-from truelift.effects.boosting.binning import Bins, drawn, make_bins, row_hashes, sample_columns
 from truelift.effects.boosting.options import BoostingOptions
-from truelift.effects.boosting.workers import Workers
 from truelift.effects.columns import Scale, number_column
 from truelift.errors import DataError
+from truelift.models.trees.binning import Bins, drawn, make_bins, row_hashes, sample_columns
 
 _VALIDATION = 2
 
@@ -177,7 +177,7 @@ class Preparation:
 
 def prepare(
     blocks: Iterator[Block], covariates: tuple[str, ...], outcomes: int, arms: int,
-    options: BoostingOptions, workers: Workers, table: str,
+    options: BoostingOptions, workers: Collective, table: str,
 ) -> tuple[TrainingRows, Preparation]:  # fmt: skip
     """Take up a worker's blocks: one look at each, then bytes in place of covariates.
 
@@ -262,7 +262,7 @@ def _joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
 
 def _check(
     columns: list[np.ndarray], arm: np.ndarray, outcome: np.ndarray, weight: np.ndarray,
-    covariates: tuple[str, ...], arms: int, workers: Workers, table: str,
+    covariates: tuple[str, ...], arms: int, workers: Collective, table: str,
 ) -> None:  # fmt: skip
     infinite = np.array([float(np.isinf(column).sum()) for column in columns])
     odd = [float(((arm < 0) | (arm >= arms)).sum()), float((~(weight > 0)).sum())]

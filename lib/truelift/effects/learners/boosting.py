@@ -81,8 +81,8 @@ def grow(
         from truelift.effects.boosting.barrier import fit_on_plan
 
         return fit_on_plan(spread.spark, spread.plan, reader, folds, options, sequential=sequential)
+    from truelift.distributed.collective import Alone
     from truelift.effects.boosting.fitting import fit_blocks
-    from truelift.effects.boosting.workers import Alone
 
     return fit_blocks(
         source.blocks(reader, reader.columns, folds),

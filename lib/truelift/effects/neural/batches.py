@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.boosting.binning import drawn
 from truelift.effects.boosting.reading import Block
+from truelift.models.trees.binning import drawn
 
 # Rows mixed with one another; at 200 features of four bytes 50 MB.
 BUFFER_ROWS = 65_536

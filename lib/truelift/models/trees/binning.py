@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.arrays.keys import mix
-from truelift.effects.boosting.options import MISSING
-from truelift.effects.boosting.workers import Workers
+from truelift.distributed.collective import Collective
+from truelift.models.trees.options import MISSING
 
 # 255 quantiles of so many rows are off by a fourteenth of a bin, and edges need no more.
 SAMPLE_ROWS = 50_000
@@ -47,7 +47,7 @@ class Bins:
         if self.categorical[column]:
             missing = np.isnan(values) | (values < 0) | (values >= MISSING)
             return np.where(missing, MISSING, np.where(missing, 0, values)).astype(np.uint8)
-        from truelift.effects.boosting.kernels import bin_codes
+        from truelift.models.trees.kernels import bin_codes
 
         edges = np.full(MISSING, np.inf, np.float32)
         edges[: len(self.edges[column])] = self.edges[column]
@@ -85,7 +85,7 @@ def drawn(hashes: np.ndarray, share: float, salt: int) -> np.ndarray:
 
 
 def sample_columns(
-    columns: list[np.ndarray], hashes: np.ndarray, workers: Workers
+    columns: list[np.ndarray], hashes: np.ndarray, workers: Collective
 ) -> np.ndarray:  # fmt: skip
     """The same rows of all workers on each of them, every column sorted (p, m); NaN last."""
     total = workers.sum(np.array([float(len(hashes))]))[0]

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 import numpy as np
 from numba import njit
 
-from truelift.effects.boosting.options import MISSING
+from truelift.models.trees.options import MISSING
 
 SQUARED, LOGISTIC, SOFTMAX = 0, 1, 2
 CODES = MISSING + 1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.boosting.kernels import LOGISTIC, SOFTMAX, SQUARED, loss_sums
-from truelift.effects.boosting.reading import TrainingRows
-from truelift.effects.boosting.workers import Workers
+from truelift.distributed.collective import Collective
+from truelift.models.trees.kernels import loss_sums
 
 _RING = 2**64
 _TURN = 0x9E3779B97F4A7C15
@@ -25,7 +24,7 @@ class Family:
         ``SQUARED``, ``LOGISTIC`` or ``SOFTMAX``.
     codes : ndarray of uint8, (n, p)
     label : ndarray of int64, n
-        The arm; of no account for squares.
+        The class; of no account for squares.
     weight : ndarray, n
     hashes : ndarray of uint64, n
     state : ndarray of float32, (K, C, n)
@@ -75,7 +74,7 @@ class Family:
         begin = (_TURN * (1 + seed * 1000 + self.number) + int(share * _RING) * turn) % _RING
         end = begin + int(share * _RING)
         pieces = [(begin, min(end, _RING))] + ([(0, end - _RING)] if end > _RING else [])
-        return _ranges(
+        return ranges_of(
             (low + _place(self.hashes[low:high], a), low + _place(self.hashes[low:high], b))
             for low, high in ranges
             for a, b in pieces
@@ -88,64 +87,9 @@ def _place(hashes: np.ndarray, bound: int) -> int:
     return int(np.searchsorted(hashes, np.uint64(bound)))
 
 
-def _ranges(pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+def ranges_of(pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Those of the ranges that hold any row, (R, 2)."""
     return np.array([p for p in pairs if p[0] < p[1]], np.int64).reshape(-1, 2)
-
-
-def outcome_family(
-    rows: TrainingRows, residual: np.ndarray, arm: int, uses: np.ndarray, signs: Sequence[int],
-    number: int,
-) -> Family:  # fmt: skip
-    """Regressions of one outcome in one arm; ``residual`` (K, n) is that of the linear starts."""
-    here = rows.arm_rows(arm)
-    return Family(
-        kind=SQUARED,
-        codes=rows.codes[here],
-        label=rows.arm[here],
-        weight=rows.weight[here],
-        hashes=rows.hashes[here],
-        state=residual[:, None, here],
-        **_parts(rows, [arm], uses, here.start),
-        signs=np.array(signs, np.int64),
-        number=number,
-    )
-
-
-def propensity_family(rows: TrainingRows, odds: np.ndarray, uses: np.ndarray) -> Family:
-    """Propensities; ``odds`` (K, C, n) are log odds, C = 1 for two arms."""
-    arms = max(odds.shape[1], 2)
-    return Family(
-        kind=LOGISTIC if odds.shape[1] == 1 else SOFTMAX,
-        codes=rows.codes,
-        label=rows.arm,
-        weight=rows.weight,
-        hashes=rows.hashes,
-        state=odds,
-        **_parts(rows, range(arms), uses, 0),
-        signs=np.zeros(rows.codes.shape[1], np.int64),
-        number=0,
-    )
-
-
-def _parts(
-    rows: TrainingRows, arms: Iterable[int], uses: np.ndarray, start: int
-) -> dict[str, tuple[np.ndarray, ...]]:
-    folds, arms = len(uses), list(arms)
-
-    def of(parts: Sequence[int], member: np.ndarray) -> np.ndarray:
-        bounds = [
-            rows.segment(a, int(j), part)
-            for a in arms
-            for j in np.flatnonzero(member)
-            for part in parts
-        ]
-        return _ranges((s.start - start, s.stop - start) for s in bounds)
-
-    return {
-        "training": tuple(of((0,), uses[k]) for k in range(folds)),
-        "validation": tuple(of((1,), uses[k]) for k in range(folds)),
-        "held_out": tuple(of((0, 1), np.arange(folds) == k) for k in range(folds)),
-    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +101,7 @@ class Masses:
     largest_weight: np.ndarray
 
     @classmethod
-    def of(cls, family: Family, workers: Workers) -> Masses:
+    def of(cls, family: Family, workers: Collective) -> Masses:
         """Two reductions."""
         folds = len(family.training)
         sums, largest = np.zeros((folds, 2)), np.zeros(folds)

@@ -16,7 +16,7 @@ class Tree:
     Parameters
     ----------
     words : ndarray of uint64, N
-        See :mod:`~truelift.effects.boosting.kernels`.
+        See :mod:`~truelift.models.trees.kernels`.
     values : ndarray, N
         Of the leaves, times the learning rate; 0 elsewhere.
     set_of_node : ndarray of int32, N
@@ -85,7 +85,7 @@ def tree_margins(forest: bytes, codes: np.ndarray, classes: int = 0) -> np.ndarr
     """Sum of the trees' leaves for binned rows: (n,), or (n, classes); zeros for no trees."""
     margins = np.zeros((max(classes, 1), len(codes)))
     if forest and len(codes):
-        from truelift.effects.boosting.kernels import add_forest
+        from truelift.models.trees.kernels import add_forest
 
         read = _loaded(forest)
         add_forest(

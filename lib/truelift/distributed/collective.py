@@ -1,4 +1,4 @@
-"""Workers that hold parts of the rows and add their sums up: one process, or Spark's tasks."""
+"""Processes that hold parts of the rows and add their sums up: one alone, or a barrier's tasks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 
-class Workers(Protocol):
-    """What training needs to know of the processes that share it."""
+class Collective(Protocol):
+    """What training needs to know of the processes that share it; all call it in the same order."""
 
     rank: int
     size: int
@@ -35,8 +35,8 @@ class Alone:
         return values
 
 
-class Collective:
-    """Members of XGBoost's communicator; to be made inside its context."""
+class BarrierTasks:
+    """Tasks of a barrier stage: members of XGBoost's communicator; to be made inside its context."""
 
     def __init__(self) -> None:
         from xgboost import collective

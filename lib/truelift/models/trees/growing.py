@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from truelift.effects.boosting.family import Family, Masses
-from truelift.effects.boosting.forest import Tree
-from truelift.effects.boosting.kernels import (
+from truelift.distributed.collective import Collective
+from truelift.models.trees.family import Family, Masses
+from truelift.models.trees.forest import Tree
+from truelift.models.trees.kernels import (
     CODES,
     SQUARED,
     add_histograms,
@@ -23,8 +24,7 @@ from truelift.effects.boosting.kernels import (
     pack_gradients,
     word_of,
 )
-from truelift.effects.boosting.options import BoostingOptions
-from truelift.effects.boosting.workers import Workers
+from truelift.models.trees.options import TreeOptions
 
 # Histograms of one level that are held, sent and looked at together.
 HISTOGRAM_BYTES = 128 * 2**20
@@ -131,15 +131,15 @@ class Grower:
     bins : int
         Codes that are in use, without the missing one.
     categorical : ndarray of bool, p
-    options : BoostingOptions
-    workers : Workers
+    options : TreeOptions
+    workers : Collective
     threads : Threads
     """
 
     bins: int
     categorical: np.ndarray
-    options: BoostingOptions
-    workers: Workers
+    options: TreeOptions
+    workers: Collective
     threads: Threads
 
     def start(
@@ -178,7 +178,7 @@ class Grower:
                 Growing(
                     k, c, (steps[0] / bounds[0], steps[1] / bounds[1]), _CURVATURE_BITS + bits,
                     (exact / bounds[0], exact / bounds[1]),
-                    _counted(family.training[k], mine, family.validation[k]),
+                    counted_ranges(family.training[k], mine, family.validation[k]),
                     np.empty(count, np.int64), np.empty(count, np.int64), share,
                 )
                 for c in range(family.classes)
@@ -313,7 +313,7 @@ class Grower:
         return values
 
 
-def _counted(training: np.ndarray, mine: np.ndarray, validation: np.ndarray) -> np.ndarray:
+def counted_ranges(training: np.ndarray, mine: np.ndarray, validation: np.ndarray) -> np.ndarray:
     """Ranges with a third column: 1 for the tree's rows, 2 for other training rows, else 0."""
     parts = [(low, high, 1) for low, high in mine]
     for low, high in training:
