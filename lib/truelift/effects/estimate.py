@@ -17,7 +17,9 @@ from truelift.effects.assignment_check import assignment_cautions
 from truelift.effects.calibration import calibrated
 from truelift.effects.categories import categories_of
 from truelift.effects.cautions import with_cautions
+from truelift.effects.coded_numbers import code_cautions
 from truelift.effects.columns import PanelColumns
+from truelift.effects.covariate_checks import check_range, covariate_cautions
 from truelift.effects.fitting_variance import fitting_variance
 from truelift.effects.further.trial import is_randomised
 from truelift.effects.inference import NAIVE, estimates_of
@@ -197,12 +199,14 @@ def _checked(
     """The result with what checks of the data found."""
     columns = found.scoring.columns
     result = with_cautions(found.result, leak_cautions(drawn, columns, options, found.result))
+    result = with_cautions(result, covariate_cautions(drawn, found.moments))
 
     def run(kernel: SumKernel) -> State:
         progress("a pass for what the levels of categories leave")
         return source.sum(kernel, columns.of_scores(), columns.batch_rows())
 
     result = with_cautions(result, repeat_cautions(source, found.scoring, result, drawn))
+    result = with_cautions(result, code_cautions(source, drawn, found.scoring, result))
     return with_cautions(result, level_cautions(run, found.scoring, result))
 
 
@@ -227,6 +231,7 @@ def first_moments(
     """
     if drawn is None:
         drawn = _start_rows(source, columns, options, progress)
+    check_range(drawn, columns, source.name)
     scales = outcome_scale(drawn, columns), covariate_scale(drawn, columns)
     categories = categories_of(source, drawn, columns, *scales, options, progress)
     start = make_start(drawn, columns, options, categories=categories)

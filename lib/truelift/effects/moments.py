@@ -61,13 +61,14 @@ class MomentsKernel:
                     weighted = part if weight is None else part * weight[own]
                     added[a] = weighted @ part.T
                 gram[fold] += added
+                whole = bool(np.isfinite(added.sum()))
                 if fits:
                     sums = loss_sums(block[: 1 + p], arm, self.start.coefficients, weight)
                     loss[fold] += sums[0]
                     ascent[fold] += sums[1]
                     hessian[fold] += sums[2]
             # A row without an arm is in no Gram matrix.
-            if not np.isfinite(added.sum()) or (arm < 0).any() or weight is not None:
+            if not whole or (arm < 0).any() or weight is not None:
                 bad += self._not_finite(batch)
             if batch.num_rows and len(open_to_doubt):
                 lines = block[1 + open_to_doubt]
@@ -90,7 +91,7 @@ class MomentsKernel:
         counts = []
         for name in self.columns.numbers():
             values = number_column(batch, name)
-            fine = np.isfinite(values)
+            fine = np.abs(values) < 1e100  # squares of larger ones cannot be added up
             if name in self.start.design.missing:
                 fine |= np.isnan(values)
             counts.append(np.count_nonzero(~fine))
@@ -223,8 +224,8 @@ def _check(state: dict[str, np.ndarray], columns: PanelColumns, table: str) -> N
         raise DataError(
             f"{table} has values that are missing or not finite: {listed}; expected a number in "
             "every row. Fill them, leave the column out, or leave such rows out with "
-            f"effects.filter: {quoted(next(iter(found)))} is not null; effects.missing=indicator "
-            "fills covariates that are null."
+            f"effects.filter: {quoted(next(iter(found)))} is not null (and < 1e100 where it is infinite); "
+            "effects.missing=indicator fills covariates that are null."
         )
     if nulls := int(state["odd"][0]):
         raise DataError(

@@ -133,21 +133,21 @@ def repeat_cautions(
         return []
     times = time_columns(source.schema, columns)
     if not alone:
-        return list(_of_sample(_sampled(source, scoring, times), scoring, result, times))
+        return list(_of_sample(rows_of_clusters(source, columns, times), scoring, result, times))
     found: list[Caution] = []
     if times:
-        batch = _sampled(source, scoring, times)
+        batch = rows_of_clusters(source, columns, times)
         found += _at_one_time(batch, times, columns.arms.codes(batch))
     if not found and is_text(source.schema.field(columns.cluster).type):
         found += _of_names(source, scoring)
     return found
 
 
-def _sampled(
-    source: PanelSource, scoring: Scoring, times: tuple[str, ...], pattern: int | None = None
-) -> pa.RecordBatch:
-    """All rows of some clusters."""
-    columns = scoring.columns
+def rows_of_clusters(
+    source: PanelSource, columns: PanelColumns, times: tuple[str, ...] = (),
+    pattern: int | None = None,
+) -> pa.RecordBatch:  # fmt: skip
+    """All rows of some clusters, about ten thousand; their bucket is the first column."""
     names = tuple(dict.fromkeys([*columns.of_rows(), *times]))
     start = start_buckets(source.bucket_rows(), _ROWS)
     kernel = WholeClusters(SampleColumns(names, columns.unit), start, columns.cluster, pattern)
@@ -182,10 +182,10 @@ def _apart(drawn: pa.Table, columns: PanelColumns, alone: bool) -> Caution | Non
 def _of_names(source: PanelSource, scoring: Scoring) -> Iterator[Caution]:
     """Clusters of one row each whose names are made of a unit and a time."""
     columns = scoring.columns
-    pattern = pattern_of(_names(_sampled(source, scoring, ()), columns.cluster))
+    pattern = pattern_of(_names(rows_of_clusters(source, columns), columns.cluster))
     if pattern is None:
         return
-    batch = _sampled(source, scoring, (), pattern)
+    batch = rows_of_clusters(source, columns, (), pattern)
     found = unit_and_time(_names(batch, columns.cluster), pattern)
     if found is None:
         return
@@ -393,12 +393,7 @@ def _of_clusters(
 ) -> Iterator[Caution]:  # fmt: skip
     """What rows of one cluster share of treatment and outcome, for every arm and outcome."""
     arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
-    bucket = batch.column(0).to_numpy()
-    lines = np.empty((arms * (1 + outcomes), batch.num_rows))
-    for b in np.unique(bucket):
-        own = np.flatnonzero(bucket == b)
-        _, units = scoring.units(batch.take(pa.array(own)), int(b))
-        lines[:, own] = surprises(units, scoring.clip)
+    lines = surprises_of(batch, scoring)
     for a, label in enumerate(scoring.columns.arms.labels):
         for j, (name, _, scale) in enumerate(scoring.outcomes):
             least = least_error(result, label, name)
@@ -424,6 +419,18 @@ def _of_clusters(
                     "what they share."
                 )
                 yield Caution(f"{moved} {why}", stops=not named, arms=(label,), outcomes=(name,))
+
+
+def surprises_of(batch: pa.RecordBatch, scoring: Scoring) -> np.ndarray:
+    """:func:`~.level_balance.surprises` of the rows of :func:`rows_of_clusters`."""
+    arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
+    bucket = batch.column(0).to_numpy()
+    lines = np.empty((arms * (1 + outcomes), batch.num_rows))
+    for b in np.unique(bucket):
+        own = np.flatnonzero(bucket == b)
+        _, units = scoring.units(batch.take(pa.array(own)), int(b))
+        lines[:, own] = surprises(units, scoring.clip)
+    return lines
 
 
 def shared_surprise(
