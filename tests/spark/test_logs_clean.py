@@ -229,6 +229,9 @@ def test_silver_files_are_sorted_by_user_and_time(cleaned):
         ({"time_format": "epoch_s"}, "1704067200.25", "2024-01-01 00:00:00.250000"),
         ({"time_format": "epoch_ms"}, "1704067200250", "2024-01-01 00:00:00.250000"),
         ({"time_format": "epoch_us"}, "1704067200000001", "2024-01-01 00:00:00.000001"),
+        ({"time_format": "epoch_ns"}, "1704067200000001999", "2024-01-01 00:00:00.000001"),
+        ({"time_format": "rfc_2822"}, "Mon, 1 Jan 2024 01:00:00 +0100", "2024-01-01 00:00:00"),
+        ({"time_format": "rfc_2822"}, "Mon, 01 JAN 2024 00:00:07 GMT", "2024-01-01 00:00:07"),
         ({"time_format": "M/d/yyyy H:mm"}, "12/1/2010 8:26", "2010-12-01 08:26:00"),
         (
             {"time_format": "dd/MMM/yyyy:HH:mm:ss Z", "time_zone": "Asia/Tokyo"},

@@ -26,9 +26,12 @@ WORDS = frozenset(
 )  # fmt: skip
 # Numbers that some shops write for guests.
 _GUESTS = WORDS | {"0", "-1", "0.0", "-1.0"}
+_IDS = ("user", "item", "session", "event_id")
 _MOST_ROWS = 2_000_000
 _MUCH, _FEW = 0.01, 3
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+# Long numbers as spreadsheets write them: 4.01235E+15.
+_CUT = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{1,3}")
 
 
 def hints(job: Job, since: int | None) -> tuple[str, ...]:
@@ -101,6 +104,13 @@ def suggested(
             found.append(
                 f"{much:,} of {total:,} rows looked at hold {spelt} as their {field} ({column!r}). "
                 f"{_SO[field]} If it stands for nothing, say so: source.missing: [{spelt}]."
+            )
+        cut = {t: n for t, n in counts.items() if field in _IDS and _CUT.fullmatch(t)}
+        if sum(cut.values()) >= max(_MUCH * total, _FEW):
+            found.append(
+                f"{sum(cut.values()):,} of {total:,} rows looked at hold a {field} ({column!r}) such as "
+                f"{max(cut, key=lambda text: cut[text])!r}: a spreadsheet wrote a long number so and "
+                f"cut its digits, and several {field}s may have become one. Export the column as text."
             )
         if field in ("user", "item") and field not in settings.clean.integer_ids:
             pairs = [t for t in counts if (m := _WHOLE.fullmatch(t)) and m[1] in counts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 import unicodedata
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,14 +13,24 @@ import pyarrow as pa
 from truelift.logs.iso_times import iso_instant
 from truelift.logs.sources.columns import held_name
 from truelift.settings import SourceOptions
-from truelift.settings.source import THOUSANDS, pattern_letters
+from truelift.settings.source import MAIL, THOUSANDS, pattern_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pyspark.sql import Column
 
-EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+EPOCHS = {
+    "epoch_s": Decimal(1_000_000),
+    "epoch_ms": Decimal(1_000),
+    "epoch_us": Decimal(1),
+    "epoch_ns": Decimal("0.001"),
+}
+# The times of mails and of HTTP (RFC 2822 and its like); the day of the week says nothing new.
+_MAIL = (
+    r"^(?:[A-Za-z]{3,9}, *)?(\d{1,2}) +([A-Za-z]{3}) +(\d{4}) +(\d\d):(\d\d)(?::(\d\d))? *"
+    r"(?:((?i:gmt|utc?|z))|([+-]\d{4}))$"
+)
 _WORDS = (
     "Z", "T", "UTC", "GMT", "AM", "PM", "AD", "BC",
     *calendar.month_name[1:], *calendar.month_abbr[1:], *calendar.day_name, *calendar.day_abbr,
@@ -134,6 +145,8 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
     if source.time_format == "iso":
         return iso_instant(text, source.time_zone)
+    if source.time_format == MAIL:
+        return _mail_instant(text)
     letters = pattern_letters(source.time_format)
     if letters & set("VzOXxZ"):
         if letters & set("Vz"):
@@ -141,6 +154,22 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
         return F.try_to_timestamp(text, F.lit(source.time_format))
     zone = f" {source.time_zone}"
     return F.try_to_timestamp(F.concat(text, F.lit(zone)), F.lit(f"{source.time_format} VV"))
+
+
+def _mail_instant(text: Column) -> Column:
+    """``Tue, 5 Mar 2024 10:00:00 +0100`` or ``GMT`` as an instant, else null."""
+    from pyspark.sql import functions as F
+
+    def part(group: int) -> Column:
+        return F.regexp_extract(text, _MAIL, group)
+
+    seconds = F.when(part(6) == "", "00").otherwise(part(6))
+    clock = F.concat_ws(":", part(4), part(5), seconds)
+    zone = F.when(part(8) == "", "+0000").otherwise(part(8))
+    month = F.initcap(part(2))
+    plain = F.concat_ws(" ", part(1), month, part(3), clock, zone)
+    found = F.try_to_timestamp(plain, F.lit("d MMM yyyy HH:mm:ss xx"))
+    return F.when(text.rlike(_MAIL), found)
 
 
 def _abbreviation(pattern: str) -> str:

@@ -12,6 +12,7 @@ from truelift.logs.hints import WORDS
 from truelift.logs.neighbours.names import COPIES
 from truelift.logs.neighbours.placing import judge_neighbours
 from truelift.logs.sources.columns import FILE_TIME, held_name
+from truelift.logs.time_hints import other_time_format
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -102,11 +103,20 @@ def _expected(job: Job, reason: str, row: Row) -> tuple[str | None, str]:
             "(copied with an old time, out of an archive), set clean.max_time, such as 2024-12-31, "
             "which replaces the rule"
         )
+    text = str((row["raw"] or {}).get(held_name(mapping.time, row["raw"] or {}), ""))
+    other = other_time_format(text, source.time_format)
+    hint = f"; {other}" if other else ""
     return {
         "missing_user": (mapping.user, "a user"),
         "missing_item": (mapping.item, "an item"),
         "missing_time": (mapping.time, "a time"),
-        "unreadable_time": (mapping.time, f"source.time_format {source.time_format!r}"),
+        "unreadable_time": (mapping.time, f"source.time_format {source.time_format!r}{hint}"),
+        "time_out_of_range": (
+            mapping.time,
+            f"a time from clean.min_time ({job.settings.clean.min_time}) to clean.max_time "
+            f"({job.settings.clean.max_time}), read as source.time_format "
+            f"{source.time_format!r}{hint}",
+        ),
         "unreadable_quantity": (mapping.quantity, "a number"),
         "unreadable_value": (mapping.value, "a number"),
         "unknown_event_type": (mapping.event_type, "one of clean.event_types"),

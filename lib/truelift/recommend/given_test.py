@@ -209,12 +209,20 @@ def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     for unit in plan_streams(source)["events"]:
         for batch in read(unit):
             for row in batch.to_pylist():
-                if row["user"] is None or (
-                    least is not None and row["rating"] and float(row["rating"]) < least
-                ):
+                if row["user"] is None or not _counts(row["rating"], least):
                     continue
                 found.setdefault(row["user"], []).append((int(row["time"]), row["item"]))
     return {user: sorted(rows, key=lambda row: row[0]) for user, rows in found.items()}
+
+
+def _counts(rating: str | None, least: float | None) -> bool:
+    """Whether an interaction counts by its rating; one that is no number does not, as in the lake."""
+    from truelift.logs.sources.interaction_moments import number_of
+
+    if not rating:
+        return True
+    number = number_of(rating)
+    return number is not None and (least is None or number >= least)
 
 
 def split_of_rows(

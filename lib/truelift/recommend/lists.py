@@ -33,16 +33,18 @@ def read_ids(address: str, key: str) -> list[str]:
     Raises
     ------
     SourceError
-        If there is no such file, or it is empty.
+        If there is no such file, or it is empty or cannot be read.
     DataError
         If a line cannot be read as text, or there is no id.
     """
+    from truelift.logs.sources.damage import readable, refuse_other_kinds
     from truelift.logs.sources.files import find_files, open_raw
     from truelift.logs.sources.lines import full_lines
 
     found: dict[str, None] = {}
     for file in find_files(address, key):
-        with open_raw(file.uri) as stream:
+        refuse_other_kinds(file.uri, "utf-8")
+        with readable(file.uri), open_raw(file.uri) as stream:
             for number, text, fault in full_lines(stream, "utf-8"):
                 if fault is not None:
                     raise DataError(

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from truelift.settings.checks import require, require_known, require_time_zone
 
-EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
+EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+MAIL = "rfc_2822"
 # Java's pattern letters that can be read (others can only be written).
 _READABLE = frozenset("GyuMLdDahKkHmsSVzOXxZ")
 # As the context of an event: every column that no other field takes.
@@ -146,10 +147,10 @@ class SourceOptions:
         letters = pattern_letters(self.time_format)
         odd = sorted(letters - _READABLE)
         require(
-            self.time_format in ("iso", *EPOCHS) or (len(letters) > 0 and not odd),
+            self.time_format in ("iso", MAIL, *EPOCHS) or (len(letters) > 0 and not odd),
             "source.time_format",
             self.time_format,
-            f"'iso', {', '.join(map(repr, EPOCHS))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
+            f"'iso', {', '.join(map(repr, (*EPOCHS, MAIL)))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
             + (f" (letters not readable: {', '.join(odd)})" if odd else ""),
         )
 

@@ -70,7 +70,7 @@ def test_a_time_zone_is_checked_when_the_settings_are_read(zone):
         SourceOptions(time_zone=zone)
 
 
-@pytest.mark.parametrize("pattern", ["", "'iso'", "EEE dd MMM yyyy", "epoch_ns"])
+@pytest.mark.parametrize("pattern", ["", "'iso'", "EEE dd MMM yyyy", "epoch_min"])
 def test_a_time_format_is_checked_when_the_settings_are_read(pattern):
     with pytest.raises(ConfigError, match=r"source\.time_format: found .* 'epoch_ms'"):
         SourceOptions(time_format=pattern)

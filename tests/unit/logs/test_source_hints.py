@@ -31,6 +31,16 @@ def test_a_user_of_such_a_name_that_holds_little_is_a_user():
     assert look(u=["null"] * 2 + [f"user{n}" for n in range(500)]) == ()
 
 
+def test_ids_whose_digits_a_spreadsheet_cut_are_hinted():
+    (hint,) = look(u=["4.01235E+15"] * 4 + ["4.01236E+15", "401235"])
+    for part in ("5 of 6 rows", "'4.01235E+15'", "several users may have become one", "as text"):
+        assert part in hint
+
+
+def test_ids_that_only_happen_to_have_an_e_are_ids():
+    assert look(u=["1e5", "7E10", "4e+x"] * 5) == ()
+
+
 def test_what_the_settings_say_is_not_hinted():
     said = Settings(
         source=SourceOptions(missing=(None,)), clean=CleanOptions(integer_ids=("user",))

@@ -144,6 +144,17 @@ def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
     assert fingerprint(found) != before
 
 
+def test_a_rating_of_the_file_that_is_no_number_does_not_count(tmp_path):
+    path = tmp_path / "test.txt"
+    path.write_text(
+        "user,item,rating,time\nann,x,good,20\nann,y,,10\nann,z,4.5e0,30\nann,w,nan,40\n"
+    )
+    given = (f"sequence.test_file={path}", "clean.min_value=3")
+    assert read_rows(load_settings("local", "interactions", given)) == {
+        "ann": [(10_000_000, "y"), (30_000_000, "z")]
+    }
+
+
 def test_the_lakes_columns_are_those_of_a_test_file_that_names_none(tmp_path):
     path = tmp_path / "test.txt"
     columns = "source.columns=[user, item, rating, time]"

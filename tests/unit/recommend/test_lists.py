@@ -44,6 +44,15 @@ def test_files_that_hold_no_id_or_are_not_there_name_the_setting(tmp_path):
         read_ids(str(tmp_path / "other.txt"), "recommend.users")
 
 
+def test_a_file_of_ids_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "ids.txt.gz").write_bytes(gzip.compress(b"a\nb\n")[:-6])
+    with pytest.raises(SourceError, match=r"ids\.txt\.gz cannot be read .*Copy it again"):
+        read_ids(str(tmp_path / "ids.txt.gz"), "recommend.items")
+    (tmp_path / "ids.txt").write_bytes(b"PAR1 and so on")
+    with pytest.raises(SourceError, match="it is a Parquet file"):
+        read_ids(str(tmp_path / "ids.txt"), "recommend.items")
+
+
 def test_a_list_without_a_known_item_is_refused_with_an_example_of_each():
     assert allowed_items(["c", "a", "new"], ("a", "b", "c"), "--items").tolist() == [
         False, True, False, True,

@@ -125,8 +125,10 @@ def _bytes(array: pa.Array) -> pa.Array:
 
 
 def _text_or_base64(value: bytes | None) -> str | None:
+    if value is None:
+        return None
     try:
-        return None if value is None else value.decode()
+        return value.decode()
     except UnicodeDecodeError:
         return base64.b64encode(value).decode()
 

@@ -38,7 +38,7 @@ def moment(text: str, unit: int) -> int | None:
         return int(text) * 1_000_000
     if unit == DAYS and _DAY.fullmatch(text):
         return iso_micros(text)
-    value = _number(text)
+    value = number_of(text)
     if value is None:
         return iso_micros(text)
     # Milliseconds among seconds are no times, nor seconds among milliseconds, nor the year 4758.
@@ -52,7 +52,7 @@ def moment(text: str, unit: int) -> int | None:
 
 def number_or_date(text: str) -> Fraction | None:
     """A number exactly as it is written, or the seconds since 1970 of an ISO time (else UTC)."""
-    number = _number(text)
+    number = number_of(text)
     if number is not None:
         return number
     micros = iso_micros(text)
@@ -71,7 +71,7 @@ def unit_of(texts: Sequence[str]) -> int | None:
     """
     if are_days(texts):
         return DAYS
-    sizes = sorted(abs(n) for n in map(_number, texts) if n is not None)
+    sizes = sorted(abs(n) for n in map(number_of, texts) if n is not None)
     if not sizes:
         return 1
     middle = sizes[len(sizes) // 2]
@@ -102,7 +102,8 @@ def iso_micros(text: str) -> int | None:
 _Parts = tuple["str | None", ...]
 
 
-def _number(text: str) -> Fraction | None:
+def number_of(text: str) -> Fraction | None:
+    """A number exactly as it is written; None for other text."""
     return Fraction(text) if _NUMBER.fullmatch(text) else None
 
 

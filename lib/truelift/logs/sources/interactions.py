@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import text_batch
+from truelift.logs.sources.damage import readable
 from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.interaction_layout import RATING, TIME, Layout, layout_of, names_itself
 from truelift.logs.sources.interaction_times import spread
@@ -78,7 +79,7 @@ def read(unit: Unit) -> Iterator[pa.RecordBatch]:
 def names_its_columns(path: str, key: str) -> bool:
     """Whether the files of a path say in their first lines what their columns are."""
     for file in find_files(path, key):
-        with open_raw(file.uri) as stream:
+        with readable(file.uri), open_raw(file.uri) as stream:
             found = itertools.islice(full_lines(stream, "utf-8"), _PEEK)
             lines = [text for _, text, fault in found if fault is None]
         if not names_itself(lines, ","):
