@@ -73,7 +73,9 @@ class SourceOptions:
     r"""Where the raw rows lie and how to read them; ``version`` is that of a Delta table.
 
     Delimited text: ``delimiter`` is a tab for files named ``.tsv`` and a comma for others, unless
-    it is given; ``quote`` is empty where no value is in quotes; ``columns`` names the columns of
+    it is given; ``quote`` is empty where no value is in quotes; ``escape`` is the character that may
+    stand before a quote in place of another quote (empty: none, and a backslash before a quote is
+    text); ``columns`` names the columns of
     files without a header (and the values of a line of interactions) in their order, and
     ``skip_lines`` says how many lines come before header or rows. ``decimal`` and ``thousands``
     are how numbers are written.
@@ -90,6 +92,7 @@ class SourceOptions:
     version: int | None = None
     delimiter: str | None = None
     quote: str = '"'
+    escape: str | None = None
     columns: tuple[str, ...] = ()
     skip_lines: int = 0
     encoding: str = "utf-8"
@@ -163,6 +166,11 @@ class SourceOptions:
             require(len(named) == 1, "source.delimiter", self.delimiter, wanted)
         one = "one character, or '' where no value is in quotes"
         require(len(self.quote) <= 1, "source.quote", self.quote, one)
+        alone = self.escape is None or (len(self.escape) <= 1 and self.escape != self.quote)
+        require(alone, "source.escape", self.escape, "one character, such as '\\', or ''")
+        lost = bool(self.escape) and any(w.startswith(str(self.escape)) for w in self.missing if w)
+        without = "texts as they are without source.escape before them, such as N for \\N"
+        require(not lost, "source.missing", self.missing, without)
         require(self.skip_lines >= 0, "source.skip_lines", self.skip_lines, "0 or more lines")
         named_here = self.format in ("csv", "interactions")
         csv_only = "none, for only files of source.format 'csv' and 'interactions' lack a header"

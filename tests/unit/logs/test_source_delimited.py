@@ -66,6 +66,30 @@ def test_without_a_quote_character_quotes_are_text(found):
     assert found(text, "log.tsv", quote="") == [('"a', 'b"', '{"x": "y"}')]
 
 
+ESCAPED = 'u,i,t\na,"5\\" disk",b\nc,"x\\\\",d\ne,"say \\"hi, you\\"",f\ng,"h ""i""",j\n'
+
+
+def test_a_backslash_before_a_quote_is_refused_until_somebody_says_what_it_is(found):
+    with pytest.raises(SourceError, match=r"a quote after a backslash.*source\.escape"):
+        found(ESCAPED)
+    assert found(ESCAPED, escape="\\") == [
+        ("a", '5" disk', "b"), ("c", "x\\", "d"), ("e", 'say "hi, you"', "f"), ("g", 'h "i"', "j"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('a,"C:\\",b', "C:\\"),
+        ('a,C:\\x,b', "C:\\x"),
+        ('a,"{""k"": ""say \\""hi\\""""}",b', '{"k": "say \\"hi\\""}'),
+        ('a,"x\\y",b', "x\\y"),
+    ],
+)  # fmt: skip
+def test_other_backslashes_are_text(found, line, value):
+    assert found(f"u,i,t\n{line}\n") == [("a", value, "b")]
+
+
 def test_another_quote_character(found):
     assert found("u,i,t\n'a,b',c,d\n", quote="'") == [("a,b", "c", "d")]
 
@@ -92,6 +116,9 @@ def test_a_file_that_is_no_table_with_a_header_is_told_what_to_do(found, text, m
     ("options", "message"),
     [
         ({"quote": "''"}, r"source\.quote"),
+        ({"escape": "ab"}, r"source\.escape"),
+        ({"escape": '"'}, r"source\.escape"),
+        ({"escape": "\\", "missing": ("\\N",)}, r"source\.missing.*such as N for"),
         ({"skip_lines": -1}, r"source\.skip_lines"),
         ({"decimal": ";"}, r"source\.decimal"),
         ({"decimal": ",", "thousands": ","}, r"source\.thousands"),

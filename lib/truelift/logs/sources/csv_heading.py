@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from truelift.errors import SourceError
 from truelift.logs.sources.csv_recovery import reader_of_lines
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import UTF8, not_encoded, text_lines
@@ -75,21 +76,45 @@ def heading_of(file: RawFile, options: dict[str, str]) -> Heading:
     Parameters
     ----------
     options : dict of str to str
-        ``delimiter``, ``encoding``, and where the source gives them ``quote`` (empty for none),
+        ``delimiter``, ``encoding``, and where the source gives them ``quote``, ``escape`` (empty for none),
         ``skip_lines`` and ``columns`` (names as JSON, for a file without a header).
 
     Raises
     ------
     SourceError
-        If it is not in its encoding.
+        If it is not in its encoding, or has backslashes before quotes and nobody said what for.
     """
     # Bytes that are not UTF-8 are a matter of their row, not of the file.
     errors = "replace" if options["encoding"].lower() in UTF8 else "strict"
     with open_raw(file.uri) as stream:
         try:
-            return _heading(text_lines(stream, options["encoding"], errors), options)
+            lines = text_lines(stream, options["encoding"], errors)
+            return _heading(_checked(lines, file.uri, options), options)
         except UnicodeDecodeError as error:
             raise not_encoded(file.uri, options["encoding"], error) from error
+
+
+def _checked(lines: Iterator[str], uri: str, options: dict[str, str]) -> Iterator[str]:
+    """The lines, if none of those that are looked at has a quote after a backslash in a quoted value.
+
+    By RFC 4180 the quote ends the value there, and parsers make different values of the rest.
+    """
+    quote, sign = options.get("quote", '"'), re.escape(options["delimiter"])
+    if "escape" in options or not quote:
+        yield from lines
+        return
+    mark = re.escape(quote)
+    escaped = re.compile(
+        rf"(?:^|{sign}){mark}[^{mark}]*(?<!\\)(?:\\\\)*\\{mark}(?!{mark})[^\r\n{sign}]"
+    )
+    for line in lines:
+        if "\\" in line and escaped.search(line):
+            raise SourceError(
+                f"{uri} has a quote after a backslash inside of a value in quotes: "
+                f"{line.strip()[:200]!r}. If the backslash escapes it: source.escape: '\\'; if it is "
+                "text: source.escape: ''."
+            )
+        yield line
 
 
 def _heading(lines: Iterator[str], options: dict[str, str]) -> Heading:

@@ -53,11 +53,12 @@ class _Lines:
 
 
 def reader_of_lines(lines: Iterable[str], options: dict[str, str], strict: bool = False) -> Any:
-    """Python's reader of delimited lines with a source's ``delimiter`` and ``quote``."""
-    quote = options.get("quote", '"')
+    """Python's reader of delimited lines with a source's ``delimiter``, ``quote`` and ``escape``."""
+    quote, escape = options.get("quote", '"'), options.get("escape") or None
+    sign = options["delimiter"]
     if not quote:
-        return csv.reader(lines, delimiter=options["delimiter"], quoting=csv.QUOTE_NONE)
-    return csv.reader(lines, delimiter=options["delimiter"], quotechar=quote, strict=strict)
+        return csv.reader(lines, delimiter=sign, escapechar=escape, quoting=csv.QUOTE_NONE)
+    return csv.reader(lines, delimiter=sign, escapechar=escape, quotechar=quote, strict=strict)
 
 
 def records(
@@ -73,7 +74,7 @@ def records(
     Parameters
     ----------
     options : dict of str to str
-        ``delimiter`` and ``quote``.
+        ``delimiter``, ``quote`` and ``escape``.
     fitted : function
         A record's values by column, None if they do not fit.
     """

@@ -83,6 +83,7 @@ def _fast(unit: Unit) -> Iterator[pa.RecordBatch]:
             parse_options=pacsv.ParseOptions(
                 delimiter=unit.options["delimiter"],
                 quote_char=quote or False,
+                escape_char=unit.options.get("escape") or False,
                 newlines_in_values=bool(quote),
                 invalid_row_handler=keep,
             ),

@@ -170,6 +170,8 @@ def _source_file(source: SourceOptions, file: RawFile, form: str | None) -> Sour
     options = {"delimiter": _delimiter(source, file, of_events), "encoding": source.encoding}
     if source.quote != '"':
         options["quote"] = source.quote
+    if source.escape is not None:
+        options["escape"] = source.escape
     if of_events and source.columns:
         names = source.columns
         options["columns"] = ",".join(names) if form == "interactions" else json.dumps(names)
