@@ -34,7 +34,7 @@ def with_cautions(result: EffectsResult, found: Iterable[Caution]) -> EffectsRes
         result,
         cautions=cautions,
         support=support,
-        verdict=verdict(support) if changed else result.verdict,
+        verdict=verdict(support, result.asked) if changed else result.verdict,
     )
 
 

@@ -46,6 +46,7 @@ from truelift.effects.scoring.catalogue import (
     layout_of,
 )
 from truelift.effects.scoring.estimands import ClusterMoments, SecondWay
+from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
 from truelift.effects.scoring.presence import Presence
@@ -330,7 +331,9 @@ def _estimation(
     found = replace(found, units=int(moments.arm_units.sum()))
     overlaps = overlap_summaries(sums, moments)
     units = dict(zip(columns.arms.labels, moments.arm_units.astype(int).tolist(), strict=True))
-    judged = support(overlaps, units, fitted.converged)
+    judged = support(overlaps, units, fitted.converged, by_lot=is_randomised(columns))
+    kinds = (kind_of(name).judged_as for name in options.estimands)
+    judged_as = tuple(dict.fromkeys(kind for kind in kinds if kind))
     name = fitted.nuisances.name
 
     def made(estimands, simultaneous: bool = True):  # type: ignore[no-untyped-def]
@@ -359,7 +362,8 @@ def _estimation(
         },
         table=source.name,
         table_version=source.version,
-        verdict=verdict(judged),
+        verdict=verdict(judged, judged_as),
+        asked=judged_as,
         covariates=len(moments.design),
         dropped=moments.dropped,
         support=judged,

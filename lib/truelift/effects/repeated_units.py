@@ -242,7 +242,8 @@ def _at_one_time(
 ) -> Iterator[Caution]:
     """A time that tells the arm: all rows of a time are in one, over several times of each arm."""
     for column in times:
-        time = _times(batch, column)
+        called = is_time_like(batch.schema.field(column))
+        time = _times(batch, column) if called else None
         if time is None:
             continue
         if int(time.max()) * 2 > len(time):  # hardly two rows at one moment: spans of equal size

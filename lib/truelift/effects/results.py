@@ -299,6 +299,8 @@ class EffectsResult:
         How the treatment came about, and what its columns are called.
     selection : str
         Which rows of the table were looked at, where not all were.
+    asked : tuple of str
+        Estimands that what was asked for is judged as; the verdict is about these.
     """
 
     estimates: tuple[Estimate, ...]
@@ -325,6 +327,7 @@ class EffectsResult:
     cautions: tuple[Caution, ...] = ()
     design: Design = field(default_factory=Design)
     selection: str = ""
+    asked: tuple[str, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:
@@ -338,8 +341,8 @@ class EffectsResult:
 
     @property
     def supported(self) -> bool:
-        """Whether the data support the ATE or the ATT of any arm."""
-        return any_supported(self.support)
+        """Whether the data support the ATE or the ATT of any arm, as far as they were asked for."""
+        return any_supported(self.support, self.asked)
 
     def judged(self, estimand: str, *arms: str) -> bool:
         """Whether the data support an estimand for all of these arms; without any, for every arm.

@@ -39,8 +39,9 @@ LOG_ODDS = "the log odds of treatment"
 
 
 def support(
-    overlaps: Mapping[str, OverlapSummary], units: Mapping[str, int], converged: bool
-) -> tuple[Support, ...]:
+    overlaps: Mapping[str, OverlapSummary], units: Mapping[str, int], converged: bool,
+    by_lot: bool = False,
+) -> tuple[Support, ...]:  # fmt: skip
     """The verdict on each estimand of each arm, which is named where there are several.
 
     Parameters
@@ -51,6 +52,9 @@ def support(
         Units by arm, the control first.
     converged : bool
         Whether the propensity model met its tolerance.
+    by_lot : bool
+        Whether every unit has the same known chances. The ATT is then the ATE of other units, and is
+        judged by the balance of all units: that of the treated alone is chance.
 
     Returns
     -------
@@ -62,13 +66,13 @@ def support(
         judged
         for arm, overlap in overlaps.items()
         for judged in _of_arm(
-            overlap, arm if len(overlaps) > 1 else "", units[arm], control, converged
+            overlap, arm if len(overlaps) > 1 else "", units[arm], control, converged, by_lot
         )
     )
 
 
 def _of_arm(
-    overlap: OverlapSummary, arm: str, treated: int, control: int, converged: bool
+    overlap: OverlapSummary, arm: str, treated: int, control: int, converged: bool, by_lot: bool
 ) -> tuple[Support, ...]:
     ate = _not_converged(converged)
     ate += _clipped(overlap.clipped_share, "the propensities")
@@ -79,12 +83,16 @@ def _of_arm(
     if overlap.effective_sample_size_control_att is not None:
         needed = min(treated, control)
         att += _thin("control", overlap.effective_sample_size_control_att, needed)
+
+    def of_all(b: CovariateBalance) -> tuple[float, float]:
+        return b.smd_after, b.error_after
+
+    def of_treated(b: CovariateBalance) -> tuple[float, float]:
+        return b.smd_after_att or 0.0, b.error_after_att
+
     return (
-        _judge(Support("ATE", arm, not ate), ate, overlap, lambda b: (b.smd_after, b.error_after)),
-        _judge(
-            Support("ATT", arm, not att), att, overlap,
-            lambda b: (b.smd_after_att or 0.0, b.error_after_att),
-        ),
+        _judge(Support("ATE", arm, not ate), ate, overlap, of_all),
+        _judge(Support("ATT", arm, not att), att, overlap, of_all if by_lot else of_treated),
         _judge(Support("ATO", arm, converged), _not_converged(converged), overlap, lambda b: (0.0, 0.0)),
     )  # fmt: skip
 
@@ -108,10 +116,10 @@ def _judge(
     ]
     name, size, error = max(beyond_chance, key=lambda row: row[1], default=("", 0.0, 0.0))
     if size > MAX_SMD:
-        told = f", {size / error:.1f} standard errors" if error > 0 else ""
+        told = f", {_size(size / error, 100)} standard errors" if error > 0 else ""
         bends = ": the propensity bends in it and the model does not" if name in squares else ""
         reasons.append(
-            f"{name} {_verb(name)} by {size:.2f} standard deviations after weighting{told} "
+            f"{name} {_verb(name)} by {_size(size, 10, 2)} standard deviations after weighting{told} "
             f"(at most {MAX_SMD} allowed){bends}"
         )
     if reasons:
@@ -128,6 +136,11 @@ def _judge(
         )
         return replace(judged, reasons=(noted,), careful=True)
     return replace(judged, reasons=("the arms overlap, and weighting balances the covariates.",))
+
+
+def _size(value: float, most: int, places: int = 1) -> str:
+    """A number that is read, not calculated with: where an arm has no spread it may be anything."""
+    return f"{value:.{places}f}" if value <= most else f"more than {most}"
 
 
 def _verb(name: str) -> str:

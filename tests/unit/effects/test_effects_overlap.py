@@ -74,6 +74,47 @@ def test_the_verdict_sums_up_both(summary, says):
     assert verdict(support({"1": summary}, UNITS, True)).startswith(says)
 
 
+ASKED = {
+    (
+        "ATE",
+        "ATT",
+        "ATO",
+    ): "supported for the ATT and the ATO. The ATE is not supported by the data: 40",
+    ("ATE", "ATT"): "supported for the ATT only. The ATE is not supported by the data: 40",
+    ("ATE",): "not supported by the data: 40.0% of the propensities are clipped",
+    ("ATT",): "supported: the arms overlap",
+    ("ATO",): "supported: the arms overlap",
+    ("ATE", "ATO"): "not supported by the data: 40.0% of the propensities are clipped (at most 5% "
+    "allowed). Supported is the ATO.",
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_verdict_is_about_what_was_asked_for(asked, whole_result):
+    found = support({"1": overlap(clipped=0.4)}, UNITS, True)
+    assert verdict(found, asked).startswith(ASKED[asked])
+    result = replace(whole_result, support=found, asked=asked)
+    assert result.supported == ASKED[asked].startswith("supported")
+
+
+def test_where_the_ate_alone_was_asked_for_another_estimand_does_not_carry_it(whole_result):
+    panel = in_buckets(simulate_panel(units=600, clusters=150))
+    result = estimate_panel(panel, EffectOptions(estimands=("ATE", "naive difference"))).result
+    assert result.asked == ("ATE",)
+    assert whole_result.asked == ("ATE", "ATT", "ATO")
+
+
+def test_lots_make_the_att_hang_on_no_balance_of_the_treated_alone():
+    unlike = {"1": overlap(att=0.4)}
+    assert [s.supported for s in support(unlike, UNITS, True)] == [True, False, True]
+    assert [s.supported for s in support(unlike, UNITS, True, by_lot=True)] == [True, True, True]
+
+
+def test_a_difference_without_a_spread_to_measure_it_by_is_not_printed_digit_by_digit():
+    ate, *_ = support({"1": overlap(smd=31542052.85)}, UNITS, True)
+    assert "by more than 10 standard deviations" in ate.text and "31542052" not in ate.text
+
+
 def test_one_estimand_that_is_supported_is_enough_not_to_end_as_unsupported(whole_result):
     only_ate = support({"1": overlap(att=0.4)}, UNITS, True)
     assert [s.supported for s in only_ate if s.estimand != "ATO"] == [True, False]

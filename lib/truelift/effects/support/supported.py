@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 #: How a verdict begins where the data do not support an effect.
 NOT_SUPPORTED = "not supported by the data"
 #: The estimands that a verdict on the whole is about; the ATO is what is left where they fail.
-_DECISIVE = ("ATE", "ATT")
+_DECISIVE, _LAST = ("ATE", "ATT"), "ATO"
 
 
 @dataclass(frozen=True)
@@ -62,35 +62,62 @@ class Support:
         return replace(self, supported=False, careful=False, reasons=(*before, *new))
 
 
-def any_supported(found: Sequence[Support]) -> bool:
-    """Whether the data support the ATE or the ATT of any arm."""
-    return any(s.supported for s in found if s.estimand in _DECISIVE)
+def decisive(found: Sequence[Support], asked: Sequence[str] = ()) -> list[Support]:
+    """The verdicts that one on the whole is about.
 
-
-def verdict(found: Sequence[Support]) -> str:
-    """One sentence on the ATE and the ATT.
+    Those on the ATE and the ATT, as far as they were asked for; on the ATO where it alone was.
 
     Parameters
     ----------
     found : sequence of Support
         Of all arms; see :func:`~truelift.effects.verdict.support`.
+    asked : sequence of str
+        Estimands that the estimates are judged as; none stands for all.
     """
-    asked = [s for s in found if s.estimand in _DECISIVE]
-    if not asked:
+    names = [name for name in _DECISIVE if name in asked]
+    names = names or [_LAST if _LAST in asked else ""]
+    return [s for s in found if s.estimand in (names if names != [""] else _DECISIVE)]
+
+
+def any_supported(found: Sequence[Support], asked: Sequence[str] = ()) -> bool:
+    """Whether the data support what is decisive of any arm; see :func:`decisive`."""
+    return any(s.supported for s in decisive(found, asked))
+
+
+def verdict(found: Sequence[Support], asked: Sequence[str] = ()) -> str:
+    """One sentence on what is decisive.
+
+    Parameters
+    ----------
+    found : sequence of Support
+    asked : sequence of str
+        As for :func:`decisive`.
+    """
+    judged = decisive(found, asked)
+    if not judged:
         return NOT_SUPPORTED
-    if len({s.text for s in asked}) == 1:
-        return asked[0].text
-    good = [s for s in asked if s.supported]
-    bad = [s for s in asked if not s.supported]
+    last = [s for s in found if s.estimand == _LAST and s.supported and s not in judged]
+    last = last if _LAST in asked else []
+    if len({s.text for s in judged}) == 1:
+        return f"{judged[0].text}{'' if judged[0].supported else _left(last)}"
+    good = [s for s in judged if s.supported]
+    bad = [s for s in judged if not s.supported]
     if not good:
-        return f"{NOT_SUPPORTED}. {' '.join(f'{s.name}: {s.reason}' for s in bad)}"
+        return f"{NOT_SUPPORTED}. {' '.join(f'{s.name}: {s.reason}' for s in bad)}{_left(last)}"
     if not bad:
         return max(good, key=lambda s: s.careful).text
     first = bad[0]
-    if len(asked) > 2:
+    if len(judged) > 2 or first.estimand == good[0].estimand:
         listed = ", ".join(s.name for s in good)
         refused = ", ".join(s.name for s in bad)
         return f"supported for {listed}. Not so {refused}; {first.name}: {first.reason}"
     if first.estimand == "ATT":
-        return f"{NOT_SUPPORTED} for the ATT: {first.reason} The ATE alone is supported."
-    return f"supported for the ATT only. The ATE is {NOT_SUPPORTED}: {first.reason}"
+        alone = "The ATE and the ATO are supported." if last else "The ATE alone is supported."
+        return f"{NOT_SUPPORTED} for the ATT: {first.reason} {alone}"
+    which = "the ATT and the ATO" if last else "the ATT only"
+    return f"supported for {which}. The ATE is {NOT_SUPPORTED}: {first.reason}"
+
+
+def _left(last: Sequence[Support]) -> str:
+    """That something is left where what is decisive is refused."""
+    return f" Supported is the {' and the '.join(s.name for s in last)}." if last else ""

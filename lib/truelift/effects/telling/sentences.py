@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from truelift.effects.scoring.kinds.kind import kind_of
-from truelift.effects.support.supported import NOT_SUPPORTED
+from truelift.effects.support.supported import NOT_SUPPORTED, decisive
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, percent, places_of
 from truelift.effects.telling.names import clusters_of, counted, in_words, joined
@@ -57,7 +57,7 @@ def source_sentence(result: EffectsResult) -> str:
 
 def verdict_text(result: EffectsResult) -> str:
     """The verdict; of several arms with different ones, the arms of each and the first reason."""
-    asked = [s for s in result.support if s.arm and s.estimand != "ATO"]
+    asked = [s for s in decisive(result.support, result.asked) if s.arm]
     if len({s.arm for s in asked}) < 2 or len({s.text for s in asked}) == 1:
         return result.verdict
     good = _named([s for s in asked if s.supported])
