@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import DataError
+from truelift.lake.conditions import quoted
 
 MOST_ARMS = 20
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -143,6 +144,13 @@ def arms_of(
         raise DataError(
             f"{table}: there are no rows with a value of {column!r}, so there is nothing to "
             "compare. Check effects.filter and effects.treatment."
+        )
+    blank = [label for label in by_label if not label.strip()]
+    if blank and (not wanted or not all(label.strip() for label in wanted)):
+        raise DataError(
+            f"{table}, treatment {column!r}: some rows are blank; expected a label in every row. Write "
+            "one into them (none, for example), or leave them out with effects.filter: "
+            f"{quoted(column)} not in ({', '.join(map(repr, blank))})."
         )
     known = {
         label: label_in(label, by_label) for label in (*wanted, *([control] if control else []))

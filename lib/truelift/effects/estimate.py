@@ -34,7 +34,7 @@ from truelift.effects.moments import (
 )
 from truelift.effects.nuisances import Fitted
 from truelift.effects.overlap import overlap_summaries
-from truelift.effects.presence_checks import not_estimable, presence_cautions
+from truelift.effects.presence_checks import not_estimable, presence_cautions, size_cautions
 from truelift.effects.repeated_units import repeat_cautions
 from truelift.effects.results import Design, EffectsResult
 from truelift.effects.scoring.catalogue import (
@@ -59,6 +59,7 @@ from truelift.effects.selection import (
     control_caution,
     outcome_cautions,
     selected,
+    spelt_arms,
     spelt_clusters,
     without_outcomes,
 )
@@ -185,6 +186,7 @@ def _said(
     columns = found.scoring.columns
     cautions = [
         *control_caution(columns, options),
+        *spelt_arms(columns),
         *adjustment_caution(columns),
         *outcome_cautions(found.moments.left_out),
         *spelt_clusters(columns, sums["no_cluster"][:, 1].tolist()),
@@ -345,6 +347,7 @@ def _estimation(
     cautions += presence_cautions(
         presence, columns, sum(units.values()), options.min_clusters_per_arm
     )
+    cautions += size_cautions(found, layout, columns)
     cautions += assignment_cautions(sums, moments)
     result = EffectsResult(
         estimates=made(asked),

@@ -16,6 +16,8 @@ from truelift.effects.scoring.ratios import Estimand
 
 _JUDGED = ("ATE", "ATT", "ATO")
 _MOST_NAMED = 8
+# Clusters are unequal where they are worth this much fewer, and one holds this share.
+_TIMES_UNEQUAL, _MUCH_IN_ONE = 4.0, 0.05
 
 
 def not_estimable(
@@ -107,6 +109,28 @@ def presence_cautions(
                 estimands=("GATE",),
             )
     yield from _few(presence, columns, fewest)
+
+
+def size_cautions(
+    moments: ClusterMoments, layout: ScoreLayout, columns: PanelColumns
+) -> Iterator[Caution]:
+    """A word where one cluster may hold much of the rows: unknown customers under one name.
+
+    ``sqrt(sum n_c^2) / sum n_c`` is at least the largest cluster's share, and hardly more where it is
+    alone; ``(sum n_c)^2 / sum n_c^2`` is how many clusters of one size these are worth.
+    """
+    place = layout.place("unit")
+    total, squares = float(moments.total[place]), float(moments.cross[place, place])
+    if total <= 0 or squares <= 0:
+        return
+    worth, most = total**2 / squares, float(np.sqrt(squares)) / total
+    if worth < moments.clusters / _TIMES_UNEQUAL and most > _MUCH_IN_ONE:
+        yield Caution(
+            f"Clusters ({columns.cluster!r}) are of very unequal size: {moments.clusters:,} are worth "
+            f"{worth:,.0f} of one size, and the largest may hold up to {most:.0%} of the rows. If its "
+            "name stands for many that are not known (-1, unknown, guest), leave it out with "
+            "effects.filter; otherwise the intervals allow for it."
+        )
 
 
 def _few(presence: Presence, columns: PanelColumns, fewest: int) -> Iterator[Caution]:

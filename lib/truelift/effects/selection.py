@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -97,6 +98,22 @@ def control_caution(columns: PanelColumns, options: EffectOptions) -> list[Cauti
     return [Caution(text)]
 
 
+def spelt_arms(columns: PanelColumns) -> list[Caution]:
+    """A word on arms whose labels differ in case and blanks alone: one arm spelt in several ways."""
+    spelt: dict[str, list[str]] = {}
+    for label in columns.arms.labels:
+        spelt.setdefault(re.sub(r"[\s_-]+", " ", label).strip().casefold(), []).append(label)
+    return [
+        Caution(
+            f"{', '.join(map(repr, labels))} of {columns.arms.column!r} count as different arms. If "
+            "they are one, write them alike.",
+            arms=tuple(labels),
+        )
+        for labels in spelt.values()
+        if len(labels) > 1
+    ]
+
+
 def adjustment_caution(columns: PanelColumns) -> list[Caution]:
     """A word where nothing is adjusted for and nobody said that chances are known."""
     if columns.covariates or columns.categories or columns.propensity:
@@ -128,7 +145,7 @@ def spelt_clusters(columns: PanelColumns, rows: Sequence[float]) -> list[Caution
         Caution(
             f"{int(count):,} rows have a cluster called 'nan', 'None', 'null' or the like in "
             f"{name!r}, and count as one each of these. If they have none, leave them out with "
-            f"effects.filter: {quoted(str(name))} not in ('nan', 'None')."
+            f"effects.filter: {quoted(str(name))} not in ('nan', 'None'), in the spelling of your table."
         )
         for name, count in zip(names, rows, strict=True)
         if count > 1

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.arms import Levels, arms_of, label_in, label_of, looks_like_control
 from truelift.effects.estimate import estimate_panel
-from truelift.errors import ConfigError
+from truelift.errors import ConfigError, DataError
 from truelift.settings import EffectOptions
 
 
@@ -130,3 +130,25 @@ def test_a_zero_that_is_not_the_smallest_is_hinted_at():
     levels = arms_of("dose", [-1, 0, 1], (), None, "panel")
     assert levels.labels == ("-1", "0", "1")
     assert looks_like_control("0") and not looks_like_control("-1")
+
+
+@pytest.mark.parametrize(
+    "labels", [("none", "Mail", "mail"), ("none", "mail", "mail "), ("none", "e-mail", "E mail")]
+)
+def test_arms_that_are_spelt_alike_are_named(labels):
+    panel = simulate_panel(seed=2, units=600, clusters=120)
+    table = with_column(panel, "arm", np.array(labels)[np.arange(600) % 3])
+    found = estimate_panel(in_buckets(table), EffectOptions(treatment="arm", control="none")).result
+    (text,) = [c.text for c in found.cautions]
+    assert f"{labels[1]!r}" in text and f"{labels[2]!r}" in text and "write them alike" in text
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+@pytest.mark.parametrize("control", [None, ""])
+def test_a_blank_is_no_arm(blank, control):
+    with pytest.raises(DataError, match=r"some rows are blank.* `arm` not in"):
+        arms_of("arm", [blank, "mail", "sms"], (), control, "table")
+    assert arms_of("arm", [blank, "mail", "sms"], ("sms", "mail"), None, "table").labels == (
+        "sms",
+        "mail",
+    )

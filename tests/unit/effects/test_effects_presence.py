@@ -62,6 +62,31 @@ def test_a_cell_of_one_cluster_has_no_interval_and_is_named(simultaneous, small_
     assert found.supported and [e.estimand for e in found.estimates] == ["ATE"]
 
 
+def test_a_cell_of_one_row_is_said_to_have_one_cluster():
+    found = result({"g": np.where(UNIT == 7, "alone", "rest")})
+    assert "one cluster: alone" in found.not_made["GATE by g"]
+
+
+@pytest.mark.parametrize("many", ["-1", "unknown", "999999"])
+def test_one_cluster_that_holds_much_of_the_rows_is_said(many):
+    names = np.where(RNG.random(N) < 0.3, many, np.char.add("c", (UNIT // 3).astype(str)))
+    bucket = np.unique(names, return_inverse=True)[1] % 5
+    rows = pa.table({"name": names, "t": T, "x": X, "y": X + NOISE})
+    source = MemoryPanel({b: rows.filter(pa.array(bucket == b)) for b in range(5)})
+    options = EffectOptions(
+        treatment="t", outcomes=("y",), covariates=("x",), cluster="name", estimands=("ATE",)
+    )
+    (text,) = [c.text for c in estimate_panel(source, options).result.cautions]
+    assert "of very unequal size" in text
+    assert "up to 30%" in text or "up to 31%" in text
+
+
+def test_clusters_of_unequal_size_are_no_news():
+    sizes = np.minimum(RNG.geometric(0.05, 600), 200)
+    cluster = np.repeat(np.arange(600), sizes)[:N]
+    assert "unequal" not in texts(result({"id": cluster, "g": UNIT % 2}))
+
+
 def test_the_other_cells_keep_their_estimates_and_their_bands():
     lone = np.where(UNIT % 60 == 7, 99, UNIT % 3)
     found = result({"id": UNIT % 60, "g": lone})

@@ -111,6 +111,27 @@ def test_no_noun_of_another_panel_is_used(email):
     assert "(customers), expected" in text
 
 
+SAID = {
+    "moves the effect of 1 on y by 2; 1 more": "moves the effect of dose 1 on y by 2; 1 more",
+    "There is no ATE of 2 on y: one value.": "There is no ATE of dose 2 on y: one value.",
+    "in every row of arm 0. Its": "in every row of dose 0. Its",
+    "no cluster with arm 3: a, b": "no cluster with dose 3: a, b",
+    "sizes: units 0 2,802 (1,200 expected), 1 1,198 (2,800 expected), p 0": (
+        "sizes: units dose 0 2,802 (1,200 expected), dose 1 1,198 (2,800 expected), p 0"
+    ),
+    "Of 2 units 1 has several rows.": "Of 2 units 1 has several rows.",
+}
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_cautions_and_reasons_name_arms_as_the_sentences_do(seven, text):
+    support = (Support("ATE", "1", False, (text,)), *seven.support[1:])
+    told = in_words(replace(seven, cautions=(Caution(text),), support=support, verdict=text))
+    assert told.cautions[0].text == SAID[text]
+    assert told.support[0].reasons == (SAID[text],)
+    assert told.verdict == SAID[text]
+
+
 def test_a_number_says_what_it_counts(email):
     assert re.search(r"changes sales by \+\d.* dollars a customer \(95%", email.summary())
 
@@ -249,9 +270,23 @@ def test_with_several_arms_it_is_said_whether_the_first_of_them_is_ahead(email):
         assert said in decision(replace(result, estimates=(*made, pair)))
 
 
+@pytest.mark.parametrize("value", [5.0, 0.5])
+def test_a_range_that_is_not_the_interval_of_the_estimate_is_said_to_be_that_of_the_band(
+    email, value
+):
+    support = tuple(Support("ATE", arm, True, ("fine.",)) for arm in ("mail", "letter"))
+    made = [
+        estimate(value=v, arm=arm, versus="none", band_lower=v - 3, band_upper=v + 3)
+        for arm, v in (("mail", value), ("letter", 0.0))
+    ]
+    text = decision(replace(email, estimates=tuple(made), support=support))
+    assert "a range that holds for all arms at once" in text
+
+
 def test_one_arm_is_weighed_by_its_own_interval_and_not_by_a_band_over_outcomes(email):
     result = one_estimate(email, band_lower=-90.0, band_upper=90.0)
     assert "by 3.0 to 7.0 per unit" in decision(result)
+    assert "at once" not in decision(result)
 
 
 def test_an_effect_that_is_not_shown_is_not_ruled_out_either(email):

@@ -91,10 +91,10 @@ def _by_presence(estimand: Estimand, presence: Presence, arms: Sequence[str]) ->
     for key in keys:
         if key[0] == "gate":
             _, group, level, arm, outcome = key
-            if presence.constant(int(outcome), presence.place(int(group), int(level))):
-                return "the outcome has one value in it"
             if presence.cell_clusters[int(group)][int(level)] < FEWEST_CLUSTERS:
                 return "one cluster"
+            if presence.constant(int(outcome), presence.place(int(group), int(level))):
+                return "the outcome has one value in it"
             clusters = int(presence.cells[int(group)][int(level), int(arm)])
             if clusters < FEWEST_CLUSTERS:
                 return f"{_clusters(clusters)} with arm {_label(arms, int(arm))}"

@@ -115,7 +115,7 @@ def _best(result: EffectsResult, shown: list[Estimate]) -> str:
 def _one(result: EffectsResult, e: Estimate) -> str:
     places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
     low, high = (figure(b, places) for b in sorted((abs(_lower(e)), abs(_upper(e)))))
-    unit = _unit(result, e)
+    unit = f"{_unit(result, e)}{_of_band(e)}"
     if e.estimate > 0:
         return (
             f"{_name(result, e.arm)} raised {e.outcome} {kind_of(e.estimand).decides_over} by {low} to {high} {unit}. "
@@ -127,6 +127,11 @@ def _one(result: EffectsResult, e: Estimate) -> str:
         f"less {e.outcome} is what you want, act if {low} less is worth what treating one unit "
         "costs; if it is not what you want, stop."
     )
+
+
+def _of_band(e: Estimate) -> str:
+    """That a range is wider than the interval of the estimate alone, where it is."""
+    return "" if e.band_lower is None else " (a range that holds for all arms at once)"
 
 
 def _range(e: Estimate) -> str:
@@ -149,7 +154,8 @@ def _none(result: EffectsResult, carried: list[Estimate]) -> str:
     widest = max(carried, key=lambda e: _upper(e) - _lower(e))
     return (
         f"no effect of {_arms(result, carried)} on {widest.outcome} is shown, and none between "
-        f"{_range(widest).replace(' to ', ' and ')} {_unit(result, widest)} is ruled out. If a "
+        f"{_range(widest).replace(' to ', ' and ')} {_unit(result, widest)}{_of_band(widest)} is ruled "
+        "out. If a "
         "change within that range would matter to you, collect more data before you decide; if "
         "none would, leave things as they are."
     )

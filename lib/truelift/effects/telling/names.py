@@ -99,7 +99,14 @@ def in_words(result: EffectsResult) -> EffectsResult:
     It is for reading: estimates keep their numbers, and ``supports`` its answers.
     """
     words = arm_words(list(result.arms), result.design.treatment)
-    support = tuple(replace(s, arm=words.get(s.arm, s.arm)) for s in result.support)
+    support = tuple(
+        replace(
+            s,
+            arm=words.get(s.arm, s.arm),
+            reasons=tuple(_in_text(text, words) for text in s.reasons),
+        )
+        for s in result.support
+    )
     keys = {old.name: new.name for old, new in zip(result.support, support, strict=True)}
     return replace(
         result,
@@ -108,15 +115,22 @@ def in_words(result: EffectsResult) -> EffectsResult:
         arms={words[label]: units for label, units in result.arms.items()},
         overlaps={words.get(label, label): o for label, o in result.overlaps.items()},
         support=support,
-        verdict=_renamed(result.verdict, keys),
+        verdict=_in_text(_renamed(result.verdict, keys), words),
         nuisance={_nuisance_name(key, words): v for key, v in result.nuisance.items()},
         tests=tuple(_compared(test, words) for test in result.tests),
         heterogeneity=tuple(_compared(v, words) for v in result.heterogeneity),
         experiment=_experiment(result.experiment, words, clusters_of(result)),
         credibility=_credibility(result.credibility, words),
-        not_made={_not_made(name, words): why for name, why in result.not_made.items()},
+        not_made={
+            _not_made(name, words): _in_text(why, words) for name, why in result.not_made.items()
+        },
         cautions=tuple(
-            replace(c, arms=tuple(words.get(arm, arm) for arm in c.arms)) for c in result.cautions
+            replace(
+                c,
+                text=_in_text(c.text, words),
+                arms=tuple(words.get(arm, arm) for arm in c.arms),
+            )
+            for c in result.cautions
         ),
         design=replace(
             result.design,
@@ -157,6 +171,18 @@ def _renamed(text: str, names: Words) -> str:
     longest = sorted(several, key=len, reverse=True)
     pattern = "|".join(rf"\b{re.escape(name)}(?!\w)" for name in longest)
     return re.sub(pattern, lambda found: several[found.group()], text)
+
+
+def _in_text(text: str, words: Words) -> str:
+    """A sentence of a check with its arms in words, where it says that they are arms."""
+    changed = {label: word for label, word in words.items() if label != word}
+    if not changed:
+        return text
+    labels = "|".join(re.escape(label) for label in sorted(changed, key=len, reverse=True))
+    named = rf"\b((?:effects?|ATE|ATT|ATO) of|(?:of|with) arm) ({labels})(?=[\s.,:;)]|$)"
+    text = re.sub(named, lambda m: f"{m[1].removesuffix(' arm')} {changed[m[2]]}", text)
+    sizes = rf"(units |weight |\), )({labels})(?= [\d,]+ \([\d,]+ expected\))"
+    return re.sub(sizes, lambda m: f"{m[1]}{changed[m[2]]}", text)
 
 
 def _nuisance_name(key: str, words: Words) -> str:
