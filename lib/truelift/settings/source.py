@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from truelift.settings.checks import require, require_known, require_time_zone
@@ -156,6 +157,10 @@ class SourceOptions:
             f"'iso', {', '.join(map(repr, (*EPOCHS, MAIL)))} or a date pattern such as 'dd/MM/yyyy HH:mm'"
             + (f" (letters not readable: {', '.join(odd)})" if odd else ""),
         )
+        slip = (
+            None if self.time_format in ("iso", MAIL, *EPOCHS) else pattern_slip(self.time_format)
+        )
+        require(slip is None, "source.time_format", self.time_format, slip or "")
 
     def _check_text(self) -> None:
         """How values, lines and numbers are written."""
@@ -180,6 +185,27 @@ class SourceOptions:
         fits = self.thousands is None or self.thousands in THOUSANDS
         fits = fits and self.thousands != self.decimal
         require(fits, "source.thousands", self.thousands, known)
+
+
+def pattern_slip(pattern: str) -> str | None:
+    """What a date pattern should have in place of a letter that means something else; None if fine.
+
+    Java reads such a pattern, and most of what it reads is another time.
+    """
+    bare = "".join(pattern.split("'")[::2])
+    runs = [found[0] for found in re.findall(r"(([A-Za-z])\2*)", bare)]
+    letters = {run[0] for run in runs}
+    if "m" in letters and not letters & set("HhKk"):
+        return "M for months (m are minutes, and it has no hour)"
+    if sum(run[0] == "M" for run in runs) > 1:
+        return "m for minutes (M are months, and it has two)"
+    if "D" in letters and letters & set("Md"):
+        return "d for the day of the month (D is that of the year)"
+    if letters & set("hK") and "a" not in letters:
+        return "H for hours to 23, or a for AM and PM (h goes to 12)"
+    if "S" in letters and "s" not in letters:
+        return "s for seconds (S is a fraction of one)"
+    return None
 
 
 def pattern_letters(pattern: str) -> set[str]:

@@ -70,6 +70,31 @@ def test_a_time_zone_is_checked_when_the_settings_are_read(zone):
         SourceOptions(time_zone=zone)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("yyyy-mm-dd", "M for months"),
+        ("yyyy-MM-dd HH:MM", "m for minutes"),
+        ("yyyy-MM-DD", "d for the day of the month"),
+        ("dd/MM/yyyy hh:mm", "H for hours to 23, or a"),
+        ("yyyy-MM-dd HH:mm:SS", "s for seconds"),
+    ],
+)
+def test_a_letter_of_a_time_format_that_means_another_part_is_refused(pattern, meant):
+    with pytest.raises(
+        ConfigError, match=rf"source\.time_format: found '{pattern}', expected {meant}"
+    ):
+        SourceOptions(time_format=pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["dd/MM/yyyy HH:mm:ss.SSS", "M/d/yyyy h:mm a", "yyyyDDD", "dd MMM yyyy 'at' HH:mm", "yyyy-MM-dd'T'HH"],
+)  # fmt: skip
+def test_a_time_format_that_says_what_it_reads_is_taken(pattern):
+    assert SourceOptions(time_format=pattern).time_format == pattern
+
+
 @pytest.mark.parametrize("pattern", ["", "'iso'", "EEE dd MMM yyyy", "epoch_min"])
 def test_a_time_format_is_checked_when_the_settings_are_read(pattern):
     with pytest.raises(ConfigError, match=r"source\.time_format: found .* 'epoch_ms'"):
