@@ -40,10 +40,16 @@ class Job:
     lake : Lake
     inputs : dict of str to int
         Delta version of every table read; optional tables that do not exist are absent.
+    foreign : dict of str to str
+        What pins the inputs outside of these tables; see :class:`~.step_graph.Step`.
+    after : tuple of str
+        Steps whose results go in, in their order.
     outputs : dict of str to int
         Delta version of every table written so far.
     files : list of str
         Files outside the lake without which the step is not done, such as the report's page.
+    said : list of str
+        Sentences for the step's line, besides those of its report.
     fingerprint : str
         Hash of step, code, settings and inputs.
     run : JobRun
@@ -63,13 +69,18 @@ class Job:
         workdir: Path,
         progress: Progress | None = None,
         store: StepStore | None = None,
+        foreign: Mapping[str, str] | None = None,
+        after: Sequence[str] = (),
     ):
         self.name = name
         self.settings = settings
         self.lake = lake
         self.inputs = dict(inputs)
+        self.foreign = dict(foreign or {})
+        self.after = tuple(after)
         self.outputs: dict[str, int] = {}
         self.files: list[str] = []
+        self.said: list[str] = []
         self.fingerprint = fingerprint
         self.run = run
         self.workdir = workdir
@@ -182,14 +193,24 @@ class Job:
 
     def load_result(self, cls: type[T]) -> T | None:
         """The newest result of a class that any step saved, or None."""
-        from truelift.pipeline import STEPS
-
-        for step in STEPS:
-            record = self.record(step.name)
-            found = record.result(cls) if record else None
+        records = sorted(self._store.records(), key=lambda r: r.finished, reverse=True)
+        for record in records:
+            found, said = record.read(cls)
+            for sentence in said:
+                self.say(sentence)
             if found is not None:
                 return found
         return None
+
+    def say(self, sentence: str) -> None:
+        """A note for those who read what the step printed; said once."""
+        if sentence not in self.said:
+            self.said.append(sentence)
+
+    def records_before(self) -> tuple[StepRecord, ...]:
+        """What the steps that this one comes after left behind, in their order."""
+        found = (self.record(step) for step in self.after)
+        return tuple(record for record in found if record is not None)
 
     def _pinned(self, name: str) -> int:
         if name in self.inputs:

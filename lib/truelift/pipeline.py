@@ -1,4 +1,4 @@
-"""The steps in their order, and the runner that skips what has not changed."""
+"""The runner of the steps, which skips what has not changed."""
 
 from __future__ import annotations
 
@@ -10,144 +10,25 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from truelift import errors
-from truelift.errors import ConfigError, TableError, TrueliftError
+from truelift.errors import ConfigError, TrueliftError
 from truelift.faults import fault_of
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.progress import Progress, spark_progress
 from truelift.run_notes import pipeline_note, step_note
 from truelift.settings import Settings
-from truelift.steps import (
-    StepRecord,
-    StepReport,
-    StepStore,
-    code_version,
-    fingerprint_of,
-    settings_sections,
-)
+from truelift.step_graph import STEPS as STEPS
+from truelift.step_graph import Step as Step
+from truelift.step_graph import step_named as step_named
+from truelift.step_identity import StepIdentity, identity_of, lost
+from truelift.step_identity import pin_inputs as pin_inputs
+from truelift.steps import StepRecord, StepStore, code_version
 from truelift.tracking import job_run
-
-
-@dataclass(frozen=True)
-class Step:
-    """One job of the pipeline.
-
-    ``reads`` names tables; a trailing ``?`` marks one that a data set may lack. ``writes``
-    names those that others wait for. ``after`` names steps whose results (not tables) go in.
-    ``external`` names a function of the settings that fingerprints inputs outside the lake,
-    such as raw files.
-    """
-
-    name: str
-    function: str
-    summary: str
-    reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
-    sections: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
-    external: str | None = None
-    needs_spark: bool = True
-
-    def run(self, job: Job) -> StepReport:
-        """Call the job's function."""
-        return _resolve(self.function)(job)
-
-
-STEPS: tuple[Step, ...] = (
-    Step(
-        "ingest",
-        "truelift.logs.ingest:ingest",
-        "raw files to bronze, as text, each batch once",
-        writes=("bronze.events",),
-        sections=("source", "sample"),
-        external="truelift.logs.ingest:source_fingerprint",
-    ),
-    Step(
-        "clean",
-        "truelift.logs.clean:clean",
-        "bronze to silver and quarantine, every row accounted for",
-        reads=("bronze.events", "bronze.identities?"),
-        writes=("silver.events", "silver.quarantine"),
-        sections=("source", "clean", "buckets", "period", "privacy", "report"),
-    ),
-    Step(
-        "sessionize",
-        "truelift.logs.sessionize:sessionize",
-        "events to sessions with stable ids, bucket by bucket",
-        reads=("silver.events",),
-        writes=("silver.sessions",),
-        sections=("sessions",),
-    ),
-    Step(
-        "build_features",
-        "truelift.features.build:build_features",
-        "items, users, sequences, exposures and the panel",
-        reads=(
-            "silver.events",
-            "silver.sessions",
-            "bronze.items?",
-            "bronze.users?",
-            "bronze.exposures?",
-            "bronze.responses?",
-            "bronze.identities?",
-        ),
-        writes=(
-            "gold.sequences",
-            "gold.items",
-            "gold.users",
-            "gold.panel",
-            "gold.exposures",
-            "gold.vocabularies",
-        ),
-        sections=("source", "clean", "privacy", "features", "panel", "buckets"),
-    ),
-    Step(
-        "train_sequence",
-        "truelift.training.job:train_sequence",
-        "the sequence model, trained by Horovod processes from a scan plan",
-        reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
-        sections=("sequence", "seed", "tracking"),
-        external="truelift.recommend.given_test:fingerprint",
-    ),
-    Step(
-        "estimate_effects",
-        "truelift.effects.job:estimate_effects",
-        "cross-fitted doubly robust effects with clustered intervals",
-        reads=("gold.panel?",),
-        sections=("effects", "seed"),
-    ),
-    Step(
-        "recommend",
-        "truelift.recommend.job:recommend",
-        "the next items of every user",
-        reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
-        writes=("gold.recommendations",),
-        sections=("recommend", "tracking"),
-        after=("train_sequence",),
-        external="truelift.recommend.lists:fingerprint",
-    ),
-    Step(
-        "report",
-        "truelift.report.job:report",
-        "one HTML page with plots and the pedigree of every number",
-        sections=("report", "dataset"),
-        after=(
-            "ingest",
-            "clean",
-            "sessionize",
-            "build_features",
-            "train_sequence",
-            "estimate_effects",
-            "recommend",
-        ),
-        needs_spark=False,
-    ),
-)
+from truelift.typed import to_plain
 
 
 @dataclass(frozen=True)
@@ -156,22 +37,6 @@ class StepOutcome:
 
     record: StepRecord
     skipped: bool
-
-
-def step_named(name: str) -> Step:
-    """The step of that name.
-
-    Raises
-    ------
-    ConfigError
-        Naming the steps there are.
-    """
-    for step in STEPS:
-        if step.name == name:
-            return step
-    raise ConfigError(
-        f"There is no step {name!r}; the steps are {', '.join(s.name for s in STEPS)}."
-    )
 
 
 def run_pipeline(
@@ -278,12 +143,11 @@ def _run_or_skip(
     step: Step, settings: Settings, lake: Lake, force: bool, parent: _PipelineRun | None
 ) -> StepOutcome:
     store = StepStore(lake.root)
-    inputs = pin_inputs(step, lake)
-    fingerprint = _fingerprint(step, settings, inputs, store)
+    identity = identity_of(step, settings, lake, store)
     last = store.read(step.name)
-    if not force and last and last.fingerprint == fingerprint and _intact(last, lake):
+    if not force and last and last.fingerprint == identity.fingerprint and not lost(last, lake):
         return StepOutcome(last, skipped=True)
-    record = _execute(step, settings, lake, inputs, fingerprint, store, parent)
+    record = _execute(step, settings, lake, identity, store, parent)
     store.write(record)
     return StepOutcome(record, skipped=False)
 
@@ -292,14 +156,14 @@ def _execute(
     step: Step,
     settings: Settings,
     lake: Lake,
-    inputs: dict[str, int],
-    fingerprint: str,
+    identity: StepIdentity,
     store: StepStore,
     parent: _PipelineRun | None,
 ) -> StepRecord:
     began = time.monotonic()
     progress = Progress(step.name)
     workdir = Path(tempfile.mkdtemp(prefix=f"truelift-{step.name}-"))
+    inputs, fingerprint = identity.inputs, identity.fingerprint
     tags = {"truelift.fingerprint": fingerprint, "truelift.code_version": code_version()}
     try:
         above = parent.run_id if parent else None
@@ -307,7 +171,10 @@ def _execute(
         with job_run(settings, step.name, tags, above, step.sections, about) as run:
             for name, version in inputs.items():
                 run.log_table(name, lake.uri(name), version, "input")
-            job = Job(step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store)
+            job = Job(
+                step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store,
+                identity.foreign, step.after,
+            )  # fmt: skip
             if step.needs_spark:
                 with spark_progress(lake.spark, progress):
                     report = step.run(job)
@@ -332,18 +199,19 @@ def _execute(
     return StepRecord(
         step=step.name,
         fingerprint=fingerprint,
-        inputs=inputs,
+        inputs=dict(inputs),
         outputs=job.outputs,
         files=tuple(job.files),
         rows_in=report.rows_in,
         rows_out=report.rows_out,
         seconds=round(seconds, 3),
         headline=dict(report.headline),
-        notes=report.notes,
+        notes=(*report.notes, *job.said),
         results=job.results,
         run_id=run.run_id,
         code_version=code_version(),
         finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        identity=to_plain(identity),
     )
 
 
@@ -354,48 +222,3 @@ def worker_error(error: Exception) -> TrueliftError | None:
         return None
     cls = getattr(errors, found[-1][0], TrueliftError)
     return cls(found[-1][1])
-
-
-def pin_inputs(step: Step, lake: Lake) -> dict[str, int]:
-    """Versions of the tables that a step reads, as they are now.
-
-    Raises
-    ------
-    TableError
-        For a required table that does not exist, naming the job that writes it.
-    """
-    inputs = {}
-    for read in step.reads:
-        name = read.rstrip("?")
-        version = lake.version(name)
-        if version is not None:
-            inputs[name] = version
-        elif not read.endswith("?"):
-            writer = next((s.name for s in STEPS if name in s.writes), None)
-            hint = f" Run '{writer}' first, or the whole pipeline." if writer else ""
-            raise TableError(f"{step.name} reads {name}, which {lake.root} does not have.{hint}")
-    return inputs
-
-
-def _fingerprint(step: Step, settings: Settings, inputs: dict[str, int], store: StepStore) -> str:
-    before = {name: store.read(name) for name in step.after}
-    return fingerprint_of(
-        step=step.name,
-        code=code_version(),
-        settings=settings_sections(settings, step.sections),
-        inputs=inputs,
-        after={k: v.fingerprint if v else None for k, v in before.items()},
-        external=_resolve(step.external)(settings) if step.external else None,
-    )
-
-
-def _intact(record: StepRecord, lake: Lake) -> bool:
-    if any(lake.version(name) != version for name, version in record.outputs.items()):
-        return False
-    return all(Path(file).is_file() for file in record.files)
-
-
-def _resolve(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function

@@ -21,8 +21,7 @@ import pyarrow.fs as pafs
 from truelift import __version__
 from truelift.errors import ConfigError
 from truelift.lake.log import filesystem_of
-from truelift.settings import Settings
-from truelift.typed import from_plain, to_plain
+from truelift.typed import from_older, from_plain, to_plain
 
 T = TypeVar("T")
 
@@ -39,7 +38,11 @@ class StepReport:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A finished step: fingerprint, pinned inputs, outputs (tables and files), results."""
+    """A finished step: fingerprint, pinned inputs, outputs (tables and files), results.
+
+    ``identity`` is what the fingerprint is of (:mod:`~.step_identity`), in plain values; a record
+    of an older version has none.
+    """
 
     step: str
     fingerprint: str
@@ -55,11 +58,23 @@ class StepRecord:
     finished: str
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    identity: dict[str, Any] = field(default_factory=dict)
 
     def result(self, cls: type[T]) -> T | None:
-        """The result object of a class, if this step saved one."""
+        """The result object of a class, if this step saved one that can be read."""
+        return self.read(cls)[0]
+
+    def read(self, cls: type[T]) -> tuple[T | None, tuple[str, ...]]:
+        """The result, and what there is to say where another version of truelift wrote it."""
         data = self.results.get(cls.__name__)
-        return None if data is None else from_plain(cls, data, cls.__name__)
+        if data is None:
+            return None, ()
+        value, said = from_older(cls, data, cls.__name__)
+        wrote = f"The record of {self.step} is by truelift {self.code_version}: "
+        again = f". Run '{self.step}' again" + (
+            "." if value else "; until then it counts as not done."
+        )
+        return value, tuple(f"{wrote}{sentence}{again}" for sentence in said)
 
 
 class StepStore:
@@ -111,25 +126,17 @@ def fingerprint_of(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def settings_sections(settings: Settings, names: tuple[str, ...]) -> dict[str, Any]:
-    """The sections of the settings that a step depends on."""
-    return {name: to_plain(settings.section(name)) for name in names}
-
-
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and a hash of the package's own source, so that changed code runs again."""
-    return f"{__version__}+{sources_digest(files('truelift'))}"
+    """Version and a hash of the package's own source: which truelift a run was made with."""
+    return f"{__version__}+{_sources_digest(files('truelift'))}"
 
 
-def sources_digest(*places: Any) -> str:
-    """A hash of some of the package's files and folders."""
+def _sources_digest(folder: Any) -> str:
     digest = hashlib.sha256()
-    for place in places:
-        found = _sources(place) if place.is_dir() else [(place.name, place.read_bytes())]
-        for name, data in sorted(found):
-            digest.update(name.encode())
-            digest.update(data)
+    for name, data in sorted(_sources(folder)):
+        digest.update(name.encode())
+        digest.update(data)
     return digest.hexdigest()[:12]
 
 

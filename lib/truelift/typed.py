@@ -76,6 +76,52 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
     return cls(**values)
 
 
+def from_older(cls: type[T], data: Any, where: str = "") -> tuple[T | None, tuple[str, ...]]:
+    """Build ``cls`` from what another version may have written; nothing is raised.
+
+    Returns
+    -------
+    value : cls or None
+        None where a field is missing or of another type.
+    said : tuple of str
+        A sentence for what could not be read, or was left out because ``cls`` has no such field.
+    """
+    gone: list[str] = []
+    known = _known_part(cls, data, where or cls.__name__, gone)
+    try:
+        value = from_plain(cls, known, where or cls.__name__)
+    except ConfigError as error:
+        return None, (f"{where or cls.__name__} cannot be read by this version ({error})",)
+    left_out = f"this version does not know {', '.join(gone)} and leaves it out"
+    return value, ((left_out,) if gone else ())
+
+
+def _known_part(hint: Any, value: Any, where: str, gone: list[str]) -> Any:
+    """The value without keys that the dataclasses of a type do not have; these go to ``gone``."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = [a for a in typing.get_args(hint) if a is not type(None)]
+        # Of several classes the keys tell which one it is, so all of them are needed.
+        return _known_part(options[0], value, where, gone) if len(options) == 1 else value
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        hints = typing.get_type_hints(hint)
+        gone += [f"{where}.{key}" for key in value if key not in hints]
+        return {
+            key: _known_part(hints[key], inner, f"{where}.{key}", gone)
+            for key, inner in value.items()
+            if key in hints
+        }
+    args = typing.get_args(hint)
+    if origin is tuple and isinstance(value, (list, tuple)):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else [*args]
+        if len(kinds) == len(value):
+            pairs = enumerate(zip(kinds, value, strict=True))
+            return [_known_part(kind, v, f"{where}[{i}]", gone) for i, (kind, v) in pairs]
+    if origin is dict and isinstance(value, dict):
+        return {k: _known_part(args[1], v, f"{where}.{k}", gone) for k, v in value.items()}
+    return value
+
+
 def unknown_key(path: str, known: Any) -> str:
     """The message for a key that does not exist, with the nearest that does."""
     prefix, _, name = path.rpartition(".")

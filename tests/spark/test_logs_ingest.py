@@ -11,7 +11,7 @@ from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.errors import SourceError
 from truelift.lake.tables import schema_of, table_spec
 from truelift.logs.clean import clean
-from truelift.logs.ingest import ingest, source_fingerprint
+from truelift.logs.ingest import ingest, raw_files
 from truelift.logs.results import IngestResult
 from truelift.logs.sampling import in_sample
 from truelift.typed import from_plain
@@ -68,7 +68,7 @@ def test_second_ingest_changes_nothing_and_says_so(tmp_path, own):
 def test_a_new_file_is_added_and_the_known_one_is_not_read_again(tmp_path, own):
     write_csv(tmp_path / "raw" / "a.csv", *EVENTS[:40])
     ingest(own())
-    before = source_fingerprint(own().settings)
+    before = raw_files(own().settings)
     write_csv(tmp_path / "raw" / "b.csv", *(f"{line},x" for line in EVENTS[40:]),
               header="u,i,t,q,v,extra")  # fmt: skip
     job = own()
@@ -77,7 +77,7 @@ def test_a_new_file_is_added_and_the_known_one_is_not_read_again(tmp_path, own):
     bronze = job.lake.read("bronze.events")
     assert bronze.count() == 60
     assert bronze.filter("extra IS NULL").count() == 40
-    assert source_fingerprint(job.settings) != before
+    assert raw_files(job.settings) != before
     assert (result.new_columns, result.missing_columns) == (("events.extra",), ())
 
 

@@ -13,6 +13,7 @@ from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.further.columns import check_columns
 from truelift.effects.further.look import look_further
 from truelift.effects.lake_panel import LakePanel
+from truelift.effects.pinned import KEY, pinned_address
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.scoring.rows import ScoreRowsKernel
@@ -48,7 +49,7 @@ def estimate_effects(job: Job) -> StepReport:
     options = job.settings.effects
     if options.table is not None:
         job.progress.update("bringing the table into buckets")
-        address = TableAddress.parse(options.table)
+        address = pinned_address(options.table, job.foreign.get(KEY))
         plan = panel_plan(job.lake, address, options, job.settings.buckets)
         job.run.log_table(address.uri, plan.uri, plan.version, "input")
     elif not job.has("gold.panel"):

@@ -19,11 +19,13 @@ from truelift.features.results import FeaturesResult
 from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel, SequenceShape
 from truelift.features.streams import required_columns
 from truelift.features.users import profile_rows
-from truelift.job import Job, StepReport
 from truelift.logs.pseudonyms import UserKeys
+from truelift.steps import StepReport
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from truelift.job import Job
 
 _EVENTS = ("user_key", "event_time", "item_id", "value")
 _TYPED_EVENTS = ("user_key", "event_time", "item_id", "event_type", "quantity")

@@ -24,7 +24,7 @@ from truelift.lake.address import TableAddress, is_delta
 from truelift.lake.conditions import quoted
 from truelift.lake.csv_tables import is_csv, read_csv
 from truelift.lake.kernels import numbered_tasks, parallelism
-from truelift.lake.log import DataFile, filesystem_of
+from truelift.lake.log import DataFile, current_version, filesystem_of
 from truelift.lake.scan import ScanPlan, ScanUnit, make_plan, read_batches, schema_hex, units_of
 from truelift.steps import fingerprint_of
 
@@ -156,13 +156,32 @@ def open_foreign(address: TableAddress) -> ForeignTable:
     if address.version is not None:
         raise TableError(f"{address.uri} is no Delta table, so it has no version to ask for.")
     files = files_of(address.uri)
-    version = fingerprint_of(files=[(f.path, f.size, str(f.mtime_ns)) for f in files])
+    version = _files_version(files)
     if is_csv(files[0].path):
         filesystem, _ = filesystem_of(address.uri)
         held = read_csv(filesystem, [f.path for f in files], address.uri)
         return ForeignTable(address.uri, version, held.schema, held=held)
     plan, unclear = _parquet_plan(address.uri, files)
     return ForeignTable(address.uri, version, plan.schema, plan, unclear=unclear)
+
+
+def table_version(address: TableAddress) -> str:
+    """The version that :func:`open_foreign` would give, by logs and lists of files alone.
+
+    Raises
+    ------
+    TableError
+        If there is no table there.
+    """
+    newest = current_version(address.uri) if is_delta(address.uri) else None
+    if newest is not None:
+        return str(newest if address.version is None else address.version)
+    return _files_version(files_of(address.uri))
+
+
+def _files_version(files: Sequence[pafs.FileInfo]) -> str:
+    """Files of the same names, sizes and times hold the same; no version of Delta looks like it."""
+    return "f" + fingerprint_of(files=[(f.path, f.size, str(f.mtime_ns)) for f in files])
 
 
 def open_address(spark: SparkSession, address: TableAddress) -> tuple[DataFrame, str]:

@@ -15,6 +15,7 @@ from truelift.logs.contract import ContractResult, check_contract
 from truelift.logs.hints import absent, hints
 from truelift.logs.increments import (
     Standing,
+    last_result,
     new_bronze,
     old_rows,
     reached_slices,
@@ -32,7 +33,7 @@ from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, held_name
 from truelift.logs.sources.mapping import mapped_columns, refuse_misspelt, required_columns
 from truelift.logs.staging import QUARANTINE, SILVER, StagedRows, stage_rows
 from truelift.steps import StepReport
-from truelift.typed import from_plain, to_plain
+from truelift.typed import to_plain
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -140,7 +141,9 @@ def _unchanged(job: Job, state: Standing) -> StepReport:
     """Nothing has arrived: the tables and the result are those of the last run."""
     job.outputs["silver.events"] = job.lake.version("silver.events") or 0
     job.outputs["silver.quarantine"] = job.lake.version("silver.quarantine") or 0
-    result = replace(from_plain(CleanResult, state.silver.notes["result"]), new_rows=0)
+    last = last_result(state.silver)
+    assert last is not None  # else the state would not be up to date
+    result = replace(last, new_rows=0)
     job.save_result(result)
     return _report(result)
 
@@ -161,8 +164,9 @@ def _report(result: CleanResult) -> StepReport:
 def _result(job: Job, state: Standing, counted: Account, contract: ContractResult) -> CleanResult:
     total = counted.now
     if state.since is not None:
-        before = Tally.of_result(from_plain(CleanResult, state.silver.notes["result"]))
-        total = before.plus(counted.before, -1).plus(counted.now)
+        last = last_result(state.silver)
+        assert last is not None  # else cleaning would have begun anew
+        total = Tally.of_result(last).plus(counted.before, -1).plus(counted.now)
     bronze = job.plan("bronze.events").rows
     if total.rows != bronze:
         raise InvariantError(

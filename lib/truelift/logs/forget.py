@@ -20,6 +20,7 @@ from truelift.logs.accounts import Tally, tally_of
 from truelift.logs.forget_models import models_trained_on
 from truelift.logs.forget_proof import prove_forgotten
 from truelift.logs.forget_records import forget_records
+from truelift.logs.increments import last_result
 from truelift.logs.person import (
     condition_of,
     find_person,
@@ -27,9 +28,8 @@ from truelift.logs.person import (
     require_this_secret,
     users_of_bronze,
 )
-from truelift.logs.results import CleanResult
 from truelift.logs.sources.unit import STREAMS
-from truelift.typed import from_plain, to_plain
+from truelift.typed import to_plain
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -174,6 +174,11 @@ def _require_cleaned(job: Job) -> None:
     state = job.lake.state("silver.events")
     if state.version < 0:
         return
+    if last_result(state) is None:
+        raise TableError(
+            "Another version of truelift has cleaned silver.events, and its counts cannot be read by "
+            "this one. Run 'clean' (and 'sessionize') first, then forget. Nothing was deleted."
+        )
     since, newest = state.notes["bronze"], job.lake.version("bronze.events")
     waiting = (
         newest is not None
@@ -211,7 +216,7 @@ def _settle(job: Job) -> None:
         if job.lake.version(name) is not None:
             left = left.plus(_tally(name, job.lake.read(name)))
     settled = {
-        **to_plain(from_plain(CleanResult, state.notes["result"])),
+        **to_plain(last_result(state)),
         "bronze": job.lake.plan("bronze.events").rows,
         **{k: to_plain(v) for k, v in vars(left).items()},
     }

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from truelift.imported_code import code_digest
 from truelift.lake.log import has_lost_rows
 from truelift.lake.periods import next_period, previous_period
 from truelift.lake.scan import slice_predicate
 from truelift.lake.writes import TableState, table_state
 from truelift.logs.neighbours.names import LINK, neighbour_labels
 from truelift.logs.neighbours.placing import reach_seconds
-from truelift.steps import fingerprint_of, sources_digest
-from truelift.typed import to_plain
+from truelift.logs.results import CleanResult
+from truelift.steps import fingerprint_of
+from truelift.typed import from_older, to_plain
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,17 +24,14 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 REJECTED = "rejected"
-# The modules, and the folder of modules, that decide what becomes of a row.
-_DECIDING = (
-    "bots.py",
-    "identities.py",
-    "judging.py",
-    "neighbours",
-    "outliers.py",
-    "parsing.py",
-    "pseudonyms.py",
-    "records.py",
-    "rules.py",
+# What judges rows: these modules, and all that they import.
+DECIDING = (
+    "truelift.logs.judging",
+    "truelift.logs.identities",
+    "truelift.logs.outliers",
+    "truelift.logs.pseudonyms",
+    "truelift.logs.neighbours.placing",
+    "truelift.logs.neighbours.verdicts",
 )
 Slices = Mapping[str, Sequence[int]]
 
@@ -96,10 +94,19 @@ def standing(job: Job, secret: str, identities: int | None, limits: int | None) 
     # What the old rows of a file did to others is not known any more.
     if goes_on and has_lost_rows(job.lake.uri("bronze.events"), int(since or 0), until):
         goes_on = False
+    if goes_on and last_result(silver) is None:
+        job.say("Another version of truelift has cleaned silver.events, and its counts cannot be "
+                "read by this one: everything was cleaned anew.")  # fmt: skip
+        goes_on = False
     new_rows = job.plan("bronze.events").rows
     if goes_on:
         new_rows -= job.lake.plan("bronze.events", version=since).rows
     return Standing(silver, quarantine, since if goes_on else None, until, rules, new_rows)
+
+
+def last_result(silver: TableState) -> CleanResult | None:
+    """The counts that the last cleaning left beside its rows, if this version can read them."""
+    return from_older(CleanResult, silver.notes.get("result"))[0]
 
 
 def rules_hash(settings: Settings, **others: Any) -> str:
@@ -121,12 +128,7 @@ def rules_hash(settings: Settings, **others: Any) -> str:
     source["identities"] = settings.source.identities and settings.source.identities.columns
     for key in ("rebuild", "warn", "max_quarantine_share"):
         clean.pop(key, None)
-    logs, lake, arrays = (files(f"truelift.{room}") for room in ("logs", "lake", "arrays"))
-    code = sources_digest(
-        *(logs.joinpath(name) for name in _DECIDING),
-        *(lake.joinpath(f"{name}.py") for name in ("buckets", "periods")),
-        *(arrays.joinpath(f"{name}.py") for name in ("texts", "times")),
-    )
+    code = code_digest(*DECIDING, sections=(type(settings.source), type(settings.clean)))
     layout = (settings.buckets, settings.period)
     return fingerprint_of(code=code, source=source, clean=clean, layout=layout, **others)
 

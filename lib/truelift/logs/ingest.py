@@ -135,12 +135,15 @@ def plan_ingest(job: Job) -> dict[str, Intake]:
     return intakes
 
 
-def source_fingerprint(settings: Settings) -> str:
-    """The raw files' content as one text: what makes a finished ingest still good."""
+def raw_files(settings: Settings) -> dict[str, str]:
+    """The raw files' content, by stream: what makes a finished ingest still good."""
     from truelift.lake import Lake
 
     contents = find_contents(settings.source, Manifest.read(Lake(settings)))
-    return _digest(f"{stream}:{c.checksum}" for stream, found in contents.items() for c in found)
+    return {
+        f"the files of {stream}": _digest(c.checksum for c in found)
+        for stream, found in sorted(contents.items())
+    }
 
 
 def _take_in(job: Job, intake: Intake) -> StreamCounts:

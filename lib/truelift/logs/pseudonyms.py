@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from truelift.job import Job
-    from truelift.settings import PrivacyOptions
+    from truelift.settings import PrivacyOptions, Settings
 
 _BLOCK = 64
 _INNER, _OUTER = "truelift_inner", "truelift_outer"
@@ -63,6 +63,11 @@ def secret_name(secret: bytes | None) -> str:
     if secret is None:
         return "none"
     return hashlib.sha256(b"truelift secret name" + secret).hexdigest()[:12]
+
+
+def secret_in_use(settings: Settings) -> dict[str, str]:
+    """The secret's short name: another secret gives every user another key."""
+    return {"the secret of the user keys": secret_name(load_secret(settings.privacy, settings.env))}
 
 
 def padded(secret: bytes) -> tuple[bytes, bytes]:

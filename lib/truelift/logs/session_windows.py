@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from truelift.arrays.times import MICROSECONDS
+from truelift.imported_code import code_digest
 from truelift.lake.writes import TableState
 from truelift.logs.sessions.incremental import (
     EDGE_COLUMNS,
@@ -16,13 +16,19 @@ from truelift.logs.sessions.incremental import (
     grown,
     with_margin,
 )
-from truelift.steps import fingerprint_of, sources_digest
+from truelift.steps import fingerprint_of
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:
     from truelift.job import Job
     from truelift.lake import ScanPlan
 
+# What cuts sessions: these modules, and all that they import.
+CUTTING = (
+    "truelift.logs.sessions.given",
+    "truelift.logs.sessions.incremental",
+    "truelift.logs.sessions.kernel",
+)
 BucketPeriods = Mapping[int, tuple[str, ...]]
 
 
@@ -47,9 +53,7 @@ class SessionStanding:
 def session_standing(job: Job) -> SessionStanding:
     """Go on from the sessions that are there, if they were made by the same rules."""
     settings = job.settings
-    code = sources_digest(
-        files("truelift.logs.sessions"), files("truelift.lake").joinpath("periods.py")
-    )
+    code = code_digest(*CUTTING, sections=(type(settings.sessions),))
     layout: dict[str, Any] = {"buckets": settings.buckets, "period": settings.period}
     options = {k: v for k, v in to_plain(settings.sessions).items() if k != "most_bytes"}
     rules = fingerprint_of(code=code, options=options, **layout)

@@ -299,11 +299,13 @@ def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str
     )
 
 
-def fingerprint(settings: Settings) -> str:
+def pinned_file(settings: Settings) -> dict[str, str]:
     """A hash of the file, so that other content trains and tests again."""
     from truelift.logs.sources.files import find_files
     from truelift.logs.sources.files import fingerprint as of_file
 
     address = settings.sequence.test_file
-    files = find_files(address, "sequence.test_file") if address else []
-    return hashlib.sha256(" ".join(of_file(file) for file in files).encode()).hexdigest()
+    if not address:
+        return {}
+    texts = " ".join(of_file(file) for file in find_files(address, "sequence.test_file"))
+    return {"sequence.test_file": hashlib.sha256(texts.encode()).hexdigest()[:12]}

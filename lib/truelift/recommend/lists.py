@@ -57,17 +57,17 @@ def read_ids(address: str, key: str) -> list[str]:
     return list(found)
 
 
-def fingerprint(settings: Settings) -> str:
-    """A hash of the files that ``recommend`` is given, so that other content runs it again."""
+def pinned_files(settings: Settings) -> dict[str, str]:
+    """Hashes of the files that ``recommend`` is given, so that other content runs it again."""
     from truelift.logs.sources.files import find_files
     from truelift.logs.sources.files import fingerprint as of_file
 
-    digest = hashlib.sha256()
+    found = {}
     for key in ("items", "users"):
-        address = getattr(settings.recommend, key)
-        for file in find_files(address, f"recommend.{key}") if address else ():
-            digest.update(f"{key} {of_file(file)}\n".encode())
-    return digest.hexdigest()
+        if address := getattr(settings.recommend, key):
+            texts = " ".join(of_file(file) for file in find_files(address, f"recommend.{key}"))
+            found[f"recommend.{key}"] = hashlib.sha256(texts.encode()).hexdigest()[:12]
+    return found
 
 
 def allowed_items(ids: Sequence[str], item_keys: Sequence[str], key: str) -> np.ndarray:

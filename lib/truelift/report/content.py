@@ -34,6 +34,8 @@ class ReportContent:
         Version of the code.
     sample : float
         Share of the users that was kept, 1.0 for all.
+    unread : tuple of str
+        What of the steps' results could not be read, in sentences.
     """
 
     dataset: str
@@ -50,3 +52,4 @@ class ReportContent:
     data_docs: str | None = None
     version: str = ""
     sample: float = 1.0
+    unread: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,11 +85,8 @@ def report_folder(settings: Settings) -> Path:
 
 def collect(job: Job, folder: Path) -> ReportContent:
     """Gather the results and records of all finished steps."""
-    from truelift.pipeline import STEPS
-
-    records = (job.record(step.name) for step in STEPS if step.name != job.name)
     clean = job.load_result(CleanResult)
-    return ReportContent(
+    content = ReportContent(
         dataset=job.settings.dataset,
         generated_at=datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         configuration=yaml.safe_dump(without_secrets(to_plain(job.settings)), sort_keys=False),
@@ -99,11 +97,12 @@ def collect(job: Job, folder: Path) -> ReportContent:
         training=job.load_result(TrainingResult),
         effects=job.load_result(EffectsResult),
         recommend=job.load_result(RecommendResult),
-        pedigree=tuple(r for r in records if r is not None),
+        pedigree=job.records_before(),
         data_docs=relative_link(clean.data_docs if clean else None, folder),
         version=code_version(),
         sample=job.settings.sample,
     )
+    return replace(content, unread=tuple(job.said))
 
 
 def relative_link(target: str | None, folder: Path) -> str | None:

@@ -13,7 +13,7 @@ from truelift.errors import SourceError
 from truelift.lake import Lake
 from truelift.lake.log import has_lost_rows, open_table
 from truelift.logs import ingest as module
-from truelift.logs.ingest import source_fingerprint
+from truelift.logs.ingest import raw_files
 
 LONG_AGO = (1_600_000_000, 1_600_000_000)
 
@@ -171,9 +171,9 @@ def test_a_last_line_without_its_end_is_taken_once_the_file_is_at_rest(world):
     result = world.run()
     assert (result.waiting, result.redelivered) == ((), ())
     assert {row["u"] for row in world.rows()} == {"x", "y"}
-    before = source_fingerprint(world.settings())
+    before = raw_files(world.settings())
     assert world.run().rows_written == 0
-    assert source_fingerprint(world.settings()) == before
+    assert raw_files(world.settings()) == before
 
 
 def test_a_file_at_rest_is_taken_whole_at_once(world):

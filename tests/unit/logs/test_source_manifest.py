@@ -15,7 +15,7 @@ from tests.unit.logs.raw_world import HEADER, World
 from truelift.errors import SourceError
 from truelift.lake import Lake
 from truelift.lake.log import open_table
-from truelift.logs.ingest import source_fingerprint
+from truelift.logs.ingest import raw_files
 from truelift.logs.intake import drift
 from truelift.logs.sources.files import fingerprint
 from truelift.logs.sources.unit import Unit
@@ -43,7 +43,7 @@ def test_each_file_has_a_row_of_the_manifest(world):
 def test_a_second_run_reads_no_file_and_writes_nothing(world, monkeypatch):
     world.write("a.csv", "x,1,2024-01-01")
     world.run()
-    before = source_fingerprint(world.settings())
+    before = raw_files(world.settings())
 
     def unread(*_):
         raise AssertionError("a known file was read again")
@@ -51,7 +51,7 @@ def test_a_second_run_reads_no_file_and_writes_nothing(world, monkeypatch):
     monkeypatch.setattr("truelift.logs.sources.planning.SourceFile.checksum", unread)
     result = world.run()
     assert (result.files, result.rows_already_known, result.streams) == (0, 1, {"events": 1})
-    assert source_fingerprint(world.settings()) == before
+    assert raw_files(world.settings()) == before
     assert len(world.manifest()) == 1
 
 

@@ -11,7 +11,7 @@ from tests.unit.models.sequence.test_histories import as_lists, histories
 from tests.unit.recommend.test_every_position import pasts
 from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError
-from truelift.recommend.given_test import fingerprint, read_rows, split_of_rows
+from truelift.recommend.given_test import pinned_file, read_rows, split_of_rows
 from truelift.recommend.lists import SomeUsers
 from truelift.recommend.splits import LeaveOneOut, split_from_plain, split_to_plain
 from truelift.settings import SequenceOptions
@@ -139,9 +139,9 @@ def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
     found = load_settings("local", "interactions", given)
     # What is rated too low has kept its place among the equal instants.
     assert read_rows(found) == {"ann": [(10_000_001, "z"), (20_000_000, "x")]}
-    before = fingerprint(found)
+    before = pinned_file(found)
     path.write_text("ann x 1\n")
-    assert fingerprint(found) != before
+    assert pinned_file(found) != before
 
 
 def test_a_rating_of_the_file_that_is_no_number_does_not_count(tmp_path):

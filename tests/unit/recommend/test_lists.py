@@ -20,7 +20,7 @@ from truelift.recommend.lists import (
     AllowedOnly,
     SomeUsers,
     allowed_items,
-    fingerprint,
+    pinned_files,
     read_ids,
 )
 from truelift.recommend.measures import Catalogue
@@ -81,10 +81,10 @@ def test_another_content_of_the_files_is_another_fingerprint(tmp_path):
     path = tmp_path / "stock.txt"
     path.write_text("a\n")
     chosen = load_settings("local", "interactions", (f"recommend.items={path}",))
-    before = fingerprint(chosen)
-    assert before == fingerprint(chosen)
+    before = pinned_files(chosen)
+    assert before == pinned_files(chosen)
     path.write_text("b\n")
-    assert fingerprint(chosen) != before
+    assert pinned_files(chosen) != before
 
 
 @settings(deadline=None, max_examples=40)

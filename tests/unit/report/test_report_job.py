@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from truelift.errors import ConfigError, MachineError
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.report.job import relative_link, report, report_folder, write_page
+from truelift.step_graph import step_named
 from truelift.steps import StepStore
 from truelift.typed import to_plain
 
@@ -31,7 +33,10 @@ def job_on(tmp_path, make_settings, recording_run):
         store = StepStore(lake.root)
         for record in records:
             store.write(record)
-        return Job("report", settings, lake, {}, "f", recording_run, tmp_path, store=store)
+        return Job(
+            "report", settings, lake, {}, "f", recording_run, tmp_path,
+            store=store, after=step_named("report").after,
+        )  # fmt: skip
 
     return make
 
@@ -112,3 +117,14 @@ def test_data_docs_are_linked_relative_to_the_page_and_only_if_they_exist(tmp_pa
     assert relative_link(f"file://{docs.parent}", folder) == "data_docs/index.html"
     assert relative_link(str(tmp_path / "gone.html"), folder) is None
     assert relative_link(None, folder) is None
+
+
+def test_what_an_older_lake_left_and_cannot_be_read_is_said_on_the_page(job_on, record_of, whole):
+    kept = with_results(record_of("clean", {}, {}), whole.clean)
+    kept.results["CleanResult"].pop("bronze")
+    kept.results["CleanResult"]["of_old"] = 1
+    job = job_on(kept)
+    step_named("report").run(job)
+    text = Path(job.files[0]).read_text()
+    assert "Some results are of another version" in text
+    assert "until then it counts as not done" in text

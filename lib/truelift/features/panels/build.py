@@ -32,10 +32,11 @@ from truelift.features.panels.sources import (
     open_sources,
     text_attributes,
 )
+from truelift.imported_code import code_digest
 from truelift.lake.tables import panel_table
 from truelift.lake.writes import replace_slices, table_state
 from truelift.settings.panel_spec import PanelSpec
-from truelift.steps import code_version, fingerprint_of
+from truelift.steps import fingerprint_of
 from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def build_panel(job: Job, spec: PanelSpec, out: str | None = None) -> PanelBuilt
     pinned = {name: f"{source.uri}@{source.version}" for name, source in sources.items()}
     spec_hash = fingerprint_of(spec=spec)
     fingerprint = fingerprint_of(
-        spec=spec_hash, sources=pinned, code=code_version(), buckets=lake.buckets
+        spec=spec_hash, sources=pinned, code=code_digest(__name__), buckets=lake.buckets
     )
     state = table_state(uri)
     if state.notes.get("fingerprint") == fingerprint:

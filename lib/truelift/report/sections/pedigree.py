@@ -36,6 +36,7 @@ def pedigree(content: ReportContent) -> Html:
             "of a step's inputs and settings; the run opens in the MLflow UI.",
         ),
         _freshness(content.pedigree),
+        _unread(content.unread),
         steps,
         configuration,
     )
@@ -61,6 +62,10 @@ def _freshness(records: tuple[StepRecord, ...]) -> Html | None:
     if not found:
         return None
     return note("warning", "Parts of this page belong to older tables", bullets(found))
+
+
+def _unread(said: tuple[str, ...]) -> Html | None:
+    return note("warning", "Some results are of another version", bullets(said)) if said else None
 
 
 def _row(record: StepRecord) -> tuple[Html | str, ...]:
