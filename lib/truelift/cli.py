@@ -13,6 +13,7 @@ from truelift import __version__
 from truelift.config import ENVIRONMENTS, load_settings
 from truelift.errors import TrueliftError
 from truelift.faults import fault_of
+from truelift.settings import Settings
 from truelift.simulate.traffic import job as traffic
 
 UNSUPPORTED = 3
@@ -73,6 +74,8 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     from truelift.tools import TOOLS
 
     print(heading(settings), flush=True)
+    if args.job == "plan" or getattr(args, "dry_run", False):
+        return _show_plan(args, settings)
     if args.job in TOOLS:
         print(TOOLS[args.job].run(settings, args), flush=True)
         return 0
@@ -90,6 +93,19 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     outcome = run_step(args.job, settings)
     print(step_line(outcome), flush=True)
     return _tell_effects(settings, outcome) if args.job == "estimate_effects" else 0
+
+
+def _show_plan(args: argparse.Namespace, settings: Settings) -> int:
+    """Say what a run would do; a step asked for by name would run in any case."""
+    from truelift.console import planned_lines
+    from truelift.lake import Lake
+    from truelift.plan import plan
+
+    whole = args.job in ("plan", "run_pipeline")
+    only = args.only if whole else args.job
+    planned = plan(settings, Lake.open(settings), args.start if whole else None, only)
+    print(planned_lines(planned), flush=True)
+    return 0
 
 
 def _overrides(args: argparse.Namespace) -> list[str]:
@@ -151,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, summary in [(s.name, s.summary) for s in STEPS]:
         step = _job_parser(jobs, name, summary)
         _job_options(step)
+        _dry_run(step)
         if name == "estimate_effects":
             step.add_argument(
                 "--table", metavar="URI[@VERSION]", help="a Delta, Parquet or CSV table of your own"
@@ -181,13 +198,19 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="N",
                 help="search among N settings by successive halving",
             )
-    pipeline = _job_parser(jobs, "run_pipeline", "all jobs in order, resumable")
-    _job_options(pipeline)
-    pipeline.add_argument(
-        "--from", dest="start", metavar="STEP", help="run again from this step on"
-    )
-    _interaction_options(pipeline)
-    pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
+    for name, summary in (
+        ("run_pipeline", "all jobs in order, resumable"),
+        ("plan", "what run_pipeline would run, and why; nothing is run"),
+    ):
+        pipeline = _job_parser(jobs, name, summary)
+        _job_options(pipeline)
+        pipeline.add_argument(
+            "--from", dest="start", metavar="STEP", help="run again from this step on"
+        )
+        _interaction_options(pipeline)
+        pipeline.add_argument("--only", metavar="STEP", help="run this step alone")
+        if name == "run_pipeline":
+            _dry_run(pipeline)
     for name, tool in TOOLS.items():
         tool_parser = _job_parser(jobs, name, tool.summary, tool.example)
         _job_options(tool_parser)
@@ -199,6 +222,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     jobs.add_parser("jars", help="the Delta jars, for spark-submit --jars")
     return parser
+
+
+def _dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would run and why, and run nothing"
+    )
 
 
 def _interaction_options(parser: argparse.ArgumentParser) -> None:

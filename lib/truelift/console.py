@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from truelift.pipeline import StepOutcome
+from truelift.plan import PlannedStep
 from truelift.progress import duration
 from truelift.settings import Settings
 from truelift.tracking import ui_command
@@ -25,6 +27,20 @@ def step_line(outcome: StepOutcome) -> str:
     rows = f"{record.rows_in:>11,} → {record.rows_out:>11,} rows"
     line = f"{record.step:<17} {rows}  {duration(record.seconds):>12}  {_headline(record.headline)}"
     return "\n".join((line, *(f"  note: {note}" for note in record.notes)))
+
+
+def planned_lines(planned: Sequence[PlannedStep]) -> str:
+    """What a run would do, a line a step with a line for each reason, and how many would run."""
+    lines = []
+    for found in planned:
+        if not found.runs:
+            lines.append(f"{found.step:<17} unchanged (ran {found.last})")
+            continue
+        lines.append(f"{found.step:<17} {'cannot run yet' if found.stuck else 'would run'}")
+        lines += [f"{'':<17} - {reason}" for reason in found.reasons]
+    runs = sum(found.runs for found in planned)
+    lines += ["", f"{runs} of {len(planned)} steps would run. Nothing was run or written."]
+    return "\n".join(lines)
 
 
 def closing_table(outcomes: list[StepOutcome], settings: Settings) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from truelift import errors
-from truelift.errors import ConfigError, TrueliftError
+from truelift.errors import TrueliftError
 from truelift.faults import fault_of
 from truelift.job import Job
 from truelift.lake import Lake
@@ -23,12 +23,12 @@ from truelift.run_notes import pipeline_note, step_note
 from truelift.settings import Settings
 from truelift.step_graph import STEPS as STEPS
 from truelift.step_graph import Step as Step
+from truelift.step_graph import chosen_steps
 from truelift.step_graph import step_named as step_named
 from truelift.step_identity import StepIdentity, identity_of, lost
 from truelift.step_identity import pin_inputs as pin_inputs
 from truelift.steps import StepRecord, StepStore, code_version
 from truelift.tracking import job_run
-from truelift.typed import to_plain
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,7 @@ def run_pipeline(
     -------
     list of StepOutcome
     """
-    if start and only:
-        raise ConfigError("--from and --only cannot be given together.")
-    names = [step.name for step in STEPS]
-    forced = {only} if only else set()
-    if start:
-        forced = set(names[names.index(step_named(start).name) :])
-    chosen = [step_named(only)] if only else list(STEPS)
+    chosen, forced = chosen_steps(start, only)
     lake = lake or Lake.open(settings)
     parent = _PipelineRun(settings)
     outcomes = []
@@ -211,7 +205,7 @@ def _execute(
         run_id=run.run_id,
         code_version=code_version(),
         finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        identity=to_plain(identity),
+        identity=identity.recorded(),
     )
 
 

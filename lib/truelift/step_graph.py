@@ -155,6 +155,24 @@ def step_named(name: str) -> Step:
     )
 
 
+def chosen_steps(
+    start: str | None = None, only: str | None = None
+) -> tuple[list[Step], frozenset[str]]:
+    """Steps that a run goes through, and the names of those that run whether they changed or not.
+
+    Raises
+    ------
+    ConfigError
+        For a step that there is not, or both at once.
+    """
+    if start and only:
+        raise ConfigError("--from and --only cannot be given together.")
+    if only:
+        return [step_named(only)], frozenset({only})
+    later = STEPS[STEPS.index(step_named(start)) :] if start else ()
+    return list(STEPS), frozenset(step.name for step in later)
+
+
 def resolved(path: str) -> Callable[..., Any]:
     """The function that ``module:function`` names."""
     module, _, name = path.partition(":")

@@ -56,6 +56,12 @@ class StepIdentity:
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         return fingerprint_of(**{**parts, "code": digest_of(self.code)})
 
+    def recorded(self) -> dict[str, Any]:
+        """It in plain values, without secrets, for the step's record."""
+        from truelift.config import without_secrets
+
+        return {**to_plain(self), "settings": without_secrets(to_plain(self.settings))}
+
 
 def identity_of(step: Step, settings: Settings, lake: Lake, store: StepStore) -> StepIdentity:
     """The identity that a step would have if it ran now.
