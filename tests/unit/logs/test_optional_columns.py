@@ -68,6 +68,19 @@ def test_user_item_and_time_have_to_be_there(shop, field):
         shop.run()
 
 
+def test_a_required_key_may_come_after_the_first_thousand_lines(world):
+    mapping = replace(MAPPING, user="Who.id")
+    world.options |= {"format": "jsonl", "path": str(world.raw), "mapping": mapping}
+    beats = ['{"i": "1", "t": "2024-01-01", "kind": "beat"}'] * 1000
+    last = '{"who": {"id": "a"}, "i": "1", "t": "2024-01-01"}'
+    (world.raw / "a.jsonl").write_text("\n".join([*beats, last]) + "\n")
+    world.run()
+    assert [row["Who_id"] for row in world.rows() if row["Who_id"]] == ["a"]
+    (world.raw / "b.jsonl").write_text("\n".join(beats * 2) + "\n")
+    with pytest.raises(SourceError, match=r"'Who\.id', which .*b\.jsonl does not have"):
+        world.run()
+
+
 def test_a_column_that_one_file_of_a_header_lacks_is_null_there(world):
     world.options["mapping"] = replace(MAPPING, value="price")
     world.write("a.csv", "x,1,2024-01-01")

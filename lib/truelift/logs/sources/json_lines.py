@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 
@@ -34,6 +34,28 @@ def header(file: RawFile, options: dict[str, str]) -> list[str]:
     A key inside an object is written with the keys on the way to it, as in ``user.id``.
     """
     return [spelled(path) for path in _paths(file, options)]
+
+
+def late_header(file: RawFile, options: dict[str, str], wanted: Collection[str]) -> list[str]:
+    """Those of the keys wanted that the objects after the first thousand have.
+
+    It reads on until all of them are found.
+
+    Parameters
+    ----------
+    wanted : collection of str
+        Spelled with dots.
+    """
+    open_ones = {folded(tuple(name.split("."))): name for name in wanted}
+    found = []
+    with open_raw(file.uri, file.limit) as stream:
+        lines = itertools.islice(full_lines(stream, options["encoding"]), _PEEK, None)
+        for path in (path for _, line, _ in lines for path in flat(line) or ()):
+            if not open_ones:
+                break
+            if open_ones.pop(folded(path), None) is not None:
+                found.append(spelled(path))
+    return found
 
 
 def units(file: RawFile, source_file: str, batch_id: str, options: dict[str, str]) -> list[Unit]:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 from truelift.errors import SourceError
-from truelift.logs.sources import complete_journey, delta_table
+from truelift.logs.sources import complete_journey, delta_table, json_lines
 from truelift.logs.sources.columns import bronze_name, held_name
 from truelift.logs.sources.damage import readable, refuse_archive, refuse_other_kinds
 from truelift.logs.sources.files import RawFile, find_files, open_raw
@@ -102,6 +102,10 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
             if len(first) < _BEGINNING and not first.removeprefix(b"\xef\xbb\xbf").strip():
                 return []  # a log of an idle hour
         header = form.header(file.raw, file.options)
+        if file.form == "jsonl":
+            there = {bronze_name(name).lower() for name in header}
+            late = [c for c in required.values() if bronze_name(c).lower() not in there]
+            header += json_lines.late_header(file.raw, file.options, late) if late else []
         require_columns(wanted, header, file.label, file.form, file.options, required)
         units = form.units(file.raw, file.label, batch_id, file.options)
     return [replace(unit, modified=file.modified, limit=file.raw.limit) for unit in units]
