@@ -34,13 +34,14 @@ def load_as_written(text: str, hint: Any, section: str = "") -> Any:
     Raises
     ------
     yaml.YAMLError
-        As ``safe_load`` does.
+        As ``safe_load`` does, and for a key that is there twice: ``safe_load`` takes the last.
     """
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
+        _refuse_repeated_keys(node)
         for found in _inside(node, section) if section else [node]:
             _retag(found, hint)
         return loader.construct_document(node)
@@ -59,6 +60,26 @@ def hint_of(cls: type, path: list[str]) -> Any:
         else:
             return Any
     return hint
+
+
+def _refuse_repeated_keys(node: yaml.Node) -> None:
+    """Refuse a mapping, at any depth, in which a key comes twice."""
+    inner = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None,
+                        None,
+                        f"the key {key.value!r} is there twice; keep one",
+                        key.start_mark,
+                    )
+                seen.add(key.value)
+            inner.append(value)
+    for part in inner:
+        _refuse_repeated_keys(part)
 
 
 def _inside(node: yaml.Node, section: str) -> list[yaml.Node]:

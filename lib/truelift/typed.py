@@ -163,7 +163,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{where}: found {value!r}, expected a list.")
+        raise ConfigError(f"{where}: found {value!r}, expected a list{_as_list(value)}.")
     if len(args) == 2 and args[1] is Ellipsis:
         return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if len(args) != len(value):
@@ -191,6 +191,15 @@ def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint):
         raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
     return value
+
+
+def _as_list(value: Any) -> str:
+    """How a list of what was meant is written."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    if str(value).strip().lower() in ("", "none", "null", "nothing"):
+        return "; [] is an empty one"
+    return f", such as [{value}]"
 
 
 def _as_yaml(value: bool | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.arms import Levels, arms_of, label_in, label_of
+from truelift.effects.column_messages import missing_columns, no_number
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake.conditions import condition_of
 from truelift.settings import EffectOptions
@@ -145,17 +146,20 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     weight = [options.weight] if options.weight else []
     known = _known_propensity(options)
     _check_parts(options, covariates, table)
-    needed = _unique(
-        *covariates, *options.categorical, *options.outcomes, options.treatment, options.cluster,
-        *weight, *options.groups, *known,
-        *([options.second_cluster] if options.second_cluster else []),
-    )  # fmt: skip
-    if missing := [n for n in needed if n not in schema.names]:
-        raise TableError(
-            f"{table} has no column {', '.join(repr(n) for n in missing)}; its columns are "
-            f"{', '.join(schema.names)}. Set effects.treatment, effects.outcomes, "
-            "effects.covariates or effects.cluster."
-        )
+    needed = {
+        options.treatment: "effects.treatment",
+        **dict.fromkeys(options.outcomes, "effects.outcomes"),
+        **dict.fromkeys(covariates, "effects.covariates"),
+        **dict.fromkeys(options.categorical, "effects.categorical"),
+        options.cluster: "effects.cluster",
+        **dict.fromkeys(weight, "effects.weight"),
+        **dict.fromkeys(options.groups, "effects.groups"),
+        **dict.fromkeys(known, "effects.propensity"),
+    }
+    if options.second_cluster:
+        needed[options.second_cluster] = "effects.second_cluster"
+    if missing := {n: key for n, key in needed.items() if n not in schema.names}:
+        raise TableError(missing_columns(missing, schema.names, table))
     if (
         options.covariates is None
         and not covariates
@@ -169,11 +173,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         )
     for name in (*covariates, *options.outcomes, *weight, *known):
         if not is_number(schema.field(name).type):
-            raise TableError(
-                f"{table}, column {name!r}: found type {schema.field(name).type}, expected a "
-                "number. Name it under effects.categorical, encode it as numeric columns, or "
-                "leave it out."
-            )
+            raise TableError(no_number(name, needed[name], schema.field(name).type, table))
     _check_treatment(schema.field(options.treatment).type, options.treatment, table)
 
 
@@ -329,6 +329,10 @@ def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str
     named += [("outcome", n) for n in options.outcomes]
     named += [("covariate", n) for n in (*covariates, *options.categorical)]
     for part, name in named:
+        if parts.get(name) == part:
+            raise DataError(
+                f"{table}: column {name!r} is listed twice as {part}; each column may play one part."
+            )
         if name in parts:
             raise DataError(
                 f"{table}: column {name!r} is both {parts[name]} and {part}; each column may "

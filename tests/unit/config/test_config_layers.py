@@ -83,7 +83,11 @@ def test_the_lake_of_the_command_line_is_taken_as_it_is():
         ("effects.folds=true", "effects.folds: found True, expected int"),
         ("sample=0", "sample: found 0.0, expected a share of users in (0, 1]"),
         ("sessions=5", "sessions: found 5, expected a mapping of keys"),
-        ("panel.outcomes=spend", "panel.outcomes: found 'spend', expected a list"),
+        ("panel.outcomes=spend", "panel.outcomes: found 'spend', expected a list, such as [spend]"),
+        (
+            "effects.covariates=none",
+            "effects.covariates: found 'none', expected a list; [] is an empty",
+        ),
         ("panel.outcomes=[money]", "panel.outcomes: found 'money'"),
         ("recommend.seen_items=maybe", "expected 'keep' or 'drop'"),
         ("buckets=3", "at least effects.folds (5)"),

@@ -84,3 +84,11 @@ def test_what_yaml_refuses_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="is not YAML"):
         effects(tmp_path, "control: [a")
     assert load_as_written("", EffectOptions) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["treatment: a\noutcomes: [y]\ntreatment: b", "propensity: {yes: .5, no: .2, yes: .3}"]
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"the key '(treatment|yes)' is there twice"):
+        effects(tmp_path, text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -48,6 +51,45 @@ def test_missing_column_is_refused_with_the_columns_there_are(panel, options, mi
     assert f"has no column {missing}" in message
     assert "user_key" in message
     assert "x_3" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"covariates": ("X_0",)}, r"Did you mean 'x_0'\? Set effects\.covariates\."),
+        ({"cluster": "userkey"}, r"Did you mean 'user_key'\? Set effects\.cluster\."),
+        ({"covariates": ("x_*",)}, "without wildcards"),
+        ({"cluster": "user_key, campaign"}, r"\[user_key, campaign\]"),
+        ({"propensity": {"1": "50%", "0": "50%"}}, r"such as 0\.5\. Set effects\.propensity\."),
+        ({"propensity": {"1": "1/2", "0": "1/2"}}, r"such as 0\.5"),
+    ],
+)
+def test_a_name_that_is_not_there_leads_on(panel, options, says):
+    assert re.search(says, refusal(panel, TableError, **options))
+
+
+KINDS = {
+    "a text": (["1.5"] * 400, "pd.to_numeric"),
+    "a date": ([datetime.date(2024, 1, 1)] * 400, "days since a date"),
+    "a duration": ([datetime.timedelta(1)] * 400, "days since a date"),
+    "categories": (pa.array(["a"] * 400).dictionary_encode(), "astype('float64')"),
+    "nothing": (pa.nulls(400), "no values at all"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", ["outcomes", "weight", "covariates"])
+def test_a_column_of_another_type_is_refused_with_its_part_and_a_way_on(panel, kind, part):
+    values, way = KINDS[kind]
+    named = "v" if part == "weight" else ("v",)
+    message = refusal(with_column(panel, "v", values), TableError, **{part: named})
+    assert f"expected a number (effects.{part})" in message and way in message
+    assert ("effects.categorical" in message) == (part == "covariates" and kind != "nothing")
+
+
+@pytest.mark.parametrize("part", ["outcomes", "covariates"])
+def test_a_column_that_is_listed_twice_is_said_to_be(panel, part):
+    assert "'x_0' is listed twice" in refusal(panel, DataError, **{part: ("x_0", "x_0")})
 
 
 def test_a_table_without_covariates_is_refused(panel):
