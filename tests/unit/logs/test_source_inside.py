@@ -78,6 +78,32 @@ def test_a_value_inside_is_a_column_where_the_mapping_names_it(rows, form, name,
     assert found[0]["event_params"].startswith('[{"key":"page"')
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        (5.0, "5"),
+        (0.1, "0.1"),
+        (1e22, "1e+22"),
+        (b"x", "x"),
+        (b"\xff", "/w=="),
+    ],
+)
+def test_a_value_inside_is_written_as_in_a_column_of_its_own(rows, value, expected):
+    kind = pa.binary() if isinstance(value, bytes) else pa.float64()
+    inside = pa.array([[("v", value)]], pa.map_(pa.string(), kind))
+    table = pa.table({"user": ["a"], "time": ["1"], "v": pa.array([value], kind), "tags": inside})
+    (row,) = rows(table, "tags.v")
+    assert (row["tags_v"], row["v"]) == (expected, expected)
+
+
+def test_a_list_of_elements_as_bigquery_writes_it_is_a_list(rows):
+    entries = {"list": [{"element": param("page", string_value="/p")}]}
+    table = pa.table({"user": ["a"], "time": ["1"], "event_params": [entries]})
+    (row,) = rows(table, "event_params.page")
+    assert row["event_params_page"] == "/p"
+
+
 def test_what_the_mapping_does_not_name_stays_inside(rows):
     assert "device_category" not in rows(TABLE, "event_params.page")[0]
 

@@ -38,7 +38,7 @@ def text_inside(batch: pa.RecordBatch, name: str) -> pa.Array:
     if first.lower() not in places:
         return pa.nulls(batch.num_rows, pa.string())
     column = batch.column(places[first.lower()])
-    while steps and pa.types.is_struct(column.type):
+    while steps and pa.types.is_struct(column.type) and _bare_list(column.type) is column.type:
         child = _field(column.type, steps[0])
         if child is None:
             return pa.nulls(batch.num_rows, pa.string())
@@ -53,14 +53,26 @@ def _is_inside(name: str, schema: pa.Schema) -> bool:
     kinds = {field.name.lower(): field.type for field in schema}
     kind = kinds.get(first.lower())
     for step in steps:
-        if kind is None or not pa.types.is_struct(kind):
+        if kind is None or not pa.types.is_struct(kind) or _bare_list(kind) is not kind:
             break
         place = _field(kind, step)
         kind = None if place is None else kind.field(place).type
     else:
         return kind is not None
     # Which keys a map or a list has, only its values say.
-    return kind is not None and (pa.types.is_map(kind) or _is_entries(kind))
+    return kind is not None and (pa.types.is_map(kind) or _is_entries(_bare_list(kind)))
+
+
+def _bare_list(kind: pa.DataType) -> pa.DataType:
+    """The list in ``struct<list: list<struct<element>>>``, as BigQuery and others write lists."""
+    if not pa.types.is_struct(kind) or [field.name for field in kind] != ["list"]:
+        return kind
+    inner = kind.field(0).type
+    if not pa.types.is_list(inner) or not pa.types.is_struct(inner.value_type):
+        return kind
+    if [field.name for field in inner.value_type] != ["element"]:
+        return kind
+    return pa.list_(inner.value_type.field(0).type)
 
 
 def _is_entries(kind: pa.DataType) -> bool:
@@ -78,6 +90,8 @@ def _field(kind: pa.DataType, name: str) -> int | None:
 
 
 def _walked(value: Any, steps: Sequence[str]) -> Any:
+    if isinstance(value, dict) and list(value) == ["list"] and isinstance(value["list"], list):
+        value = [entry["element"] for entry in value["list"]]
     for place, step in enumerate(steps):
         if isinstance(value, list):
             pairs = [{"key": p[0], "value": p[1]} if isinstance(p, tuple) else p for p in value]
@@ -97,6 +111,11 @@ def _text(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float):
+        # As in a column: what is no number is missing, and a whole one has its digits alone.
+        return as_text(pa.array([value])).to_pylist()[0]
+    if isinstance(value, bytes):
+        return as_text(pa.array([value])).to_pylist()[0]
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     if isinstance(value, (list, dict)):
