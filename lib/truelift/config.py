@@ -99,7 +99,7 @@ def load_settings(
     title = Path(name).stem
     if table:
         merged = _merge(merged, {"effects": {"table": table}})
-        title = title if dataset else f"table-{table_title(table)}"
+        title = title if dataset else f"table-{addressed_title(table)}"
     if interactions:
         merged = _merge(merged, {"source": {"path": interactions}})
     if spec:
@@ -120,6 +120,19 @@ def table_title(address: str) -> str:
     """A short name of a table: the last part of its address, without version and ending."""
     last = re.sub(r"@\d+$", "", address.rstrip("/")).rpartition("/")[2]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", last.removesuffix(".parquet")) or "panel"
+
+
+def addressed_title(address: str) -> str:
+    """The title of a table, and where it lies: tables of one name in two folders are two lakes.
+
+    A table of a lake goes by its name alone, whatever the folder that the job is started in.
+    """
+    title = table_title(address)
+    where = re.sub(r"@\d+$", "", address.rstrip("/"))
+    if re.fullmatch(r"(bronze|silver|gold)\.\w+", where):
+        return title
+    absolute = where if "://" in where else os.path.abspath(os.path.expanduser(where))
+    return f"{title}-{hashlib.sha256(absolute.encode()).hexdigest()[:8]}"
 
 
 def interactions_title(source: Mapping[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
 import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +51,8 @@ class JobRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Numbers of this run; names are flat, with dots between the parts."""
-        clean = {metric_name(k): float(v) for k, v in metrics.items()}
+        names = metric_names(list(metrics))
+        clean = {names[k]: float(v) for k, v in metrics.items()}
         self._logged |= clean.keys()
         self._mlflow.log_metrics(clean, step=step)
 
@@ -175,8 +178,9 @@ class NestedRun:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Numbers of this run."""
+        names = metric_names(list(metrics))
         for key, value in metrics.items():
-            self._client.log_metric(self.run_id, metric_name(key), float(value), step=step)
+            self._client.log_metric(self.run_id, names[key], float(value), step=step)
 
     def finish(self, tags: Mapping[str, str]) -> None:
         """Tag it and close it."""
@@ -206,6 +210,18 @@ def metric_name(name: str) -> str:
     Blanks are odd too: a search such as ``metrics.ndcg > 0.1`` has no place for them.
     """
     return re.sub(r"[^\w\-.:/]+", "_", name.replace("@", "_at_")).strip("_")
+
+
+def metric_names(names: Sequence[str]) -> dict[str, str]:
+    """By metric its name in MLflow; those that would share one end in a hash of what sets them apart."""
+    found = {name: metric_name(name) for name in names}
+    times = Counter(found.values())
+    return {
+        name: short
+        if times[short] == 1
+        else f"{short}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+        for name, short in found.items()
+    }
 
 
 def local_store(uri: str) -> Path | None:

@@ -208,3 +208,14 @@ def test_the_short_options_of_interaction_files_stand_for_keys(tmp_path):
     assert settings.clean.min_value is None
     rated = _overrides(_parser().parse_args([*given, "--min-rating", "4"]))
     assert interactions_of("u.data", *rated).clean.min_value == 4.0
+
+
+def test_tables_of_one_name_in_two_folders_have_a_lake_each(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    first, other = (load_settings(table=f"{tmp_path}/{d}/mail.csv") for d in ("a", "b"))
+    assert first.dataset.startswith("table-mail-csv-") and first.dataset != other.dataset
+    assert load_settings(table=f"{tmp_path}/a/mail.csv@3").dataset == first.dataset
+    monkeypatch.chdir(tmp_path / "a")
+    assert load_settings(table="mail.csv").dataset == first.dataset
+    assert load_settings(table="gold.panel").dataset == "table-gold-panel"
+    assert load_settings(table="s3a://b/mail.csv").dataset != first.dataset
