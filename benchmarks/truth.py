@@ -27,9 +27,9 @@ from peers import PACKAGES, ask, peer_environment
 from truth_data import Draw, data_folder, draws, measured
 
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.further.forecasts import fit_forecasts
-from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.heterogeneity import fit_linear
+from truelift.effects.heterogeneity.forecasts import fit_forecasts
+from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.source import MemoryPanel
 from truelift.errors import TrueliftError
 from truelift.settings import EffectOptions

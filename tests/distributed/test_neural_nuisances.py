@@ -182,8 +182,8 @@ def test_networks_find_what_a_linear_model_misses():
 
 
 def test_networks_forecast_a_curved_effect_out_of_fold():
-    from truelift.effects.further.forecasts import fit_forecasts
-    from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
+    from truelift.effects.heterogeneity.forecasts import fit_forecasts
+    from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 
     rng = np.random.default_rng(4)
     table = simulate_panel(seed=6, units=3000, clusters=3000, cluster_effect=0)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.forecasts import fit_forecasts
-from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
+from truelift.effects.heterogeneity.forecasts import fit_forecasts
+from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.job import estimate_effects_from
 from truelift.effects.lake_panel import LakePanel
 from truelift.lake.scan import make_plan

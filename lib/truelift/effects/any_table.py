@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from truelift.effects.columns import check_parts, columns_asked_for
-from truelift.effects.further.columns import check_columns
+from truelift.effects.look import check_columns
 from truelift.effects.repeated_units import is_time_like
 from truelift.effects.source import MemoryPanel
 from truelift.lake import bucket_column

@@ -99,6 +99,13 @@ class PanelColumns:
         return int(np.clip(_BLOCK_NUMBERS // width, 2048, 65536))
 
 
+def is_randomised(columns: PanelColumns) -> bool:
+    """Whether every arm's chance is one known number."""
+    return bool(columns.propensity) and all(
+        isinstance(part, float) or part == REST for part in columns.propensity
+    )
+
+
 def covariates_of(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
     """Numeric covariates: those listed, or all that begin with ``x_`` where the key is not there."""
     categories = options.categorical

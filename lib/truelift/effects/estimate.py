@@ -18,10 +18,9 @@ from truelift.effects.calibration import calibrated
 from truelift.effects.categories import categories_of
 from truelift.effects.cautions import with_cautions
 from truelift.effects.coded_numbers import code_cautions
-from truelift.effects.columns import PanelColumns
+from truelift.effects.columns import PanelColumns, is_randomised
 from truelift.effects.covariate_checks import check_range, covariate_cautions
 from truelift.effects.fitting_variance import fitting_variance
-from truelift.effects.further.trial import is_randomised
 from truelift.effects.inference import NAIVE, estimates_of
 from truelift.effects.leaks import leak_cautions
 from truelift.effects.level_balance import level_cautions

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from truelift.effects.any_table import TableAddress, frame_panel, panel_plan
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.further.columns import check_columns
-from truelift.effects.further.look import look_further
 from truelift.effects.lake_panel import LakePanel
+from truelift.effects.look import check_columns, look_further
 from truelift.effects.pinned import KEY, pinned_address
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.kinds.kind import kind_of
@@ -21,6 +20,7 @@ from truelift.effects.source import PanelSource
 from truelift.effects.telling.names import in_words
 from truelift.lake.tables import table_spec
 from truelift.settings import EffectOptions
+from truelift.settings.named import LOOKS
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
@@ -166,30 +166,12 @@ def _effects(lake: Lake, result: EffectsResult):  # type: ignore[no-untyped-def]
     return lake.spark.createDataFrame(rows, schema)
 
 
-def _further_metrics(result: EffectsResult) -> dict[str, float]:
-    """Those of the first outcome and arm: a run's page is no place for all."""
-    metrics: dict[str, float] = {}
-    for varying in result.heterogeneity[:1]:
-        metrics["autoc"] = varying.autoc.estimate
-        metrics["autoc.standard_error"] = varying.autoc.standard_error
-        metrics["most_less_least_affected"] = varying.difference.estimate
-    if result.credibility is not None:
-        for bounds in result.credibility.omitted_variables[:1]:
-            metrics["robustness_value"] = bounds.robustness_value
-            metrics["robustness_value_confident"] = bounds.robustness_value_confident
-        for placebo in result.credibility.placebos[:1]:
-            metrics["placebo_rejected_share"] = placebo.rejected_share
-        if controls := result.credibility.negative_controls:
-            found = sum(control.verdict == "effect found" for control in controls)
-            metrics["negative_controls_with_effect"] = float(found)
-    if result.experiment is not None:
-        metrics["sample_ratio_p_value"] = result.experiment.sample_ratio.p_value
-    return metrics
-
-
 def metrics_of(result: EffectsResult) -> dict[str, float]:
     """The metrics of a run: support, then estimates with their intervals, as far as there is room."""
-    metrics = _further_metrics(result) | {
+    metrics: dict[str, float] = {}
+    for look in LOOKS:
+        metrics |= look.metrics(result)
+    metrics |= {
         "units": float(result.n),
         "clusters": float(result.clusters),
         "treated": float(result.treated),

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
-from truelift.effects.further.results import Experiment, OutcomeTest, VaryingEffect
+from truelift.effects.experiment.results import Experiment, OutcomeTest
+from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.support.supported import Support, any_supported
 from truelift.effects.telling import notebook, sentences
@@ -225,6 +226,25 @@ class Caution:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What a look of another package found.
+
+    Parameters
+    ----------
+    look : str
+        Its name.
+    sentences : tuple of str
+        Read out with the other checks.
+    figures : dict of str to float
+        Numbers, by what they are.
+    """
+
+    look: str
+    sentences: tuple[str, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Design:
     """How the treatment came about, and what the specification calls things.
 
@@ -301,6 +321,8 @@ class EffectsResult:
         Which rows of the table were looked at, where not all were.
     asked : tuple of str
         Estimands that what was asked for is judged as; the verdict is about these.
+    findings : tuple of Finding
+        Of looks that other packages bring.
     """
 
     estimates: tuple[Estimate, ...]
@@ -328,6 +350,7 @@ class EffectsResult:
     design: Design = field(default_factory=Design)
     selection: str = ""
     asked: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:

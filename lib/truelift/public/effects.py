@@ -19,7 +19,7 @@ from truelift.effects.any_table import (
 )
 from truelift.effects.arms import label_of
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
+from truelift.effects.look import look_further
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import PanelSource
 from truelift.errors import ConfigError

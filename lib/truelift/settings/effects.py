@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.settings.chances import check_chances
 from truelift.settings.checks import require
-from truelift.settings.named import ESTIMANDS, LEARNERS
+from truelift.settings.named import ESTIMANDS, LEARNERS, LOOKS
 from truelift.typed import from_plain
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class EffectOptions:
     quantile_groups: int = 5
     top_fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     credibility: bool = False
+    looks: tuple[str, ...] = ()
     placebos: int = 100
     negative_controls: tuple[str, ...] = ()
     leave_out: str | None = None
@@ -146,6 +147,8 @@ class EffectOptions:
         need("target_prior", prior, "a number of units above 0, or none")
         need("band_draws", self.band_draws >= 1000, "at least 1000")
         self._check_learners()
+        for name in self.looks:
+            LOOKS.row(name, "effects.looks")
         need("quantile_groups", self.quantile_groups >= 2, "at least 2")
         shares = len(self.top_fractions) > 0 and all(0 < q <= 1 for q in self.top_fractions)
         need("top_fractions", shares, "shares in (0, 1]")

@@ -11,6 +11,7 @@ from truelift.registry import Registry
 
 if TYPE_CHECKING:
     from truelift.effects.learners.learner import Learner
+    from truelift.effects.look import Look
     from truelift.effects.scoring.kinds.kind import EstimandKind
 
 _KINDS = "truelift.effects.scoring.kinds"
@@ -38,5 +39,17 @@ LEARNERS: Registry[Learner] = Registry(
         "boosting": f"{_LEARNERS}.boosting:BOOSTING",
         "neural": f"{_LEARNERS}.neural:NEURAL",
         "stack": f"{_LEARNERS}.stacked:STACK",
+    },
+)
+
+#: What is looked for beside the estimates, in the order in which it is done (``effects.looks``).
+LOOKS: Registry[Look] = Registry(
+    "truelift.looks",
+    {
+        "lifts": "truelift.effects.experiment.lift:LIFTS",
+        "tests": "truelift.effects.experiment.tests:TESTS",
+        "experiment": "truelift.effects.experiment.look:EXPERIMENT",
+        "heterogeneity": "truelift.effects.heterogeneity.look:HETEROGENEITY",
+        "credibility": "truelift.effects.credibility.look:CREDIBILITY",
     },
 )

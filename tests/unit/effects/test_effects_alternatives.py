@@ -8,7 +8,7 @@ from scipy import optimize, stats
 
 from tests.unit.effects.panels import in_buckets, simulate_panel
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
+from truelift.effects.look import look_further
 from truelift.errors import ConfigError, DataError
 from truelift.inference.anytime import (
     AnytimeOptions,

@@ -14,8 +14,8 @@ from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.any_table import frame_panel, lies_in_buckets
 from truelift.effects.columns import columns_asked_for, panel_columns
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
 from truelift.effects.job import estimate_effects_from
+from truelift.effects.look import look_further
 from truelift.effects.start import StartKernel, start_buckets
 from truelift.errors import TableError
 from truelift.lake.buckets import buckets_of

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.job import metrics_of
-from truelift.effects.results import Estimate
-from truelift.errors import ConfigError
+from truelift.effects.look import check_columns, look_further
+from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.scoring.quantities import arm_scores, clipped
+from truelift.errors import ConfigError, TableError
 from truelift.report.estimates import by_outcome
 from truelift.settings import EffectOptions
+from truelift.typed import from_plain, to_plain
 
 MEANS = """
 from dataclasses import dataclass
@@ -131,3 +137,80 @@ def test_an_estimand_that_is_not_there_is_refused_as_the_options_are_made():
 def test_an_estimate_whose_package_is_gone_is_read_in_plain_words():
     found = Estimate("odd one", "y", 1.0, 0.5, 0.0, 2.0, 0.04, 10, 10, 0.95, "", "b", "a")
     assert "odd one: b against a changes y by +1.0" in found.sentence()
+
+
+GAINERS = """
+from dataclasses import dataclass, replace
+from typing import Any
+import numpy as np
+from truelift.effects.look import Look, NamedColumn, Pass
+from truelift.effects.results import Finding
+from truelift.effects.scoring.quantities import arm_scores, clipped
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    scoring: Any
+    above: float
+
+    def __call__(self, bucket, batches):
+        state = {"count": np.zeros(2)}
+        for batch in batches:
+            _, units = self.scoring.units(batch, bucket)
+            scores = arm_scores(units, clipped(units.propensity, self.scoring.clip))
+            gain = scores[1, 0] - scores[0, 0]
+            state["count"] += (np.count_nonzero(gain > self.above), len(gain))
+        return state
+
+def passes(sight):
+    scoring = sight.estimation.scoring
+    # The second pass looks where the first one says.
+    first = yield Pass(Kernel(scoring, 0.0))
+    second = yield Pass(Kernel(scoring, float(first["count"][0] / first["count"][1])))
+    return first["count"][0], second["count"][0]
+
+def result(sight, found):
+    finding = Finding("gainers", (f"{found[0]:.0f} scores are above zero.",), {"above": found[1]})
+    return replace(sight.result, findings=(*sight.result.findings, finding))
+
+GAINERS = Look("gainers", result, passes=passes,
+               columns=lambda options: {"looks: gainers": NamedColumn("x_0", True)},
+               metrics=lambda result: {f.look: f.figures["above"] for f in result.findings})
+"""
+
+
+def test_a_look_of_another_package_reads_what_it_wants_and_is_told_with_the_others(bring):
+    bring("truelift.looks", GAINERS, gainers="GAINERS")
+    panel = in_buckets(simulate_panel())
+    options = EffectOptions(looks=("gainers",), outcomes=("y_spend",), estimands=("ATE",))
+    estimation = estimate_panel(panel, options)
+    further = look_further(panel, estimation, options)
+    scores = np.concatenate(
+        [
+            arm_scores(units, clipped(units.propensity, 0.01))[:, 0]
+            for bucket, table in panel.buckets.items()
+            for batch in table.to_batches()
+            for _, units in [estimation.scoring.units(batch, bucket)]
+        ],
+        axis=1,
+    )
+    gain = scores[1] - scores[0]
+    above = np.count_nonzero(gain > np.mean(gain > 0))
+    assert f"{np.count_nonzero(gain > 0)} scores are above zero." in further.result.summary()
+    assert metrics_of(further.result)["gainers"] == above
+    assert list(further.seconds) == ["gainers"]
+    again = from_plain(EffectsResult, json.loads(json.dumps(to_plain(further.result))))
+    assert again.findings == further.result.findings
+
+
+def test_columns_that_a_look_names_are_missed_before_anything_is_read(bring):
+    bring("truelift.looks", GAINERS, gainers="GAINERS")
+    schema = simulate_panel(units=50).drop_columns(["x_0"]).schema
+    options = EffectOptions(looks=("gainers",))
+    with pytest.raises(TableError, match=r"panel has no column 'x_0' \(effects\.looks: gainers\)"):
+        check_columns(schema, options, "panel")
+    check_columns(schema, EffectOptions(), "panel")
+
+
+def test_a_look_that_is_not_there_is_refused_as_the_options_are_made():
+    with pytest.raises(ConfigError, match=r"effects\.looks: found 'gainrs', expected one of lifts"):
+        EffectOptions(looks=("gainrs",))

@@ -8,9 +8,9 @@ import pytest
 
 from truelift.effects.assignment_check import IN_DOUBT, mismatch
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
 from truelift.effects.heterogeneity.quantile_groups import Grouping, quantile_groups
 from truelift.effects.heterogeneity.rank_cells import RankCells
+from truelift.effects.look import look_further
 from truelift.effects.results import EffectsResult
 from truelift.effects.source import MemoryPanel
 from truelift.errors import DataError

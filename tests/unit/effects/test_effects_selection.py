@@ -9,7 +9,7 @@ import pytest
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.arrays.keys import hash_keys
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
+from truelift.effects.look import look_further
 from truelift.effects.results import EffectsResult
 from truelift.errors import ConfigError, DataError
 from truelift.settings import EffectOptions

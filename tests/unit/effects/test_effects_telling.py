@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.unit.effects.panels import in_buckets
 from truelift.effects.credibility.results import LeaveOneGroupOut, OmittedVariableBounds
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.look import look_further
 from truelift.effects.heterogeneity.results import JointTest, Term
+from truelift.effects.look import look_further
 from truelift.effects.results import Caution, Estimate
 from truelift.effects.support.supported import Support
 from truelift.effects.telling.decision import decision

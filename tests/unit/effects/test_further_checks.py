@@ -9,10 +9,9 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
+from truelift.effects.credibility.benchmarks import features_of
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.benchmarks import features_of
-from truelift.effects.further.columns import check_columns
-from truelift.effects.further.look import look_further
+from truelift.effects.look import check_columns, look_further
 from truelift.effects.results import EffectsResult
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.errors import ConfigError, TableError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import replace
 
@@ -10,16 +11,16 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.exploration import (
+from truelift.effects.heterogeneity import HeterogeneityOptions, explore
+from truelift.effects.heterogeneity.explore import exploration
+from truelift.effects.heterogeneity.several import (
     Contrast,
     OneContrast,
     ScoredContrasts,
-    SharedPass,
     explore_together,
     explored_effects,
 )
-from truelift.effects.further.look import look_further
-from truelift.effects.heterogeneity import HeterogeneityOptions, explore
+from truelift.effects.look import look_further, made
 from truelift.effects.results import EffectsResult
 from truelift.effects.support.supported import Support
 from truelift.errors import DataError
@@ -48,15 +49,9 @@ def scored_of(estimation, *contrasts) -> ScoredContrasts:
     return ScoredContrasts(estimation.scoring, tuple(Contrast(*c) for c in contrasts))
 
 
-def runner(source, estimation, seen=None):
+def runner(source, estimation):
     columns = estimation.scoring.columns
-
-    def run(kernel):
-        if seen is not None:
-            seen.append(kernel)
-        return source.sum(kernel, columns.of_scores(), columns.batch_rows())
-
-    return run
+    return lambda kernel: source.sum(kernel, columns.of_scores(), columns.batch_rows())
 
 
 def test_the_mean_of_the_scores_is_the_average_effect_in_the_outcomes_units(source, estimation):
@@ -75,7 +70,7 @@ def test_the_mean_of_the_scores_is_the_average_effect_in_the_outcomes_units(sour
 
 def test_explored_together_each_contrast_says_what_it_says_alone(source, estimation):
     scored, options = scored_of(estimation, (1, 0), (1, 1)), HeterogeneityOptions()
-    together = explore_together(runner(source, estimation), scored, options)
+    together = made(explore_together(scored, options), source, estimation.scoring.columns)
     names = estimation.scoring.design.names
     for place, found in enumerate(together):
         alone = explore(runner(source, estimation), OneContrast(scored, place), 5, names, options)
@@ -86,10 +81,14 @@ def test_explored_together_each_contrast_says_what_it_says_alone(source, estimat
 
 
 def test_all_contrasts_together_take_three_passes(source, estimation):
-    seen: list[SharedPass] = []
-    scored = scored_of(estimation, (1, 0), (1, 1))
-    explore_together(runner(source, estimation, seen), scored, HeterogeneityOptions())
-    assert [sorted(kernel.kernels) for kernel in seen] == [[0, 1]] * 3
+    passes = explore_together(scored_of(estimation, (1, 0), (1, 1)), HeterogeneityOptions())
+    run, seen = runner(source, estimation), []
+    with contextlib.suppress(StopIteration):
+        wanted = next(passes)
+        while True:
+            seen.append(sorted(wanted.kernel.kernels))
+            wanted = passes.send(run(wanted.kernel))
+    assert seen == [[0, 1]] * 3
 
 
 def test_an_effect_that_grows_with_a_covariate_is_found_with_who_gains(result):
@@ -142,7 +141,7 @@ def test_weights_of_two_count_as_two_units(source):
 
 def test_without_covariates_it_is_said_that_nothing_could_be_explored(source, estimation):
     scoring = replace(estimation.scoring, design=estimation.scoring.design.keeping(()))
-    found, failed = explored_effects(runner(source, estimation), scoring, OPTIONS)
+    found, failed = made(explored_effects(scoring, OPTIONS), source, scoring.columns)
     assert found == ()
     assert "no covariate" in failed["heterogeneity"]
 
@@ -150,19 +149,20 @@ def test_without_covariates_it_is_said_that_nothing_could_be_explored(source, es
 def test_of_many_contrasts_the_first_are_explored_and_the_rest_is_counted(
     source, estimation, monkeypatch
 ):
-    monkeypatch.setattr("truelift.effects.further.exploration.MOST_EXPLORED", 1)
-    found, failed = explored_effects(runner(source, estimation), estimation.scoring, OPTIONS)
+    monkeypatch.setattr("truelift.effects.heterogeneity.several.MOST_EXPLORED", 1)
+    scoring = estimation.scoring
+    found, failed = made(explored_effects(scoring, OPTIONS), source, scoring.columns)
     assert [v.outcome for v in found] == ["y_spend"]
     assert list(failed) == ["heterogeneity of 1 more arms and outcomes"]
 
 
 def test_an_exploration_that_fails_is_named_and_the_others_go_on(source, estimation, monkeypatch):
-    def failing(sum_pass, read, *others):
+    def failing(read, *others):
         if read.place == 0:
             raise DataError("too few clusters.")
-        return explore(sum_pass, read, *others)
+        return (yield from exploration(read, *others))
 
-    monkeypatch.setattr("truelift.effects.further.exploration.explore", failing)
+    monkeypatch.setattr("truelift.effects.heterogeneity.several.exploration", failing)
     found = look_further(source, estimation, OPTIONS).result
     assert found.not_made == {"heterogeneity of 1 on y_spend": "too few clusters."}
     assert [v.outcome for v in found.heterogeneity] == ["y_visits"]

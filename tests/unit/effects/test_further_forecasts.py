@@ -11,9 +11,9 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.further.forecasts import ScoreReader, fit_forecasts
-from truelift.effects.further.look import look_further
-from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
+from truelift.effects.heterogeneity.forecasts import ScoreReader, fit_forecasts
+from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
+from truelift.effects.look import look_further
 from truelift.effects.source import MemoryPanel
 from truelift.errors import ConfigError
 from truelift.settings import EffectOptions

@@ -11,8 +11,7 @@ from scipy import stats
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.columns import check_columns
-from truelift.effects.further.look import look_further
+from truelift.effects.look import check_columns, look_further
 from truelift.effects.results import EffectsResult
 from truelift.errors import ConfigError, TableError
 from truelift.settings import EffectOptions

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from truelift.effects.columns import is_randomised
+from truelift.effects.credibility.checks import CredibilityBlocks
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.further.checks import CredibilityBlocks
-from truelift.effects.further.look import look_further
-from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
-from truelift.effects.further.trial import is_randomised
+from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
+from truelift.effects.look import look_further
 from truelift.effects.scoring.rows import ScoreRowsKernel
 from truelift.effects.source import MemoryPanel
 from truelift.errors import ConfigError, DataError

@@ -21,12 +21,7 @@ from truelift.effects.credibility.results import (
     PlaceboTreatments,
     RandomCommonCause,
 )
-from truelift.effects.further.results import (
-    Experiment,
-    ExperimentEstimate,
-    OutcomeTest,
-    VaryingEffect,
-)
+from truelift.effects.experiment.results import Experiment, ExperimentEstimate, OutcomeTest
 from truelift.effects.heterogeneity.results import (
     Calibration,
     ClassificationAnalysis,
@@ -34,6 +29,7 @@ from truelift.effects.heterogeneity.results import (
     TargetingRow,
     Term,
 )
+from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.results import (
     CovariateBalance,
     Design,

@@ -120,22 +120,45 @@ class PassKernel:
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
         """The state of a bucket, keys ``'<part>.<key>'``."""
         fold = bucket % self.folds
-        tallies = {name: part.begin(fold) for name, part in self.parts.items()}
-        asked = {n: f.model for n, f in self.forecasts.items() if fold >= f.first_fold}
+        sums = PassSums(self, fold)
         for batch in batches:
             block = self.read(batch, fold)
             if not len(block.score):
                 continue
             _check_finite(block, bucket)
-            forecasts = {name: model.predict(block.x, fold) for name, model in asked.items()}
-            for name, part in self.parts.items():
-                if part.forecast is None:
-                    tallies[name].add(block, np.zeros(0))
-                elif part.forecast in forecasts:
-                    tallies[name].add(block, forecasts[part.forecast])
+            sums.add(block)
+        return sums.finish()
+
+
+class PassSums:
+    """The sums of one pass over one bucket.
+
+    Parameters
+    ----------
+    kernel : PassKernel
+    fold : int
+        Of the bucket.
+    """
+
+    def __init__(self, kernel: PassKernel, fold: int):
+        self._fold, self._parts = fold, kernel.parts
+        self._models = {n: f.model for n, f in kernel.forecasts.items() if fold >= f.first_fold}
+        self._tallies = {name: part.begin(fold) for name, part in kernel.parts.items()}
+
+    def add(self, block: ScoredBlock) -> None:
+        """Add a block to every part that has its forecast."""
+        forecasts = {n: model.predict(block.x, self._fold) for n, model in self._models.items()}
+        for name, part in self._parts.items():
+            if part.forecast is None:
+                self._tallies[name].add(block, np.zeros(0))
+            elif part.forecast in forecasts:
+                self._tallies[name].add(block, forecasts[part.forecast])
+
+    def finish(self) -> State:
+        """The sums, keys ``'<part>.<key>'``."""
         return {
             f"{name}{_DOT}{key}": value
-            for name, tally in tallies.items()
+            for name, tally in self._tallies.items()
             for key, value in tally.finish().items()
         }
 

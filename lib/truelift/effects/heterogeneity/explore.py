@@ -10,6 +10,7 @@ covariates, B cells, Q groups and m curve statistics, about ``K (p^2 + 4 B + m^2
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,16 +108,21 @@ class HeterogeneityOptions:
         need("confidence", 0.5 < self.confidence < 1, "a level in (0.5, 1)")
 
 
+#: Yields the kernels of its passes, is sent their sums, returns what was found.
+Exploration = Generator[PassKernel, State, Heterogeneity]
+
+
 @dataclass(frozen=True)
 class _Passes:
     """What all passes of one exploration share."""
 
-    sum_pass: SumPass
     read: ReadBlock
     folds: int
 
-    def run(self, parts: dict[str, Part], forecasts: dict[str, Forecast]) -> State:
-        state = self.sum_pass(PassKernel(self.read, self.folds, parts, forecasts))
+    def run(
+        self, parts: dict[str, Part], forecasts: dict[str, Forecast]
+    ) -> Generator[PassKernel, State, State]:
+        state = yield PassKernel(self.read, self.folds, parts, forecasts)
         if not state:
             raise DataError("No bucket has any rows: there is no effect to explore.")
         return state
@@ -130,12 +136,35 @@ def explore(
     options: HeterogeneityOptions | None = None,
     forecast: Forecast | None = None,
 ) -> Heterogeneity:
-    """How the effect varies: three passes over the scored units.
+    """How the effect varies, each pass run as it is asked for.
 
     Parameters
     ----------
     sum_pass : callable
         ``sum_pass(kernel) -> state``: runs a kernel over all buckets and adds up.
+    read, folds, names, options, forecast
+        See :func:`exploration`.
+    """
+    passes = exploration(read, folds, names, options, forecast)
+    try:
+        kernel = next(passes)
+        while True:
+            kernel = passes.send(sum_pass(kernel))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def exploration(
+    read: ReadBlock,
+    folds: int,
+    names: tuple[str, ...],
+    options: HeterogeneityOptions | None = None,
+    forecast: Forecast | None = None,
+) -> Exploration:
+    """How the effect varies: three passes over the scored units.
+
+    Parameters
+    ----------
     read : callable
         ``read(batch, fold) -> ScoredBlock``.
     folds : int
@@ -158,7 +187,7 @@ def explore(
     features = _covariates(options.features, names, "features")
     described = _covariates(options.described, names, "described")
     sequential = options.validation == "sequential"
-    passes = _Passes(sum_pass, read, folds)
+    passes = _Passes(read, folds)
 
     parts: dict[str, Part] = {"gram": GramPart(len(names), folds)}
     forecasts = {}
@@ -166,7 +195,7 @@ def explore(
         _check_folds(forecast, sequential)
         parts["spread"] = SpreadPart(_CATE, folds)
         forecasts[_CATE] = forecast
-    first = passes.run(parts, forecasts)
+    first = yield from passes.run(parts, forecasts)
     gram = first["gram.gram"]
     cells = {}
     if forecast is None:
@@ -180,7 +209,7 @@ def explore(
         forecasts[_EARLIER] = Forecast(earlier, earlier.first_fold)
         cells[_EARLIER] = _cells(earlier, options)
 
-    second = passes.run({n: SketchPart(n, c) for n, c in cells.items()}, forecasts)
+    second = yield from passes.run({n: SketchPart(n, c) for n, c in cells.items()}, forecasts)
     sketch = part_of(second, _CATE)
     linear_fit = fit_best_linear(gram, features)
     calibration_fit = fit_calibration(sketch["gram"])
@@ -199,7 +228,7 @@ def explore(
         tested, by = targeting_curves(cells[_EARLIER], part_of(second, _EARLIER), ()), _EARLIER
         parts[_EARLIER] = TargetingPart(_EARLIER, tested)
 
-    third = passes.run(parts, forecasts)
+    third = yield from passes.run(parts, forecasts)
     level = options.confidence
     groups = quantile_groups(grouping, part_of(third, "groups"), level)
     test = sequential_test(tested, part_of(third, by))

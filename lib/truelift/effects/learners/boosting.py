@@ -18,7 +18,7 @@ from truelift.settings import EffectOptions
 
 if TYPE_CHECKING:
     from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.further.forecasts import ScoreReader
+    from truelift.effects.heterogeneity.forecasts import ScoreReader
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from truelift.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    from truelift.effects.further.forecasts import ScoreReader
+    from truelift.effects.heterogeneity.forecasts import ScoreReader
     from truelift.effects.moments import Moments
     from truelift.effects.nuisances import Fitted
     from truelift.effects.source import PanelSource

@@ -19,7 +19,7 @@ from truelift.settings import EffectOptions
 
 if TYPE_CHECKING:
     from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.further.forecasts import ScoreReader
+    from truelift.effects.heterogeneity.forecasts import ScoreReader
     from truelift.effects.neural.results import NeuralFit
 
 # Networks and linear models: their weights are drawn to equal ones as if by so many units, so that few

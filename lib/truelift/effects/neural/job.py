@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.effects.estimate import first_moments
-from truelift.effects.further.columns import check_columns
 from truelift.effects.learners.neural import NEURAL, train
 from truelift.effects.learners.reading import DesignReader
+from truelift.effects.look import check_columns
 from truelift.effects.neural.package import CausalPackage
 from truelift.effects.selection import selected
 from truelift.errors import TableError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 _MOST_DECIMALS = 6
 
@@ -52,3 +53,26 @@ def compact(value: float, *, signed: bool = False) -> str:
     """Four significant digits, and large numbers without an exponent: ``12,346``."""
     sign = "+" if signed else ""
     return f"{value:{sign},.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:{sign}.4g}"
+
+
+class WithInterval(Protocol):
+    """An estimate with its standard error and interval."""
+
+    @property
+    def estimate(self) -> float: ...
+
+    @property
+    def standard_error(self) -> float: ...
+
+    @property
+    def ci_lower(self) -> float: ...
+
+    @property
+    def ci_upper(self) -> float: ...
+
+
+def with_interval(name: str, e: WithInterval) -> tuple[str, str, str]:
+    """A row of a table: a name, an estimate, its interval."""
+    places = places_of(e.standard_error, e.ci_lower, e.ci_upper)
+    bounds = f"{figure(e.ci_lower, places)} to {figure(e.ci_upper, places)}"
+    return name, figure(e.estimate, places, signed=True), bounds

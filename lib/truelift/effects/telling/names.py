@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from truelift.effects.credibility.assessment import Credibility
-    from truelift.effects.further.results import Experiment
+    from truelift.effects.experiment.results import Experiment
     from truelift.effects.results import EffectsResult
 
 T = TypeVar("T")

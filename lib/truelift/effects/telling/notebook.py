@@ -18,7 +18,7 @@ from truelift.effects.telling.sentences import (
 )
 
 if TYPE_CHECKING:
-    from truelift.effects.further.results import ExperimentEstimate
+    from truelift.effects.experiment.results import ExperimentEstimate
     from truelift.effects.results import EffectsResult, Estimate
 
 MOST_ROWS = 60

@@ -17,7 +17,7 @@ from truelift.effects.telling.names import clusters_of, counted, in_words, joine
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from truelift.effects.further.results import ExperimentEstimate
+    from truelift.effects.experiment.results import ExperimentEstimate
     from truelift.effects.results import EffectsResult, Estimate
     from truelift.effects.support.supported import Support
 
@@ -192,6 +192,7 @@ def _methods_alone(result: EffectsResult) -> list[str]:
 def check_sentences(result: EffectsResult) -> list[str]:
     """What tests, the experiment's sizes, heterogeneity and credibility found; alarms first."""
     said = [test.sentence() for test in result.tests]
+    said += [text for finding in result.findings for text in finding.sentences]
     if result.experiment is not None:
         said.append(result.experiment.sentence(list(result.arms)))
     found = result.credibility

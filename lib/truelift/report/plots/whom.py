@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from truelift.effects.further.results import VaryingEffect
+from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.report.numbers import level, outcome_name
 from truelift.report.plots.canvas import (
     BLUE,

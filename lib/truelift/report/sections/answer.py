@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from truelift.effects.further.results import Experiment
+from truelift.effects.experiment.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.kinds.kind import kind_of
 from truelift.effects.telling.decision import decision

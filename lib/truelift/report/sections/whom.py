@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from truelift.effects.further.results import VaryingEffect
 from truelift.effects.heterogeneity.results import TargetingRow, Term
+from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.results import EffectsResult
 from truelift.effects.telling.names import clusters_of
 from truelift.report.content import ReportContent

@@ -20,7 +20,7 @@ def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Est
         yield Estimand("APO", j, (ratio,), arm=label, level=True)
 
 
-#: Made of the means beside the estimates (:mod:`truelift.effects.further.lift`).
+#: Made of the means beside the estimates (:mod:`truelift.effects.experiment.lift`).
 RELATIVE_LIFT = EstimandKind(
     "relative lift",
     "relative_lift",

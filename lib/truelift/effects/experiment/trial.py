@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,12 @@ import pyarrow as pa
 
 from truelift.arrays.distributions import stats
 from truelift.arrays.keys import hash_keys
-from truelift.effects.columns import REST, PanelColumns, Scale
-from truelift.effects.further.results import Experiment, ExperimentEstimate
+from truelift.effects.columns import PanelColumns, Scale
+from truelift.effects.experiment.results import Experiment, ExperimentEstimate
+from truelift.effects.look import Pass, Passes
 from truelift.effects.pre_period import pre_period_caution, pre_period_p_value
 from truelift.effects.results import Caution, Estimate
-from truelift.effects.source import State, SumKernel
+from truelift.effects.source import State
 from truelift.errors import DataError
 from truelift.inference.contrasts import many_to_one
 from truelift.inference.experiment_estimates import (
@@ -32,13 +33,6 @@ _MIXED = 0.1
 _LEVEL = 0.001
 # Mean squares of an earlier outcome, in the outcome's scale, beyond which sums lose digits.
 _FAR = 1e4
-
-
-def is_randomised(columns: PanelColumns) -> bool:
-    """Whether every arm's chance is one known number."""
-    return bool(columns.propensity) and all(
-        isinstance(part, float) or part == REST for part in columns.propensity
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +79,11 @@ def before_scale(outcomes: Scale, options: EffectOptions) -> Scale:
 
 
 def run_experiment(
-    run: Callable[[SumKernel], State],
     columns: PanelColumns,
     outcomes: Scale,
     estimates: tuple[Estimate, ...],
     options: EffectOptions,
-) -> tuple[Experiment, dict[str, str], list[Caution]]:
+) -> Passes[tuple[Experiment, dict[str, str], list[Caution]]]:
     """One light pass: the experiment's own estimates beside the learner-adjusted ATE.
 
     The second part names the estimates that could not be made, and why; the third says where the arms
@@ -98,8 +91,6 @@ def run_experiment(
 
     Parameters
     ----------
-    run : callable
-        Runs a kernel over all buckets and adds up.
     columns : PanelColumns
     outcomes : Scale
     estimates : tuple of Estimate
@@ -109,14 +100,14 @@ def run_experiment(
     """
     before = before_scale(outcomes, options)
 
-    def counted(scale: Scale) -> ExperimentSums:
-        state = run(ExperimentKernel(columns, outcomes, scale))
+    def counted(scale: Scale) -> Passes[ExperimentSums]:
+        state = yield Pass(ExperimentKernel(columns, outcomes, scale), before.names)
         return ExperimentSums.from_state(state, 2 * len(before.names))
 
-    sums = counted(before)
+    sums = yield from counted(before)
     own_scale = _own_scale(sums, before)
     if own_scale is not before:
-        sums = counted(own_scale)
+        sums = yield from counted(own_scale)
     labels = columns.arms.labels
     contrasts = many_to_one(labels)
     earlier = list(options.pre_outcomes)

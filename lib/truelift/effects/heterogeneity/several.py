@@ -1,9 +1,8 @@
 """How effects vary, for every arm and outcome, in three passes together.
 
 :func:`~truelift.effects.heterogeneity.explore` takes three passes for one contrast of one outcome.
-Here all explorations share them: the batches are read and scored once a pass, and each
-exploration is run up to the pass that it wants next, again from its first one, with the sums that
-are there already. What it does between passes is small.
+Here all explorations share them: the batches are read and scored once a pass, and each exploration is
+advanced with its own sums.
 """
 
 from __future__ import annotations
@@ -14,19 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.further.results import VaryingEffect
-from truelift.effects.further.scored_contrasts import Contrast, ScoredContrasts
-from truelift.effects.heterogeneity import (
-    Forecast,
-    Heterogeneity,
-    HeterogeneityOptions,
-    PassKernel,
-    ScoredBlock,
-    explore,
-)
-from truelift.effects.heterogeneity.results import Term
+from truelift.effects.heterogeneity.blocks import Forecast, PassKernel, PassSums, ScoredBlock
+from truelift.effects.heterogeneity.explore import HeterogeneityOptions, exploration
+from truelift.effects.heterogeneity.results import Heterogeneity, Term
+from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
+from truelift.effects.heterogeneity.varying import VaryingEffect
+from truelift.effects.look import Pass, Passes
 from truelift.effects.scoring.sums import Scoring
-from truelift.effects.source import State, SumKernel
+from truelift.effects.source import State
 from truelift.errors import DataError
 from truelift.inference.bands import simultaneous_bands
 from truelift.settings import EffectOptions
@@ -65,7 +59,7 @@ class SharedPass:
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
         """The states of one bucket."""
         fold = bucket % self.scored.scoring.folds
-        running = {place: _Running(kernel, fold) for place, kernel in self.kernels.items()}
+        running = {place: PassSums(kernel, fold) for place, kernel in self.kernels.items()}
         for batch in batches:
             if not batch.num_rows:
                 continue
@@ -79,62 +73,15 @@ class SharedPass:
         }
 
 
-class _Running:
-    """The tallies of one pass over one bucket."""
-
-    def __init__(self, kernel: PassKernel, fold: int):
-        self._fold, self._parts = fold, kernel.parts
-        self._models = {n: f.model for n, f in kernel.forecasts.items() if fold >= f.first_fold}
-        self._tallies = {name: part.begin(fold) for name, part in kernel.parts.items()}
-
-    def add(self, block: ScoredBlock) -> None:
-        forecasts = {n: model.predict(block.x, self._fold) for n, model in self._models.items()}
-        for name, part in self._parts.items():
-            if part.forecast is None:
-                self._tallies[name].add(block, np.zeros(0))
-            elif part.forecast in forecasts:
-                self._tallies[name].add(block, forecasts[part.forecast])
-
-    def finish(self) -> State:
-        return {
-            f"{name}.{key}": value
-            for name, tally in self._tallies.items()
-            for key, value in tally.finish().items()
-        }
-
-
-class _PassWanted(Exception):
-    """Not a fault: an exploration has come to a pass whose sums are not there yet."""
-
-    def __init__(self, kernel: PassKernel):
-        super().__init__("a pass is wanted")
-        self.kernel = kernel
-
-
-def _replayed(states: Sequence[State]) -> Callable[[PassKernel], State]:
-    known = iter(states)
-
-    def sum_pass(kernel: PassKernel) -> State:
-        state = next(known, None)
-        if state is None:
-            raise _PassWanted(kernel)
-        return state
-
-    return sum_pass
-
-
 def explore_together(
-    run: Callable[[SumKernel], State],
     scored: ScoredContrasts,
     options: HeterogeneityOptions,
     forecasts: Sequence[Forecast] | None = None,
-) -> list[Heterogeneity | DataError]:
+) -> Passes[list[Heterogeneity | DataError]]:
     """Explore every contrast; as many passes as one exploration takes.
 
     Parameters
     ----------
-    run : callable
-        Runs a kernel over all buckets and adds up.
     scored : ScoredContrasts
     options : HeterogeneityOptions
     forecasts : sequence of Forecast, optional
@@ -147,28 +94,35 @@ def explore_together(
     """
     places = range(len(scored.contrasts))
     names, folds = scored.scoring.design.names, scored.scoring.folds
-    states: dict[int, list[State]] = {place: [] for place in places}
     found: dict[int, Heterogeneity | DataError] = {}
-    while len(found) < len(places):
-        wanted: dict[int, PassKernel] = {}
-        for place in places:
-            if place in found:
-                continue
-            try:
-                read = OneContrast(scored, place)
-                sum_pass = _replayed(states[place])
-                model = None if forecasts is None else forecasts[place]
-                found[place] = explore(sum_pass, read, folds, names, options, model)
-            except _PassWanted as pause:
-                wanted[place] = pause.kernel
-            except DataError as error:
-                found[place] = error
-        if wanted:
-            state = run(SharedPass(scored, wanted))
-            for place in wanted:
-                start = f"{place}{_SLASH}"
-                mine = {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
-                states[place].append(mine)
+    wanted: dict[int, PassKernel] = {}
+    running = {
+        place: exploration(
+            OneContrast(scored, place), folds, names, options,
+            None if forecasts is None else forecasts[place],
+        )
+        for place in places
+    }  # fmt: skip
+
+    def advance(place: int, state: State | None) -> None:
+        try:
+            one = running[place]
+            wanted[place] = next(one) if state is None else one.send(state)
+        except StopIteration as end:
+            found[place] = end.value
+        except DataError as error:
+            found[place] = error
+
+    for place in places:
+        advance(place, None)
+    while wanted:
+        kernels = dict(wanted)
+        wanted.clear()
+        state = yield Pass(SharedPass(scored, kernels))
+        for place in kernels:
+            start = f"{place}{_SLASH}"
+            mine = {k[len(start) :]: v for k, v in state.items() if k.startswith(start)}
+            advance(place, mine)
     return [found[place] for place in places]
 
 
@@ -224,17 +178,14 @@ def _band(
 
 
 def explored_effects(
-    run: Callable[[SumKernel], State],
     scoring: Scoring,
     options: EffectOptions,
     forecasts_of: Callable[[ScoredContrasts], Sequence[Forecast] | None] = lambda scored: None,
-) -> tuple[tuple[VaryingEffect, ...], dict[str, str]]:
+) -> Passes[tuple[tuple[VaryingEffect, ...], dict[str, str]]]:
     """Every arm against the control on every outcome, and what could not be explored, with why.
 
     Parameters
     ----------
-    run : callable
-        Runs a kernel over all buckets and adds up.
     scoring : Scoring
     options : EffectOptions
     forecasts_of : callable, optional
@@ -262,9 +213,8 @@ def explored_effects(
     except DataError as error:  # the effects themselves stand
         return (), failed | {"heterogeneity": str(error)}
     made = []
-    for contrast, found in zip(
-        contrasts, explore_together(run, scored, asked, forecasts), strict=True
-    ):
+    explored = yield from explore_together(scored, asked, forecasts)
+    for contrast, found in zip(contrasts, explored, strict=True):
         outcome, arm = outcomes[contrast.outcome], labels[contrast.arm]
         try:
             if isinstance(found, DataError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +9,13 @@ import pyarrow as pa
 
 from truelift.effects.arms import Levels
 from truelift.effects.credibility.assessment import AssessmentOptions, Credibility, assess
+from truelift.effects.credibility.benchmarks import ShortModel
 from truelift.effects.credibility.blocks import CredibilityBlock
 from truelift.effects.credibility.kernel import CredibilityKernel, CredibilityOptions
 from truelift.effects.credibility.placebo import PlaceboOptions
-from truelift.effects.further.benchmarks import ShortModel
+from truelift.effects.look import Pass, Passes
 from truelift.effects.scoring.quantities import clipped
 from truelift.effects.scoring.sums import Scoring
-from truelift.effects.source import State, SumKernel
 from truelift.settings import EffectOptions
 
 NO_LEVEL = "none"
@@ -67,18 +66,15 @@ class CredibilityBlocks:
 
 
 def checked_effects(
-    run: Callable[[SumKernel], State],
     scoring: Scoring,
     options: EffectOptions,
     left_out: Levels | None = None,
     short: tuple[ShortModel, ...] = (),
-) -> Credibility:
+) -> Passes[Credibility]:
     """Every check of every arm and outcome; one pass.
 
     Parameters
     ----------
-    run : callable
-        Runs a kernel over all buckets and adds up.
     scoring : Scoring
     options : EffectOptions
     left_out : Levels, optional
@@ -95,7 +91,9 @@ def checked_effects(
         benchmarks=len(short),
         seed=options.seed,
     )
-    state = run(CredibilityKernel(CredibilityBlocks(scoring, left_out, short), kernel))
+    extra = () if left_out is None else (left_out.column,)
+    blocks = CredibilityBlocks(scoring, left_out, short)
+    state = yield Pass(CredibilityKernel(blocks, kernel), extra)
     asked = AssessmentOptions(
         outcomes=outcomes.names,
         scales=tuple(outcomes.scale.tolist()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from truelift.effects.heterogeneity import ScoredBlock
+from truelift.effects.heterogeneity.blocks import ScoredBlock
 from truelift.effects.scoring.quantities import arm_scores, clipped
 from truelift.effects.scoring.sums import Scoring
 

@@ -6,13 +6,15 @@ the covariance matrix of all lifts from that of all means, and so bands for all 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.inference import critical_values, errors_in_words, inferred
-from truelift.effects.results import Estimate
+from truelift.effects.look import Look, Sight
+from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scoring.estimable import why_not
 from truelift.effects.scoring.estimands import (
     ClusterMoments,
@@ -20,13 +22,13 @@ from truelift.effects.scoring.estimands import (
     covariance,
     influence_rows,
 )
+from truelift.effects.scoring.kinds.mean import RELATIVE_LIFT
 from truelift.effects.scoring.kinds.pairs import pairs_of
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.ratios import UNIT, Estimand, Ratio
 from truelift.inference.delta import delta_covariance
 from truelift.settings import EffectOptions
 
-RELATIVE_LIFT = "relative lift"
 #: Standard errors that the mean below the line has to be away from zero.
 LEAST_BASE = 3.0
 
@@ -84,7 +86,7 @@ def relative_lifts(
         described.append(
             partial(
                 Estimate,
-                estimand=RELATIVE_LIFT,
+                estimand=RELATIVE_LIFT.name,
                 outcome=outcomes.names[j],
                 estimate=float(lift),
                 n=moments.count(layout),
@@ -121,3 +123,20 @@ def _means(
     spread = covariance(rows, moments) * np.outer(corrected, corrected)
     known = [not reason for reason in why_not(moments, layout, estimands)]
     return centre + scale * values, spread, precision, known
+
+
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+    return {"APO", "ATE"} <= set(options.estimands)
+
+
+def _result(sight: Sight, found: None) -> EffectsResult:
+    """Relative lifts beside the means that they are made of."""
+    scoring = sight.estimation.scoring
+    lifts = relative_lifts(
+        sight.estimation.cluster_moments, scoring.layout, scoring.columns, scoring.outcomes,
+        sight.options, sight.result.learner,
+    )  # fmt: skip
+    return replace(sight.result, estimates=(*sight.result.estimates, *lifts))
+
+
+LIFTS = Look("lifts", _result, _asked)

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.boosting.reading import Block
-from truelift.effects.further.scored_contrasts import ScoredContrasts
-from truelift.effects.heterogeneity import Forecast
+from truelift.effects.heterogeneity.blocks import Forecast
+from truelift.effects.heterogeneity.scored_contrasts import ScoredContrasts
 from truelift.effects.learners.learner import FoldRegressions
 from truelift.effects.source import PanelSource
 from truelift.settings import EffectOptions

@@ -8,7 +8,7 @@ steps; all benchmarks share a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 from truelift.effects.columns import PanelColumns, weight_column
 from truelift.effects.credibility.blocks import ShortNuisances
 from truelift.effects.design import Design
+from truelift.effects.look import Pass, Passes
 from truelift.effects.moments import Moments
 from truelift.effects.nuisances import LinearNuisances
 from truelift.effects.propensity import (
@@ -26,7 +27,7 @@ from truelift.effects.propensity import (
     propensity_penalty,
 )
 from truelift.effects.scoring.quantities import clipped
-from truelift.effects.source import State, SumKernel
+from truelift.effects.source import State
 from truelift.errors import ConfigError
 from truelift.inference.normal_equations import (
     complements,
@@ -88,17 +89,14 @@ def features_of(covariate: str, names: tuple[str, ...]) -> np.ndarray:
 
 
 def short_models(
-    run: Callable[[SumKernel], State],
     moments: Moments,
     nuisances: object,
     options: EffectOptions,
-) -> tuple[ShortModel, ...]:
+) -> Passes[tuple[ShortModel, ...]]:
     """One model a covariate of ``options.benchmark_covariates``.
 
     Parameters
     ----------
-    run : callable
-        Runs a kernel over all buckets and adds up.
     moments : Moments
     nuisances : LinearNuisances
         Those with all features.
@@ -119,7 +117,7 @@ def short_models(
     kept = [_kept(name, moments) for name in options.benchmark_covariates]
     fits: list[PropensityFit | None] = [None] * len(kept)
     if not moments.columns.propensity:
-        fits = list(_fit(run, moments, nuisances, kept, options))
+        fits = list((yield from _fit(moments, nuisances, kept, options)))
     without = complements(moments.gram)
     p, variances = len(moments.design), moments.variances
     models = []
@@ -156,9 +154,8 @@ def _kept(covariate: str, moments: Moments) -> np.ndarray:
 
 
 def _fit(
-    run: Callable[[SumKernel], State], moments: Moments, full: LinearNuisances,
-    kept: list[np.ndarray], options: EffectOptions,
-) -> list[PropensityFit]:  # fmt: skip
+    moments: Moments, full: LinearNuisances, kept: list[np.ndarray], options: EffectOptions
+) -> Passes[list[PropensityFit]]:
     variances, units = moments.variances, moments.units_without.sum(axis=1)
     penalties = [
         propensity_penalty(
@@ -171,7 +168,7 @@ def _fit(
         kernel = ShortNewtonKernel(
             moments.columns, moments.design, tuple(kept), tuple(f.coefficients for f in fits)
         )
-        state = run(kernel)
+        state = yield Pass(kernel)
         fits = [
             fit.step(
                 state[f"{b}_loss"], state[f"{b}_ascent"], state[f"{b}_hessian"], state["rows"],

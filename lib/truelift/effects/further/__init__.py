@@ -1,1 +1,0 @@
-"""What is asked of an estimation beyond its estimates: with whom, how surely, against what test."""
