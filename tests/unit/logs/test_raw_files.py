@@ -71,6 +71,12 @@ def test_nothing_found_is_an_error_that_names_the_path(folder, path):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("path", ["http://shop.example/log.csv", "dbfs:/log.csv"])
+def test_a_place_that_nothing_here_reaches_is_an_error_that_names_the_path(path):
+    with pytest.raises(SourceError, match=rf"source\.path: '{path}' cannot be reached"):
+        find_files(path, "source.path")
+
+
 def test_an_empty_file_is_an_error_that_names_it(tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(SourceError, match=r"empty\.csv.* is empty"):

@@ -378,6 +378,17 @@ def test_other_streams_go_by_the_suffix_of_their_files(tmp_path):
     assert batch.to_pylist()[0]["age"] == "40"
 
 
+@pytest.mark.parametrize(("events", "other"), [(",", ";"), (";", ","), ("|", "\t")])
+def test_other_streams_have_the_delimiter_that_parts_their_header(tmp_path, events, other):
+    (tmp_path / "log.csv").write_text(f"u{events}i{events}t\na{events}b{events}c\n")
+    (tmp_path / "goods.csv").write_text(f"sku{other}brand\nb{other}X\n")
+    goods = ReferenceOptions(str(tmp_path / "goods.csv"), {"item_id": "sku"})
+    options = source(tmp_path / "log.csv", delimiter=events, items=goods)
+    (unit,) = plan_streams(options)["items"]
+    (row,) = [row for batch in read(unit) for row in batch.to_pylist()]
+    assert (row["sku"], row["brand"]) == ("b", "X")
+
+
 def test_a_unit_survives_json(tmp_path):
     (unit,) = plan_streams(source(written(tmp_path, "u,i,t\na,b,c\n")))["events"]
     assert Unit.from_json(unit.to_json()) == unit

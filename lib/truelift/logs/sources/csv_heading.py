@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from truelift.errors import SourceError
@@ -24,6 +24,7 @@ from truelift.logs.sources.lines import UTF8, not_encoded, text_lines
 # Rows that tell how many values most rows have.
 _PEEK = 1000
 _MOST_HEADER_LINES = 100
+_SIGNS = (";", "\t", "|", ",")
 _SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 
 
@@ -92,6 +93,21 @@ def heading_of(file: RawFile, options: dict[str, str]) -> Heading:
             return _heading(_checked(lines, file.uri, options), options)
         except UnicodeDecodeError as error:
             raise not_encoded(file.uri, options["encoding"], error) from error
+
+
+def parting_sign(names: Sequence[str]) -> str | None:
+    """What seems to part a header that another delimiter did not part; None where it is parted.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The header's columns.
+    """
+    if len(names) != 1:
+        return None
+    widths = {sign: len(names[0].split(sign)) for sign in _SIGNS}
+    most = max(widths, key=lambda sign: widths[sign])
+    return most if widths[most] > 1 else None
 
 
 def _checked(lines: Iterator[str], uri: str, options: dict[str, str]) -> Iterator[str]:

@@ -62,12 +62,18 @@ def find_files(path: str, key: str) -> list[RawFile]:
     Raises
     ------
     SourceError
-        If nothing is there, or all that is there is empty.
+        If nothing is there, all that is there is empty, or nothing can be reached there.
     """
     absolute = path if urlsplit(path).scheme else os.path.abspath(os.path.expanduser(path))
     root = _fixed_part(absolute)
     scheme = absolute[: len(absolute) - len(urlsplit(absolute).path)] if "://" in absolute else ""
-    system, inner = filesystem_of(root)
+    try:
+        system, inner = filesystem_of(root)
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(
+            f"{key}: {path!r} cannot be reached ({error}). Expected a local path, file://, s3a://, "
+            "gs:// or abfss:// with its credentials; copy files from elsewhere first."
+        ) from error
     found = _listed(system, inner, key, path)
     if absolute != root:
         pattern = _regex(absolute[len(root) :].lstrip("/"))

@@ -16,6 +16,7 @@ from truelift.logs.sources.columns import (
     bronze_name,
     held_name,
 )
+from truelift.logs.sources.csv_heading import parting_sign
 from truelift.logs.sources.json_names import planned_paths
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.unit import Unit
@@ -203,8 +204,7 @@ def _hint(found: Sequence[str], options: dict[str, str], file: str) -> str:
         return f" Is it {options['encoding']}? If not, set source.encoding, for example to latin-1."
     if len(found) > 1 and all(re.fullmatch("'.*'", name.strip()) for name in found):
         return """ Are the values in single quotes? source.quote: "'" reads them."""
-    parting = {sign: len(found[0].split(sign)) for sign in _DELIMITERS} if len(found) == 1 else {}
-    if parting and (most := max(parting, key=lambda sign: parting[sign])) and parting[most] > 1:
+    if (most := parting_sign(found)) is not None:
         shown = options["delimiter"]
         return (
             f" It has one column only: is {shown!r} the delimiter? Its first line is parted by "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from truelift.errors import SourceError
 from truelift.logs.sources import complete_journey, delta_table, json_lines
 from truelift.logs.sources.columns import bronze_name, held_name
+from truelift.logs.sources.csv_heading import parting_sign
 from truelift.logs.sources.damage import readable, refuse_archive, refuse_other_kinds
 from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.mapping import (
@@ -102,6 +103,10 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
             if len(first) < _BEGINNING and not first.removeprefix(b"\xef\xbb\xbf").strip():
                 return []  # a log of an idle hour
         header = form.header(file.raw, file.options)
+        if file.form == "csv" and stream != "events" and (sign := parting_sign(header)):
+            # source.delimiter is that of the events.
+            file = replace(file, options={**file.options, "delimiter": sign})
+            header = form.header(file.raw, file.options)
         if file.form == "jsonl":
             there = {bronze_name(name).lower() for name in header}
             late = [c for c in required.values() if bronze_name(c).lower() not in there]
