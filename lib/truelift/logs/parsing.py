@@ -109,7 +109,7 @@ def number_of(text: Column, source: SourceOptions | None = None) -> Column:
     from pyspark.sql import functions as F
 
     decimal, marks = (".", "") if source is None else (source.decimal, _marks(source))
-    plain = F.when(text.rlike(_number(decimal, marks)), text)
+    plain = F.when(text.rlike(number_pattern(decimal, marks)), text)
     if marks:
         plain = F.translate(plain, marks, "")
     number = F.translate(plain, decimal, ".").try_cast("double")
@@ -120,7 +120,7 @@ def _marks(source: SourceOptions) -> str:
     return THOUSANDS[source.thousands] if source.thousands else ""
 
 
-def _number(decimal: str = ".", marks: str = "") -> str:
+def number_pattern(decimal: str = ".", marks: str = "") -> str:
     """A regular expression of numbers; thousands are parted everywhere or nowhere."""
     whole = "[0-9]+"
     if marks:
@@ -139,7 +139,7 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
     from pyspark.sql import functions as F
 
     if source.time_format in EPOCHS:
-        plain = F.when(text.rlike(_number()), text)
+        plain = F.when(text.rlike(number_pattern()), text)
         number = plain.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
         inside = F.abs(number) <= F.lit(_LAST_MICROSECOND)
         return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))

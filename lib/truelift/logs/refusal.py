@@ -11,6 +11,7 @@ from truelift.logs.accounts import Tally
 from truelift.logs.hints import WORDS
 from truelift.logs.neighbours.names import COPIES
 from truelift.logs.neighbours.placing import judge_neighbours
+from truelift.logs.number_hints import other_number_format
 from truelift.logs.sources.columns import FILE_TIME, held_name
 from truelift.logs.time_hints import other_time_format
 
@@ -103,8 +104,7 @@ def _expected(job: Job, reason: str, row: Row) -> tuple[str | None, str]:
             "(copied with an old time, out of an archive), set clean.max_time, such as 2024-12-31, "
             "which replaces the rule"
         )
-    text = str((row["raw"] or {}).get(held_name(mapping.time, row["raw"] or {}), ""))
-    other = other_time_format(text, source.time_format)
+    other = other_time_format(_raw_text(row, mapping.time), source.time_format)
     hint = f"; {other}" if other else ""
     return {
         "missing_user": (mapping.user, "a user"),
@@ -117,11 +117,22 @@ def _expected(job: Job, reason: str, row: Row) -> tuple[str | None, str]:
             f"({job.settings.clean.max_time}), read as source.time_format "
             f"{source.time_format!r}{hint}",
         ),
-        "unreadable_quantity": (mapping.quantity, "a number"),
-        "unreadable_value": (mapping.value, "a number"),
+        "unreadable_quantity": (mapping.quantity, f"a number{_number_hint(row, mapping.quantity)}"),
+        "unreadable_value": (mapping.value, f"a number{_number_hint(row, mapping.value)}"),
         "unknown_event_type": (mapping.event_type, "one of clean.event_types"),
         "corrupt_row": (None, "a record that fits the header, in source.encoding"),
     }.get(reason, (None, f"a row that passes the rule {reason} (see the settings under clean)"))
+
+
+def _raw_text(row: Row, column: str | None) -> str:
+    """What the record has in a column of the source."""
+    raw = row["raw"] or {}
+    return str(raw.get(held_name(column, raw), "")) if column else ""
+
+
+def _number_hint(row: Row, column: str | None) -> str:
+    other = other_number_format(_raw_text(row, column))
+    return f"; {other}" if other else ""
 
 
 def _file_time(job: Job, row: Row) -> str:
