@@ -143,8 +143,10 @@ def _listed(
 def _moments(times: list[Any] | None, row: int) -> list[int] | None:
     if times is None:
         return None
-    if all(isinstance(t, (int, float)) for t in times):
-        return [int(t * _MICROSECONDS) for t in times]
+    if all(isinstance(t, (*_INTEGERS, float)) for t in times):
+        # Python's own whole numbers, for those of 32 bits would overflow.
+        plain = [int(t) if isinstance(t, _INTEGERS) else t for t in times]
+        return [int(t * _MICROSECONDS) for t in plain]
     try:
         read = pd.to_datetime([str(t) for t in times], utc=True, format="ISO8601")
     except (ValueError, OverflowError) as error:
@@ -155,19 +157,25 @@ def _moments(times: list[Any] | None, row: int) -> list[int] | None:
     return list((read.as_unit("us").asi8).tolist())
 
 
+# Whoever predicts in Python hands over NumPy's numbers, too.
+_INTEGERS = (int, np.integer)
+
+
 def _is_key(value: Any) -> bool:
-    return type(value) is str or (isinstance(value, int) and not isinstance(value, bool))
+    return type(value) is str or (isinstance(value, _INTEGERS) and not isinstance(value, bool))
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+    return isinstance(value, _INTEGERS) and not isinstance(value, bool) and abs(value) < 2**31
 
 
 def _is_time(value: Any) -> bool:
     if isinstance(value, str):
         return True
     # 1e11 seconds are the year 5138; what is larger is milliseconds or worse.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e11
+    if not isinstance(value, (*_INTEGERS, float)) or isinstance(value, bool):
+        return False
+    return bool(abs(value) < 1e11)
 
 
 def _is_text(value: Any) -> bool:

@@ -20,6 +20,13 @@ def test_unknown_keys_are_left_out_and_whole_numbers_are_keys():
     assert read.offsets.tolist() == [0, 2, 2]
 
 
+def test_numbers_of_numpy_are_numbers():
+    given = {"items": [[np.int64(7), "bread"]], "sessions": [[np.int32(2), np.int64(1)]]}
+    read = READER.histories({**given, "times": [[np.int32(1_709_632_800), np.float64(5.5)]]})
+    assert read.items.tolist() == [2, 3]
+    assert read.times.tolist() == [5_500_000, 1_709_632_800_000_000]
+
+
 def test_what_belongs_to_an_unknown_key_is_left_out_with_it():
     read = READER.histories(
         {
