@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
 from truelift.effects.nuisances import Fitted, Nuisances, Predictions
 from truelift.effects.source import PanelSource
+from truelift.effects.units import units_of
 from truelift.inference.normal_equations import complements
 from truelift.settings import EffectOptions
 
@@ -48,13 +49,11 @@ class CalibrationKernel:
             "outcomes": np.zeros((self.folds, arms, outcomes, 3, _BINS)),
         }
         for batch in batches:
-            block = self.design.block(batch, fold)
-            found = self.nuisances.predict(block, fold)
-            arm = self.columns.arms.codes(batch)
-            outcome = self.outcomes.rows(batch, np.empty((outcomes, batch.num_rows)))
-            weight = weight_column(batch, self.columns.weight)
+            units = units_of(batch, fold, self.columns, self.design, self.outcomes)
+            found = self.nuisances.predict(units.features, fold)
+            outcome, weight = units.outcome, units.weight
             for a in range(arms):
-                own = arm == a
+                own = units.arm == a
                 chance = found.propensity[a]
                 _add(state["arms"][fold, a], odds_bin(chance), chance, own.astype(float), weight)
                 for j in range(outcomes):

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.arrays.keys import hash_repeated, mix
-from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.columns import PanelColumns, Scale
+from truelift.effects.units import units_of
 
 _NULL = np.uint64(0x6E756C6C2D6C6576)
 _SECOND = np.uint64(0x9D39247E33776D41)
@@ -103,13 +104,12 @@ class LevelKernel:
 
     def _lines(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """By arm weights, outcomes and squares; covariates; and the weights."""
-        arm = self.columns.arms.codes(batch)
-        outcome = self.outcomes.rows(batch, np.empty((len(self.outcomes.names), batch.num_rows)))
+        units = units_of(batch, 0, self.columns, outcomes=self.outcomes)
+        arm, outcome = units.arm, units.outcome
         numbers = self.covariates.rows(
             batch, np.empty((len(self.covariates.names), batch.num_rows))
         )
-        weight = weight_column(batch, self.columns.weight)
-        weight = np.ones(batch.num_rows) if weight is None else weight
+        weight = np.ones(batch.num_rows) if units.weight is None else units.weight
         # What is not finite is refused by the first pass, with its name and count.
         fine = np.isfinite(outcome).all(axis=0) & np.isfinite(weight) & (arm >= 0)
         kept = np.where(fine, weight, 0.0)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns, weight_column
+from truelift.effects.columns import PanelColumns
 from truelift.effects.design import Design
+from truelift.effects.units import units_of
 from truelift.inference.normal_equations import solve_symmetric
 
 _MAX_START_STEPS = 50
@@ -128,17 +129,17 @@ class NewtonKernel:
             "rows": np.zeros(folds),
         }
         for batch in batches:
-            block = self.design.block(batch, bucket % folds)
-            arm = self.columns.arms.codes(batch)
-            weight = weight_column(batch, self.columns.weight)
+            units = units_of(batch, bucket % folds, self.columns, self.design)
             for fold in range(folds):
                 if fold == bucket % folds:
                     continue
-                loss, ascent, hessian = loss_sums(block, arm, self.coefficients[fold], weight)
+                loss, ascent, hessian = loss_sums(
+                    units.features, units.arm, self.coefficients[fold], units.weight
+                )
                 state["loss"][fold] += loss
                 state["ascent"][fold] += ascent
                 state["hessian"][fold] += hessian
-                state["rows"][fold] += len(arm) if weight is None else weight.sum()
+                state["rows"][fold] += units.size
         return state
 
 

@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 from scipy.optimize import nnls
 
-from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.design import Design
 from truelift.effects.moments import Moments
 from truelift.effects.nuisances import Fitted, Nuisances, Predictions
 from truelift.effects.source import PanelSource
+from truelift.effects.units import units_of
 from truelift.inference.normal_equations import complements
 from truelift.settings import EffectOptions
 
@@ -50,11 +51,9 @@ class StackKernel:
             "arm_errors": np.zeros((self.folds, size, size)),
         }
         for batch in batches:
-            block = self.design.block(batch, fold)
-            arm = self.columns.arms.codes(batch)
-            outcome = self.outcomes.rows(batch, np.empty((outcomes, batch.num_rows)))
-            weight = weight_column(batch, self.columns.weight)
-            found = [learner.predict(block, fold) for learner in self.learners]
+            units = units_of(batch, fold, self.columns, self.design, self.outcomes)
+            arm, outcome, weight = units.arm, units.outcome, units.weight
+            found = [learner.predict(units.features, fold) for learner in self.learners]
             indicators = arm == np.arange(arms)[:, None]
             errors = np.stack([indicators - f.propensity for f in found])
             weighted = errors if weight is None else errors * weight

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns, weight_column
+from truelift.effects.columns import PanelColumns
 from truelift.effects.credibility.blocks import ShortNuisances
 from truelift.effects.design import Design
 from truelift.effects.look import Pass, Passes
@@ -28,6 +28,7 @@ from truelift.effects.propensity import (
 )
 from truelift.effects.scoring.quantities import clipped
 from truelift.effects.source import State
+from truelift.effects.units import units_of
 from truelift.errors import ConfigError
 from truelift.inference.normal_equations import (
     complements,
@@ -215,16 +216,16 @@ class ShortNewtonKernel:
             state[f"{b}_hessian"] = np.zeros((folds, size, size))
         others = [fold for fold in range(folds) if fold != bucket % folds]
         for batch in batches:
-            block = self.design.block(batch, bucket % folds)
-            arm = self.columns.arms.codes(batch)
-            weight = weight_column(batch, self.columns.weight)
-            state["rows"][others] += len(arm) if weight is None else weight.sum()
+            units = units_of(batch, bucket % folds, self.columns, self.design)
+            state["rows"][others] += units.size
             for b, (lines, coefficients) in enumerate(
                 zip(self.kept, self.coefficients, strict=True)
             ):
-                short = block[lines]
+                short = units.features[lines]
                 for fold in others:
-                    loss, ascent, hessian = loss_sums(short, arm, coefficients[fold], weight)
+                    loss, ascent, hessian = loss_sums(
+                        short, units.arm, coefficients[fold], units.weight
+                    )
                     state[f"{b}_loss"][fold] += loss
                     state[f"{b}_ascent"][fold] += ascent
                     state[f"{b}_hessian"][fold] += hessian

@@ -16,6 +16,7 @@ from truelift.effects.look import Pass, Passes
 from truelift.effects.pre_period import pre_period_caution, pre_period_p_value
 from truelift.effects.results import Caution, Estimate
 from truelift.effects.source import State
+from truelift.effects.units import units_of
 from truelift.errors import DataError
 from truelift.inference.contrasts import many_to_one
 from truelift.inference.experiment_estimates import (
@@ -64,9 +65,9 @@ class ExperimentKernel:
             missing = ~np.isfinite(earlier[:width])
             earlier[:width][missing] = 0.0
             earlier[width:] = missing
-            outcome = self.outcomes.rows(batch, np.empty((count, batch.num_rows)))
+            units = units_of(batch, bucket, self.columns, outcomes=self.outcomes)
             cluster = hash_keys(batch.column(batch.schema.get_field_index(self.columns.cluster)))
-            counter.add(cluster, self.columns.arms.codes(batch), earlier, outcome)
+            counter.add(cluster, units.arm, earlier, units.outcome)
         return counter.finish().to_state()
 
 

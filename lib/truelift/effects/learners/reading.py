@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from truelift.arrays.keys import hash_keys
 from truelift.effects.boosting.reading import Block
-from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.design import Design
+from truelift.effects.units import units_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +44,13 @@ class DesignReader:
 
     def __call__(self, batch: pa.RecordBatch, fold: int | np.ndarray) -> Block:
         """The batch's rows as arrays."""
-        n = batch.num_rows
-        features = self.design.rows(batch, np.empty((len(self.design), n)), fold)
+        units = units_of(batch, fold, self.panel, self.design, self.outcomes)
         cluster = batch.column(batch.schema.get_field_index(self.panel.cluster))
         return Block(
-            features.astype(np.float32),
-            self.panel.arms.codes(batch),
-            self.outcomes.rows(batch, np.empty((self.outcome_count, n))),
+            units.features[1:].astype(np.float32),
+            units.arm,
+            units.outcome,
             hash_keys(cluster),
-            np.full(n, fold),
-            weight_column(batch, self.panel.weight),
+            np.full(len(units), fold),
+            units.weight,
         )

@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from truelift.arrays.keys import count_nameless, hash_repeated, mix
 from truelift.effects.arms import Levels
-from truelift.effects.columns import PanelColumns, Scale, weight_column
+from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.design import Design
 from truelift.effects.nuisances import KnownPropensity, Nuisances
 from truelift.effects.scoring.layout import ScoreLayout
 from truelift.effects.scoring.power_sums import PowerLines
 from truelift.effects.scoring.presence import PresenceLines, PresenceTally
 from truelift.effects.scoring.quantities import UnitBlock, clipped, quantities
+from truelift.effects.units import units_of
 from truelift.inference.clusters import ClusterSums, Summands, bucket_sketch
 from truelift.settings.chances import CHANCES_TOLERANCE
 
@@ -56,22 +57,22 @@ class Scoring:
     def units(self, batch: pa.RecordBatch, bucket: int) -> tuple[np.ndarray, UnitBlock]:
         """Features with intercept, and the units with their out-of-fold predictions."""
         columns = self.columns
-        block = self.design.block(batch, bucket % self.folds)
-        outcome = np.empty((len(self.outcomes.names), batch.num_rows))
-        found = self.nuisances.predict(block, bucket % self.folds)
+        fold = bucket % self.folds
+        seen = units_of(batch, fold, columns, self.design, self.outcomes)
+        found = self.nuisances.predict(seen.features, fold)
         propensity = found.propensity
         if columns.propensity:
             propensity = KnownPropensity(columns.propensity).of(batch)
         units = UnitBlock(
-            arm=columns.arms.codes(batch),
-            outcome=self.outcomes.rows(batch, outcome),
+            arm=seen.arm,
+            outcome=seen.outcome,
             propensity=propensity,
             outcome_regression=found.outcome_regression,
-            weight=weight_column(batch, columns.weight),
+            weight=seen.weight,
             cells=[levels.codes(batch) for levels in columns.groups],
             policies=[_chosen(choice, batch) for _, choice in columns.policies],
         )
-        return block, units
+        return seen.features, units
 
     def clusters(self, batch: pa.RecordBatch) -> np.ndarray:
         """Hashes of the units' clusters."""
