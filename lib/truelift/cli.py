@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         if args.job == "simulate_logs":
-            traffic.run(args)
+            traffic.run(args, load_settings().spark)
             return 0
         spec, table = getattr(args, "spec", None), getattr(args, "table", None)
         settings = load_settings(

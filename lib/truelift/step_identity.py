@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import TableError
+from truelift.fingerprints import fingerprint_of
 from truelift.imported_code import PACKAGE, code_of, digest_of
 from truelift.step_graph import STEPS, Step, resolved
-from truelift.steps import StepRecord, StepStore, fingerprint_of
+from truelift.steps import StepRecord, StepStore
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:

@@ -120,12 +120,6 @@ class StepStore:
         self._filesystem.delete_file(f"{self._folder}/{record.step}.json")
 
 
-def fingerprint_of(**parts: Any) -> str:
-    """A short stable hash of plain values."""
-    text = json.dumps(to_plain(parts), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
 @lru_cache(maxsize=1)
 def code_version() -> str:
     """Version and a hash of the package's own source: which truelift a run was made with."""

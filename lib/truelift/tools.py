@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from truelift.fingerprints import fingerprint_of
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.progress import Progress
 from truelift.run_notes import step_note
 from truelift.settings import Settings
-from truelift.steps import code_version, fingerprint_of
+from truelift.steps import code_version
 from truelift.tracking import job_run
 
 _READS = ("bronze.events", "bronze.identities", "silver.events", "silver.quarantine")

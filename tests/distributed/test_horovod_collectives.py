@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from truelift.training.lifeline import Lifeline
-from truelift.training.processes import HOROVODRUN
+from truelift.distributed.lifeline import Lifeline
+from truelift.distributed.processes import HOROVODRUN
 
 
 @pytest.fixture(scope="module")

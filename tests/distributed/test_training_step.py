@@ -117,7 +117,7 @@ def test_gradients_of_16_bits_are_near_though_their_sum_is_beyond_16_bits():
 
 
 def test_the_rate_warms_up_in_a_line_and_falls_in_a_cosine_to_its_last_share():
-    from truelift.training.optimizer import WarmupCosine
+    from truelift.models.schedules import WarmupCosine
 
     rate = WarmupCosine(0.5, 4, 24, 0.1)
     assert [float(rate(s)) for s in (0, 1, 3, 4)] == pytest.approx([0.125, 0.25, 0.5, 0.5])

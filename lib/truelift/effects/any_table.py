@@ -24,6 +24,7 @@ from truelift.effects.columns import check_parts, columns_asked_for
 from truelift.effects.look import check_columns
 from truelift.effects.repeated_units import is_time_like
 from truelift.effects.source import MemoryPanel
+from truelift.fingerprints import fingerprint_of
 from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress as TableAddress
 from truelift.lake.address import is_delta
@@ -34,7 +35,6 @@ from truelift.lake.log import filesystem_of
 from truelift.lake.scan import ScanPlan, make_plan, read_batches, read_unit
 from truelift.lake.tables import TABLES, is_panel
 from truelift.settings import EffectOptions
-from truelift.steps import fingerprint_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

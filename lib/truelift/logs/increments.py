@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from truelift.fingerprints import fingerprint_of
 from truelift.imported_code import code_digest
 from truelift.lake.log import has_lost_rows
 from truelift.lake.periods import next_period, previous_period
@@ -14,7 +15,6 @@ from truelift.lake.writes import TableState, table_state
 from truelift.logs.neighbours.names import LINK, neighbour_labels
 from truelift.logs.neighbours.placing import reach_seconds
 from truelift.logs.results import CleanResult
-from truelift.steps import fingerprint_of
 from truelift.typed import from_older, to_plain
 
 if TYPE_CHECKING:

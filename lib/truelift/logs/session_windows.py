@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from truelift.arrays.times import MICROSECONDS
+from truelift.fingerprints import fingerprint_of
 from truelift.imported_code import code_digest
 from truelift.lake.writes import TableState
 from truelift.logs.sessions.incremental import (
@@ -16,7 +17,6 @@ from truelift.logs.sessions.incremental import (
     grown,
     with_margin,
 )
-from truelift.steps import fingerprint_of
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:

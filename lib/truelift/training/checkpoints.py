@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from truelift.distributed.rank import write_atomically
 from truelift.errors import ConfigError, DataError, JobFailure, StorageError
 from truelift.lake.log import filesystem_of
 from truelift.training.owner import FILE as OWNER
@@ -45,26 +44,6 @@ def from_bytes(data: bytes) -> dict[str, np.ndarray]:
     """The inverse of :func:`to_bytes`; nothing in ``data`` is executed."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one move: a reader sees the old bytes or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name itself
-    finally:
-        os.close(folder)
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import horovod.tensorflow as hvd
 import numpy as np
 
+from truelift.distributed.heartbeat import Heartbeat
 from truelift.errors import StorageError
 from truelift.models.sequence.package import assign_weights, named_weights
 from truelift.settings import SequenceOptions
 from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
 from truelift.training.divergence import check_loss, check_weights
 from truelift.training.feed import Feed
-from truelift.training.heartbeat import Heartbeat
 from truelift.training.loop import Trainer
 from truelift.training.optimizer import bytes_of_root, rows_of_ranks, sum_over_ranks
 from truelift.training.results import EpochRecord

@@ -12,11 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from truelift.errors import JobFailure
-from truelift.training import checkpoints
-from truelift.training.lifeline import end_with_parent
-from truelift.training.owner import new_token
-from truelift.training.processes import (
+from truelift.distributed.lifeline import end_with_parent
+from truelift.distributed.processes import (
     START_SECONDS,
     OnProgress,
     RankLost,
@@ -24,8 +21,12 @@ from truelift.training.processes import (
     horovod_bounds,
     run_processes,
 )
-from truelift.training.rank import RankJob, RankResult, failure, run
-from truelift.training.watch import RankWatch
+from truelift.distributed.rank import failure
+from truelift.distributed.watch import RankWatch
+from truelift.errors import JobFailure
+from truelift.training import checkpoints
+from truelift.training.owner import new_token
+from truelift.training.rank import RankJob, RankResult, run
 from truelift.typed import from_plain, to_plain
 
 Outcome = tuple[RankResult, dict[str, np.ndarray]]

@@ -6,7 +6,6 @@ collectives are called here. They stay outside XLA.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,34 +13,6 @@ import horovod.tensorflow as hvd
 import keras
 import numpy as np
 import tensorflow as tf
-
-
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up, then a cosine down to ``final_rate`` of the peak."""
-
-    def __init__(
-        self, peak: float, warmup_steps: int, total_steps: int, final_rate: float = 0.02
-    ) -> None:
-        self.peak, self.warmup_steps, self.total_steps = peak, warmup_steps, total_steps
-        self.final_rate = final_rate
-
-    def __call__(self, step: Any) -> Any:
-        """The learning rate at a step."""
-        step = tf.cast(step, tf.float32)
-        warm = tf.minimum((step + 1.0) / max(self.warmup_steps, 1), 1.0)
-        span = max(self.total_steps - self.warmup_steps, 1)
-        done = tf.clip_by_value((step - self.warmup_steps) / span, 0.0, 1.0)
-        cosine = 0.5 * (1.0 + tf.cos(math.pi * done))
-        return self.peak * warm * (self.final_rate + (1.0 - self.final_rate) * cosine)
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments."""
-        return {
-            "peak": self.peak,
-            "warmup_steps": self.warmup_steps,
-            "total_steps": self.total_steps,
-            "final_rate": self.final_rate,
-        }
 
 
 def mean_gradients(

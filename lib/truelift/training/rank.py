@@ -10,17 +10,15 @@ import base64
 import hashlib
 import io
 import json
-import os
 import sys
-import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from truelift.distributed.rank import run_rank
 from truelift.models.runtime import start_tensorflow
 from truelift.settings import SequenceOptions
 from truelift.training.results import EpochRecord, RankingMetrics
@@ -166,53 +164,19 @@ def run(job_json: str) -> dict[str, Any]:
     return {"rank": 0, "result": to_plain(result), "weights": checkpoints.to_bytes(weights)}
 
 
-def reporter(path: str | None, rank: int) -> Callable[..., None]:
-    """A function that appends an event to the progress file; silent on other ranks."""
-    if path is None or rank > 0:
-        return lambda **event: None
-    last = 0.0
-
-    def report(**event: Any) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last < 0.5 and not event.pop("always", False):
-            return
-        event.pop("always", None)
-        last = now
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")
-
-    return report
-
-
-def failure(rank: int, error: BaseException) -> dict[str, Any]:
-    """An exception as plain values."""
-    return {
-        "rank": rank,
-        "error": type(error).__name__,
-        "message": str(error),
-        "trace": "".join(traceback.format_exception(error)),
-    }
-
-
 def main(folder: str) -> None:
     """Entry point of a process: reads ``job.json`` in the folder, leaves its result there."""
-    from truelift.training.checkpoints import write_atomically
+    run_rank(folder, _files)
 
-    place = Path(folder)
-    rank = int(os.environ.get("HOROVOD_RANK", "0"))
-    try:
-        outcome = run((place / "job.json").read_text(encoding="utf-8"))
-    except BaseException as error:
-        text = json.dumps(failure(rank, error))
-        write_atomically(place / f"rank-{rank}.error.json", text.encode())
-        traceback.print_exc()
-        sys.stderr.flush()
-        # Not sys.exit: leaving in order would wait for ranks that wait for this one.
-        os._exit(1)
-    if rank == 0:
-        write_atomically(place / "weights.npz", outcome["weights"])
-        write_atomically(place / "result.json", json.dumps(outcome["result"]).encode())
+
+def _files(place: Path) -> dict[str, bytes]:
+    outcome = run((place / "job.json").read_text(encoding="utf-8"))
+    if outcome["rank"] > 0:
+        return {}
+    return {
+        "weights.npz": outcome["weights"],
+        "result.json": json.dumps(outcome["result"]).encode(),
+    }
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ import horovod.tensorflow as hvd
 import keras
 import numpy as np
 
+from truelift.distributed.heartbeat import Heartbeat
+from truelift.distributed.rank import reporter
 from truelift.errors import DataError, InvariantError
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.models.runtime import product_precision
+from truelift.models.schedules import WarmupCosine
 from truelift.models.sequence import registry
 from truelift.models.sequence.event_model import EventModel
 from truelift.models.sequence.histories import Histories
@@ -25,17 +28,15 @@ from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.comparison import Comparison, Ranks, Tested
 from truelift.training.epochs import Training
 from truelift.training.feed import Feed, FeedOptions
-from truelift.training.heartbeat import Heartbeat
 from truelift.training.loop import Trainer
 from truelift.training.optimizer import (
-    WarmupCosine,
     broadcast,
     join_ranks,
     largest_over_ranks,
     sum_over_ranks,
     weights_spread,
 )
-from truelift.training.rank import RankJob, RankResult, reporter, run_key, unpack
+from truelift.training.rank import RankJob, RankResult, run_key, unpack
 from truelift.training.sparse_rows import RowAdam
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.conftest import RecordingRun
+from truelift.fingerprints import fingerprint_of
 from truelift.job import Job
 from truelift.lake import Lake
-from truelift.steps import StepRecord, StepStore, code_version, fingerprint_of
+from truelift.steps import StepRecord, StepStore, code_version
 
 RECORD = StepRecord(
     step="clean",

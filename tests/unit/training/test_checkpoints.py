@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from truelift.distributed.processes import error_from
+from truelift.distributed.rank import write_atomically
 from truelift.errors import ConfigError, DataError, JobFailure, StorageError
 from truelift.models.sequence.package import ModelPackage
 from truelift.models.sequence.registry import entry
 from truelift.training import checkpoints
 from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFolder
-from truelift.training.processes import error_from
 
 
 def weights(value: float) -> dict[str, np.ndarray]:
@@ -110,7 +111,7 @@ def test_ranks_of_an_earlier_start_of_the_same_training_are_no_owners(tmp_path):
 def test_a_checkpoint_on_its_way_while_the_folder_is_claimed_deletes_nothing(tmp_path, monkeypatch):
     orphan = owned(tmp_path, "one.1")
     written(orphan, 1, 2)
-    real = checkpoints.write_atomically
+    real = write_atomically
 
     def slow(path, data):
         monkeypatch.undo()
@@ -177,9 +178,9 @@ def test_a_diverged_run_is_an_error_that_names_the_learning_rate():
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "best.npz"
-    checkpoints.write_atomically(path, b"old")
+    write_atomically(path, b"old")
     with pytest.raises(TypeError):
-        checkpoints.write_atomically(path, None)
+        write_atomically(path, None)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["best.npz"]
 

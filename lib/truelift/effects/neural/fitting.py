@@ -19,7 +19,7 @@ from truelift.effects.neural.results import NeuralFit
 from truelift.effects.neural.tempering import FACTORS, entropies, log_shares, tempered
 from truelift.effects.training_folds import training_folds
 from truelift.errors import DataError
-from truelift.training.optimizer import WarmupCosine
+from truelift.models.schedules import WarmupCosine
 
 # Steps an epoch should have, and rows a step where the data are few.
 _LEAST_STEPS, _LEAST_BATCH = 50, 32

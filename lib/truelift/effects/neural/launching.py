@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from truelift.distributed.processes import run_processes
 from truelift.effects.neural.rank import NeuralJob
 from truelift.errors import DataError, TableError
-from truelift.training.processes import run_processes
 
 if TYPE_CHECKING:
     from truelift.effects.boosting.barrier import Reader

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import pickle
 import sys
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from truelift.distributed.rank import reporter, run_rank
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
 from truelift.effects.neural.options import NeuralOptions
@@ -115,32 +113,19 @@ def train(job: NeuralJob, progress: Path | None) -> NeuralFit:
 
 
 def _reporter(path: Path | None):  # type: ignore[no-untyped-def]
-    from truelift.training.rank import reporter
-
     write = reporter(str(path) if path else None, 0)
     return lambda text, done, total: write(text=text, done=done, total=total)
 
 
 def main(folder: str) -> None:
     """Read ``job.pickle`` of the folder; rank 0 leaves ``result.pickle`` there."""
-    from truelift.training.checkpoints import write_atomically
-    from truelift.training.rank import failure
+    run_rank(folder, _files)
 
-    place = Path(folder)
-    rank = int(os.environ.get("HOROVOD_RANK", "0"))
-    try:
-        # Written by the launcher on this machine a moment ago, into a folder of its own.
-        job = pickle.loads((place / "job.pickle").read_bytes())
-        fit = train(job, place / "progress.jsonl")
-    except BaseException as error:
-        text = json.dumps(failure(rank, error))
-        write_atomically(place / f"rank-{rank}.error.json", text.encode())
-        traceback.print_exc()
-        sys.stderr.flush()
-        # Not sys.exit: leaving in order would wait for ranks that wait for this one.
-        os._exit(1)
-    if rank == 0:
-        write_atomically(place / "result.pickle", pickle.dumps(fit))
+
+def _files(place: Path) -> dict[str, bytes]:
+    # Written by the launcher on this machine a moment ago, into a folder of its own.
+    job = pickle.loads((place / "job.pickle").read_bytes())
+    return {"result.pickle": pickle.dumps(train(job, place / "progress.jsonl"))}
 
 
 if __name__ == "__main__":

@@ -32,11 +32,11 @@ from truelift.features.panels.sources import (
     open_sources,
     text_attributes,
 )
+from truelift.fingerprints import fingerprint_of
 from truelift.imported_code import code_digest
 from truelift.lake.tables import panel_table
 from truelift.lake.writes import replace_slices, table_state
 from truelift.settings.panel_spec import PanelSpec
-from truelift.steps import fingerprint_of
 from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:

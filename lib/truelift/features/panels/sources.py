@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.features.panels.kernel import JOINT, value_column
 from truelift.features.panels.occasions import MOST_OCCASIONS, Clock, Occasion
+from truelift.fingerprints import fingerprint_of
 from truelift.lake import ScanPlan, bucket_column
 from truelift.lake.address import TableAddress
 from truelift.lake.copies import bucketed_copy
 from truelift.lake.foreign import open_address
 from truelift.lake.tables import TABLES
 from truelift.settings.panel_spec import PanelSpec
-from truelift.steps import fingerprint_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from truelift.errors import ConfigError
+from truelift.settings import SparkOptions
 from truelift.simulate.traffic.world import TrafficWorld
 from truelift.typed import from_plain
 
@@ -42,9 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, options: SparkOptions) -> None:
     """Write the logs and say how it went."""
-    from truelift.config import load_settings
     from truelift.lake.session import start_session
     from truelift.progress import Progress, duration, spark_progress
     from truelift.simulate.traffic.dataset import run_command
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
 
     plan = TrafficPlan(args.rows, world_of(args.set or ()), args.seed)
     print(f"truelift · simulated traffic · {plan.rows:,} rows · seed {plan.seed} · {args.out}")
-    spark = start_session(load_settings().spark)
+    spark = start_session(options)
     progress = Progress("simulate_logs")
     try:
         with spark_progress(spark, progress):

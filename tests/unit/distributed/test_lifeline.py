@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from truelift.distributed.lifeline import ORPHANED, Lifeline
 from truelift.training import launcher
-from truelift.training.lifeline import ORPHANED, Lifeline
 
 LIB = str(Path(__file__).resolve().parents[3] / "lib")
 
@@ -29,7 +29,7 @@ while True:
 LAUNCHER = """
 import sys
 from pathlib import Path
-from truelift.training.processes import run_processes
+from truelift.distributed.processes import run_processes
 run_processes("toy_rank", Path(sys.argv[1]), 1, 1, ("limit", 60.0), lambda event: None)
 """
 
@@ -37,9 +37,9 @@ run_processes("toy_rank", Path(sys.argv[1]), 1, 1, ("limit", 60.0), lambda event
 BEHIND_ANOTHER = """
 import subprocess, sys
 from pathlib import Path
-from truelift.training.lifeline import Lifeline
+from truelift.distributed.lifeline import Lifeline
 with Lifeline(Path(sys.argv[1])):
-    follower = [sys.executable, "-m", "truelift.training.lifeline", sys.argv[1], "toy_rank"]
+    follower = [sys.executable, "-m", "truelift.distributed.lifeline", sys.argv[1], "toy_rank"]
     code = f"import subprocess; subprocess.run({[*follower, sys.argv[1]]!r})"
     subprocess.run([sys.executable, "-c", code], start_new_session=True)
 """
@@ -104,7 +104,9 @@ def test_a_stopped_rank_ends_too(start):
 
 
 def follower(folder: Path, code: str = "") -> subprocess.Popen:
-    script = f"import time; from truelift.training.lifeline import follow; follow({str(folder)!r})"
+    script = (
+        f"import time; from truelift.distributed.lifeline import follow; follow({str(folder)!r})"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", f"{script}; {code}print('alive', flush=True); time.sleep(60)"],
         env={**os.environ, "PYTHONPATH": LIB}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

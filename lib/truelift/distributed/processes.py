@@ -16,17 +16,17 @@ from typing import IO, Any
 import psutil
 
 from truelift import errors
+from truelift.distributed.heartbeat import read_beats
+from truelift.distributed.lifeline import Lifeline
 from truelift.errors import JobFailure, TrueliftError
 from truelift.lake.workers import KEPT_MEMORY
-from truelift.training.heartbeat import read_beats
-from truelift.training.lifeline import Lifeline
 
 OnProgress = Callable[[Mapping[str, Any]], None]
 START_SECONDS = 120
 # Horovod asks its TensorFlow extension whether it has Gloo, in a process of its own: seconds
 # for an answer that the ranks' own start gives anyway.
 HOROVODRUN = (
-    "import sys; from truelift.training.lifeline import follow; follow(sys.argv.pop(1)); "
+    "import sys; from truelift.distributed.lifeline import follow; follow(sys.argv.pop(1)); "
     "from horovod.runner import launch; launch.gloo_built = lambda verbose=False: True; "
     "launch.run_commandline()"
 )
@@ -105,7 +105,7 @@ def run_processes(
 
 def _command(module: str, processes: int, folder: Path) -> list[str]:
     place = str(folder)
-    rank = [sys.executable, "-m", "truelift.training.lifeline", place, module, place]
+    rank = [sys.executable, "-m", "truelift.distributed.lifeline", place, module, place]
     if processes == 1:
         return rank
     return [

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from truelift.training.heartbeat import Beat, Heartbeat, hung_ranks, read_beats
-from truelift.training.processes import RankLost, _end_of_processes
-from truelift.training.watch import RankWatch
+from truelift.distributed.heartbeat import Beat, Heartbeat, hung_ranks, read_beats
+from truelift.distributed.processes import RankLost, _end_of_processes
+from truelift.distributed.watch import RankWatch
 
 
 def beat(rank: int, place: int = 5, alive: float = 100.0, moved: float = 100.0) -> Beat:

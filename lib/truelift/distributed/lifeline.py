@@ -7,7 +7,7 @@ asked to kill the follower with its parent (``prctl(2)``, PR_SET_PDEATHSIG), whi
 is stopped or stuck in a call that holds Python's lock; a parent that died before that call is seen
 by the first look at the pipe. Nobody is left who trains on beside a restarted run.
 
-``python -m truelift.training.lifeline FOLDER MODULE ...`` runs a module as a follower.
+``python -m truelift.distributed.lifeline FOLDER MODULE ...`` runs a module as a follower.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from truelift.training.heartbeat import hung_ranks, read_beats
-from truelift.training.processes import RankLost
+from truelift.distributed.heartbeat import hung_ranks, read_beats
+from truelift.distributed.processes import RankLost
 
 
 class RankWatch:
