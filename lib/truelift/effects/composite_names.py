@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _TIME = r"\d{4}[-/._]?[QqWw]?\d{1,2}(?:[-/._]?\d{1,2})?|\d{4}|[A-Za-z]+\d{0,2}|\d{1,3}"
+_DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?$"
 _SEPARATOR = r"[\s_:;|/#@-]+"
 _PATTERNS = (
     rf"^(?P<stem>.+?){_SEPARATOR}(?P<time>{_TIME})$",
@@ -44,6 +45,9 @@ def pattern_of(names: pa.Array) -> int | None:
     ----------
     names : pyarrow.Array of text
     """
+    dates = pc.match_substring_regex(names.cast(pa.large_string()), _DATE)
+    if len(names) and pc.mean(dates.cast(pa.float64())).as_py() > 0.1:
+        return None
     for pattern in range(len(_PATTERNS)):
         times = parts_of(names, pattern)[1].drop_null()
         fits = len(times) >= 0.9 * len(names) > 0

@@ -105,9 +105,9 @@ def mark_of_missing(values: np.ndarray) -> str:
         others = np.delete(found, place)
         if _OFTEN <= share < 0.5 and len(others) > 2:
             away = np.abs(others - value).min()
-            alone = value > 0 or bool((others >= 0).all())
             wide = abs(value - middle) > _TIMES_AWAY * max(high - low, 1e-12)
-            if alone and away > 0 and (wide or (value < 0 and away >= 1)):
+            only_negative = value < 0 and bool((others >= 0).all()) and away >= 1
+            if away > 0 and (wide or only_negative):
                 return str(int(value))
     return ""
 

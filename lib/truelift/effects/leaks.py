@@ -226,13 +226,36 @@ def _in_part(
 
 
 def copied(values: np.ndarray, target: np.ndarray) -> float:
-    """Share of the units in which two columns have the same value, and one that is rare."""
-    same = np.flatnonzero(values == target)
-    if len(same) < _FEWEST:
-        return 0.0
-    _, inverse, counts = np.unique(target, return_inverse=True, return_counts=True)
-    rare = counts[inverse] <= max(_COMMON * len(target), 1)
-    return float(np.count_nonzero(rare[same]) / len(target))
+    """Share of the units in which a column is the other one, or the same shift or multiple of it.
+
+    Only values of the other that are rare count: common ones are shared by chance. Shifts and multiples
+    are asked of fractions alone, for those of whole numbers are few.
+    """
+    rare = _rare(target)
+    most = int(np.count_nonzero(rare & (values == target)))
+    broken = rare & _rare(values) & (target != np.round(target))
+    if np.count_nonzero(broken) >= _FEWEST:
+        own, other = values[broken], target[broken]
+        for relation in (own - other, own / other):
+            digits = np.abs(relation).max(initial=0.0) + np.abs(other).max()
+            most = max(most, _commonest(relation[np.isfinite(relation)], 1e-9 * digits))
+    return most / len(target) if most >= _FEWEST else 0.0
+
+
+def _rare(values: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    found: np.ndarray = counts[inverse] <= max(_COMMON * len(values), 1)
+    return found
+
+
+def _commonest(values: np.ndarray, apart: float) -> int:
+    """How many values lie within rounding errors of the one that has most so near."""
+    ordered = np.sort(values)
+    return int(
+        (np.searchsorted(ordered, ordered + apart, "right") - np.arange(len(ordered))).max(
+            initial=0
+        )
+    )
 
 
 def _together(

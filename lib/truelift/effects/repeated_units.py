@@ -138,19 +138,25 @@ def repeat_cautions(
     if times:
         batch = rows_of_clusters(source, columns, times)
         found += _at_one_time(batch, times, columns.arms.codes(batch))
-    if not found and is_text(source.schema.field(columns.cluster).type):
-        found += _of_names(source, scoring)
+    for name in dict.fromkeys((columns.cluster, columns.unit)):
+        if not found and is_text(source.schema.field(name).type):
+            found += _of_names(source, scoring, name)
     return found
 
 
 def rows_of_clusters(
     source: PanelSource, columns: PanelColumns, times: tuple[str, ...] = (),
-    pattern: int | None = None,
+    pattern: int | None = None, name: str = "",
 ) -> pa.RecordBatch:  # fmt: skip
-    """All rows of some clusters, about ten thousand; their bucket is the first column."""
+    """All rows of some clusters (or values of another column), about ten thousand.
+
+    Their bucket is the first column.
+    """
     names = tuple(dict.fromkeys([*columns.of_rows(), *times]))
     start = start_buckets(source.bucket_rows(), _ROWS)
-    kernel = WholeClusters(SampleColumns(names, columns.unit), start, columns.cluster, pattern)
+    kernel = WholeClusters(
+        SampleColumns(names, columns.unit), start, name or columns.cluster, pattern
+    )
     sample = source.start_rows(kernel).combine_chunks()  # type: ignore[arg-type]
     return pa.RecordBatch.from_arrays(
         [_flat(sample[name]) for name in sample.column_names], sample.column_names
@@ -179,14 +185,14 @@ def _apart(drawn: pa.Table, columns: PanelColumns, alone: bool) -> Caution | Non
     )
 
 
-def _of_names(source: PanelSource, scoring: Scoring) -> Iterator[Caution]:
-    """Clusters of one row each whose names are made of a unit and a time."""
+def _of_names(source: PanelSource, scoring: Scoring, name: str) -> Iterator[Caution]:
+    """Clusters of one row each, by a column whose names are made of a unit and a time."""
     columns = scoring.columns
-    pattern = pattern_of(_names(rows_of_clusters(source, columns), columns.cluster))
+    pattern = pattern_of(_names(rows_of_clusters(source, columns), name))
     if pattern is None:
         return
-    batch = rows_of_clusters(source, columns, (), pattern)
-    found = unit_and_time(_names(batch, columns.cluster), pattern)
+    batch = rows_of_clusters(source, columns, (), pattern, name)
+    found = unit_and_time(_names(batch, name), pattern)
     if found is None:
         return
     arm = columns.arms.codes(batch)
@@ -195,7 +201,7 @@ def _of_names(source: PanelSource, scoring: Scoring) -> Iterator[Caution]:
         count, ordered, surplus = in_order(unit, treated, time)
         if count >= _FEWEST and ordered >= ORDERED and surplus > _BEYOND:
             yield Caution(
-                f"Names of {columns.cluster!r} are made of a unit and a time, and of {count:,} units "
+                f"Names of {name!r} are made of a unit and a time, and of {count:,} units "
                 f"of a sample {ordered:.0%} are first in one arm and then in another: the same units "
                 f"are seen before and after their treatment. {_ADVICE}",
                 stops=True,
@@ -203,7 +209,7 @@ def _of_names(source: PanelSource, scoring: Scoring) -> Iterator[Caution]:
             return
     several = int(np.count_nonzero(np.bincount(unit) > 1))
     yield Caution(
-        f"Names of {columns.cluster!r} look like a unit and a time or number: in a sample {several:,} "
+        f"Names of {name!r} look like a unit and a time or number: in a sample {several:,} "
         "begin or end like others. If these rows belong together, standard errors are too small: "
         "set effects.cluster to a column of what they share.",
     )

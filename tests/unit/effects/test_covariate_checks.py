@@ -61,7 +61,12 @@ def test_a_mark_for_missing_values_is_named(rows):
 
 @pytest.mark.parametrize(
     ("usual", "mark"),
-    [([20.0, 30, 45, 61, 80], 999), ([0.0, 1, 2, 3, 7], -1), ([0.5, 1.5, 3.25, 9.75], -99)],
+    [
+        ([20.0, 30, 45, 61, 80], 999),
+        ([-2.5, -1, 0.3, 1, 2.5], -999),
+        ([0.0, 1, 2, 3, 7], -1),
+        ([0.5, 1.5, 3.25, 9.75], -99),
+    ],
 )
 def test_marks_are_found_among_other_numbers(usual, mark):
     values = np.concatenate([np.tile(usual, 100), np.full(10, float(mark))])

@@ -55,6 +55,8 @@ OF_OUTCOME = {
     "missing below a threshold": lambda w: np.where(w["y"] > 0, w["noise"], np.nan),
     "a residual": lambda w: w["y"] - w["x"],
     "of half of the units": lambda w: np.where(w["noise"] > 0, w["y"], w["noise"]),
+    "another unit of half": lambda w: np.where(w["noise"] > 0, 100 * w["y"], 99 * w["noise"]),
+    "a shift of half": lambda w: np.where(w["noise"] > 0, w["y"] - 40, w["noise"] - 40),
     "of a fifth of the units": lambda w: np.where(w["noise"] > 0.84, w["y"], 3 * w["noise"]),
 }
 
@@ -121,6 +123,8 @@ FINE = {
     "noise": lambda w: w["noise"],
     "an earlier value": lambda w: w["x"] + w["noise"],
     "a strong forecast": lambda w: w["y"] + 0.7 * w["noise"],
+    "whole numbers": lambda w: np.round(20 * w["x"] + 5 * w["noise"]),
+    "cents": lambda w: np.round(w["y"] + 0.7 * w["noise"], 2),
     "a rare flag": lambda w: (w["noise"] > 2.5).astype(float),
     "missing at random": lambda w: np.where(w["noise"] > 1, np.nan, w["x"]),
     "constant": lambda w: np.ones(N),

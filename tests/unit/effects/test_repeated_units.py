@@ -158,6 +158,8 @@ def test_clusters_named_after_a_unit_and_a_time_stop_support(adopters, name):
     ]
     rows = without(adopters, "time") | {"key": np.array(names)}
     assert "made of a unit and a time" in stopped_by(estimated(rows, cluster="key"))
+    rows["id"] = np.arange(len(names))
+    assert "made of a unit and a time" in stopped_by(estimated(rows, unit="key"))
 
 
 @pytest.mark.parametrize("name", ["CH-{i:06d}", "{i}", "user{i}", "{country}-{i}", "a1b2-{i:x}"])
