@@ -164,9 +164,9 @@ def recommend(job: Job) -> StepReport:
     JobFailure
         If a user is left without recommendations.
     """
+    from truelift.features.vocabulary import vocabulary
     from truelift.lake.tables import table_spec
     from truelift.steps import StepReport
-    from truelift.training.job import vocabulary
 
     options = job.settings.recommend
     item_keys = vocabulary(job)

@@ -288,8 +288,9 @@ def evaluate_sequence(
     DataError
         If a model foretells something else than the first, or knows too few of the items.
     """
+    from truelift.features.vocabulary import vocabulary
     from truelift.recommend.figures import segments_figure
-    from truelift.training.job import split_of, vocabulary
+    from truelift.training.job import split_of
     from truelift.training.known_items import known_items
 
     for table in ("gold.sequences", "gold.items"):

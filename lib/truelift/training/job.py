@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
+from truelift.features.vocabulary import vocabulary
 from truelift.models.sequence import registry
 from truelift.models.sequence.histories import COLUMNS
 from truelift.models.sequence.package import ModelPackage
@@ -180,25 +181,6 @@ def checkpoint_root(job: Job) -> str:
     """
     root = job.settings.sequence.checkpoint or f"{job.lake.root}/_truelift/checkpoints"
     return root if "://" in root else str(Path(root.removeprefix("file:")).absolute())
-
-
-def vocabulary(job: Job) -> tuple[str, ...]:
-    """Keys of the items by index; ``gold.items`` has one row a kind of item.
-
-    Raises
-    ------
-    DataError
-        If the indices are not 1, 2, .. without a gap.
-    """
-    rows = job.read("gold.items").select("item_index", "item_key").collect()
-    keys = {int(row.item_index): str(row.item_key) for row in rows}
-    if not keys or sorted(keys) != list(range(1, len(keys) + 1)) or len(rows) != len(keys):
-        raise DataError(
-            f"gold.items: found {len(rows)} rows with item_index up to {max(keys, default=0)}, "
-            "expected the numbers 1, 2, .. once each; build the features again (or lower "
-            "features.min_item_count where no item is frequent enough)."
-        )
-    return tuple(keys[i] for i in range(1, len(keys) + 1))
 
 
 def _readable_plan(job: Job, features: Sequence[str]) -> ScanPlan:
