@@ -47,8 +47,12 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 
 .PHONY: test
 test: lint ## lint, types, then every test (WORKERS=2)
-	@# In the folders' order: the files that take minutes come first, those of seconds fill up.
+	@# In the order of tests/seconds.json: files that take minutes come first, those of seconds fill up.
 	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(TRACED) $(ARGS)
+
+.PHONY: seconds
+seconds: ARGS = --write-seconds tests/seconds.json
+seconds: test ## the same, and tests/seconds.json anew: seconds by file and phase, Java starts, Spark jobs
 
 .PHONY: coverage
 coverage: TRACED = --cov=lib/truelift --cov-report=term

@@ -18,12 +18,23 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from tests.seconds import Seconds
 from truelift.config import load_settings
 from truelift.settings import Settings
 
 # How long an example takes says nothing about the rule that it is an example of.
 hypothesis_settings.register_profile("truelift", deadline=None)
 hypothesis_settings.load_profile("truelift")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--write-seconds FILE``: seconds, Java starts and Spark jobs by test file."""
+    parser.addoption("--write-seconds", type=Path, metavar="FILE", default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count what tests cost, and begin with the files that cost most."""
+    config.pluginmanager.register(Seconds(config.getoption("--write-seconds")), "seconds")
 
 
 class RecordingRun:

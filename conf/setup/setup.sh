@@ -75,6 +75,9 @@ phase "packages of $lock" .venv/bin/uv pip sync --python .venv/bin/python --requ
 phase "truelift itself, editable, and everyone's bytecode" .venv/bin/uv pip install \
     --python .venv/bin/python --offline --no-deps --no-build-isolation --compile-bytecode --editable .
 .venv/bin/python -m compileall -q lib
+(phase "keeping the Java classes of Spark's start" .venv/bin/python -c \
+    'from truelift.lake.class_archive import make_archive; make_archive()') ||
+    say "  Java would not keep them; Spark starts all the same, some seconds later"
 printf '%s\n' "$java_home" >"$java_file"
 printf '%s\n' "$TRUELIFT_GPU" >"$gpu_file"
 fingerprint >"$stamp"

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import RecordingRun
 from truelift.job import Job
 from truelift.lake import Lake
-from truelift.lake.session import java_logging, start_session
+from truelift.lake.session import java_options, start_session
 from truelift.pipeline import pin_inputs, step_named
 from truelift.settings import SparkOptions
 from truelift.steps import StepStore
@@ -26,7 +26,7 @@ def spark():
     # Hundreds of small queries: time goes into compiling what Spark generates, not into rows. The
     # pipeline's tests run generated code.
     conf = {
-        "spark.driver.extraJavaOptions": java_logging(),
+        "spark.driver.extraJavaOptions": java_options(),
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -35,6 +35,15 @@ def spark():
     session = start_session(options, "truelift-tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(autouse=True)
+def spark_jobs(spark, record_property):
+    """How many jobs Spark ran for a test, for ``tests/seconds.json``."""
+    scheduler = spark.sparkContext._jsc.sc().dagScheduler()
+    before = scheduler.numTotalJobs()
+    yield
+    record_property("spark_jobs", scheduler.numTotalJobs() - before)
 
 
 @pytest.fixture
