@@ -20,8 +20,9 @@ from truelift.lake import Lake, bucket_column
 from truelift.lake.periods import period_column
 from truelift.logs.parsing import instant_of, number_of, text_of
 from truelift.settings import Settings
-from truelift.simulate import TrafficPlan, TrafficWorld
+from truelift.simulate.traffic.plan import TrafficPlan
 from truelift.simulate.traffic.spark import write_traffic
+from truelift.simulate.traffic.world import TrafficWorld
 
 
 def main() -> None:

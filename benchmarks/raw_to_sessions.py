@@ -22,8 +22,9 @@ from sessions import by_window
 
 from truelift.lake import Lake
 from truelift.settings import Settings
-from truelift.simulate import TrafficPlan, TrafficWorld
+from truelift.simulate.traffic.plan import TrafficPlan
 from truelift.simulate.traffic.spark import write_traffic
+from truelift.simulate.traffic.world import TrafficWorld
 
 JOBS = ("ingest", "clean", "sessionize")
 

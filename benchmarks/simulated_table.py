@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from deltalake import write_deltalake
 
 from truelift.lake.buckets import buckets_of
-from truelift.simulate import PanelWorld, simulate_panel
+from truelift.simulate.panel import PanelWorld, simulate_panel
 
 CHUNK_ROWS = 200_000
 ROWS_PER_USER = 4

@@ -28,13 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 when all went well, 2 for the user's mistake, 1 for a failure, 3 where
         ``estimate_effects`` finds that the data support no effect.
     """
-    from truelift.lake.session import delta_jars
-
     # TensorFlow's own start-up notes, here and in the processes that are started from here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     parser = _parser()
     args = parser.parse_args(arguments)
     if args.job == "jars":
+        from truelift.lake.session import delta_jars
+
         print(",".join(delta_jars()))
         return 0
     try:
@@ -155,7 +155,7 @@ def _tell_effects(settings, outcome) -> int:  # type: ignore[no-untyped-def]
 
 
 def _parser() -> argparse.ArgumentParser:
-    from truelift.pipeline import STEPS
+    from truelift.step_graph import STEPS
     from truelift.tools import TOOLS
 
     parser = argparse.ArgumentParser(

@@ -9,16 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from truelift.fingerprints import fingerprint_of
-from truelift.job import Job
-from truelift.lake import Lake
-from truelift.progress import Progress
-from truelift.run_notes import step_note
 from truelift.settings import Settings
-from truelift.steps import code_version
-from truelift.tracking import job_run
+
+if TYPE_CHECKING:
+    from truelift.job import Job
+    from truelift.lake import Lake
 
 _READS = ("bronze.events", "bronze.identities", "silver.events", "silver.quarantine")
 
@@ -44,7 +41,14 @@ def tool_job(name: str, settings: Settings, *sections: str) -> Iterator[Job]:
     sections : str
         Sections of the settings that it uses.
     """
-    lake = Lake.open(settings)
+    from truelift.fingerprints import fingerprint_of
+    from truelift.job import Job
+    from truelift.progress import Progress
+    from truelift.run_notes import step_note
+    from truelift.steps import code_version
+    from truelift.tracking import job_run
+
+    lake = _lake(settings)
     versions = {table: lake.version(table) for table in _READS}
     inputs = {table: version for table, version in versions.items() if version is not None}
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
@@ -63,16 +67,23 @@ def tool_job(name: str, settings: Settings, *sections: str) -> Iterator[Job]:
             progress.close()
 
 
+def _lake(settings: Settings) -> Lake:
+    # Help and shell completion list these commands, and need nothing of this.
+    from truelift.lake import Lake
+
+    return Lake.open(settings)
+
+
 def _explain(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.logs.explain import explain_quarantine
 
-    return explain_quarantine(Lake.open(settings), args.examples)
+    return explain_quarantine(_lake(settings), args.examples)
 
 
 def _maintain(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.lake.maintenance import maintain
 
-    return maintain(Lake.open(settings), args.retain_hours, args.force)
+    return maintain(_lake(settings), args.retain_hours, args.force)
 
 
 def _forget(settings: Settings, args: argparse.Namespace) -> Any:

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from truelift.lake import Lake, bucket_column
 from truelift.settings import Settings
-from truelift.simulate import SimulatedLogs
+from truelift.simulate.logs import SimulatedLogs
 
 _SILVER = (
     *("event_id", "user_key", "event_time", "event_type", "item_id", "quantity", "value"),

@@ -29,7 +29,8 @@ from truelift.logs.person import keyed_tables
 from truelift.pipeline import pin_inputs, step_named
 from truelift.settings import EffectOptions
 from truelift.settings.panel_spec import PanelSpec
-from truelift.simulate import simulate_logs, write_logs
+from truelift.simulate.log_files import write_logs
+from truelift.simulate.logs import simulate_logs
 from truelift.typed import from_plain
 
 

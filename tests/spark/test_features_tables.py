@@ -19,7 +19,8 @@ from truelift.features.results import FeaturesResult
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.pipeline import pin_inputs, step_named
-from truelift.simulate import simulate_logs, write_logs
+from truelift.simulate.log_files import write_logs
+from truelift.simulate.logs import simulate_logs
 from truelift.typed import from_plain
 
 LOGS = simulate_logs(users=50, days=60, seed=2)

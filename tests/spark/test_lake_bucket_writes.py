@@ -22,7 +22,7 @@ from truelift.lake.tables import TABLES, table_spec
 from truelift.lake.writes import table_state
 from truelift.logs.sessions.kernel import SESSION_SCHEMA, SessionKernel, event_columns
 from truelift.settings import SessionOptions
-from truelift.simulate import simulate_logs
+from truelift.simulate.logs import simulate_logs
 
 NAME = "silver.sessions"
 OPTIONS = SessionOptions()

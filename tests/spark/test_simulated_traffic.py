@@ -11,10 +11,11 @@ from truelift.cli import main
 from truelift.config import load_settings
 from truelift.errors import ConfigError
 from truelift.pipeline import step_named
-from truelift.simulate import TrafficPlan, TrafficWorld, simulate_traffic
+from truelift.simulate.traffic.memory import simulate_traffic
+from truelift.simulate.traffic.plan import TrafficPlan
 from truelift.simulate.traffic.spark import traffic_frame, write_traffic
 from truelift.simulate.traffic.text import EVENT_COLUMNS, TRUTH_SCHEMA
-from truelift.simulate.traffic.world import BOT_KINDS, DIRT_KINDS
+from truelift.simulate.traffic.world import BOT_KINDS, DIRT_KINDS, TrafficWorld
 
 # What cleaning says of a row, where that is more than the name of its fault.
 CALLED = {

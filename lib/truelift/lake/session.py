@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from truelift.errors import MachineError
 from truelift.lake.class_archive import archive_options
@@ -22,6 +25,13 @@ if TYPE_CHECKING:
 DELTA_VERSION = "4.3.0"
 # Java interprets methods of more than 8000 bytes for good, and Spark generates such for wide rows.
 _COMPILE_ALL = "-XX:-DontCompileHugeMethods"
+# What every start prints, to which nobody can do anything.
+_GREETINGS = (
+    b"NOTE: Picked up JDK_JAVA_OPTIONS",
+    b"WARNING: Using incubator modules",
+    b'Setting default log level to "',
+    b"To adjust logging level use sc.setLogLevel",
+)
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -81,14 +91,14 @@ def start_session(options: SparkOptions, name: str = "truelift") -> SparkSession
     if active is not None:
         return active
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ or "SPARK_REMOTE" in os.environ
-    builder = SparkSession.builder.appName(name)
-    for key, value in {**_common(options), **options.conf}.items():
-        builder = builder.config(key, value)
+    conf = {**_common(options), **options.conf}
     if not submitted:
         check_java()
-        for key, value in _embedded(options).items():
-            if key not in options.conf:
-                builder = builder.config(key, value)
+        conf = {**_embedded(options), **conf}
+        start_java(conf)
+    builder = SparkSession.builder.appName(name)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
     session = builder.getOrCreate()
     if submitted:
         _send_wheel(session)
@@ -130,6 +140,33 @@ def _common(options: SparkOptions) -> dict[str, str]:
 def java_options() -> str:
     """The Java options with which an embedded session is quiet, and starts as fast as it can."""
     return f"-Dlog4j2.configurationFile={_LOGGING.as_uri()} {archive_options()}".rstrip()
+
+
+def start_java(conf: Mapping[str, str]) -> None:
+    """Start the Java of an embedded session, without the notes that it greets everybody with.
+
+    Everything else that Java, Spark or a Python worker writes to standard error comes through.
+    """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if SparkContext._gateway is not None:
+        return
+    gateway: Any = launch_gateway(
+        SparkConf(loadDefaults=False).setAll(list(conf.items())), {"stderr": subprocess.PIPE}
+    )
+    reader = threading.Thread(target=_pass_on, args=(gateway.proc.stderr,), daemon=True)
+    reader.start()
+    SparkContext._ensure_initialized(gateway=gateway)
+
+
+def _pass_on(lines: IO[bytes]) -> None:
+    """Write what a process says to our own standard error, but for greetings."""
+    for line in lines:
+        if not line.startswith(_GREETINGS):
+            # Where nobody takes it, Java must be able to go on.
+            with contextlib.suppress(OSError):
+                os.write(2, line)
 
 
 def stop_and_wait(session: SparkSession) -> None:

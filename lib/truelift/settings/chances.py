@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: How far from one the chances of all arms may add up. Six digits of a third are 1e-6 away; columns
 #: of single precision 1e-7.
@@ -15,9 +17,8 @@ CHANCES_TOLERANCE = 2e-6
 
 def are_chances(chances: Sequence[float] | np.ndarray) -> bool:
     """Whether every number lies strictly between zero and one, and all of them add up to one."""
-    found = np.asarray(chances, float)
-    fine = bool(np.all((found > 0) & (found < 1)))
-    return fine and abs(float(found.sum()) - 1.0) <= CHANCES_TOLERANCE
+    fine = all(0 < chance < 1 for chance in chances)
+    return fine and abs(float(sum(chances)) - 1.0) <= CHANCES_TOLERANCE
 
 
 def check_chances(key: str, stated: Mapping[str, str | float], arms: Collection[str] = ()) -> None:

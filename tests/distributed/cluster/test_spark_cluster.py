@@ -15,7 +15,8 @@ from deltalake import DeltaTable
 
 from tests.distributed.cluster.cluster_jobs import JOBS
 from tests.distributed.cluster.conftest import ROOT, WHEEL_VERSION, Cluster
-from truelift.simulate import simulate_logs, write_logs
+from truelift.simulate.log_files import write_logs
+from truelift.simulate.logs import simulate_logs
 
 # Several submitted jobs, each with a JVM to start.
 pytestmark = pytest.mark.timeout(1500)

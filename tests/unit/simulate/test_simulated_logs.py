@@ -10,7 +10,8 @@ import yaml
 from pyarrow import csv
 
 from truelift.config import load_settings
-from truelift.simulate import LogWorld, simulate_logs, write_logs
+from truelift.simulate.log_files import write_logs
+from truelift.simulate.logs import LogWorld, simulate_logs
 
 LOGS = simulate_logs(users=60, days=60, seed=3)
 _DIRTY = ("no_user", "unreadable_time", "negative_quantity")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from truelift.simulate import PanelWorld, simulate_panel
+from truelift.simulate.panel import PanelWorld, simulate_panel
 
 
 def test_the_claimed_effects_are_those_of_a_large_sample():

@@ -8,8 +8,7 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.simulate.traffic_rows import drawn_rows, is_kept
-from truelift.simulate import TrafficWorld
-from truelift.simulate.traffic.world import BOT_KINDS
+from truelift.simulate.traffic.world import BOT_KINDS, TrafficWorld
 
 ROWS = drawn_rows(120_000, TrafficWorld(activity_spread=2.0))
 

@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from tests.unit.simulate.traffic_rows import by_user, drawn_rows, is_kept
-from truelift.simulate import TrafficWorld
 from truelift.simulate.traffic.dirt import MAX_QUANTITY, MAX_VALUE
 from truelift.simulate.traffic.text import EVENT_COLUMNS, EVENT_TYPES
-from truelift.simulate.traffic.world import DIRT_KINDS, LABEL_KINDS
+from truelift.simulate.traffic.world import DIRT_KINDS, LABEL_KINDS, TrafficWorld
 
 ROWS = drawn_rows(100_000, TrafficWorld(top_user_share=0.1))
 USERS = by_user(ROWS)

@@ -11,13 +11,15 @@ from pyarrow import fs as pafs
 
 from truelift.cli import main
 from truelift.errors import ConfigError
-from truelift.simulate import TrafficPlan, TrafficWorld, traffic_block
+from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.dataset import dataset_yaml, item_table, run_command
 from truelift.simulate.traffic.job import row_count, world_of
 from truelift.simulate.traffic.memory import without_broken
 from truelift.simulate.traffic.parts import PartWriter, by_day
+from truelift.simulate.traffic.plan import TrafficPlan
 from truelift.simulate.traffic.tasks import blocks_a_task, blocks_of_tasks, write_parts
 from truelift.simulate.traffic.text import EVENT_COLUMNS
+from truelift.simulate.traffic.world import TrafficWorld
 
 PLAN = TrafficPlan(40_000, seed=6)
 

@@ -6,8 +6,16 @@ import pyarrow as pa
 import pytest
 
 from truelift.errors import ConfigError
-from truelift.simulate import TrafficPlan, TrafficWorld, simulate_traffic, traffic_block
-from truelift.simulate.traffic.world import BOT_KINDS, DIRT_KINDS, BotShares, DirtShares
+from truelift.simulate.traffic.block import traffic_block
+from truelift.simulate.traffic.memory import simulate_traffic
+from truelift.simulate.traffic.plan import TrafficPlan
+from truelift.simulate.traffic.world import (
+    BOT_KINDS,
+    DIRT_KINDS,
+    BotShares,
+    DirtShares,
+    TrafficWorld,
+)
 
 
 def test_the_same_seed_draws_the_same_rows():

@@ -6,7 +6,8 @@ from itertools import pairwise
 import pytest
 
 from tests.unit.simulate.traffic_rows import by_user, drawn_rows
-from truelift.simulate import TrafficWorld, simulate_traffic
+from truelift.simulate.traffic.memory import simulate_traffic
+from truelift.simulate.traffic.world import TrafficWorld
 
 WORLDS = {
     "usual": TrafficWorld(),

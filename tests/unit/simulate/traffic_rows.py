@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from truelift.simulate import TrafficPlan, TrafficWorld, traffic_block
+from truelift.simulate.traffic.block import traffic_block
+from truelift.simulate.traffic.plan import TrafficPlan
+from truelift.simulate.traffic.world import TrafficWorld
 
 Row = dict[str, Any]
 
