@@ -78,3 +78,34 @@ def test_known_chances_need_no_adjustment():
     t = (np.random.default_rng(1).random(N) < 0.5).astype(int)
     result = estimated(rows | {"t": t, "y": rows["y"] - rows["t"] + t}, propensity={"1": "0.5"})
     assert not result.cautions
+
+
+def pair_world(together: bool, seed: int = 3) -> dict[str, object]:
+    """Two categories of 12 levels whose combination, or whose sum, confounds."""
+    g = np.random.default_rng(seed)
+    a, b = g.integers(0, 12, (2, N))
+    cells = g.normal(size=(12, 12)) if together else np.add.outer(*g.normal(size=(2, 12)) / 1.4)
+    u = cells[a, b]
+    t = (g.random(N) < 1 / (1 + np.exp(-0.7 * u))).astype(int)
+    return {
+        "id": np.arange(N), "t": t, "y": t + 2 * u + g.normal(size=N),
+        "a": [f"a{k}" for k in a], "b": [f"b{k}" for k in b],
+        "ab": [f"{j}-{k}" for j, k in zip(a, b, strict=True)],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("coding", ["one_hot", "target"])
+def test_two_categories_that_work_together_stop_support(coding):
+    rows = pair_world(together=True)
+    apart = estimated(rows, covariates=(), categorical={"a": coding, "b": coding})
+    assert apart.estimates[0].estimate > 1.5 and not apart.supported
+    assert "share both 'a' and 'b'" in apart.verdict
+    one = estimated(rows, covariates=(), categorical={"ab": coding})
+    assert one.estimates[0].estimate == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize("coding", ["one_hot", "target"])
+@pytest.mark.parametrize("seed", range(3))
+def test_two_categories_that_add_up_pass(coding, seed):
+    rows = pair_world(together=False, seed=seed)
+    assert estimated(rows, covariates=(), categorical={"a": coding, "b": coding}).supported

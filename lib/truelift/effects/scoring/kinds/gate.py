@@ -24,7 +24,7 @@ def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Est
                 keys = ((("gate", g, cell, a, j), 1.0), (("gate", g, cell, b, j), -1.0))
                 yield contrast(
                     "GATE", keys, ("cell", g, cell), j, arm=labels[a], versus=labels[b],
-                    population=f"{levels.column} = {name}",
+                    population=f"{levels.column} = {name.strip() or '(blank)'}",
                 )  # fmt: skip
 
 
