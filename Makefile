@@ -75,10 +75,11 @@ test-pipeline: setup ## the whole job on a small sample, twice
 	@$(WITH_JAVA) $(PYTEST) tests/pipeline $(ARGS)
 
 .PHONY: lint
-lint: setup ## format and rules (ruff), walls between rooms (import-linter), types (mypy); changes nothing
+lint: setup ## format and rules (ruff), walls (import-linter), dead code (vulture), types (mypy); changes nothing
 	@$(BIN)/ruff format --check --quiet --diff .
 	@$(BIN)/ruff check --quiet .
 	@PYTHONPATH=lib $(BIN)/lint-imports --no-cache
+	@$(BIN)/vulture
 	@$(BIN)/mypy
 
 .PHONY: format

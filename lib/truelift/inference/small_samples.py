@@ -14,29 +14,6 @@ _POWERS = np.arange(5)
 _ROUNDING = 1e-12
 
 
-def cr1_factor(clusters: int, units: int | None = None, parameters: int | None = None) -> float:
-    """What a clustered covariance matrix of plain sums is multiplied by.
-
-    ``G / (G - 1)``, and times ``(n - 1) / (n - k)`` where n and k are given (CR1, as in
-    Cameron & Miller 2015).
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two clusters, or no more units than parameters.
-    """
-    if clusters < 2:
-        raise DataError(f"{clusters} cluster(s); a clustered standard error takes at least two.")
-    factor = clusters / (clusters - 1)
-    if (units is None) != (parameters is None):
-        raise ConfigError("The factor (n - 1)/(n - k) takes both units and parameters.")
-    if units is not None and parameters is not None:
-        if units <= parameters:
-            raise DataError(f"{units} units for {parameters} parameters; expected more units.")
-        factor *= (units - 1) / (units - parameters)
-    return factor
-
-
 def degrees_of_freedom(clusters: int, effective: float | None = None, used: int = 1) -> float:
     """``G - used``, or ``G* - used`` with the effective number of clusters where it is smaller.
 

@@ -29,11 +29,6 @@ from truelift.logs.sessions.agreement import (
     agreement_columns,
     summarise,
 )
-from truelift.logs.sessions.events import (
-    EVENT_SESSION_DDL,
-    EventSessionKernel,
-    event_session_columns,
-)
 from truelift.logs.sessions.given import GIVEN_DDL, GivenSessionsKernel
 from truelift.logs.sessions.incremental import IncrementalSessionKernel
 from truelift.logs.sessions.kernel import CODED_COLUMNS, SessionKernel, event_columns
@@ -43,10 +38,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from truelift.job import Job
-    from truelift.lake import Lake, ScanPlan
+    from truelift.lake import ScanPlan
     from truelift.lake.kernels import RowKernel
     from truelift.lake.states import State
-    from truelift.settings import Settings
 
 
 # 2^12 registers: within 2% of any number of users, in 4 KB.
@@ -331,28 +325,3 @@ def _given(job: Job, measured: ScanPlan) -> dict[str, int]:
     ).first()
     assert found is not None
     return {name: int(count or 0) for name, count in found.asDict().items()}
-
-
-def events_with_sessions(lake: Lake, settings: Settings, version: int | None = None) -> DataFrame:
-    """Every event with its session: the view that joins ``silver.events`` to its sessions.
-
-    A view and not a table: it is computed bucket by bucket while it is read, without a
-    shuffle, so it can never lag behind.
-
-    Parameters
-    ----------
-    lake : Lake
-    settings : Settings
-    version : int, optional
-        Version of ``silver.events``; the newest by default.
-
-    Returns
-    -------
-    DataFrame
-        ``event_id, user_key, event_time, event_type, item_id, quantity, value, session_id,
-        sequence_number`` (from 1)``, seconds_since_previous, dwell_seconds, is_entry,
-        is_exit, bucket``.
-    """
-    options = settings.sessions
-    plan = lake.plan("silver.events", event_session_columns(options), version)
-    return lake.map_buckets(EventSessionKernel(options), {"events": plan}, EVENT_SESSION_DDL)

@@ -67,11 +67,6 @@ def section(anchor: str, heading: str, *children: Child) -> Html:
     )
 
 
-def paragraphs(texts: Iterable[Child]) -> Html:
-    """Each text as a paragraph."""
-    return fragment(*(element("p", text) for text in texts))
-
-
 def bullets(items: Iterable[Child], **attributes: str) -> Html:
     """An unordered list."""
     return element("ul", *(element("li", item) for item in items), **attributes)

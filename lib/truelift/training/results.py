@@ -132,17 +132,3 @@ class TrainingResult:
         measures = ("measures", "segments", "differences")
         rows = [{k: v for k, v in asdict(m).items() if k not in measures} for m in self.test]
         return pd.DataFrame(rows)
-
-    def measures_to_pandas(self) -> pd.DataFrame:
-        """Every measure on the test part, one row a model and metric."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [{"model": m.model, **asdict(measure)} for m in self.test for measure in m.measures]
-        )
-
-    def epochs_to_pandas(self) -> pd.DataFrame:
-        """The training history, one row an epoch."""
-        import pandas as pd
-
-        return pd.DataFrame([asdict(e) for e in self.epochs])

@@ -21,7 +21,6 @@ from truelift.effects.credibility.omitted_variables import (
     SensitivityElements,
     covariate_benchmark,
     omitted_variable_bounds,
-    omitted_variable_contour,
     robustness_values,
     sensitivity_elements,
 )
@@ -179,16 +178,6 @@ def elements_of_units(block: CredibilityBlock) -> SensitivityElements:
     return sensitivity_elements(
         values.sum(axis=1), values @ values.T, values.shape[1], lines, Target()
     )
-
-
-def test_contour_holds_the_bounds_of_every_strength():
-    elements = elements_of(sixty_units()[0], Target())
-    contour = omitted_variable_contour(elements, np.array([0.0, 0.2]), np.array([0.0, 0.1, 0.3]))
-    frame = contour.to_pandas()
-    assert len(frame) == 6
-    for row in frame.itertuples():
-        one = omitted_variable_bounds(elements, row.cf_y, row.cf_d)
-        assert (row.bound, row.confidence_bound) == pytest.approx((one.lower, one.ci_lower))
 
 
 def test_scores_of_three_arms_use_the_residuals_of_the_contrast_alone():

@@ -16,7 +16,7 @@ from truelift.effects.credibility.kernel import CredibilityOptions, credibility_
 from truelift.effects.credibility.omitted_variables import sensitivity_elements
 from truelift.effects.credibility.placebo import PlaceboOptions
 from truelift.effects.credibility.random_cause import _PURPOSE, random_common_cause
-from truelift.effects.credibility.refutation import joint_negative_controls, negative_control
+from truelift.effects.credibility.refutation import negative_control
 from truelift.effects.credibility.subsets import fold_stability, half_stability
 from truelift.effects.credibility.target import Target
 from truelift.errors import ConfigError, DataError
@@ -64,26 +64,6 @@ def test_difference_and_equivalence_are_t_tests_against_zero_and_the_margin():
     assert clear.verdict == "negligible effect"
     with pytest.raises(ConfigError, match="'y', margin: found 0"):
         negative_control("y", 0.3, 0.2, clusters=11, margin=0.0)
-
-
-def test_joint_test_of_negative_controls_keeps_its_level():
-    rng = np.random.default_rng(0)
-    root = rng.normal(size=(3, 3))
-    p_values = []
-    for _ in range(3000):
-        sample = rng.normal(size=(25, 3)) @ root
-        mean, spread = sample.mean(axis=0), np.cov(sample.T) / 25
-        p_values.append(joint_negative_controls(("a", "b", "c"), mean, spread, 25).p_value)
-    assert 0.03 < np.mean(np.array(p_values) < 0.05) < 0.075
-    assert stats.kstest(p_values, "uniform").pvalue > 0.01
-
-
-def test_joint_test_counts_a_repeated_outcome_once():
-    one = joint_negative_controls(("a",), np.array([2.0]), np.eye(1), 50)
-    twice = joint_negative_controls(("a", "a"), np.full(2, 2.0), np.ones((2, 2)), 50)
-    assert twice.degrees == 1 and twice.p_value == pytest.approx(one.p_value)
-    with pytest.raises(ConfigError, match="more clusters than outcomes"):
-        joint_negative_controls(("a",), np.array([2.0]), np.eye(1), 1)
 
 
 def test_a_random_covariate_moves_the_estimate_as_if_the_models_were_fitted_with_it():

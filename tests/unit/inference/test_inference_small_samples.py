@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 
 from truelift.errors import ConfigError, DataError
 from truelift.inference.small_samples import (
-    cr1_factor,
     degrees_of_freedom,
     effective_clusters,
     effective_clusters_difference,
@@ -78,20 +77,13 @@ def test_nothing_common_is_left_where_every_cluster_is_split_alike():
         effective_clusters_difference(pair_moments(np.array([2, 3]), np.zeros(2)))
 
 
-def test_cr1_factor_and_degrees_of_freedom():
-    assert cr1_factor(10) == pytest.approx(10 / 9)
-    assert cr1_factor(10, units=100, parameters=4) == pytest.approx(10 / 9 * 99 / 96)
+def test_degrees_of_freedom_are_those_of_the_effective_clusters_and_never_below_one():
     assert degrees_of_freedom(10) == 9
     assert degrees_of_freedom(10, effective=4.5) == 3.5
     assert degrees_of_freedom(10, effective=1.2) == 1
     assert degrees_of_freedom(10, effective=30.0) == 9
-    for call in (lambda: cr1_factor(1), lambda: degrees_of_freedom(1)):
-        with pytest.raises(DataError, match="1 cluster"):
-            call()
-    with pytest.raises(ConfigError, match="both"):
-        cr1_factor(10, units=100)
-    with pytest.raises(DataError, match="more units"):
-        cr1_factor(10, units=4, parameters=4)
+    with pytest.raises(DataError, match="1 cluster"):
+        degrees_of_freedom(1)
     with pytest.raises(ConfigError, match="correlation"):
         effective_clusters(size_moments(np.ones(3)), 1.5)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from truelift.arrays.distributions import stats
 from truelift.effects.credibility.wording import of
 from truelift.effects.telling.figures import compact
@@ -91,48 +89,6 @@ class OmittedVariableBounds:
         import pandas as pd
 
         return pd.DataFrame([asdict(self)])
-
-
-@dataclass(frozen=True, eq=False)
-class OmittedVariableContour:
-    """The bound nearer to ``null`` over a grid of confounders.
-
-    Parameters
-    ----------
-    cf_y, cf_d : tuple of float
-        Grid values.
-    bound, confidence_bound : ndarray, cf_y x cf_d
-        In the outcome's units.
-    rho, null : float
-    """
-
-    cf_y: tuple[float, ...]
-    cf_d: tuple[float, ...]
-    bound: np.ndarray
-    confidence_bound: np.ndarray
-    rho: float
-    null: float
-
-    def __repr__(self) -> str:
-        return (
-            f"OmittedVariableContour({len(self.cf_y)} x {len(self.cf_d)} strengths up to cf_y = "
-            f"{max(self.cf_y):g} and cf_d = {max(self.cf_d):g}, bounds from {self.bound.min():.4g} "
-            f"to {self.bound.max():.4g})"
-        )
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row a point of the grid."""
-        import pandas as pd
-
-        y, d = np.meshgrid(self.cf_y, self.cf_d, indexing="ij")
-        return pd.DataFrame(
-            {
-                "cf_y": y.ravel(),
-                "cf_d": d.ravel(),
-                "bound": self.bound.ravel(),
-                "confidence_bound": self.confidence_bound.ravel(),
-            }
-        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from truelift.effects.credibility.blocks import ContrastLines
 from truelift.effects.credibility.results import (
     CovariateBenchmark,
     OmittedVariableBounds,
-    OmittedVariableContour,
 )
 from truelift.effects.credibility.target import Target
 from truelift.errors import ConfigError, DataError
@@ -244,36 +243,6 @@ def robustness_values(
 def _equal_strengths(f: float) -> float:
     # The same root without the difference of two large numbers.
     return float(2.0 * f / (f + np.sqrt(f**2 + 4.0)))
-
-
-def omitted_variable_contour(
-    elements: SensitivityElements,
-    cf_y: np.ndarray,
-    cf_d: np.ndarray,
-    rho: float = 1.0,
-    null: float = 0.0,
-    confidence: float = 0.95,
-) -> OmittedVariableContour:
-    """The bound nearer to ``null``, and its confidence bound, over a grid of strengths.
-
-    Parameters
-    ----------
-    elements : SensitivityElements
-    cf_y, cf_d : ndarray
-        Grid values in [0, 1).
-    """
-    quantile = float(stats.t.ppf(confidence, elements.clusters - 1))
-    side = -1 if elements.estimate >= null else 1
-    bound, confident = np.empty((len(cf_y), len(cf_d))), np.empty((len(cf_y), len(cf_d)))
-    for i, y in enumerate(cf_y):
-        for k, d in enumerate(cf_d):
-            strength = confounding_strength(float(y), float(d), rho)
-            bound[i, k] = elements.estimate + side * strength * elements.bias
-            error = elements.bound_error(strength, side)
-            confident[i, k] = bound[i, k] + side * quantile * error
-    return OmittedVariableContour(
-        tuple(map(float, cf_y)), tuple(map(float, cf_d)), bound, confident, rho, null
-    )
 
 
 def covariate_benchmark(

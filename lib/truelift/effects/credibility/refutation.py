@@ -9,14 +9,9 @@ that shows its absence; a wide interval does neither.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from truelift.arrays.distributions import stats
-from truelift.effects.credibility.results import JointNegativeControls, NegativeControl
+from truelift.effects.credibility.results import NegativeControl
 from truelift.errors import ConfigError
-from truelift.inference.normal_equations import solve_symmetric
 
 
 def negative_control(
@@ -73,41 +68,3 @@ def _upper_tail(distance: float, error: float, degrees: int) -> float:
     if error > 0:
         return float(stats.t.sf(distance / error, degrees))
     return 0.0 if distance > 0 else 0.5 if distance == 0 else 1.0
-
-
-def joint_negative_controls(
-    outcomes: Sequence[str], estimates: np.ndarray, covariance: np.ndarray, clusters: int
-) -> JointNegativeControls:
-    """One test that no negative control shows an effect.
-
-    The Wald statistic W of q estimates is referred to Hotelling's distribution,
-    ``W (G - q) / (q (G - 1)) ~ F(q, G - q)``, for it uses a covariance estimated from G clusters.
-
-    Parameters
-    ----------
-    outcomes : sequence of str
-    estimates : ndarray, q
-    covariance : ndarray, q x q
-        Clustered.
-    clusters : int
-        G.
-
-    Raises
-    ------
-    ConfigError
-        If there are not more clusters than outcomes.
-    """
-    wald = float(estimates @ solve_symmetric(covariance, estimates))
-    deviations = np.sqrt(np.diag(covariance))
-    safe = np.where(deviations > 0, deviations, 1.0)
-    q = int(np.linalg.matrix_rank(covariance / np.outer(safe, safe), hermitian=True)) or 1
-    if clusters <= q:
-        raise ConfigError(
-            f"Joint test of negative controls: found {q} outcomes and {clusters} clusters, "
-            "expected more clusters than outcomes. Test fewer outcomes."
-        )
-    f = wald * (clusters - q) / (q * (clusters - 1))
-    return JointNegativeControls(
-        outcomes=tuple(outcomes), wald=wald, degrees=q, clusters=clusters,
-        p_value=float(stats.f.sf(f, q, clusters - q)),
-    )  # fmt: skip

@@ -11,7 +11,6 @@ from truelift.effects.credibility.confounding_results import (
     CovariateBenchmark,
     EValue,
     OmittedVariableBounds,
-    OmittedVariableContour,
 )
 from truelift.effects.credibility.stability_results import (
     FoldStability,
@@ -29,11 +28,9 @@ __all__ = [
     "EValue",
     "FoldStability",
     "HalfStability",
-    "JointNegativeControls",
     "LeaveOneGroupOut",
     "NegativeControl",
     "OmittedVariableBounds",
-    "OmittedVariableContour",
     "PlaceboTreatments",
     "RandomCommonCause",
 ]
@@ -211,28 +208,3 @@ class NegativeControl:
         import pandas as pd
 
         return pd.DataFrame([asdict(self) | {"verdict": self.verdict}])
-
-
-@dataclass(frozen=True)
-class JointNegativeControls:
-    """One test of all negative controls.
-
-    Parameters
-    ----------
-    outcomes : tuple of str
-    wald, p_value : float
-    degrees, clusters : int
-    """
-
-    outcomes: tuple[str, ...]
-    wald: float
-    degrees: int
-    clusters: int
-    p_value: float
-
-    def __repr__(self) -> str:
-        shown = "some show an effect" if self.p_value < 0.05 else "none is seen to show an effect"
-        return (
-            f"Of {len(self.outcomes)} negative controls together {shown} (Wald {self.wald:.3g}, "
-            f"p {self.p_value:.2g})."
-        )
