@@ -79,6 +79,11 @@ def _run(args: argparse.Namespace, settings) -> int:  # type: ignore[no-untyped-
     if args.job in TOOLS:
         print(TOOLS[args.job].run(settings, args), flush=True)
         return 0
+    if getattr(args, "test", None):
+        # Before the steps that it waits for.
+        from truelift.recommend.given_test import check_file
+
+        check_file(settings)
     if getattr(args, "interactions", None) and args.job != "run_pipeline":
         _until(settings, args.job)
     if args.job == "run_pipeline":

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from truelift.errors import DataError
+from truelift.errors import DataError, SourceError
 from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.models.sequence.windows import step_counts, step_index
 from truelift.recommend.positions import every_position
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.logs.sources.unit import Unit
     from truelift.settings import Settings
 
 KIND = "given"
@@ -180,6 +181,37 @@ def _appended(past: Histories, later: Histories) -> tuple[Histories, np.ndarray]
     return whole, is_later
 
 
+def check_file(settings: Settings) -> None:
+    """Refuse a ``sequence.test_file`` that is not there or no file of interactions, by its first lines.
+
+    Raises
+    ------
+    SourceError
+    """
+    if settings.sequence.test_file is not None:
+        _units(settings)
+
+
+def _units(settings: Settings) -> list[Unit]:
+    """The test file as units of reading."""
+    from truelift.logs.sources.interactions import names_its_columns
+    from truelift.logs.sources.planning import plan_streams
+    from truelift.settings import MappingOptions, SourceOptions
+
+    own, path = settings.source, settings.sequence.test_file or ""
+    columns = own.columns if own.format == "interactions" else ()
+    source = SourceOptions(
+        format="interactions",
+        path=path,
+        columns=() if columns and names_its_columns(path, "sequence.test_file") else columns,
+        mapping=MappingOptions(user="user", item="item", time="time"),
+    )
+    try:
+        return plan_streams(source)["events"]
+    except SourceError as error:
+        raise SourceError(str(error).replace("source.path", "sequence.test_file")) from error
+
+
 def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     """The interactions of ``sequence.test_file`` by the source's user: time and item, in order.
 
@@ -191,22 +223,11 @@ def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     SourceError
         As for any file of interactions.
     """
-    from truelift.logs.sources.interactions import names_its_columns
-    from truelift.logs.sources.planning import plan_streams
     from truelift.logs.sources.registry import read
-    from truelift.settings import MappingOptions, SourceOptions
 
-    own, path = settings.source, settings.sequence.test_file or ""
-    columns = own.columns if own.format == "interactions" else ()
-    source = SourceOptions(
-        format="interactions",
-        path=path,
-        columns=() if columns and names_its_columns(path, "sequence.test_file") else columns,
-        mapping=MappingOptions(user="user", item="item", time="time"),
-    )
     least = settings.clean.min_value
     found: dict[str, list[tuple[int, str]]] = {}
-    for unit in plan_streams(source)["events"]:
+    for unit in _units(settings):
         for batch in read(unit):
             for row in batch.to_pylist():
                 if row["user"] is None or not _counts(row["rating"], least):

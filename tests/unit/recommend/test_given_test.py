@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.models.sequence.test_histories import as_lists, histories
 from tests.unit.recommend.test_every_position import pasts
+from truelift.cli import main
 from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError
 from truelift.recommend.given_test import pinned_file, read_rows, split_of_rows
@@ -153,6 +154,19 @@ def test_a_rating_of_the_file_that_is_no_number_does_not_count(tmp_path):
     assert read_rows(load_settings("local", "interactions", given)) == {
         "ann": [(10_000_000, "y"), (30_000_000, "z")]
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [(None, "sequence.test_file: no file"), ("a,b,c,d\n", "4 values a line")]
+)
+def test_a_test_file_that_cannot_be_one_is_refused_before_any_step(tmp_path, capsys, text, reason):
+    (tmp_path / "all.txt").write_text("a x\na y\n")
+    if text:
+        (tmp_path / "test.txt").write_text(text)
+    asked = ["--interactions", str(tmp_path / "all.txt"), "--test", str(tmp_path / "test.txt")]
+    assert main(["train_sequence", *asked, "--lake", str(tmp_path / "lake")]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "lake").exists()
 
 
 def test_the_lakes_columns_are_those_of_a_test_file_that_names_none(tmp_path):
