@@ -49,7 +49,7 @@ def main() -> None:
                     run = runs[f"{name}, {job}"] if number else Run()  # the first warms up
                     measured(run, lambda: run_job(job, settings, lake, f"{job}-{number}"))  # noqa: B023
     figures = {name: run.figures(options.rows) for name, run in runs.items()}
-    for name in histories:
+    for name in histories:  # noqa: PLC0206 - two dictionaries by one name
         sums = [sum(runs[f"{name}, {job}"].seconds[n] for job in JOBS) for n in range(options.days)]
         cpu = [sum(runs[f"{name}, {job}"].cpu[n] for job in JOBS) for n in range(options.days)]
         figures[f"{name}, {histories[name]} days"] = Run(sums, cpu).figures(options.rows)

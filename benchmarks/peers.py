@@ -29,7 +29,9 @@ def peer_environment(packages: tuple[str, ...] = PACKAGES, name: str = "validati
         install = [uv, "pip", "install", "--quiet", "--python", str(python), *packages]
         subprocess.run(install, check=True)
         frozen = [uv, "pip", "freeze", "--python", str(python)]
-        complete.write_text(subprocess.run(frozen, capture_output=True, text=True).stdout)
+        complete.write_text(
+            subprocess.run(frozen, check=False, capture_output=True, text=True).stdout
+        )
     return str(python)
 
 
@@ -38,7 +40,7 @@ def ask(python: str, script: str, *arguments: str) -> Any:
     # Without the script's own folder in front: its file names are those of packages, too.
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [python, script, *arguments], capture_output=True, text=True, env=environment
+        [python, script, *arguments], check=False, capture_output=True, text=True, env=environment
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr[-3000:]}")

@@ -109,7 +109,7 @@ def spark_progress(spark: Any, progress: Progress) -> Iterator[None]:
 
 def stage_name(text: str) -> str:
     """What a stage does, as Spark names it (``save at ...``); its inner functions tell nobody."""
-    name = text.split(" at ")[0]
+    name = text.split(" at ", maxsplit=1)[0]
     return "Spark's own work" if "$" in name else name
 
 

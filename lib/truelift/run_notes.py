@@ -45,7 +45,7 @@ def parameters(settings: Settings, sections: Sequence[str]) -> dict[str, str]:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value == [] or value == {}
+    return value is None or value in ([], {})
 
 
 def experiment_note(settings: Settings) -> str:

@@ -85,7 +85,8 @@ class SampleColumns:
 @dataclass(frozen=True)
 class WholeClusters:
     """All rows of the clusters of a bucket whose hash is lowest, and the bucket as
-    :data:`~.start.ORDER`."""
+    :data:`~.start.ORDER`.
+    """
 
     columns: SampleColumns
     start: StartBuckets

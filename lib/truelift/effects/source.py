@@ -68,7 +68,8 @@ class PanelSource(Protocol):
 
     def second_sums(self, kernel: PartialSumsKernel, columns: Sequence[str]) -> State:
         """Sums of products over clusters that lie in many buckets; see
-        :func:`~.scoring.second_way.crossed_sums`."""
+        :func:`~.scoring.second_way.crossed_sums`.
+        """
 
     def start_rows(self, kernel: StartKernel) -> pa.Table:
         """Run the kernel over its buckets and bring its few rows here."""
@@ -83,7 +84,8 @@ class PanelSource(Protocol):
 
     def distinct(self, columns: Sequence[str]) -> dict[str, list[Any]]:
         """Distinct values of each column that are not null, at least :data:`MOST_VALUES` + 1
-        of them where there are more."""
+        of them where there are more.
+        """
 
 
 @dataclass(frozen=True, eq=False)

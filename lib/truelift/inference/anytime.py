@@ -94,7 +94,7 @@ class ConfidenceSequence:
 
 
 def mixture_scale(confidence: float, tightest_at: float) -> float:
-    """rho that makes the interval tightest at ``tightest_at`` clusters.
+    """Rho that makes the interval tightest at ``tightest_at`` clusters.
 
     The half-width is smallest in rho where ``x = t rho^2`` solves ``x = log((x + 1) / alpha^2)``,
     which is ``x + 1 = -W(-alpha^2 / e)`` with the lower branch of Lambert's W.

@@ -302,6 +302,7 @@ def _opened(name: str, uri: str, version: int | None) -> Any:
 
 
 def units_of(files: Sequence[DataFile]) -> Iterator[ScanUnit]:
+    """What tasks read alone: files, and the row groups of large ones."""
     open_footers = [f for f in files if f.rows is None or f.size > SPLIT_BYTES]
     with ThreadPoolExecutor(max_workers=16) as pool:
         read = pool.map(_footer, open_footers)

@@ -12,7 +12,6 @@ def start_tensorflow(threads: int = 1) -> None:
 
     Each process gets its own few threads: processes that all take all cores fight.
     """
-
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _native_stderr_closed():

@@ -30,7 +30,7 @@ def share(value: float) -> str:
     percent = 100 * value
     if not math.isfinite(percent):
         return "not available"
-    if percent == 0 or percent == 100:
+    if percent in (0, 100):
         return f"{percent:.0f}%"
     if 0 < percent < 0.01:
         return "< 0.01%"

@@ -24,7 +24,9 @@ def test_a_failure_is_left_in_words_and_ends_the_process(tmp_path):
         "def work(place): raise ValueError('no rows')\n"
         "run_rank(sys.argv[1], work)"
     )
-    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=False, capture_output=True
+    )
     assert ended.returncode == 1
     found = json.loads((tmp_path / "rank-0.error.json").read_text())
     assert (found["rank"], found["error"], found["message"]) == (0, "ValueError", "no rows")

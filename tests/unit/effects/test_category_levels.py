@@ -154,7 +154,7 @@ def test_a_level_that_neither_model_foresaw_is_seen():
 
 
 @pytest.mark.parametrize(
-    "here, nobody, rest, still, how, stops",
+    ("here", "nobody", "rest", "still", "how", "stops"),
     [
         ((0.0, 0.1), (0.0, 0.1), 0.0, 0.1, None, False),
         ((0.8, 0.1), (1.0, 0.1), 0.0, 0.1, "measured", True),

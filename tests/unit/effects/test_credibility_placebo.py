@@ -61,7 +61,9 @@ def by_hand(block, options, contrast, outcome):
 
 
 @pytest.mark.parametrize("level", ["cluster", "unit"])
-@pytest.mark.parametrize("arms, shares", [(2, ()), (3, ()), (2, (0.3, 0.7)), (3, (0.2, 0.5, 0.3))])
+@pytest.mark.parametrize(
+    ("arms", "shares"), [(2, ()), (3, ()), (2, (0.3, 0.7)), (3, (0.2, 0.5, 0.3))]
+)
 def test_placebo_effects_are_those_of_a_loop_over_units(level, arms, shares):
     options = PlaceboOptions(replicates=5, seed=4, level=level, shares=shares)
     block = simulate_block(seed=2, units=90, clusters=20, arms=arms, outcomes=2)

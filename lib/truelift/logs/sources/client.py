@@ -107,7 +107,7 @@ def client_behind(rest: str | None, host: str | None) -> str | None:
 
 
 def _first_address(field: str) -> str | None:
-    return address_of(field.split(",")[0])
+    return address_of(field.split(",", maxsplit=1)[0])
 
 
 @lru_cache(maxsize=65536)
@@ -170,5 +170,5 @@ def _is_forwarded(first: str | None, second: str) -> bool:
 
 
 def _is_inside(address: str) -> bool:
-    found = ipaddress.ip_address(address.split("%")[0])
+    found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     return any(found in net for net in _INSIDE if net.version == found.version)
