@@ -1,7 +1,7 @@
 """truelift: from raw behaviour logs to effects with honest uncertainty.
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
-``tl.estimate_effects``. Each is loaded when it is first asked for, so the import
+``tl.estimate_effects``, ``tl.sessions``. Each is loaded when it is first asked for, so the import
 itself costs nothing.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
+    from truelift.public.sessions import sessions
 
 __version__ = "0.1.0"
 
@@ -20,9 +21,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "TrueliftError": "truelift.errors",
     "estimate_effects": "truelift.public.effects",
+    "sessions": "truelift.public.sessions",
 }
 
-__all__ = ["TrueliftError", "__version__", "estimate_effects"]
+__all__ = ["TrueliftError", "__version__", "estimate_effects", "sessions"]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,9 @@ from truelift.effects.source import PanelSource
 from truelift.errors import ConfigError
 from truelift.extras import naming_extras
 from truelift.lake.address import TableAddress
-from truelift.lake.foreign import ForeignTable, frame_table, open_foreign
+from truelift.lake.foreign import open_foreign
 from truelift.lake.tables import TABLES, is_panel
+from truelift.public.tables import address_of, is_spark_frame, opened
 from truelift.settings import EffectOptions, Settings
 from truelift.typed import from_plain
 
@@ -105,10 +105,10 @@ def estimate_effects(
         "treatment": treatment, "outcomes": outcomes, "covariates": covariates, "cluster": cluster,
     } | options  # fmt: skip
     with naming_extras():
-        if lake is not None or _is_spark_frame(table) or _is_of_a_lake(table):
+        if lake is not None or is_spark_frame(table) or _is_of_a_lake(table):
             return _on_spark(table, given, lake, buckets, progress)
-        address = _address(table)
-        held = _opened(table) if address is None else open_foreign(address)
+        address = address_of(table)
+        held = opened(table)
         chosen = options_of(given, held.schema)
         count = _buckets(buckets, chosen)
         if not chosen.cluster:
@@ -168,15 +168,6 @@ def _text(schema: pa.Schema, name: str) -> bool:
     return any(is_kind(kind) for is_kind in texts)
 
 
-def _address(table: Any) -> TableAddress | None:
-    is_path = isinstance(table, (str, os.PathLike))
-    return TableAddress.parse(os.fspath(table)) if is_path else None
-
-
-def _opened(table: Any) -> ForeignTable:
-    return frame_table(table, f"the {type(table).__name__}")
-
-
 def _buckets(asked: int | None, options: EffectOptions) -> int:
     buckets = Settings.buckets if asked is None else asked
     if buckets < options.folds:
@@ -194,10 +185,6 @@ def _estimated(panel: PanelSource, options: EffectOptions, progress: Progress) -
     return look_further(panel, estimation, options, progress).result
 
 
-def _is_spark_frame(table: Any) -> bool:
-    return type(table).__module__.startswith("pyspark.")
-
-
 def _is_of_a_lake(table: Any) -> bool:
     if not isinstance(table, str):
         return False
@@ -213,14 +200,14 @@ def _on_spark(
 
     held = _lake(lake, table)
     count = held.buckets if buckets is None else buckets
-    if _is_spark_frame(table):
+    if is_spark_frame(table):
         from pyspark.sql.pandas.types import to_arrow_schema
 
         options = _with_cluster(options_of(given, to_arrow_schema(table.schema)))
         _buckets(count, options)
         with rows_plan(held, table, options, count) as plan:
             return _estimated(LakePanel(held, plan), options, progress)
-    address = _address(table)
+    address = address_of(table)
     if address is None:
         raise ConfigError(
             f"lake: found a {type(table).__name__} in memory, which needs none. Expected an address "
@@ -251,5 +238,5 @@ def _lake(lake: Lake | str | None, table: Any) -> Lake:
 
     if isinstance(lake, Lake):
         return lake
-    spark = table.sparkSession if _is_spark_frame(table) else None
+    spark = table.sparkSession if is_spark_frame(table) else None
     return Lake.open(load_settings(lake=lake), spark)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.order import stable_order
+
 
 @dataclass(frozen=True)
 class SortedEvents:
@@ -85,7 +87,7 @@ def sort_and_find_gaps(
         if steps.min(initial=0) >= 0:
             order = np.arange(len(packed), dtype=np.int64)
         else:
-            order = np.argsort(packed, kind="stable")
+            order = stable_order(packed)
             packed = packed[order]
             np.subtract(packed[1:], packed[:-1], out=steps)
     np.greater(steps, timeout, out=jumps[1:])
