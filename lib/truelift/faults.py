@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from truelift.errors import MachineError, StorageError, TrueliftError
+from truelift.extras import missing_extra
 
 # What operating systems, databases and object stores say, whichever library passes it on.
 _REFUSED = re.compile(
@@ -19,13 +20,15 @@ _LONGEST = 400
 
 
 def fault_of(error: BaseException) -> TrueliftError | None:
-    """The error that a user should see in the place of another, if it is about a place.
+    """The error that a user should see in the place of another, if it is about a place or a package.
 
     A place that this user may not read or write is for the user to mend; one that is full is a
     failure.
     """
     for cause in _causes(error):
         text = str(cause)
+        if isinstance(cause, ModuleNotFoundError) and (lacks := missing_extra(cause.name or "")):
+            return lacks
         if found := _FULL.search(text):
             return StorageError(
                 f"A place to write to is full: {_cut(found[0])}. Tables hold their last finished "

@@ -9,6 +9,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from truelift.extras import EXTRAS
+
+# Modules that are not called as their packages are.
+MODULES = {
+    "delta": "delta-spark",
+    "yaml": "pyyaml",
+    "crawleruseragents": "crawler-user-agents",
+    "xgboost": "xgboost-cpu",
+}
 ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENTS = ROOT / "conf" / "requirements"
 LOCKS = sorted(path.name for path in REQUIREMENTS.glob("*.lock"))
@@ -73,7 +82,7 @@ def test_every_requirement_is_pinned_with_a_hash(lock):
 def test_lock_meets_the_bounds_of_the_package(python):
     locked = pins("run-dev.lock")
     extras = setup_argument("extras_require")
-    for text in [*setup_argument("install_requires"), *extras["dev"]]:
+    for text in [*setup_argument("install_requires"), *extras["all"], *extras["dev"]]:
         wanted = Requirement(text)
         versions = [
             next(iter(pin.specifier)).version
@@ -89,6 +98,20 @@ def test_every_extra_is_in_its_lock(extra, lock):
     locked = pins(lock)
     for text in setup_argument("extras_require")[extra]:
         assert canonicalize_name(Requirement(text).name) in locked
+
+
+def test_the_extra_all_brings_the_three_others():
+    extras = setup_argument("extras_require")
+    assert set(extras["all"]) == {p for name in EXTRAS for p in extras[name]}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_the_message_for_a_missing_module_names_an_extra_that_brings_it(extra):
+    brought = {
+        canonicalize_name(Requirement(p).name) for p in setup_argument("extras_require")[extra]
+    }
+    named = {MODULES.get(module, canonicalize_name(module)) for module in EXTRAS[extra]}
+    assert named - {"horovod"} <= brought
 
 
 @pytest.mark.parametrize("lock", ["gpu.lock", "bench.lock"])

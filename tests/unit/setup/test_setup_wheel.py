@@ -79,4 +79,4 @@ def test_wheel_knows_its_python_range_and_its_command(wheel):
     required = re.search(r"^Requires-Python: (.*)$", metadata, re.MULTILINE)
     assert sorted(required[1].split(",")) == ["<3.14", ">=3.10"]
     assert "License-Expression: Apache-2.0" in metadata or "License: Apache-2.0" in metadata
-    assert "truelift = truelift.cli:main" in commands
+    assert "truelift = truelift.entry:main" in commands
