@@ -1,7 +1,7 @@
 """truelift: from raw behaviour logs to effects with honest uncertainty.
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
-``tl.estimate_effects``, ``tl.sessions``. Each is loaded when it is first asked for, so the import
+``tl.estimate_effects``, ``tl.sessions``, ``tl.fit_recommender``. Each is loaded when it is first asked for, so the import
 itself costs nothing.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
+    from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
 
 __version__ = "0.1.0"
@@ -21,10 +22,11 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "TrueliftError": "truelift.errors",
     "estimate_effects": "truelift.public.effects",
+    "fit_recommender": "truelift.public.recommender",
     "sessions": "truelift.public.sessions",
 }
 
-__all__ = ["TrueliftError", "__version__", "estimate_effects", "sessions"]
+__all__ = ["TrueliftError", "__version__", "estimate_effects", "fit_recommender", "sessions"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,10 +27,15 @@ class MissingExtraError(MachineError):
     """A package that an extra of truelift brings is not installed."""
 
 
+def extra_of(module: str) -> str | None:
+    """The extra that brings a module, or None."""
+    root = module.partition(".")[0]
+    return next((name for name, modules in EXTRAS.items() if root in modules), None)
+
+
 def missing_extra(module: str) -> MissingExtraError | None:
     """The message for a module that is not there; None for one that no extra brings."""
-    root = module.partition(".")[0]
-    extra = next((name for name, modules in EXTRAS.items() if root in modules), None)
+    root, extra = module.partition(".")[0], extra_of(module)
     if extra is None:
         return None
     built = " Horovod is built against TensorFlow: conf/setup shows how." * (root == "horovod")

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from truelift.errors import ConfigError
+from truelift.extras import extra_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,11 @@ class Learner:
         ConfigError
         """
         if missing := [name for name in self.needs if find_spec(name) is None]:
+            extra = extra_of(missing[0])
+            how = (
+                "it" if extra is None else f"the extra [{extra}] (pip install 'truelift[{extra}]')"
+            )
             raise ConfigError(
                 f"{key}: {self.name!r} needs the package {', '.join(missing)}, which is not "
-                "installed here. Install it, or choose another learner."
+                f"installed here. Install {how}, or choose another learner."
             )

@@ -1,0 +1,318 @@
+"""A recommender on a table of interactions at hand: rankers that count, measured on the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.arrays.texts import encode
+from truelift.arrays.times import MICROSECONDS, microseconds
+from truelift.errors import ConfigError, DataError
+from truelift.extras import naming_extras
+from truelift.logs.sessions.boundaries import sort_and_find_gaps
+from truelift.models.sequence.histories import Histories
+from truelift.public.tables import instants, is_spark_frame, named_columns, opened, text_codes
+from truelift.recommend import neighbours, session_neighbours
+from truelift.recommend.baselines import ALL_TIME, RECENT_DAYS, count_known, rankers, recent_name
+from truelift.recommend.evaluated import RankingMetrics
+from truelift.recommend.evaluation import EvaluationOptions, Evaluator, Ranker
+from truelift.recommend.finish import Finish
+from truelift.recommend.measures import Catalogue
+from truelift.recommend.ranking import rank
+from truelift.recommend.splits import LeaveOneOut
+from truelift.settings import SequenceOptions, SessionOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STEP = "event"
+_GAP = SessionOptions.timeout_seconds * MICROSECONDS
+# Users whom one block of scores is made for.
+_BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """Rankers beside each other on the test, and the best of them on all interactions.
+
+    Parameters
+    ----------
+    metrics : tuple of RankingMetrics
+        On the last interaction of every user with three or more, ranked among all items.
+    best : str
+        The ranker with the highest NDCG on the last but one: it makes the recommendations.
+    seen_items : str
+        ``'keep'``, or ``'drop'`` where items of a user's history may not come again.
+    left_out : int
+        Interactions without a user, an item or a time.
+    """
+
+    metrics: tuple[RankingMetrics, ...]
+    best: str
+    seen_items: str
+    left_out: int
+    _ranker: Ranker = field(repr=False)
+    _histories: Histories = field(repr=False)
+    _items: pa.Array = field(repr=False)
+
+    def recommend(self, users: Iterable[Any] | None = None, count: int = 10) -> pa.Table:
+        """The best items of each user, by their whole history.
+
+        Parameters
+        ----------
+        users : iterable, optional
+            Keys of known users; all of them by default.
+        count : int
+
+        Returns
+        -------
+        pyarrow.Table
+            ``user_key, rank`` (from 1)``, item_id, score``.
+
+        Raises
+        ------
+        DataError
+            For a user of whom there is no interaction.
+        """
+        if count < 1:
+            raise ConfigError(f"count: found {count}, expected at least 1.")
+        chosen = self._histories
+        if users is not None:
+            wanted = [str(user) for user in users]
+            known = set(chosen.users.tolist())
+            if strangers := [user for user in wanted if user not in known]:
+                raise DataError(
+                    f"users: found {strangers[0]!r}, of whom there is no interaction (and "
+                    f"{len(strangers) - 1:,} more like that). Expected users of the table."
+                )
+            chosen = chosen.take(np.isin(chosen.users, np.array(wanted, dtype=object)))
+        parts = [
+            self._block(chosen.slice(start, min(start + _BLOCK, len(chosen))), count)
+            for start in range(0, len(chosen), _BLOCK)
+        ]
+        empty = self._block(chosen.slice(0, 0), count) if not parts else parts[0]
+        return pa.concat_tables(parts or [empty])
+
+    def _block(self, histories: Histories, count: int) -> pa.Table:
+        width = min(count, len(self._items))
+        if not len(histories):
+            places, scores = np.zeros((0, width), np.int64), np.zeros((0, width))
+        else:
+            found = np.array(self._ranker.scores(histories), dtype=np.float64)
+            found[:, 0] = -np.inf  # padding is no item
+            places, scores = rank(found, histories, width, self.seen_items)
+        there = (places > 0).ravel()
+        users = pa.array(np.repeat(histories.users, width)[there], pa.string())
+        ranks = np.tile(np.arange(1, width + 1, dtype=np.int32), len(histories))[there]
+        items = self._items.take(pa.array(places.ravel()[there] - 1, pa.int64()))
+        return pa.table(
+            {"user_key": users, "rank": ranks, "item_id": items, "score": scores.ravel()[there]}
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a ranker: NDCG with its 95% interval, hit rate, users."""
+        import pandas as pd
+
+        rows = [
+            (m.model, m.ndcg, m.ndcg_ci_lower, m.ndcg_ci_upper, m.hit_rate, m.users, m.k)
+            for m in self.metrics
+        ]
+        names = ["ranker", "ndcg", "ndcg_ci_lower", "ndcg_ci_upper", "hit_rate", "users", "k"]
+        return pd.DataFrame(rows, columns=names)
+
+    def summary(self) -> str:
+        """A sentence a ranker, the best on the test first."""
+        first = self.metrics[0]
+        told = [
+            f"The last interaction of {first.users:,} users, ranked among {len(self._items):,} items "
+            f"({self.seen_items} seen ones). {self.best!r} did best on the one before it, and makes "
+            "the recommendations."
+        ]
+        told += [
+            f"{m.model}: NDCG@{m.k} {m.ndcg:.4f} (95% interval {m.ndcg_ci_lower:.4f} to "
+            f"{m.ndcg_ci_upper:.4f}), hit rate@{m.k} {m.hit_rate:.4f}"
+            for m in sorted(self.metrics, key=lambda m: -m.ndcg)
+        ]
+        if self.left_out:
+            told.append(f"Left out: {self.left_out:,} interactions without a user, item or time.")
+        return "\n".join(told)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Recommender({self.summary()})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.summary().splitlines()[0]}</p>{self.to_pandas().to_html(index=False)}"
+
+
+def fit_recommender(
+    interactions: Any,
+    *,
+    user: str = "user_key",
+    item: str = "item_id",
+    time: str = "event_time",
+    unit: str | None = None,
+    seen_items: str = "keep",
+    top_k: int = 10,
+    most_neighbours: int = SequenceOptions.neighbours,
+) -> Recommender:
+    """Fit and measure the rankers that count on a table of interactions.
+
+    Popularity of all time and of the latest weeks, personal frequency (where seen items may come
+    again), item co-occurrence and session kNN, by the pieces of ``train_sequence`` and with its
+    leave-one-out split and full ranking: fitted on all but the last two interactions of a user,
+    chosen by the last but one, measured on the last.
+
+    Parameters
+    ----------
+    interactions : DataFrame, Arrow table, str or path
+        As for :func:`~truelift.public.effects.estimate_effects`; no DataFrame of Spark.
+    user, item, time : str
+        Columns; see :func:`~truelift.public.sessions.sessions`.
+    unit : str, optional
+        What numbers in ``time`` count since 1970: ``'s'``, ``'ms'``, ``'us'`` or ``'ns'``.
+    seen_items : str
+        ``'drop'`` where an item of the history may not be recommended again.
+    top_k : int
+        Length of the list that is measured.
+    most_neighbours : int
+        Of an item or a session, that count.
+
+    Returns
+    -------
+    Recommender
+        Prints sentences; ``metrics``, ``recommend()``, ``to_pandas()``.
+
+    Raises
+    ------
+    TrueliftError
+        For a table, column or option that cannot be used.
+
+    Examples
+    --------
+    >>> import truelift as tl
+    >>> tl.fit_recommender("ratings.csv", user="u", item="i", time="t", unit="s")  # doctest: +SKIP
+    """
+    if seen_items not in ("keep", "drop"):
+        raise ConfigError(f"seen_items: found {seen_items!r}, expected 'keep' or 'drop'.")
+    for name, number in (("top_k", top_k), ("most_neighbours", most_neighbours)):
+        if number < 1:
+            raise ConfigError(f"{name}: found {number}, expected at least 1.")
+    if is_spark_frame(interactions):
+        raise ConfigError(
+            "interactions: found a DataFrame of Spark, expected a table in memory or a path. Spark's "
+            "way is `truelift train_sequence`, which trains sequence models too."
+        )
+    columns = {"user_key": (user, "user"), "item_id": (item, "item"), "event_time": (time, "time")}
+    with naming_extras():
+        table = opened(interactions)
+        rows = named_columns(table, columns, frozenset({"user_key", "item_id"}))
+        coded = pa.table(
+            {
+                "user_key": text_codes(rows["user_key"], table.name, user),
+                "item_id": text_codes(rows["item_id"], table.name, item),
+                "event_time": instants(rows["event_time"], table.name, time, unit),
+            }
+        )
+        whole = coded.filter(
+            pc.and_(
+                pc.and_(pc.is_valid(coded["user_key"]), pc.is_valid(coded["item_id"])),
+                pc.is_valid(coded["event_time"]),
+            )
+        )
+        histories, items = histories_of(whole)
+        options = EvaluationOptions(top_k=top_k, seen_items=seen_items, step=_STEP)
+        found = _measured(histories, len(items), options, most_neighbours, table.name)
+        best, metrics = found
+        final = _rankers(histories, len(items), seen_items, most_neighbours, best)[best]
+        return Recommender(
+            metrics, best, seen_items, coded.num_rows - whole.num_rows, final, histories, items
+        )
+
+
+def histories_of(interactions: pa.Table) -> tuple[Histories, pa.Array]:
+    """Histories in time order, and the items that their numbers (from 1) stand for.
+
+    Interactions at one moment stand in the order of their items; sessions end as
+    ``tl.sessions`` ends them.
+    """
+    users, items = encode(interactions["user_key"]), encode(interactions["item_id"])
+    time = microseconds(interactions["event_time"])
+    order, jumps = sort_and_find_gaps(users.codes, time, _GAP, (items.codes,))
+    owner = users.codes[order]
+    present, counts = np.unique(owner, return_counts=True)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    numbers = np.cumsum(jumps)
+    first = np.repeat(numbers[offsets[:-1]], counts) if len(order) else numbers
+    names = np.array(users.values.take(pa.array(present)).to_pylist(), dtype=object)
+    histories = Histories(
+        names, offsets, (items.codes[order] + 1).astype(np.int32), time[order],
+        (numbers - first).astype(np.int32),
+    )  # fmt: skip
+    return histories, items.values
+
+
+def _measured(
+    histories: Histories, items: int, options: EvaluationOptions, each: int, table: str
+) -> tuple[str, tuple[RankingMetrics, ...]]:
+    """The best ranker on the validation part, and all of them on the test part."""
+    split = LeaveOneOut(_STEP)
+    training = split.training(histories)
+    test, validation = split.test(histories), split.validation(histories)
+    if not len(test[0]):
+        raise DataError(
+            f"{table}: no user has three interactions, so none can be held out. Expected a row an "
+            "interaction; are user and item the columns that were meant?"
+        )
+    work = _rankers(training, items, options.seen_items, each)
+    popularity = np.bincount(training.items, minlength=items + 1).astype(np.float64)
+    evaluator = Evaluator(work, Catalogue(popularity), options)
+    chosen, tested = evaluator.layout.zeros(), evaluator.layout.zeros()
+    evaluator.add(chosen, *validation)
+    evaluator.add(tested, *test)
+    finish = Finish(evaluator.layout, chosen, options.top_k)
+    best = finish.best(tuple(work))
+    assert best is not None
+    ended = Finish(evaluator.layout, tested, options.top_k)
+    return best, tuple(ended.metrics(name, best) for name in work)
+
+
+def _rankers(
+    known: Histories, items: int, seen_items: str, each: int, only: str | None = None
+) -> Mapping[str, Ranker]:
+    """Every ranker (or one) of what is known."""
+    split = _All()
+    counts = count_known(lambda: [known], split, items, lambda own, name: own)["test"]
+    found: dict[str, Ranker] = {ALL_TIME: rankers(counts, RECENT_DAYS[0])[ALL_TIME]}
+    for days in RECENT_DAYS:
+        found[recent_name(days)] = rankers(counts, days)[recent_name(days)]
+    if seen_items == "keep":
+        found |= {
+            name: ranker for name, ranker in rankers(counts, RECENT_DAYS[-1]).items()
+            if name not in found
+        }  # fmt: skip
+    popularity = counts[ALL_TIME]
+    if only in (None, neighbours.NAME):
+        pairs = neighbours.count_pairs([known], items, _STEP, each)
+        found[neighbours.NAME] = neighbours.Neighbours.fit(pairs, popularity, _STEP, each)
+    if only in (None, session_neighbours.NAME):
+        held = session_neighbours.collect([known])
+        found[session_neighbours.NAME] = session_neighbours.SessionNeighbours.fit(
+            held, popularity, each
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _All:
+    """A split that holds nothing out: what is given is what is known."""
+
+    def training(self, histories: Histories) -> Histories:
+        return histories
