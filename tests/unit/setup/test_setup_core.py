@@ -47,6 +47,7 @@ print(json.dumps({"from": tl.__file__, "seconds": seconds, "effect": result.esti
 def run(*command: str | Path, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
+        check=False,
         cwd=cwd,
         capture_output=True,
         text=True,
