@@ -54,7 +54,7 @@ def code_cautions(
     first = np.sort(np.unique(_text(cluster), return_index=True)[1])
     batch = batch.take(pa.array(first))
     lines = surprises_of(batch, scoring)
-    found = []
+    found: list[Caution] = []
     for name in names:
         values = number_column(batch, name)
         here = np.isfinite(values)
