@@ -149,7 +149,7 @@ def _bounds(prefix: str, source, estimation) -> Numbers:  # type: ignore[no-unty
     """Omitted-variable bounds of the ATE and the ATT, as the peers define them.
 
     They take the arm's share as known in the ATT, and the error of each bound for the other's: a
-    scaled score with the sign turned (tests/unit/effects/test_credibility_omitted_variables.py
+    scaled score with the sign turned (tests/unit/effects/credibility/test_credibility_omitted_variables.py
     decides by a jackknife). Both are done here as they do them.
     """
     from truelift.arrays.keys import hash_keys
@@ -162,7 +162,7 @@ def _bounds(prefix: str, source, estimation) -> Numbers:  # type: ignore[no-unty
     )
     from truelift.effects.credibility.placebo import PlaceboOptions
     from truelift.effects.credibility.target import Target
-    from truelift.effects.scoring.quantities import clipped
+    from truelift.effects.scores.quantities import clipped
     from truelift.lake.states import add_states
 
     scoring = estimation.scoring

@@ -31,12 +31,12 @@ from coverage_anytime import false_claims
 from coverage_cells import CELLS, Cell
 
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.inference import estimates_of
+from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import Estimate
-from truelift.effects.scoring.catalogue import estimands_of
-from truelift.effects.scoring.estimands import ClusterMoments
-from truelift.effects.scoring.sums import ScoreSumsKernel
-from truelift.effects.source import MemoryPanel
+from truelift.effects.scores.catalogue import estimands_of
+from truelift.effects.scores.estimands import ClusterMoments
+from truelift.effects.scores.inference import estimates_of
+from truelift.effects.scores.sums import ScoreSumsKernel
 
 ANYTIME = "anytime-100-looks"
 CHUNK = 25

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from truelift.effects.scoring.estimands import (
+from truelift.effects.scores.estimands import (
     ClusterMoments,
     covariance,
     influence_rows,
 )
-from truelift.effects.scoring.layout import ScoreLayout
-from truelift.effects.scoring.quantities import UnitBlock, quantities
-from truelift.effects.scoring.ratios import Estimand, Ratio, contrast
+from truelift.effects.scores.layout import ScoreLayout
+from truelift.effects.scores.quantities import UnitBlock, quantities
+from truelift.effects.scores.ratios import Estimand, Ratio, contrast
 from truelift.inference.anytime import AnytimeOptions, confidence_sequence
 
 CLUSTERS, PILOT, LOOKS, ICC = 5000, 100, 100, 0.3

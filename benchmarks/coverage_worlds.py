@@ -20,8 +20,8 @@ import pyarrow as pa
 from scipy import stats
 from scipy.special import softmax
 
+from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import Estimate
-from truelift.effects.source import MemoryPanel
 
 COVARIATES = 5
 GROUPS = 20

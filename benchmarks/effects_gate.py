@@ -23,10 +23,10 @@ import pyarrow as pa
 from gate_worlds import GateWorld, worlds
 
 from truelift.effects.estimate import estimate_panel
+from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import EffectsResult
-from truelift.effects.source import MemoryPanel
 from truelift.effects.support.supported import Support
-from truelift.effects.verdict import support
+from truelift.effects.support.verdict import support
 from truelift.errors import TrueliftError
 from truelift.settings import EffectOptions
 

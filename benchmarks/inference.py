@@ -23,7 +23,7 @@ from deltalake import write_deltalake
 from measuring import Run, measured, publish, spark_session, workplace
 
 from truelift.arrays.keys import hash_keys
-from truelift.effects.columns import number_column
+from truelift.effects.panel.columns import number_column
 from truelift.inference.clusters import ClusterSums
 from truelift.lake.kernels import sum_buckets
 from truelift.lake.scan import make_plan

@@ -30,7 +30,7 @@ from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.heterogeneity import fit_linear
 from truelift.effects.heterogeneity.forecasts import fit_forecasts
 from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
-from truelift.effects.source import MemoryPanel
+from truelift.effects.panel.source import MemoryPanel
 from truelift.errors import TrueliftError
 from truelift.settings import EffectOptions
 

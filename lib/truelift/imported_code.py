@@ -126,8 +126,8 @@ class SourceTree:
 
     def _next(self, place: str) -> list[str]:
         """Modules and data files that one place runs or reads directly."""
-        if place not in self._modules:
-            return []
+        if place not in self._modules or place == self._package:
+            return []  # the package itself only hands its public face out, which no step runs
         found = self._read(place)
         near = [*(m for m in found.modules if m in self._modules)]
         for module, name in found.names:

@@ -108,7 +108,7 @@ STEPS: tuple[Step, ...] = (
         "cross-fitted doubly robust effects with clustered intervals",
         reads=("gold.panel?",),
         sections=("effects", "seed", "buckets"),
-        foreign=("truelift.effects.pinned:pinned_table",),
+        foreign=("truelift.effects.panel.pinned:pinned_table",),
     ),
     Step(
         "recommend",

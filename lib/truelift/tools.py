@@ -108,9 +108,9 @@ def _evaluate_sequence(settings: Settings, args: argparse.Namespace) -> Any:
 
 
 def _train_causal(settings: Settings, args: argparse.Namespace) -> Any:
-    from truelift.effects.any_table import TableAddress, panel_plan
-    from truelift.effects.lake_panel import LakePanel
     from truelift.effects.neural.job import train_causal
+    from truelift.effects.panel.any_table import TableAddress, panel_plan
+    from truelift.effects.panel.lake_panel import LakePanel
 
     options, tracking = settings.effects, settings.tracking
     named = replace(tracking, model_name=f"{tracking.model_name.removesuffix('-sequence')}-causal")

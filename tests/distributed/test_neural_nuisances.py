@@ -214,10 +214,10 @@ def written(tmp_path_factory):
     """A panel in a Delta table, and the reader of its features."""
     from deltalake import write_deltalake
 
-    from truelift.effects.columns import panel_columns
-    from truelift.effects.learners.reading import DesignReader
-    from truelift.effects.moments import MomentsKernel, make_moments
-    from truelift.effects.start import StartKernel, make_start, start_buckets
+    from truelift.effects.nuisances.learners.reading import DesignReader
+    from truelift.effects.nuisances.moments import MomentsKernel, make_moments
+    from truelift.effects.panel.columns import panel_columns
+    from truelift.effects.panel.start import StartKernel, make_start, start_buckets
     from truelift.lake.scan import make_plan
 
     table = simulate_panel(seed=3, units=3000, clusters=500)
@@ -235,8 +235,8 @@ def written(tmp_path_factory):
 
 
 def test_two_processes_train_together_on_the_files_of_a_table(written):
-    from truelift.effects.learners.neural import train
     from truelift.effects.neural.launching import fit_on_plan
+    from truelift.effects.nuisances.learners.neural import train
 
     plan, reader, panel = written
     told: list[str] = []
@@ -264,11 +264,11 @@ def test_more_processes_than_parts_of_a_table_are_refused(written):
 def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written):
     from dataclasses import replace
 
-    from truelift.effects.columns import panel_columns
     from truelift.effects.estimate import first_moments
-    from truelift.effects.learners.neural import train
     from truelift.effects.neural.package import CausalPackage
     from truelift.effects.neural.pyfunc import CausalModel
+    from truelift.effects.nuisances.learners.neural import train
+    from truelift.effects.panel.columns import panel_columns
     from truelift.errors import DataError
 
     _, reader, panel = written

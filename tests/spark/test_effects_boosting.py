@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.effects.panels import simulate_panel, with_column
-from truelift.effects.arms import Levels
 from truelift.effects.boosting import BoostingOptions, PanelReader, fit_in_memory, fit_on_plan
-from truelift.effects.columns import Scale
+from truelift.effects.panel.arms import Levels
+from truelift.effects.panel.columns import Scale
 from truelift.errors import DataError
 from truelift.lake.scan import make_plan
 

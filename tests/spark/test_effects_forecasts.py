@@ -12,7 +12,7 @@ from truelift.effects.estimate import estimate_panel
 from truelift.effects.heterogeneity.forecasts import fit_forecasts
 from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.job import estimate_effects_from
-from truelift.effects.lake_panel import LakePanel
+from truelift.effects.panel.lake_panel import LakePanel
 from truelift.lake.scan import make_plan
 from truelift.settings import EffectOptions
 

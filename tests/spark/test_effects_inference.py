@@ -11,7 +11,7 @@ import pytest
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.job import estimate_effects
-from truelift.effects.lake_panel import LakePanel
+from truelift.effects.panel.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult
 from truelift.lake.scan import make_plan
 from truelift.settings import EffectOptions

@@ -14,8 +14,8 @@ import truelift as tl
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.job import estimate_effects, estimate_effects_from
-from truelift.effects.lake_panel import LakePanel
 from truelift.effects.look import look_further
+from truelift.effects.panel.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult
 from truelift.errors import DataError, TableError
 from truelift.lake import Lake, bucket_column

@@ -13,46 +13,19 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import xlogy
 
-from truelift.effects.assignment_check import assignment_cautions
-from truelift.effects.calibration import calibrated
-from truelift.effects.categories import categories_of
-from truelift.effects.cautions import with_cautions
-from truelift.effects.coded_numbers import code_cautions
-from truelift.effects.columns import PanelColumns, is_randomised
-from truelift.effects.covariate_checks import check_range, covariate_cautions
-from truelift.effects.fitting_variance import fitting_variance
-from truelift.effects.inference import NAIVE, estimates_of
-from truelift.effects.leaks import leak_cautions
-from truelift.effects.level_balance import level_cautions
-from truelift.effects.moments import (
+from truelift.effects.nuisances.calibration import calibrated
+from truelift.effects.nuisances.fitted import Fitted
+from truelift.effects.nuisances.fitting_variance import fitting_variance
+from truelift.effects.nuisances.moments import (
     Moments,
     MomentsKernel,
     broken_outcomes,
     make_moments,
     missing_covariates,
 )
-from truelift.effects.nuisances import Fitted
-from truelift.effects.overlap import overlap_summaries
-from truelift.effects.presence_checks import not_estimable, presence_cautions, size_cautions
-from truelift.effects.repeated_units import repeat_cautions
-from truelift.effects.results import Design, EffectsResult
-from truelift.effects.scoring.catalogue import (
-    clip_levels_of,
-    clip_of,
-    corrected_of,
-    estimands_of,
-    followed_of,
-    layout_of,
-)
-from truelift.effects.scoring.estimands import ClusterMoments, SecondWay
-from truelift.effects.scoring.kinds.kind import kind_of
-from truelift.effects.scoring.layout import ScoreLayout
-from truelift.effects.scoring.power_sums import PowerLines, cluster_precision
-from truelift.effects.scoring.presence import Presence
-from truelift.effects.scoring.ratios import Estimand
-from truelift.effects.scoring.second_way import PartialSumsKernel
-from truelift.effects.scoring.sums import ScoreSumsKernel, Scoring
-from truelift.effects.selection import (
+from truelift.effects.panel.categories import categories_of
+from truelift.effects.panel.columns import PanelColumns, is_randomised
+from truelift.effects.panel.selection import (
     Selection,
     adjustment_caution,
     control_caution,
@@ -62,22 +35,49 @@ from truelift.effects.selection import (
     spelt_clusters,
     without_outcomes,
 )
-from truelift.effects.source import PanelSource, State, SumKernel
-from truelift.effects.start import (
+from truelift.effects.panel.source import PanelSource, State, SumKernel
+from truelift.effects.panel.start import (
     StartKernel,
     covariate_scale,
     make_start,
     outcome_scale,
     start_buckets,
 )
+from truelift.effects.results import Design, EffectsResult
+from truelift.effects.scores.catalogue import (
+    clip_levels_of,
+    clip_of,
+    corrected_of,
+    estimands_of,
+    followed_of,
+    layout_of,
+)
+from truelift.effects.scores.estimands import ClusterMoments, SecondWay
+from truelift.effects.scores.inference import NAIVE, estimates_of
+from truelift.effects.scores.kinds.kind import kind_of
+from truelift.effects.scores.layout import ScoreLayout
+from truelift.effects.scores.power_sums import PowerLines, cluster_precision
+from truelift.effects.scores.presence import Presence
+from truelift.effects.scores.ratios import Estimand
+from truelift.effects.scores.second_way import PartialSumsKernel
+from truelift.effects.scores.sums import ScoreSumsKernel, Scoring
+from truelift.effects.support.assignment_check import assignment_cautions
+from truelift.effects.support.cautions import with_cautions
+from truelift.effects.support.coded_numbers import code_cautions
+from truelift.effects.support.covariate_checks import check_range, covariate_cautions
+from truelift.effects.support.leaks import leak_cautions
+from truelift.effects.support.level_balance import level_cautions
+from truelift.effects.support.overlap import overlap_summaries
+from truelift.effects.support.presence_checks import not_estimable, presence_cautions, size_cautions
+from truelift.effects.support.repeated_units import repeat_cautions
 from truelift.effects.support.supported import verdict
-from truelift.effects.verdict import support
+from truelift.effects.support.verdict import support
 from truelift.errors import DataError
 from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.normal_equations import centred
 from truelift.lake.conditions import quoted
+from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
-from truelift.settings.named import LEARNERS
 
 _WAYS = ("cluster", "second_cluster")
 
@@ -133,7 +133,7 @@ def estimate_panel(
     TableError
         For a missing or a non-numeric column.
     DataError
-        For rows that cannot support an estimate; see :func:`~.moments.make_moments`.
+        For rows that cannot support an estimate; see :func:`~truelift.effects.nuisances.moments.make_moments`.
     """
     learner = LEARNERS.row(options.learner, "effects.learner")
     learner.check()

@@ -8,19 +8,19 @@ from dataclasses import fields, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
-from truelift.effects.any_table import TableAddress, frame_panel, panel_plan
 from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.lake_panel import LakePanel
 from truelift.effects.look import check_columns, look_further
-from truelift.effects.pinned import KEY, pinned_address
+from truelift.effects.panel.any_table import TableAddress, frame_panel, panel_plan
+from truelift.effects.panel.lake_panel import LakePanel
+from truelift.effects.panel.pinned import KEY, pinned_address
+from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.kinds.kind import kind_of
-from truelift.effects.scoring.rows import ScoreRowsKernel
-from truelift.effects.source import PanelSource
+from truelift.effects.scores.kinds.kind import kind_of
+from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.effects.telling.names import in_words
 from truelift.lake.tables import table_spec
+from truelift.registries import LOOKS
 from truelift.settings import EffectOptions
-from truelift.settings.named import LOOKS
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:

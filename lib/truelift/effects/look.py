@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns, is_number
 from truelift.effects.estimate import Estimation
+from truelift.effects.panel.columns import PanelColumns, is_number
+from truelift.effects.panel.source import PanelSource, State, SumKernel
 from truelift.effects.results import EffectsResult
-from truelift.effects.source import PanelSource, State, SumKernel
 from truelift.errors import TableError
+from truelift.registries import LOOKS
 from truelift.settings import EffectOptions
-from truelift.settings.named import LOOKS
 
 Progress = Callable[[str], None]
 Found = TypeVar("Found")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.experiment.results import Experiment, OutcomeTest
 from truelift.effects.heterogeneity.varying import VaryingEffect
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.support.supported import Support, any_supported
 from truelift.effects.telling import notebook, sentences
 
@@ -24,7 +24,7 @@ class Estimate:
     ----------
     estimand : str
         ``'ATE'``, ``'ATT'``, ``'APO'`` (an arm's mean), ...; its row in the registry says the rest
-        (:func:`~truelift.effects.scoring.kinds.kind.kind_of`).
+        (:func:`~truelift.effects.scores.kinds.kind.kind_of`).
     outcome : str
         Column of the panel.
     estimate, standard_error : float
@@ -314,7 +314,7 @@ class EffectsResult:
     not_made : dict of str to str
         What was asked for and could not be made, and why.
     cautions : tuple of Caution
-        What checks of the data found; see :func:`truelift.effects.cautions.with_cautions`.
+        What checks of the data found; see :func:`truelift.effects.support.cautions.with_cautions`.
     design : Design
         How the treatment came about, and what its columns are called.
     selection : str

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from truelift.effects.any_table import (
+from truelift.effects.estimate import estimate_panel
+from truelift.effects.look import look_further
+from truelift.effects.panel.any_table import (
     address_panel,
     memory_panel,
     numbered_panel,
     panel_plan,
     rows_plan,
 )
-from truelift.effects.arms import label_of
-from truelift.effects.estimate import estimate_panel
-from truelift.effects.look import look_further
+from truelift.effects.panel.arms import label_of
+from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
-from truelift.effects.source import PanelSource
 from truelift.errors import ConfigError
 from truelift.extras import naming_extras
 from truelift.lake.address import TableAddress
@@ -196,7 +196,7 @@ def _on_spark(
     table: Any, given: Mapping[str, Any], lake: Lake | str | None, buckets: int | None,
     progress: Progress,
 ) -> EffectsResult:  # fmt: skip
-    from truelift.effects.lake_panel import LakePanel
+    from truelift.effects.panel.lake_panel import LakePanel
 
     held = _lake(lake, table)
     count = held.buckets if buckets is None else buckets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.figures import places_of
 from truelift.effects.telling.sentences import NAIVE
 

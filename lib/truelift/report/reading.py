@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.decision import decisive
 from truelift.effects.telling.names import in_words as named
 from truelift.effects.telling.sentences import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from truelift.registries import ESTIMANDS, LEARNERS, LOOKS
 from truelift.settings.chances import check_chances
 from truelift.settings.checks import require
-from truelift.settings.named import ESTIMANDS, LEARNERS, LOOKS
 from truelift.typed import from_plain
 
 if TYPE_CHECKING:
-    from truelift.effects.learners.learner import Learner
+    from truelift.effects.nuisances.learners.learner import Learner
 
 SMALL_SAMPLES = ("cr1", "jackknife")
 ALTERNATIVES = ("two-sided", "greater", "less")

@@ -221,3 +221,19 @@ def test_options_count_by_the_module_of_their_class():
     assert "truelift.settings.clean" in with_options
     assert not {"truelift.settings.effects", "truelift.settings"} & with_options
     assert set(code_of(root, [FeatureOptions])) - set(code_of(root)) == {"truelift.settings"}
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_the_public_face_is_code_of_no_step(step):
+    assert not {m for m in code_of([step.module]) if m.startswith("truelift.public")}
+
+
+def test_rows_of_registries_are_code_of_the_step_that_looks_them_up():
+    rows = {
+        "truelift.effects.scores.kinds.att",
+        "truelift.effects.nuisances.learners.stacked",
+        "truelift.effects.heterogeneity.several",
+    }
+    assert rows <= set(code_of([step_named("estimate_effects").module]))
+    for name in ("clean", "sessionize", "train_sequence"):
+        assert not rows & set(code_of([step_named(name).module]))

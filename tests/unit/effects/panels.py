@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.source import MemoryPanel
+from truelift.effects.panel.source import MemoryPanel
 
 
 def simulate_panel(

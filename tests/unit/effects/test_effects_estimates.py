@@ -14,7 +14,7 @@ from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import aipw
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.results import EffectsResult
-from truelift.effects.scoring.rows import ScoreRowsKernel
+from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.settings import EffectOptions
 
 EXACT = EffectOptions(folds=5, ridge=0.0, tolerance=1e-24, small_samples="cr1")

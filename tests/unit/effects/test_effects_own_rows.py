@@ -12,7 +12,7 @@ from truelift.effects.estimate import estimate_panel
 from truelift.effects.job import metrics_of
 from truelift.effects.look import check_columns, look_further
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.quantities import arm_scores, clipped
+from truelift.effects.scores.quantities import arm_scores, clipped
 from truelift.errors import ConfigError, TableError
 from truelift.report.estimates import by_outcome
 from truelift.settings import EffectOptions
@@ -21,8 +21,8 @@ from truelift.typed import from_plain, to_plain
 MEANS = """
 from dataclasses import dataclass
 import numpy as np
-from truelift.effects.learners.learner import Learner
-from truelift.effects.nuisances import Fitted, Predictions
+from truelift.effects.nuisances.learners.learner import Learner
+from truelift.effects.nuisances.fitted import Fitted, Predictions
 
 @dataclass(frozen=True)
 class Options:
@@ -79,9 +79,9 @@ def test_a_learner_whose_module_is_missing_is_refused_before_anything_is_read(br
 
 
 ON_CONTROLS = """
-from truelift.effects.scoring.kinds.kind import EstimandKind
-from truelift.effects.scoring.layout import OwnSums
-from truelift.effects.scoring.ratios import contrast
+from truelift.effects.scores.kinds.kind import EstimandKind
+from truelift.effects.scores.layout import OwnSums
+from truelift.effects.scores.ratios import contrast
 from truelift.inference.clusters import Summands
 
 def keys(layout):
@@ -145,7 +145,7 @@ from typing import Any
 import numpy as np
 from truelift.effects.look import Look, NamedColumn, Pass
 from truelift.effects.results import Finding
-from truelift.effects.scoring.quantities import arm_scores, clipped
+from truelift.effects.scores.quantities import arm_scores, clipped
 
 @dataclass(frozen=True, eq=False)
 class Kernel:

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truelift.effects.columns import is_randomised
 from truelift.effects.credibility.checks import CredibilityBlocks
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.look import look_further
-from truelift.effects.scoring.rows import ScoreRowsKernel
-from truelift.effects.source import MemoryPanel
+from truelift.effects.panel.columns import is_randomised
+from truelift.effects.panel.source import MemoryPanel
+from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.errors import ConfigError, DataError
 from truelift.inference.sample_ratio import checked_promise
 from truelift.settings import EffectOptions

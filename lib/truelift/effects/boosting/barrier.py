@@ -80,7 +80,7 @@ def fit_on_plan(
         Barrier tasks, all of which must find a free slot; by default as many as there are
         slots, and at most one a bucket.
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from truelift.effects.boosting.nuisances import BoostingNuisances, make_nuisance
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block, prepare
 from truelift.effects.boosting.training import fit_all
-from truelift.effects.training_folds import training_folds
+from truelift.effects.panel.training_folds import training_folds
 from truelift.errors import DataError
 
 
@@ -33,7 +33,7 @@ def fit_blocks(
     threads : int
         Cores of this worker.
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
 
     Raises
     ------

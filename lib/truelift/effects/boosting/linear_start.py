@@ -101,7 +101,7 @@ def fit_linear_start(
     Parameters
     ----------
     uses : ndarray of bool, (K, K)
-        Of :func:`~truelift.effects.training_folds.training_folds`.
+        Of :func:`~truelift.effects.panel.training_folds.training_folds`.
     signs : tuple of int, p
         Monotone covariates: 1 where an outcome's coefficient may not be negative, -1 where it
         may not be positive. A coefficient with the wrong sign is taken out.

@@ -42,7 +42,7 @@ def fit_in_memory(
         Names for the options; ``x_0`` to ``x_{p-1}`` by default.
     threads : int
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
 
     Returns
     -------

@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from truelift.arrays.keys import hash_keys
 from truelift.distributed.collective import Collective
-from truelift.effects.arms import Levels
 from truelift.effects.boosting.options import BoostingOptions
-from truelift.effects.columns import Scale, number_column
+from truelift.effects.panel.arms import Levels
+from truelift.effects.panel.columns import Scale, number_column
 from truelift.errors import DataError
 from truelift.models.trees.binning import Bins, drawn, make_bins, row_hashes, sample_columns
 

@@ -45,7 +45,7 @@ def fit_all(
 ) -> Fits:  # fmt: skip
     """Fit the propensity of several arms, and each outcome in each arm, for all folds.
 
-    ``uses`` is that of :func:`~truelift.effects.training_folds.training_folds`. A fold that has no
+    ``uses`` is that of :func:`~truelift.effects.panel.training_folds.training_folds`. A fold that has no
     rows on any worker is skipped: no unit will ask for its model.
     """
     folds, outcomes = len(uses), len(rows.outcome)

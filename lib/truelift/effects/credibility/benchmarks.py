@@ -14,21 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.columns import PanelColumns
 from truelift.effects.credibility.blocks import ShortNuisances
-from truelift.effects.design import Design
 from truelift.effects.look import Pass, Passes
-from truelift.effects.moments import Moments
-from truelift.effects.nuisances import LinearNuisances
-from truelift.effects.propensity import (
+from truelift.effects.nuisances.fitted import LinearNuisances
+from truelift.effects.nuisances.moments import Moments
+from truelift.effects.nuisances.propensity import (
     PropensityFit,
     arm_probabilities,
     loss_sums,
     propensity_penalty,
 )
-from truelift.effects.scoring.quantities import clipped
-from truelift.effects.source import State
-from truelift.effects.units import units_of
+from truelift.effects.panel.columns import PanelColumns
+from truelift.effects.panel.design import Design
+from truelift.effects.panel.source import State
+from truelift.effects.panel.units import units_of
+from truelift.effects.scores.quantities import clipped
 from truelift.errors import ConfigError
 from truelift.inference.normal_equations import (
     complements,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.arms import Levels
 from truelift.effects.credibility.assessment import AssessmentOptions, Credibility, assess
 from truelift.effects.credibility.benchmarks import ShortModel
 from truelift.effects.credibility.blocks import CredibilityBlock
 from truelift.effects.credibility.kernel import CredibilityKernel, CredibilityOptions
 from truelift.effects.credibility.placebo import PlaceboOptions
 from truelift.effects.look import Pass, Passes
-from truelift.effects.scoring.quantities import clipped
-from truelift.effects.scoring.sums import Scoring
+from truelift.effects.panel.arms import Levels
+from truelift.effects.scores.quantities import clipped
+from truelift.effects.scores.sums import Scoring
 from truelift.settings import EffectOptions
 
 NO_LEVEL = "none"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truelift.effects.arms import Levels
-from truelift.effects.columns import PanelColumns
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.credibility.benchmarks import short_models
 from truelift.effects.credibility.checks import checked_effects
 from truelift.effects.look import Look, NamedColumn, Passes, Sight
+from truelift.effects.panel.arms import Levels
+from truelift.effects.panel.columns import PanelColumns
+from truelift.effects.panel.source import MOST_VALUES, PanelSource
 from truelift.effects.results import EffectsResult
-from truelift.effects.source import MOST_VALUES, PanelSource
 from truelift.errors import DataError
 from truelift.settings import EffectOptions
 

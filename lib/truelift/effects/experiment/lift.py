@@ -11,21 +11,21 @@ from functools import partial
 
 import numpy as np
 
-from truelift.effects.columns import PanelColumns, Scale
-from truelift.effects.inference import critical_values, errors_in_words, inferred
 from truelift.effects.look import Look, Sight
+from truelift.effects.panel.columns import PanelColumns, Scale
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.estimable import why_not
-from truelift.effects.scoring.estimands import (
+from truelift.effects.scores.estimable import why_not
+from truelift.effects.scores.estimands import (
     ClusterMoments,
     ClusterPrecision,
     covariance,
     influence_rows,
 )
-from truelift.effects.scoring.kinds.mean import RELATIVE_LIFT
-from truelift.effects.scoring.kinds.pairs import pairs_of
-from truelift.effects.scoring.layout import ScoreLayout
-from truelift.effects.scoring.ratios import UNIT, Estimand, Ratio
+from truelift.effects.scores.inference import critical_values, errors_in_words, inferred
+from truelift.effects.scores.kinds.mean import RELATIVE_LIFT
+from truelift.effects.scores.kinds.pairs import pairs_of
+from truelift.effects.scores.layout import ScoreLayout
+from truelift.effects.scores.ratios import UNIT, Estimand, Ratio
 from truelift.inference.delta import delta_covariance
 from truelift.settings import EffectOptions
 
@@ -50,7 +50,7 @@ def relative_lifts(
     columns : PanelColumns
     outcomes : Scale
     options : EffectOptions
-        ``contrasts``, and what :func:`~.inference.inferred` reads.
+        ``contrasts``, and what :func:`~truelift.effects.scores.inference.inferred` reads.
     learner : str
 
     Returns

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truelift.effects.assignment_check import IN_DOUBT, sample_ratio_caution
-from truelift.effects.cautions import with_cautions
-from truelift.effects.columns import PanelColumns, is_randomised
 from truelift.effects.experiment.results import Experiment
 from truelift.effects.experiment.trial import run_experiment
 from truelift.effects.look import Look, NamedColumn, Passes, Sight, not_made
+from truelift.effects.panel.columns import PanelColumns, is_randomised
 from truelift.effects.results import Caution, EffectsResult
+from truelift.effects.support.assignment_check import IN_DOUBT, sample_ratio_caution
+from truelift.effects.support.cautions import with_cautions
 from truelift.settings import EffectOptions
 
 Found = tuple[Experiment, dict[str, str], list[Caution]]

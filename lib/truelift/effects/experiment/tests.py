@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from truelift.effects.columns import PanelColumns
 from truelift.effects.experiment.results import OutcomeTest
 from truelift.effects.look import Look, Sight
+from truelift.effects.panel.columns import PanelColumns
 from truelift.effects.results import EffectsResult
 from truelift.inference.hypotheses import non_inferiority_test
 from truelift.settings import EffectOptions

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from truelift.arrays.distributions import stats
 from truelift.arrays.keys import hash_keys
-from truelift.effects.columns import PanelColumns, Scale
 from truelift.effects.experiment.results import Experiment, ExperimentEstimate
 from truelift.effects.look import Pass, Passes
-from truelift.effects.pre_period import pre_period_caution, pre_period_p_value
+from truelift.effects.panel.columns import PanelColumns, Scale
+from truelift.effects.panel.source import State
+from truelift.effects.panel.units import units_of
 from truelift.effects.results import Caution, Estimate
-from truelift.effects.source import State
-from truelift.effects.units import units_of
+from truelift.effects.support.pre_period import pre_period_caution, pre_period_p_value
 from truelift.errors import DataError
 from truelift.inference.contrasts import many_to_one
 from truelift.inference.experiment_estimates import (

@@ -14,7 +14,7 @@ import numpy as np
 
 from truelift.effects.heterogeneity.blocks import ScoredBlock, State
 from truelift.effects.heterogeneity.penalty import chosen_penalty
-from truelift.effects.training_folds import training_folds
+from truelift.effects.panel.training_folds import training_folds
 from truelift.errors import DataError
 from truelift.inference.normal_equations import centred, complements, ridge_coefficients
 

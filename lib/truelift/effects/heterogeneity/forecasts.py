@@ -17,10 +17,10 @@ import pyarrow as pa
 from truelift.effects.boosting.reading import Block
 from truelift.effects.heterogeneity.blocks import Forecast
 from truelift.effects.heterogeneity.scored_contrasts import ScoredContrasts
-from truelift.effects.learners.learner import FoldRegressions
-from truelift.effects.source import PanelSource
+from truelift.effects.nuisances.learners.learner import FoldRegressions
+from truelift.effects.panel.source import PanelSource
+from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
-from truelift.settings.named import LEARNERS
 
 Progress = Callable[[str], None]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from truelift.effects.columns import PanelColumns
 from truelift.effects.heterogeneity.forecasts import fit_forecasts
 from truelift.effects.heterogeneity.several import explored_effects
 from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.look import Look, Passes, Sight, not_made
+from truelift.effects.panel.columns import PanelColumns
 from truelift.effects.results import EffectsResult
 from truelift.settings import EffectOptions
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from truelift.effects.heterogeneity.blocks import ScoredBlock
-from truelift.effects.scoring.quantities import arm_scores, clipped
-from truelift.effects.scoring.sums import Scoring
+from truelift.effects.scores.quantities import arm_scores, clipped
+from truelift.effects.scores.sums import Scoring
 
 
 @dataclass(frozen=True)

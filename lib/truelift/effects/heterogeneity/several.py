@@ -19,8 +19,8 @@ from truelift.effects.heterogeneity.results import Heterogeneity, Term
 from truelift.effects.heterogeneity.scored_contrasts import Contrast, ScoredContrasts
 from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.look import Pass, Passes
-from truelift.effects.scoring.sums import Scoring
-from truelift.effects.source import State
+from truelift.effects.panel.source import State
+from truelift.effects.scores.sums import Scoring
 from truelift.errors import DataError
 from truelift.inference.bands import simultaneous_bands
 from truelift.settings import EffectOptions

@@ -17,7 +17,7 @@ from truelift.effects.neural.network import FoldNetworks
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.neural.results import NeuralFit
 from truelift.effects.neural.tempering import FACTORS, entropies, log_shares, tempered
-from truelift.effects.training_folds import training_folds
+from truelift.effects.panel.training_folds import training_folds
 from truelift.errors import DataError
 from truelift.models.schedules import WarmupCosine
 
@@ -79,7 +79,7 @@ def fit_networks(
     report : callable, optional
         Told a line, steps done and steps in all.
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
 
     Returns
     -------

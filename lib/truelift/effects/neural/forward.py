@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import softmax
 
 from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.nuisances import Predictions
+from truelift.effects.nuisances.fitted import Predictions
 
 Weights = Mapping[str, np.ndarray]
 
@@ -80,7 +80,7 @@ class NeuralNuisances:
         return self.options.kind
 
     def predict(self, block: np.ndarray, fold: int) -> Predictions:
-        """See :class:`~truelift.effects.nuisances.Nuisances`."""
+        """See :class:`~truelift.effects.nuisances.fitted.Nuisances`."""
         own, x = self._own(fold), block[1:].T
         shared = _tower(x, own, "shared", len(self.options.shared))
         outcome = self._outcome(x, shared, own)

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.effects.estimate import first_moments
-from truelift.effects.learners.neural import NEURAL, train
-from truelift.effects.learners.reading import DesignReader
 from truelift.effects.look import check_columns
 from truelift.effects.neural.package import CausalPackage
-from truelift.effects.selection import selected
+from truelift.effects.nuisances.learners.neural import NEURAL, train
+from truelift.effects.nuisances.learners.reading import DesignReader
+from truelift.effects.panel.selection import selected
 from truelift.errors import TableError
 
 if TYPE_CHECKING:
-    from truelift.effects.lake_panel import LakePanel
     from truelift.effects.neural.results import NeuralFit
+    from truelift.effects.panel.lake_panel import LakePanel
     from truelift.job import Job
 
 

@@ -37,7 +37,7 @@ def fit_on_plan(
     progress : callable, optional
         Told a line now and then.
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
 
     Raises
     ------

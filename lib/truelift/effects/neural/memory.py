@@ -25,7 +25,7 @@ def fit_in_memory(
         ``processes`` has no meaning here.
     folds, arms : int
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
     """
     start_tensorflow(options.threads_per_process)
     from truelift.effects.neural.fitting import Alone, fit_networks

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from truelift.effects.neural.forward import weight_shapes
 from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.training_folds import training_folds
+from truelift.effects.panel.training_folds import training_folds
 
 # Chances nearer to zero than this count as this in the targeted term, which divides by them.
 _LEAST_CHANCE = 0.02
@@ -28,7 +28,7 @@ class FoldNetworks(keras.Model):
     options : NeuralOptions
     folds, features, arms, outcomes : int
     sequential : bool
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
     """
 
     def __init__(

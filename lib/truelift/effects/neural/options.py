@@ -25,7 +25,7 @@ class NeuralOptions:
         columns; they are applied and nothing is trained.
     stacked : bool
         Combine the networks with the linear models by their errors out of fold
-        (:mod:`~truelift.effects.stack`); off, the networks stand alone.
+        (:mod:`~truelift.effects.nuisances.stack`); off, the networks stand alone.
     shared, head : tuple of int
         Widths of the hidden layers of the representation and of each outcome head.
     propensity_weight : float

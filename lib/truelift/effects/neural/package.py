@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from truelift.effects.arms import Levels
-from truelift.effects.columns import Scale
-from truelift.effects.design import Category, Design, Hashed, OneHot
-from truelift.effects.moments import Moments
 from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.target_encoding import TargetEncoded
+from truelift.effects.nuisances.moments import Moments
+from truelift.effects.panel.arms import Levels
+from truelift.effects.panel.columns import Scale
+from truelift.effects.panel.design import Category, Design, Hashed, OneHot
+from truelift.effects.panel.target_encoding import TargetEncoded
 from truelift.errors import DataError
 from truelift.typed import from_plain, to_plain
 

@@ -29,7 +29,7 @@ def log_shares(arm_weight: np.ndarray, uses: np.ndarray) -> np.ndarray:
     arm_weight : ndarray, (K, A)
         Weight of the training rows by fold and arm.
     uses : ndarray of bool, (K, K)
-        See :func:`~truelift.effects.training_folds.training_folds`.
+        See :func:`~truelift.effects.panel.training_folds.training_folds`.
     """
     # One more row an arm: an arm that a model has not met is not impossible.
     seen = uses @ arm_weight + 1.0

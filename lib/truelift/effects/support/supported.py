@@ -70,7 +70,7 @@ def decisive(found: Sequence[Support], asked: Sequence[str] = ()) -> list[Suppor
     Parameters
     ----------
     found : sequence of Support
-        Of all arms; see :func:`~truelift.effects.verdict.support`.
+        Of all arms; see :func:`~truelift.effects.support.verdict.support`.
     asked : sequence of str
         Estimands that the estimates are judged as; none stands for all.
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.figures import figure, places_of
 from truelift.effects.telling.names import joined
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, percent, places_of
 from truelift.effects.telling.names import in_words

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.support.supported import NOT_SUPPORTED, decisive
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.figures import figure, p_text, percent, places_of

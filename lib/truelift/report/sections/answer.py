@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from truelift.effects.experiment.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.effects.scoring.kinds.kind import kind_of
+from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.decision import decision
 from truelift.effects.telling.names import clusters_of, counted
 from truelift.report.cautions import assumptions, warnings

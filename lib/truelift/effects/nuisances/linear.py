@@ -1,0 +1,76 @@
+"""The linear learner: ridge regressions from Gram matrices, a logistic propensity by Newton steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from truelift.effects.nuisances.fitted import Fitted, LinearNuisances
+from truelift.effects.nuisances.moments import Moments
+from truelift.effects.nuisances.propensity import NewtonKernel, PropensityFit, propensity_penalty
+from truelift.effects.panel.source import PanelSource
+from truelift.inference.normal_equations import (
+    complements,
+    ridge_coefficients,
+    ridge_per_unit,
+)
+from truelift.settings import EffectOptions
+
+Progress = Callable[[str], None]
+
+
+def fit_linear(
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+) -> Fitted:
+    """Outcome regressions from the first pass; Newton steps while the propensity asks for them."""
+    propensity, passes = _fit_propensity(source, moments, options, progress)
+    quality = {
+        "propensity_newton_steps": float(propensity.steps),
+        "propensity_remaining": min(propensity.remaining, 1e6),
+    }
+    nuisances = LinearNuisances(
+        propensity.coefficients, _outcome_regression(moments, options.ridge)
+    )
+    return Fitted(nuisances, propensity.remaining <= options.tolerance, quality, passes)
+
+
+def _fit_propensity(
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+) -> tuple[PropensityFit, int]:
+    ridge = ridge_per_unit(options.ridge, len(moments.design), moments.units_without.sum(axis=1))
+    penalty = propensity_penalty(ridge, moments.variances)
+    fit = PropensityFit.start(moments.start, options.folds)
+    if moments.columns.propensity:  # known: nothing is fitted
+        known = PropensityFit(fit.coefficients, 0.0, 0, fit.accepted, fit.objective)
+        return known, 1
+    fit = fit.step(moments.loss, moments.ascent, moments.hessian, moments.rows, penalty)
+    passes = 1
+    unfinished = fit.remaining > options.tolerance or not moments.exact_start
+    while unfinished and fit.steps < options.max_newton_steps:
+        passes += 1
+        progress(f"pass {passes}: a further Newton step")
+        state = source.sum(
+            NewtonKernel(moments.columns, moments.design, fit.coefficients),
+            moments.columns.of_propensity(),
+            moments.columns.batch_rows(),
+        )
+        fit = fit.step(state["loss"], state["ascent"], state["hessian"], state["rows"], penalty)
+        unfinished = fit.remaining > options.tolerance
+    return fit, passes
+
+
+def _outcome_regression(moments: Moments, chosen: float | None) -> np.ndarray:
+    p = len(moments.design)
+    without = complements(moments.gram)
+    ridge = ridge_per_unit(chosen, p, moments.units_without)
+    variances = moments.variances
+    return np.array(
+        [
+            [
+                ridge_coefficients(gram, p, variances, penalty)
+                for gram, penalty in zip(grams, penalties, strict=True)
+            ]
+            for grams, penalties in zip(without, ridge, strict=True)
+        ]
+    )

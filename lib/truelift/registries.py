@@ -1,0 +1,54 @@
+"""What a specification of effects can name: rows of registries, imported when they are named.
+
+Another package adds a row by an entry point of the same group (:mod:`truelift.registry`). Places are
+written out in full: what code a step runs is read from such texts (:mod:`truelift.module_imports`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from truelift.registry import Registry
+
+if TYPE_CHECKING:
+    from truelift.effects.look import Look
+    from truelift.effects.nuisances.learners.learner import Learner
+    from truelift.effects.scores.kinds.kind import EstimandKind
+
+
+#: What is estimated (``effects.estimands``), in the order in which estimates are made.
+ESTIMANDS: Registry[EstimandKind] = Registry(
+    "truelift.estimands",
+    {
+        "APO": "truelift.effects.scores.kinds.mean:APO",
+        "ATE": "truelift.effects.scores.kinds.ate:ATE",
+        "ATT": "truelift.effects.scores.kinds.att:ATT",
+        "ATO": "truelift.effects.scores.kinds.ato:ATO",
+        "GATE": "truelift.effects.scores.kinds.gate:GATE",
+        "policy value": "truelift.effects.scores.kinds.policy:POLICY_VALUE",
+        "naive difference": "truelift.effects.scores.kinds.naive:NAIVE",
+    },
+)
+
+#: Ways to fit the nuisances (``effects.learner``).
+LEARNERS: Registry[Learner] = Registry(
+    "truelift.learners",
+    {
+        "linear": "truelift.effects.nuisances.learners.linear:LINEAR",
+        "boosting": "truelift.effects.nuisances.learners.boosting:BOOSTING",
+        "neural": "truelift.effects.nuisances.learners.neural:NEURAL",
+        "stack": "truelift.effects.nuisances.learners.stacked:STACK",
+    },
+)
+
+#: What is looked for beside the estimates, in the order in which it is done (``effects.looks``).
+LOOKS: Registry[Look] = Registry(
+    "truelift.looks",
+    {
+        "lifts": "truelift.effects.experiment.lift:LIFTS",
+        "tests": "truelift.effects.experiment.tests:TESTS",
+        "experiment": "truelift.effects.experiment.look:EXPERIMENT",
+        "heterogeneity": "truelift.effects.heterogeneity.look:HETEROGENEITY",
+        "credibility": "truelift.effects.credibility.look:CREDIBILITY",
+    },
+)
