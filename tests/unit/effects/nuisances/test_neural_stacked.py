@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
-from truelift.effects import learners
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances.fitted import Fitted, Predictions
+from truelift.effects.nuisances.learners import neural
 from truelift.effects.nuisances.stack import simplex_weights
 from truelift.settings import EffectOptions
 
@@ -36,11 +36,12 @@ def estimate(monkeypatch):
     x = table["x_1"].to_numpy()
     table = with_column(table, "treated", treated)
     table = with_column(table, "y_spend", x + treated + rng.normal(size=4000))
-    monkeypatch.setattr(learners, "_trained", lambda *_: Fitted(SureAndWrong(), True, {}, 1))
+    networks = Fitted(SureAndWrong(), True, {}, 1)
+    monkeypatch.setattr(neural, "trained_networks", lambda *_: networks)
 
-    def run(**neural):
+    def run(**changes):
         options = EffectOptions(
-            outcomes=("y_spend",), estimands=("ATE",), learner="neural", neural=neural
+            outcomes=("y_spend",), estimands=("ATE",), learner="neural", neural=changes
         )
         result = estimate_panel(in_buckets(table), options).result
         return result.estimates[0], result

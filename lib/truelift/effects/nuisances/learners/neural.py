@@ -40,7 +40,7 @@ def fit_neural(
     if chosen.model is not None:
         networks = _registered(source, moments, options.folds, chosen.model)
     else:
-        networks = _trained(source, moments, options.folds, chosen, progress)
+        networks = trained_networks(source, moments, options.folds, chosen, progress)
     if not chosen.stacked:
         return networks
     linear = fit_linear(source, moments, options, progress)
@@ -49,9 +49,10 @@ def fit_neural(
     return fit_stack(source, moments, options, parts, progress, name, _EQUAL_UNITS / units)
 
 
-def _trained(
+def trained_networks(
     source: PanelSource, moments: Moments, folds: int, chosen: NeuralOptions, progress: Progress
 ) -> Fitted:
+    """Networks of every fold, trained on the rows, with how that went."""
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
     fit = train(source, reader, folds, chosen, progress)
     quality = {
