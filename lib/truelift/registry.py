@@ -72,7 +72,7 @@ class Registry(Generic[Row]):
             )
         added = self._added().get(name)
         if added is None:
-            return _imported(self.own[name])  # type: ignore[no-any-return]
+            return _imported(self.own[name])
         if name in self.own:
             raise ConfigError(
                 f"{self.group}: {_whose(added)} brings {name!r}, which truelift has itself. "
@@ -90,7 +90,7 @@ class Registry(Generic[Row]):
                 f"{self.group}: the entry point {name!r} of {_whose(added)} gives "
                 f"{getattr(row, 'name', row)!r}; expected a row of the same name."
             )
-        return row  # type: ignore[no-any-return]
+        return row
 
     def _added(self) -> dict[str, EntryPoint]:
         return _entry_points(self.group, tuple(sys.path))

@@ -187,7 +187,7 @@ def made(passes: Passes[Found], source: PanelSource, columns: PanelColumns) -> F
             names = tuple(dict.fromkeys([*columns.of_scores(), *wanted.columns]))
             state = source.sum(wanted.kernel, names, columns.batch_rows())
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return end.value
 
 
 def not_made(result: EffectsResult, why: Mapping[str, str]) -> EffectsResult:

@@ -51,7 +51,7 @@ def load_secret(options: PrivacyOptions, env: str) -> bytes | None:
 def _from_scope(scope: str, name: str) -> str | None:
     """A secret of the platform (Databricks); None where there is no such platform."""
     try:
-        from databricks.sdk.runtime import dbutils  # type: ignore[import-not-found]
+        from databricks.sdk.runtime import dbutils
 
         return str(dbutils.secrets.get(scope=scope, key=name))
     except Exception:

@@ -158,7 +158,7 @@ def _moments(times: list[Any] | None, row: int) -> list[int] | None:
 
 
 # Whoever predicts in Python hands over NumPy's numbers, too.
-_INTEGERS = (int, np.integer)
+_INTEGERS: Any = (int, np.integer)
 
 
 def _is_key(value: Any) -> bool:

@@ -156,8 +156,8 @@ class EffectOptions:
         sums = not self.benchmark_covariates or self.learner == "linear"
         need("benchmark_covariates", sums, "none unless effects.learner is 'linear'")
         for name in ("negative_controls", "pre_outcomes", "non_inferiority_margin"):
-            known = set(getattr(self, name)) <= set(self.outcomes)
-            need(name, known, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
+            among = set(getattr(self, name)) <= set(self.outcomes)
+            need(name, among, f"outcomes among effects.outcomes ({', '.join(self.outcomes)})")
         margins = all(margin != 0 for margin in self.non_inferiority_margin.values())
         need("non_inferiority_margin", margins, "margins other than zero")
 

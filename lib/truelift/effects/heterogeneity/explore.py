@@ -151,7 +151,7 @@ def explore(
         while True:
             kernel = passes.send(sum_pass(kernel))
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return end.value
 
 
 def exploration(

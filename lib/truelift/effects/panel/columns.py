@@ -256,7 +256,7 @@ def _cells(name: str, values: Sequence[object], table: str) -> Levels:
             f"{table}: the group column {name!r} has {len(values):,} distinct values, at most "
             f"{MOST_CELLS} are possible. Merge levels, or cut a number into ranges."
         )
-    return Levels(name, tuple(sorted(values)))  # type: ignore[type-var]
+    return Levels(name, tuple(sorted(values)))
 
 
 def _known_propensity(options: EffectOptions) -> tuple[str, ...]:

@@ -144,8 +144,8 @@ def _forest_panel(
     axes.xaxis.set_major_locator(MaxNLocator(4 if width == "narrow" else 7))
     axes.grid(axis="x")
     confidence = level(group[0].confidence)
-    kind = "mean" if levels else "change"
-    told = f"{outcome_name(outcome).capitalize()}: {kind} and {confidence} interval"
+    noun = "mean" if levels else "change"
+    told = f"{outcome_name(outcome).capitalize()}: {noun} and {confidence} interval"
     if unit := result.design.measured_in.get(outcome):
         told += "\n" + wrapped(unit, 44 if width == "narrow" else 90)
     title(axes, told)
