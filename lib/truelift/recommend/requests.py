@@ -173,9 +173,10 @@ def _is_time(value: Any) -> bool:
     if isinstance(value, str):
         return True
     # 1e11 seconds are the year 5138; what is larger is milliseconds or worse.
-    if not isinstance(value, (*_INTEGERS, float)) or isinstance(value, bool):
+    if not isinstance(value, (int, float, np.integer)) or isinstance(value, bool):
         return False
-    return bool(abs(value) < 1e11)
+    number: Any = value
+    return bool(abs(number) < 1e11)
 
 
 def _is_text(value: Any) -> bool:
