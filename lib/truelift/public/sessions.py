@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _TEXTS = frozenset({"user_key", "event_type", "item_id", "source_session"})
+_KEYS = ("user", "item", "event_type", "source_session")
 _SECONDS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600,
             "hour": 3600, "d": 86400, "day": 86400}  # fmt: skip
 _GAP = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s*")
@@ -256,6 +257,16 @@ def _on_spark(
                 f"the DataFrame has no column {column!r} ({argument}); its columns are "
                 f"{', '.join(events.columns)}."
             )
+        kind = events.schema[column].dataType.typeName()
+        fits, wanted = kind == "timestamp", "a timestamp"
+        if argument != "time":
+            fits = argument not in _KEYS or kind not in ("float", "double", "decimal")
+            wanted = "texts or whole numbers"
+        if not fits:
+            raise TableError(
+                f"the DataFrame, column {column!r} ({argument}): found type {kind}, expected "
+                f"{wanted}. Cast it first."
+            )
     kinds = {name: "string" for name in _TEXTS} | {"event_time": "timestamp"}
     chosen = events.select(
         *(F.col(quoted(c)).cast(kinds.get(n, "double")).alias(n) for n, (c, _) in columns.items())
@@ -263,12 +274,13 @@ def _on_spark(
     last = chosen.agg(F.max(F.unix_micros("event_time"))).first()
     if last is None or last[0] is None:
         raise DataError("the DataFrame has no events with a user and a time.")
-    run = partial(_of_bucket, options=options, end_of_data=int(last[0]))
+    end_of_data = int(last[0])
+
+    # Without annotations: Spark would look for types that are not loaded where it runs.
+    def run(rows):  # type: ignore[no-untyped-def]
+        held = rows.drop_columns(["bucket"])
+        return session_table(held, cut_events(held, options), options, end_of_data)
+
     schema = from_arrow_schema(session_schema(columns))
     placed = chosen.withColumn("bucket", bucket_column("user_key", Settings.buckets))
     return placed.groupBy("bucket").applyInArrow(run, schema)
-
-
-def _of_bucket(rows: pa.Table, options: SessionOptions, end_of_data: int) -> pa.Table:
-    events = rows.drop_columns(["bucket"])
-    return session_table(events, cut_events(events, options), options, end_of_data)
