@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+import truelift as tl
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
@@ -62,6 +63,12 @@ def test_sessions_are_those_of_sparks_session_window(made):
     expected = rows_of(theirs.select("user_key", F.col("w.start").alias("start"), "n"), "*")
     assert rows_of(ours.select("user_key", "start", "events"), "*") == expected
     assert (result.sessions, result.events) == (len(expected), 400)
+    # The public call on the same events, in memory and on Spark's rows, gives the job's rows.
+    names = {"item": "item_id", "value": "value", "source_session": "source_session"}
+    here = tl.sessions(job.lake.uri("silver.events"), **names)
+    of_the_job = rows_of(ours.select(*here.table.column_names), "*")
+    assert rows_of(tl.sessions(events, **names), "*") == of_the_job
+    assert rows_of(events.sparkSession.createDataFrame(here.table), "*") == of_the_job
 
 
 def test_three_layouts_and_both_ways_in_give_the_same_sessions(made, spark):
