@@ -251,6 +251,20 @@ def test_time_formats_and_zones(spark, options, text, expected):
     assert row[0].ljust(len(expected), "0") == expected
 
 
+@pytest.mark.parametrize(
+    ("time_format", "digits"), [("epoch_s", 13), ("epoch_s", 32), ("epoch_ns", 32), ("epoch_s", 60)]
+)
+def test_time_formats_have_no_time_for_numbers_beyond_all_times(spark, time_format, digits):
+    from pyspark.sql import functions as F
+
+    from truelift.logs.parsing import instant_of
+    from truelift.settings import SourceOptions
+
+    moment = instant_of(F.col("t"), SourceOptions(time_format=time_format))
+    frame = spark.createDataFrame([("9" * digits,)], "t string")
+    assert frame.select(moment).first()[0] is None
+
+
 @pytest.mark.parametrize("text", ["", "noon", "12:30", "2024", "2024-13-01", "1704067200"])
 def test_other_text_is_no_iso_time(spark, text):
     from pyspark.sql import functions as F

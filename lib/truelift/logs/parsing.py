@@ -140,9 +140,11 @@ def instant_of(text: Column, source: SourceOptions) -> Column:
 
     if source.time_format in EPOCHS:
         plain = F.when(text.rlike(number_pattern()), text)
-        number = plain.try_cast("decimal(38,6)") * F.lit(EPOCHS[source.time_format])
-        inside = F.abs(number) <= F.lit(_LAST_MICROSECOND)
-        return F.timestamp_micros(F.when(inside, F.floor(number)).cast("bigint"))
+        number, unit = plain.try_cast("decimal(38,6)"), EPOCHS[source.time_format]
+        # Bounded before it is multiplied: thirty digits would overflow, and end the job.
+        last = Decimal(f"{Decimal(_LAST_MICROSECOND) / unit:f}")  # Spark knows no 2.5E+20
+        inside = F.when(F.abs(number) <= F.lit(last), number)
+        return F.timestamp_micros(F.floor(inside * F.lit(unit)).cast("bigint"))
     if source.time_format == "iso":
         return iso_instant(text, source.time_zone)
     if source.time_format == MAIL:
