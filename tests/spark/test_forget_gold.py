@@ -6,14 +6,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 from mlflow.models import ModelSignature
 from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, Schema
 
 from tests.spark.logs_source import rows_of, write_csv, write_dataset
 from tests.spark.test_logs_privacy import key_of
+from truelift.errors import TableError
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
 from truelift.logs.clean import clean
@@ -114,6 +117,16 @@ def lake(tmp_path, make_settings, make_job, monkeypatch):
 
 
 def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(lake):
+    # What an estimation on a table of others has left: its columns have no names of ours.
+    write_deltalake(f"{lake.root}/work/panel-1-2-3", pa.table({"c0": [ANN, BOB]}))
+    stray = Path(lake.root, "gold", "mine", "part.parquet")
+    stray.parent.mkdir()
+    pq.write_table(pa.table({"who": [ANN]}), stray)
+    with tool_job("forget_user", lake._settings) as job, pytest.raises(TableError, match="who"):
+        forget_user(job, "ann")
+    for name in (*MADE, "silver.events"):
+        assert (ANN,) in rows_of(lake.read(name), "user_key"), name
+    stray.unlink()
     with tool_job("forget_user", lake._settings) as job:
         done = forget_user(job, "ann")
     gone = {name: count for name, count in done.rows.items() if count}
@@ -121,6 +134,7 @@ def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(la
     first = {"bronze.events": 3, "silver.events": 2, "silver.quarantine": 1}
     assert gone == {**first, **dict.fromkeys(MADE, 1), "gold.sequences": 1}
     assert done.models == ("with, version 1",)
+    assert done.copies == 1
     assert done.namesakes == {"gold.items.name": 1}
     for name in (*MADE, "gold.sequences", "silver.events"):
         assert set(rows_of(lake.read(name), "user_key")) == {(BOB,)}, name

@@ -7,10 +7,12 @@ file each, so what is compacted is what grows by appending.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
+from truelift.lake.copies import copies, discard_copy, made_at
 from truelift.lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -48,10 +50,13 @@ class Maintained:
     ----------
     retention_hours : float
     tables : tuple of TableMaintained
+    copies : int
+        Copies of tables under ``work/`` that were removed.
     """
 
     retention_hours: float
     tables: tuple[TableMaintained, ...]
+    copies: int = 0
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a table."""
@@ -66,6 +71,8 @@ class Maintained:
             f"{t.bytes_live / 2**20:>10,.1f}"
             for t in self.tables
         ]
+        if self.copies:
+            lines.append(f"{self.copies:,} copies of tables under work/ removed.")
         lines.append(
             f"Files that versions of the last {self.retention_hours:g} hours need were kept."
         )
@@ -114,7 +121,7 @@ def maintain(
                 sum({u.uri: u.size for u in after.units}.values()),
             )
         )
-    return Maintained(retention_hours, tuple(done))
+    return Maintained(retention_hours, tuple(done), _discard_old_copies(lake.root, retention_hours))
 
 
 def compact(lake: Lake, name: str) -> None:
@@ -134,3 +141,12 @@ def vacuum(lake: Lake, name: str, retention_hours: float) -> int:
     hours = round(retention_hours)
     gone = table.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
     return sum(path.endswith(".parquet") for path in gone)
+
+
+def _discard_old_copies(root: str, hours: float) -> int:
+    """Remove copies that were made before the retention began: a running job may read a younger one."""
+    before = time.time() - hours * 3600
+    gone = [name for name in copies(root) if made_at(root, name) < before]
+    for name in gone:
+        discard_copy(root, name)
+    return len(gone)

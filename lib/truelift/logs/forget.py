@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from truelift.errors import DataError, TableError
+from truelift.lake.copies import discard_copies
 from truelift.lake.log import has_lost_rows
 from truelift.lake.maintenance import vacuum
 from truelift.lake.tables import TABLES
 from truelift.logs.accounts import Tally, tally_of
+from truelift.logs.forget_look import look_for, require_reachable
 from truelift.logs.forget_models import models_trained_on
 from truelift.logs.forget_proof import prove_forgotten
 from truelift.logs.forget_records import forget_records
@@ -62,6 +64,8 @@ class Forgotten:
         Columns of other things that hold the same text as one of the names, with their rows.
     steps : tuple of str
         Steps whose record showed the person; they have to run again.
+    copies : int
+        Copies of tables under ``work/`` that were removed; they are made again when they are wanted.
     """
 
     user_key: str
@@ -72,6 +76,7 @@ class Forgotten:
     models: tuple[str, ...]
     namesakes: dict[str, int] = field(default_factory=dict)
     steps: tuple[str, ...] = ()
+    copies: int = 0
 
     def __repr__(self) -> str:
         lines = [f"forgotten: {sum(self.rows.values()):,} rows of user_key {self.user_key}"]
@@ -80,6 +85,8 @@ class Forgotten:
             f"{self.files_deleted:,} files deleted; {self.files_scanned:,} data files are left, "
             "and none of them holds the person"
         )
+        if self.copies:
+            lines.append(f"{self.copies:,} copies of tables under work/ removed")
         if self.namesakes:
             lines.append("the same text stands, as something else, in rows of others:")
             lines += [f"  {name:<32}{rows:>10,} rows" for name, rows in self.namesakes.items()]
@@ -105,7 +112,8 @@ def forget_user(job: Job, user: str) -> Forgotten:
     DataError
         If no table knows the person.
     TableError
-        If there are rows that wait to be cleaned, or tables that were made under another secret.
+        If there are rows that wait to be cleaned, tables that were made under another secret, or
+        places that hold the person and that the deletion does not reach; nothing is deleted.
     InvariantError
         If a file that is left still holds the person.
     """
@@ -117,7 +125,10 @@ def forget_user(job: Job, user: str) -> Forgotten:
     texts.createOrReplaceTempView(_VIEW)
     tables = {name: condition_of(job, name) for name in _tables(job)}
     rows = {name: _own(job, name, texts, c).count() for name, c in tables.items()}
-    if not sum(rows.values()):
+    job.progress.update("looking for every place of the lake where the person is")
+    places = look_for(job, person)
+    require_reachable(places)
+    if not sum(rows.values()) and not places.copies:
         raise DataError(f"No table of {job.lake.root} knows the user {user!r}.")
     job.progress.update("asking which models read the person's rows")
     models = models_trained_on(job, person, users)
@@ -128,6 +139,8 @@ def forget_user(job: Job, user: str) -> Forgotten:
             f"MERGE INTO delta.`{job.lake.uri(name)}` AS t USING {_VIEW} AS f "
             f"ON {tables[name]} WHEN MATCHED THEN DELETE"
         ).collect()
+    # All of them: one that was made meanwhile could hold the person as well.
+    copies = discard_copies(job.lake.root)
     _settle(job)
     steps = forget_records(job, person)
     deleted = 0
@@ -146,6 +159,7 @@ def forget_user(job: Job, user: str) -> Forgotten:
         models,
         searched.namesakes,
         steps,
+        copies,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from truelift.errors import InvariantError
 from truelift.lake.log import filesystem_of
 from truelift.lake.tables import TABLES
 from truelift.logs.parsing import BLANKS
-from truelift.logs.person import Person, pattern_of, people_columns
+from truelift.logs.person import Person, people_columns, words_of
 from truelift.logs.sources.columns import CORRUPT
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.settings import SourceOptions
 
 _BATCH_ROWS = 65_536
 
@@ -56,32 +57,45 @@ def prove_forgotten(job: Job, person: Person) -> Searched:
         Naming the file and the column that still hold the person.
     """
     filesystem, root = filesystem_of(job.lake.root)
-    listed = filesystem.get_file_info(pafs.FileSelector(root, recursive=True))
-    paths = sorted(
-        f.path
-        for f in listed
-        if f.type == pafs.FileType.File
-        and f.path.endswith(".parquet")
-        and "/_delta_log/" not in f.path
-    )
+    paths = data_files(job.lake.root)
     namesakes: Counter[str] = Counter()
-    source = job.settings.source
     for path in paths:
-        table = ".".join(path[len(root) :].strip("/").split("/")[:2])
-        file = pq.ParquetFile(path, filesystem=filesystem)
-        people = people_columns(source, table, file.schema_arrow.names)
-        for batch in file.iter_batches(_BATCH_ROWS):
-            if table in ("silver.quarantine", "ops.refused"):
-                named = people_columns(source, "bronze.events", _raw_keys(batch))
-                people |= {f"raw.{name}" for name in named}
-            for column, is_theirs, rows in _findings(batch, table, people, person):
+        table = table_of(path, root)
+        for batch, people in batches_of(filesystem, path, table, job.settings.source):
+            for column, is_theirs, rows in findings(batch, table, people, person):
                 if is_theirs:
                     raise InvariantError(f"{path}: the column {column!r} still holds the person.")
                 namesakes[f"{table}.{column}"] += rows
     return Searched(len(paths), dict(sorted(namesakes.items())))
 
 
-def _findings(
+def data_files(root: str) -> list[str]:
+    """Paths of all data files below a lake, live or not."""
+    filesystem, path = filesystem_of(root)
+    listed = filesystem.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
+    data = (f for f in listed if f.type == pafs.FileType.File and f.path.endswith(".parquet"))
+    return sorted(f.path for f in data if "/_delta_log/" not in f.path)
+
+
+def table_of(path: str, root: str) -> str:
+    """The table in whose folder a file lies: ``gold.scores``."""
+    return ".".join(path[len(root) :].strip("/").split("/")[:2])
+
+
+def batches_of(
+    filesystem: pafs.FileSystem, path: str, table: str, source: SourceOptions
+) -> Iterator[tuple[pa.RecordBatch, frozenset[str]]]:
+    """The batches of a file, each with the columns that hold people and nothing else."""
+    file = pq.ParquetFile(path, filesystem=filesystem)
+    people = people_columns(source, table, file.schema_arrow.names)
+    for batch in file.iter_batches(_BATCH_ROWS):
+        if table in ("silver.quarantine", "ops.refused"):
+            named = people_columns(source, "bronze.events", _raw_keys(batch))
+            people |= {f"raw.{name}" for name in named}
+        yield batch, people
+
+
+def findings(
     batch: pa.RecordBatch, table: str, people: frozenset[str], person: Person
 ) -> Iterator[tuple[str, bool, int]]:
     """Columns of a batch with the person's texts: is it the person, and in how many rows."""
@@ -91,7 +105,7 @@ def _findings(
         if column == "unit_id":
             found = _units_of(batch, texts, person)
         elif column.removeprefix("raw.") == CORRUPT:
-            found = _words(texts, person.names)
+            found = sum(words_of(texts, person.names))
         else:
             found = _equal(texts, own)
         if not found:
@@ -114,11 +128,6 @@ def _known(table: str, column: str) -> bool:
 def _equal(texts: pa.Array, wanted: pa.Array) -> int:
     bare = pc.utf8_trim(texts, characters=BLANKS)
     return pc.sum(pc.is_in(bare, value_set=wanted)).as_py() or 0
-
-
-def _words(texts: pa.Array, names: Iterable[str]) -> int:
-    marks = [re.compile(pattern_of(name)) for name in names]
-    return sum(any(m.search(t) for m in marks) for t in texts.to_pylist() if t is not None)
 
 
 def _units_of(batch: pa.RecordBatch, texts: pa.Array, person: Person) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from truelift.errors import TableError
 from truelift.lake.tables import TABLES
 from truelift.logs.parsing import BLANKS, trimmed_text
@@ -181,3 +183,9 @@ def condition_of(job: Job, table: str) -> str:
 def pattern_of(name: str) -> str:
     """A regular expression, for Java and Python, of a name that stands as a word in a text."""
     return f"(^|[^A-Za-z0-9_]){re.escape(name)}([^A-Za-z0-9_]|$)"
+
+
+def words_of(texts: pa.Array, names: Iterable[str]) -> list[bool]:
+    """Which texts have one of the names as a word."""
+    marks = [re.compile(pattern_of(name)) for name in names]
+    return [t is not None and any(m.search(t) for m in marks) for t in texts.to_pylist()]

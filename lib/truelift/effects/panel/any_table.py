@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 
 from truelift.effects.look import check_columns
 from truelift.effects.panel.columns import check_parts, columns_asked_for
@@ -29,9 +28,8 @@ from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress as TableAddress
 from truelift.lake.address import is_delta
 from truelift.lake.buckets import buckets_of
-from truelift.lake.copies import bucketed_copy
-from truelift.lake.foreign import ForeignTable, frame_table, open_foreign
-from truelift.lake.log import filesystem_of
+from truelift.lake.copies import bucketed_copy, copy_place, discard_copies, discard_copy
+from truelift.lake.foreign import ForeignTable, frame_table, open_foreign, table_version
 from truelift.lake.scan import ScanPlan, make_plan, read_batches, read_unit
 from truelift.lake.tables import TABLES, is_panel
 from truelift.settings import EffectOptions
@@ -77,7 +75,13 @@ def panel_plan(lake: Lake, address: TableAddress, options: EffectOptions, bucket
         uri=address.uri, version=table.version, columns=columns, cluster=options.cluster,
         types=[str(kind) for kind in table.stored(columns).types], buckets=buckets,
     )  # fmt: skip
-    return _copied(lake, f"panel-{held}", table, columns, options.cluster, buckets)
+    # Those of the same table at another version are current no more, once this one is there.
+    of_table = f"panel-{fingerprint_of(uri=address.uri)[:10]}-"
+    of_version = f"{of_table}{fingerprint_of(version=table.version)[:10]}-"
+    copy = _copied(lake, f"{of_version}{held}", table, columns, options.cluster, buckets)
+    if table.version == table_version(TableAddress(address.uri)):
+        discard_copies(lake.root, of_table, but=of_version)
+    return copy
 
 
 @contextmanager
@@ -99,9 +103,7 @@ def rows_plan(
     try:
         yield _copied(lake, name, table, columns, options.cluster, buckets)
     finally:
-        filesystem, place = filesystem_of(f"{lake.root}/work/{name}")
-        if filesystem.get_file_info(place).type == pafs.FileType.Directory:
-            filesystem.delete_dir(place)
+        discard_copy(lake.root, name)
 
 
 def _copied(
@@ -114,7 +116,7 @@ def _copied(
         rows = table.rows(lake.spark, columns)
         return rows.withColumn("bucket", bucket_column(names[cluster], buckets))
 
-    copy = bucketed_copy(f"{lake.root}/work/{name}", with_bucket, buckets, table.name)
+    copy = bucketed_copy(copy_place(lake.root, name), with_bucket, buckets, table.name)
     return copy.named(names)
 
 

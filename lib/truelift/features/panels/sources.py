@@ -12,7 +12,7 @@ from truelift.features.panels.occasions import MOST_OCCASIONS, Clock, Occasion
 from truelift.fingerprints import fingerprint_of
 from truelift.lake import ScanPlan, bucket_column
 from truelift.lake.address import TableAddress
-from truelift.lake.copies import bucketed_copy
+from truelift.lake.copies import WORK, bucketed_copy, copy_place, discard_copy
 from truelift.lake.foreign import open_address
 from truelift.lake.tables import TABLES
 from truelift.settings.panel_spec import PanelSpec
@@ -251,7 +251,7 @@ def in_buckets(lake: Lake, source: OpenedSource, spec: PanelSpec, name: str) -> 
     asked = fingerprint_of(
         source=(source.uri, source.version), name=name, spec=spec, buckets=lake.buckets
     )
-    place = f"{lake.root}/work/panel-source-{asked}"
+    place = copy_place(lake.root, f"panel-source-{asked}")
 
     def with_bucket() -> DataFrame:
         frame = _conditioned(source.frame, spec, name)
@@ -274,8 +274,6 @@ def in_buckets(lake: Lake, source: OpenedSource, spec: PanelSpec, name: str) -> 
 
 def discard(plans: Mapping[str, ScanPlan]) -> None:
     """Remove the copies: they hold the keys of people, and no later run needs them."""
-    from truelift.lake.log import filesystem_of
-
     for plan in plans.values():
-        filesystem, path = filesystem_of(plan.uri)
-        filesystem.delete_dir(path)
+        root, _, name = plan.uri.rpartition(f"/{WORK}/")
+        discard_copy(root, name)
