@@ -151,7 +151,8 @@ for clip in (0.005, 0.01, 0.05):
 # COMMAND ----------
 
 signed = F.when(F.col("arm") == "1", F.col("score")).otherwise(-F.col("score"))
-scores = lake.read("gold.scores").join(panel.select("unit_id", "campaign"), "unit_id")
+of_panel = lake.read("gold.scores").filter("panel = 'gold.panel'")
+scores = of_panel.join(panel.select("unit_id", "campaign"), "unit_id")
 scores.groupBy("outcome").agg(
     # Two rows a unit, one an arm: twice the mean of the signed scores is that of the difference.
     (2 * F.avg(signed)).alias("ATE"),

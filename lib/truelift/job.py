@@ -106,6 +106,14 @@ class Job:
         commit = self.lake.replace(name, df, self.fingerprint)
         return self._made(name, commit)
 
+    def replace_part(self, name: str, df: DataFrame, column: str, value: str) -> Commit:
+        """Replace the rows with one value of a column; see :func:`~.lake.writes.replace_part`."""
+        commit = self.lake.replace_part(name, df, self.fingerprint, column, value)
+        self._made(name, commit)
+        # Other parts may have been written since this one was.
+        self.outputs[name] = max(commit.version, self.lake.version(name) or 0)
+        return commit
+
     def replace_slices(
         self,
         name: str,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from truelift import errors
 from truelift.errors import TrueliftError
@@ -28,7 +27,7 @@ from truelift.step_graph import step_named as step_named
 from truelift.step_identity import StepIdentity, identity_of, lost
 from truelift.step_identity import pin_inputs as pin_inputs
 from truelift.steps import StepRecord, StepStore, code_version
-from truelift.tracking import job_run
+from truelift.tracking import JobRun, job_run
 
 
 @dataclass(frozen=True)
@@ -66,17 +65,14 @@ def run_pipeline(
     """
     chosen, forced = chosen_steps(start, only)
     lake = lake or Lake.open(settings)
-    parent = _PipelineRun(settings)
-    outcomes = []
-    try:
+    outcomes: list[StepOutcome] = []
+    with ExitStack() as stack:
+        parent = _PipelineRun(settings, stack)
         for step in chosen:
             outcome = _run_or_skip(step, settings, lake, step.name in forced, parent)
             outcomes.append(outcome)
             announce(outcome)
-    except BaseException:
-        parent.finish("FAILED")
-        raise
-    parent.finish("FINISHED", outcomes)
+        parent.describe(outcomes)
     return outcomes
 
 
@@ -98,39 +94,31 @@ def run_steps_before(name: str, settings: Settings, lake: Lake) -> Iterator[Step
 
 
 class _PipelineRun:
-    """The parent run, opened only when a step really runs."""
+    """The parent run, opened only when a step really runs; the stack closes it, failed or not."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, stack: ExitStack):
         self._settings = settings
-        self._context: Any = None
-        self._run: Any = None
+        self._stack = stack
+        self._run: JobRun | None = None
 
     @property
     def run_id(self) -> str:
         if self._run is None:
             tags = {"truelift.code_version": code_version()}
             about = step_note("all steps in order", self._settings)
-            self._context = job_run(self._settings, "pipeline", tags, about=about)
-            self._run = self._context.__enter__()
+            opened = job_run(self._settings, "pipeline", tags, about=about)
+            self._run = self._stack.enter_context(opened)
         return str(self._run.run_id)
 
-    def finish(self, status: str, outcomes: list[StepOutcome] | None = None) -> None:
+    def describe(self, outcomes: list[StepOutcome]) -> None:
         if self._run is None:
             return
-        done = [(outcome.record, outcome.skipped) for outcome in outcomes or ()]
-        if done:
-            steps = [(record.step, skipped, record.headline) for record, skipped in done]
-            self._run.describe(pipeline_note(self._settings, steps))
+        steps = [(o.record.step, o.skipped, o.record.headline) for o in outcomes]
+        self._run.describe(pipeline_note(self._settings, steps))
         # The steps' figures are in their own runs, once.
         self._run.log_metrics(
-            {f"{record.step}.seconds": record.seconds for record, skipped in done if not skipped}
+            {f"{o.record.step}.seconds": o.record.seconds for o in outcomes if not o.skipped}
         )
-        if status == "FAILED":
-            error = RuntimeError("a step failed")
-            with contextlib.suppress(RuntimeError):
-                self._context.__exit__(RuntimeError, error, None)
-            return
-        self._context.__exit__(None, None, None)
 
 
 def _run_or_skip(

@@ -98,6 +98,8 @@ def test_the_step_writes_scores_and_effects_that_agree(lake, frame, panel, make_
         assert row["1"] - row["0"] == pytest.approx(ate, rel=1e-9)
     folds = lake.read("gold.scores").selectExpr("fold = bucket % 5 AS same").distinct().collect()
     assert [row.same for row in folds] == [True]
+    panels = lake.read("gold.scores").select("panel", "panel_version").distinct().collect()
+    assert [tuple(row) for row in panels] == [("gold.panel", job.inputs["gold.panel"])]
     assert job.run.metrics["ate.y_spend"] == effects["ATE", "y_spend"].estimate
     assert effects["ATE", "y_spend"].ci_lower < 1.5 < effects["ATE", "y_spend"].ci_upper
 
@@ -174,6 +176,14 @@ def test_any_table_is_brought_into_buckets_once(lake: Lake, frame, tmp_path, kin
     again = estimate_effects_from(lake, f"{uri}@0" if kind == "delta" else uri, OPTIONS)
     np.testing.assert_array_equal(numbers(found), numbers(again))
     assert sorted((Path(lake.root) / "work").iterdir()) == copies and len(copies) == 1
+    if (
+        kind == "delta"
+    ):  # another version of it: the copy of the old one goes, its rows do not change
+        flat.write.format(kind).mode("overwrite").save(uri)
+        newer = estimate_effects_from(lake, uri, OPTIONS)
+        assert not set(copies) & set((Path(lake.root) / "work").iterdir())
+        np.testing.assert_allclose(numbers(newer), numbers(found), rtol=1e-12, atol=1e-300)
+        copies = sorted((Path(lake.root) / "work").iterdir())
     by_hand = flat.withColumn("bucket", bucket_column("user_key", lake.buckets)).toArrow()
     expected = numbers(estimate_panel(in_buckets(by_hand), OPTIONS).result)
     np.testing.assert_allclose(numbers(found), expected, rtol=1e-12, atol=1e-300)

@@ -9,7 +9,7 @@ import pytest
 from truelift.errors import MachineError, TableError
 from truelift.lake import Lake, bucket_column
 from truelift.lake.kernels import sum_buckets
-from truelift.lake.tables import TABLES
+from truelift.lake.tables import TABLES, table_spec
 
 SCORES = "unit_id string, user_key string, campaign string, treated int, x_a double"
 
@@ -177,3 +177,33 @@ def test_a_lake_that_cannot_be_written_is_named(make_settings, tmp_path):
     with pytest.raises(MachineError, match="is a file, not a folder") as error:
         Lake.open(replace(make_settings(), lake=str(tmp_path / "file" / "lake")))
     assert error.value.exit_code == 2
+
+
+def effects_of(lake, panel: str, *estimates: float):
+    """Rows of ``gold.effects`` of a panel, empty but for their estimates."""
+    schema = table_spec("gold.effects").schema()
+    held = [{"panel": panel, "estimate": estimate} for estimate in estimates]
+    return lake.spark.createDataFrame([tuple(h.get(n) for n in schema.names) for h in held], schema)
+
+
+def test_a_panel_replaces_its_own_rows_and_leaves_those_of_others(lake):
+    a, b = "gold.panel", "s3a://shop/it's a panel"
+    name = "gold.effects"
+
+    def put(panel, fingerprint, *estimates):
+        rows = effects_of(lake, panel, *estimates)
+        return lake.replace_part(name, rows, fingerprint, "panel", panel)
+
+    def held():
+        return sorted((r.panel, r.estimate) for r in lake.read(name).collect())
+
+    # As an older version left it: one panel, not partitioned.
+    effects_of(lake, a, 9.0).drop("bound").write.format("delta").save(lake.uri(name))
+    put(a, "a1", 1.0, 2.0)
+    put(b, "b1", 3.0)
+    assert held() == [(a, 1.0), (a, 2.0), (b, 3.0)]
+    again = put(a, "a1", 1.0, 2.0)
+    assert again.skipped and lake.version(name) == 2
+    put(a, "a2", 4.0)
+    assert held() == [(a, 4.0), (b, 3.0)]
+    assert put(b, "b1", 3.0).skipped

@@ -24,6 +24,8 @@ from truelift.settings import EffectOptions
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from truelift.job import Job
     from truelift.lake import Lake
 
@@ -38,7 +40,8 @@ def estimate_effects(job: Job) -> StepReport:
     """Estimate the effect of the treatment on the panel; write scores and effects.
 
     Reads ``gold.panel`` at its pinned version, or the table that ``effects.table`` names; writes
-    ``gold.scores`` (one row a unit, outcome and arm) and ``gold.effects``. Without a panel, as for
+    ``gold.scores`` (one row a unit, outcome and arm) and ``gold.effects``, in which the rows of other
+    panels stay. Without a panel, as for
     logs without exposures, the step says so and writes nothing.
 
     Raises
@@ -68,9 +71,10 @@ def estimate_effects(job: Job) -> StepReport:
     started = time.perf_counter()
     job.progress.update("writing scores")
     looked_at = cast(LakePanel, estimation.rows_of(panel))
-    scores = job.replace("gold.scores", _scores(looked_at, estimation))
     result = replace(further.result, run_id=job.run.run_id)
-    job.replace("gold.effects", _effects(job.lake, result))
+    rows = _scores(looked_at, estimation, result)
+    scores = job.replace_part("gold.scores", rows, "panel", result.table)
+    job.replace_part("gold.effects", _effects(job.lake, result), "panel", result.table)
     seconds |= further.seconds | {"writing": time.perf_counter() - started}
     job.log_metrics(metrics_of(result) | {f"seconds.{part}": s for part, s in seconds.items()})
     job.save_result(result)
@@ -143,13 +147,13 @@ def _why_no_panel(job: Job) -> str:
     return f"there is no panel: {reason or 'gold.panel does not exist'}"
 
 
-def _scores(panel: LakePanel, estimation: Estimation):  # type: ignore[no-untyped-def]
+def _scores(panel: LakePanel, estimation: Estimation, result: EffectsResult) -> DataFrame:
     plan = panel.plan.select(estimation.scoring.columns.of_rows())
-    kernel = ScoreRowsKernel(estimation.scoring)
+    kernel = ScoreRowsKernel(estimation.scoring, result.table, result.table_version)
     return panel.lake.map_buckets(kernel, {"panel": plan}, table_spec("gold.scores").schema())
 
 
-def _effects(lake: Lake, result: EffectsResult):  # type: ignore[no-untyped-def]
+def _effects(lake: Lake, result: EffectsResult) -> DataFrame:
     schema = table_spec("gold.effects").schema()
     names = {f.name for f in fields(Estimate)}
     common = {

@@ -23,6 +23,7 @@ from truelift.lake.writes import (
     Commit,
     TableState,
     append_batch,
+    replace_part,
     replace_slices,
     replace_table,
     table_state,
@@ -114,6 +115,12 @@ class Lake:
     def replace(self, name: str, df: DataFrame, fingerprint: str) -> Commit:
         """Make the table hold exactly these rows; see :func:`~.writes.replace_table`."""
         return replace_table(df, self.uri(name), table_spec(name), fingerprint)
+
+    def replace_part(
+        self, name: str, df: DataFrame, fingerprint: str, column: str, value: str
+    ) -> Commit:
+        """Replace the rows with one value of a column; see :func:`~.writes.replace_part`."""
+        return replace_part(df, self.uri(name), table_spec(name), fingerprint, column, value)
 
     def replace_slices(
         self,

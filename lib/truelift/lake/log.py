@@ -25,7 +25,7 @@ _PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
 class LoggedCommit:
     """One commit: its version, what it wrote or took out, and what truelift left in it.
 
-    ``commit`` is the id of :mod:`~.commit_ids`, which no other commit has; several can have one
+    ``part`` names what of the table a commit replaced, where it was not all of it. ``commit`` is the id of :mod:`~.commit_ids`, which no other commit has; several can have one
     ``fingerprint``.
     """
 
@@ -36,6 +36,7 @@ class LoggedCommit:
     state: Mapping[str, Any] | None = None
     commit: str | None = None
     takes_out: bool = False
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _commit(entry: Mapping[str, Any]) -> LoggedCommit:
         fingerprint=ours.get("fingerprint"),
         state=ours.get("state"),
         commit=ours.get("commit"),
+        part=ours.get("part"),
         takes_out=bool(ours.get(TAKEN_OUT)) or str(entry.get("operation")) in _TAKES_OUT,
     )
 

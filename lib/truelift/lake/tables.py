@@ -144,10 +144,11 @@ _SPECS = (
     ),
     TableSpec(
         "gold.scores",
-        "unit_id string, user_key string, outcome string, arm string, in_arm boolean, "
+        "panel string, panel_version bigint, unit_id string, user_key string, outcome string, "
+        "arm string, in_arm boolean, "
         "propensity double, outcome_regression double, score double, weight double, fold int, "
         "bucket int",
-        ("bucket",),
+        ("panel", "bucket"),
     ),
     TableSpec(
         "gold.effects",
@@ -157,6 +158,7 @@ _SPECS = (
         "alternative string, bound double, anytime boolean, degrees_of_freedom double, "
         "n bigint, clusters bigint, folds int, confidence double, learner string, "
         "method string, panel string, panel_version bigint, run_id string",
+        ("panel",),
     ),
     TableSpec(
         "gold.recommendations",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.errors import JobFailure
 from truelift.lake.commit_ids import new_commit_id, taken, user_metadata
-from truelift.lake.log import LoggedCommit, recent_commits, transaction_version
+from truelift.lake.log import LoggedCommit, open_table, recent_commits, transaction_version
 from truelift.lake.scan import slice_predicate
 from truelift.lake.tables import TableSpec
 
@@ -94,6 +94,53 @@ def replace_table(df: DataFrame, uri: str, spec: TableSpec, fingerprint: str) ->
     writer = _writer(df, spec, commit_id, {"fingerprint": fingerprint}, "overwrite")
     _save(writer.option("overwriteSchema", "true"), uri, spec)
     return _committed(uri, spec, commit_id)
+
+
+def replace_part(
+    df: DataFrame, uri: str, spec: TableSpec, fingerprint: str, column: str, value: str
+) -> Commit:
+    """Make the rows with one value of a column exactly these; all others stay.
+
+    Skipped if the newest commit of this part carries ``fingerprint`` and no row was taken out since.
+    A table that an older version made without the column is written anew.
+
+    Parameters
+    ----------
+    df : DataFrame
+        Its rows have the value in the column.
+    column : str
+        The first one that the table is partitioned by.
+    value : str
+
+    Raises
+    ------
+    TableError
+        If the frame's columns are not the table's; nothing is written.
+    """
+    known = _newest_of_part(uri, value)
+    if known is not None and known.fingerprint == fingerprint:
+        return Commit(spec.name, known.version, known.rows, skipped=True)
+    spec.check(df.schema)
+    commit_id = new_commit_id()
+    metadata = {"fingerprint": fingerprint, "part": value}
+    writer = _writer(df, spec, commit_id, metadata, "overwrite")
+    table = open_table(uri)
+    if table is None or tuple(table.metadata().partition_columns) != spec.partition_by:
+        writer = writer.option("overwriteSchema", "true")
+    else:
+        text = value.replace("\\", "\\\\").replace("'", "\\'")
+        writer = writer.option("replaceWhere", f"{column} = '{text}'")
+    _save(writer, uri, spec)
+    return _committed(uri, spec, commit_id)
+
+
+def _newest_of_part(uri: str, value: str) -> LoggedCommit | None:
+    for commit in recent_commits(uri, _LOOK_BACK):
+        if commit.part == value:
+            return commit
+        if commit.takes_out or (commit.fingerprint and commit.part is None):
+            return None  # rows were taken out of it, or all of them were replaced
+    return None
 
 
 def replace_slices(

@@ -17,9 +17,19 @@ class ScoreRowsKernel:
 
     The mean of ``score`` over an arm's rows is the estimate of the arm's mean, the mean of the
     difference of two arms' scores that of their contrast.
+
+    Parameters
+    ----------
+    scoring : Scoring
+    panel : str
+        Name of the panel that the units are of; the table holds several.
+    version : int
+        Its version.
     """
 
     scoring: Scoring
+    panel: str = ""
+    version: int = 0
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """Scores of one bucket."""
@@ -47,6 +57,10 @@ class ScoreRowsKernel:
                 parts.append(
                     pa.table(
                         {
+                            "panel": pa.repeat(pa.scalar(self.panel), len(unit)),
+                            "panel_version": pa.repeat(
+                                pa.scalar(self.version, pa.int64()), len(unit)
+                            ),
                             "unit_id": unit,
                             "user_key": cluster,
                             "outcome": pa.repeat(pa.scalar(outcome), len(unit)),
@@ -69,6 +83,8 @@ class ScoreRowsKernel:
 
 _SCHEMA = pa.schema(
     [
+        ("panel", pa.string()),
+        ("panel_version", pa.int64()),
         ("unit_id", pa.string()),
         ("user_key", pa.string()),
         ("outcome", pa.string()),
