@@ -32,18 +32,41 @@ _PROPERTIES = {
 }
 # Features of a table that writes without Spark respect.
 PLAIN_WRITER_FEATURES = frozenset({"appendOnly", "invariants", "changeDataFeed", "timestampNtz"})
+# Commas between columns have a blank behind them, those inside of a type have none.
+_LISTED = re.compile(r",\s+")
+_USER = ("user_key",)
 _CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """What a table must look like."""
+    """What a table must look like.
+
+    Attributes
+    ----------
+    name : str
+    columns : str
+        Spark's DDL.
+    partition_by : tuple of str
+    is_open : bool
+        Whether it has more columns than are listed.
+    change_feed : bool
+    people : tuple of str
+        Columns that hold the key of a person and nothing else: forgetting goes by this mark. Those
+        of bronze are the source's own, and the mapping tells which.
+    """
 
     name: str
     columns: str
     partition_by: tuple[str, ...] = ()
     is_open: bool = False
     change_feed: bool = False
+    people: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The listed columns, without a session."""
+        return tuple(part.split()[0] for part in _LISTED.split(self.columns))
 
     def schema(self) -> StructType:
         """The listed columns as a Spark schema."""
@@ -82,15 +105,19 @@ _SPECS = (
     TableSpec("bronze.exposures", _BRONZE, is_open=True, change_feed=True),
     TableSpec("bronze.responses", _BRONZE, is_open=True, change_feed=True),
     TableSpec("bronze.identities", _BRONZE, is_open=True, change_feed=True),
-    TableSpec("silver.events", f"{_EVENT}, bucket int, period string", ("bucket", "period")),
+    TableSpec(
+        "silver.events", f"{_EVENT}, bucket int, period string", ("bucket", "period"), people=_USER
+    ),
     TableSpec(
         "silver.quarantine",
         f"{_EVENT}, reasons array<string>, raw map<string,string>, bucket int, period string",
         ("bucket", "period"),
+        people=_USER,
     ),
     TableSpec(
         "ops.refused",
         f"{_EVENT}, reasons array<string>, raw map<string,string>, bucket int, period string",
+        people=_USER,
     ),
     TableSpec(
         "silver.sessions",
@@ -100,6 +127,7 @@ _SPECS = (
         "conversions int, converted boolean, is_open boolean, is_bot boolean, "
         "source_sessions int, labels array<string>, bucket int, period string",
         ("bucket", "period"),
+        people=_USER,
     ),
     TableSpec(
         "ops.quality",
@@ -122,6 +150,7 @@ _SPECS = (
         "sessions bigint, value double, distinct_items bigint, attributes map<string,string>, "
         "bucket int",
         ("bucket",),
+        people=_USER,
     ),
     TableSpec(
         "gold.sequences",
@@ -129,18 +158,21 @@ _SPECS = (
         "session_number array<int>, event_type array<int>, category array<int>, "
         "gap_bucket array<int>, quantity array<double>, bucket int",
         ("bucket",),
+        people=_USER,
     ),
     TableSpec(
         "gold.exposures",
         "user_key string, campaign string, campaign_type string, start timestamp, "
         "end timestamp, responses array<bigint>, bucket int",
         ("bucket",),
+        people=_USER,
     ),
     TableSpec(
         "gold.panel",
         "unit_id string, user_key string, campaign string, treated int, bucket int",
         ("bucket",),
         is_open=True,
+        people=_USER,
     ),
     TableSpec(
         "gold.scores",
@@ -149,6 +181,7 @@ _SPECS = (
         "propensity double, outcome_regression double, score double, weight double, fold int, "
         "bucket int",
         ("panel", "bucket"),
+        people=_USER,
     ),
     TableSpec(
         "gold.effects",
@@ -164,6 +197,7 @@ _SPECS = (
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),
+        people=_USER,
     ),
     TableSpec(
         "ops.ingested_files",
@@ -193,9 +227,15 @@ def is_panel(name: str) -> bool:
     return _PANEL.fullmatch(name) is not None
 
 
+def is_table(name: str) -> bool:
+    """Whether a lake may have a table of that name."""
+    return name in TABLES or is_panel(name)
+
+
 def panel_table(name: str) -> TableSpec:
     """The table of such a panel: most of its columns are the specification's."""
-    return TableSpec(name, "unit_id string, bucket int", ("bucket",), is_open=True)
+    columns = "unit_id string, bucket int"
+    return TableSpec(name, columns, ("bucket",), is_open=True, people=_USER)
 
 
 def table_spec(name: str) -> TableSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,8 +120,7 @@ def _known(table: str, column: str) -> bool:
     if table.startswith("bronze."):
         return True
     spec = TABLES.get(table)
-    listed = [part.split()[0] for part in re.split(r",\s+", spec.columns)] if spec else []
-    return column.partition(".")[0] in listed
+    return spec is not None and column.partition(".")[0] in spec.names
 
 
 def _equal(texts: pa.Array, wanted: pa.Array) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from truelift.errors import TableError
-from truelift.lake.tables import TABLES
+from truelift.lake.tables import TABLES, is_table, table_spec
 from truelift.logs.parsing import BLANKS, trimmed_text
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.sources.columns import CORRUPT, held_name
@@ -140,12 +140,12 @@ def shares_keys(keyed: DataFrame, users: DataFrame) -> bool:
 
 
 def keyed_tables(job: Job) -> Iterator[str]:
-    """The tables of the lake with a ``user_key``."""
+    """The tables of the lake with a column that is marked as one of people."""
     for name, spec in TABLES.items():
-        if "user_key" in spec.columns and job.lake.version(name) is not None:
+        if spec.people and job.lake.version(name) is not None:
             yield name
     for name in job.lake.panels():
-        if "user_key" in job.lake.plan(name).schema.names:
+        if set(table_spec(name).people) & set(job.lake.plan(name).schema.names):
             yield name
 
 
@@ -154,7 +154,7 @@ def people_columns(source: SourceOptions, table: str, available: Iterable[str]) 
     held = tuple(available)
     layer, _, stream = table.partition(".")
     if layer != "bronze":
-        found = {"user_key"}
+        found = set(table_spec(table).people) if is_table(table) else {"user_key"}
     elif stream == "identities":
         mapped = source.identities.columns if source.identities else {}
         found = {held_name(mapped.get(target, target), held) for target in ("alias", "person")}
