@@ -42,8 +42,8 @@ class Job:
         Delta version of every table read; optional tables that do not exist are absent.
     foreign : dict of str to str
         What pins the inputs outside of these tables; see :class:`~.step_graph.Step`.
-    after : tuple of str
-        Steps whose results go in, in their order.
+    after : dict of str to str
+        Steps whose results go in, in their order, each with its panel (:meth:`~.Step.panel`).
     outputs : dict of str to int
         Delta version of every table written so far.
     files : list of str
@@ -70,14 +70,14 @@ class Job:
         progress: Progress | None = None,
         store: StepStore | None = None,
         foreign: Mapping[str, str] | None = None,
-        after: Sequence[str] = (),
+        after: Mapping[str, str] | None = None,
     ):
         self.name = name
         self.settings = settings
         self.lake = lake
         self.inputs = dict(inputs)
         self.foreign = dict(foreign or {})
-        self.after = tuple(after)
+        self.after = dict(after or {})
         self.outputs: dict[str, int] = {}
         self.files: list[str] = []
         self.said: list[str] = []
@@ -200,9 +200,12 @@ class Job:
         return self._store.read(step)
 
     def load_result(self, cls: type[T]) -> T | None:
-        """The newest result of a class that any step saved, or None."""
-        records = sorted(self._store.records(), key=lambda r: r.finished, reverse=True)
-        for record in records:
+        """The newest result of a class, of the steps that this one comes after, or of any.
+
+        What cannot be read, as another version of truelift wrote it, is said.
+        """
+        records = self.records_before() if self.after else self._store.records()
+        for record in sorted(records, key=lambda r: r.finished, reverse=True):
             found, said = record.read(cls)
             for sentence in said:
                 self.say(sentence)
@@ -217,7 +220,7 @@ class Job:
 
     def records_before(self) -> tuple[StepRecord, ...]:
         """What the steps that this one comes after left behind, in their order."""
-        found = (self.record(step) for step in self.after)
+        found = (self._store.read(step, panel) for step, panel in self.after.items())
         return tuple(record for record in found if record is not None)
 
     def _pinned(self, name: str) -> int:

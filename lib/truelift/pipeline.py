@@ -126,7 +126,7 @@ def _run_or_skip(
 ) -> StepOutcome:
     store = StepStore(lake.root)
     identity = identity_of(step, settings, lake, store)
-    last = store.read(step.name)
+    last = store.read(step.name, step.panel(settings))
     if not force and last and last.fingerprint == identity.fingerprint and not lost(last, lake):
         return StepOutcome(last, skipped=True)
     record = _execute(step, settings, lake, identity, store, parent)
@@ -155,7 +155,7 @@ def _execute(
                 run.log_table(name, lake.uri(name), version, "input")
             job = Job(
                 step.name, settings, lake, inputs, fingerprint, run, workdir, progress, store,
-                identity.foreign, step.after,
+                identity.foreign, {name: step_named(name).panel(settings) for name in step.after},
             )  # fmt: skip
             if step.needs_spark:
                 with spark_progress(lake.spark, progress):
@@ -194,6 +194,7 @@ def _execute(
         code_version=code_version(),
         finished=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         identity=identity.recorded(),
+        panel=step.panel(settings),
     )
 
 

@@ -67,7 +67,7 @@ def plan(
 def _planned(
     step: Step, settings: Settings, lake: Lake, store: StepStore, running: list[Step], forced: bool
 ) -> PlannedStep:
-    last = store.read(step.name)
+    last = store.read(step.name, step.panel(settings))
     finished = last.finished if last else ""
     waits = tuple(_waits(step, running))
     asked = ("asked for",) if forced else ()

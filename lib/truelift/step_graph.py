@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import ConfigError
+from truelift.lake.address import TableAddress
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.settings import Settings
     from truelift.steps import StepReport
 
 
@@ -33,6 +35,15 @@ class Step:
     after: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     needs_spark: bool = True
+    per_panel: bool = False
+
+    def panel(self, settings: Settings) -> str:
+        """The table outside of the steps that an execution is of; empty for the lake's own panel.
+
+        A step that is ``per_panel`` is one of its own for each: effects of X, report of X.
+        """
+        table = settings.effects.table if self.per_panel else None
+        return TableAddress.parse(table).uri if table else ""
 
     @property
     def module(self) -> str:
@@ -109,6 +120,7 @@ STEPS: tuple[Step, ...] = (
         reads=("gold.panel?",),
         sections=("effects", "seed", "buckets"),
         foreign=("truelift.effects.panel.pinned:pinned_table",),
+        per_panel=True,
     ),
     Step(
         "recommend",
@@ -135,6 +147,7 @@ STEPS: tuple[Step, ...] = (
             "recommend",
         ),
         needs_spark=False,
+        per_panel=True,
     ),
 )
 

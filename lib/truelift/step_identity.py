@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from truelift.errors import TableError
 from truelift.fingerprints import fingerprint_of
 from truelift.imported_code import PACKAGE, code_of, digest_of
-from truelift.step_graph import STEPS, Step, resolved
+from truelift.lake.log import recent_commits
+from truelift.lake.tables import table_spec
+from truelift.step_graph import STEPS, Step, resolved, step_named
 from truelift.steps import StepRecord, StepStore
 from truelift.typed import to_plain
 
@@ -76,7 +78,7 @@ def identity_of(step: Step, settings: Settings, lake: Lake, store: StepStore) ->
     """
     held = {name: settings.section(name) for name in step.sections}
     classes = [type(section) for section in held.values() if is_dataclass(section)]
-    before = {name: store.read(name) for name in step.after}
+    before = {n: store.read(n, step_named(n).panel(settings)) for n in step.after}
     return StepIdentity(
         step.name,
         code_of([step.module], classes),
@@ -126,8 +128,18 @@ def lost(record: StepRecord, lake: Lake) -> tuple[str, ...]:
     found = []
     for name, version in sorted(record.outputs.items()):
         now = lake.version(name)
-        if now != version:
+        if now != version and not _others_wrote(record, name, lake):
             is_now = "gone" if now is None else f"at version {now}"
             found.append(f"{name} is {is_now}; the step left version {version}")
     found += [f"{file} is gone" for file in record.files if not Path(file).is_file()]
     return tuple(found)
+
+
+def _others_wrote(record: StepRecord, name: str, lake: Lake) -> bool:
+    """Whether all that a table has got since is of other panels, beside which this one's rows stay."""
+    since, now = record.outputs[name], lake.version(name)
+    if table_spec(name).partition_by[:1] != ("panel",) or now is None or now < since:
+        return False
+    own = record.panel or "gold.panel"
+    later = [c for c in recent_commits(lake.uri(name), now - since) if c.version > since]
+    return all(commit.part not in (None, own) for commit in later)

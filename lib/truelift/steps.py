@@ -41,7 +41,7 @@ class StepRecord:
     """A finished step: fingerprint, pinned inputs, outputs (tables and files), results.
 
     ``identity`` is what the fingerprint is of (:mod:`~.step_identity`), in plain values; a record
-    of an older version has none.
+    of an older version has none. ``panel`` is that of :meth:`.step_graph.Step.panel`.
     """
 
     step: str
@@ -59,6 +59,7 @@ class StepRecord:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
+    panel: str = ""
 
     def result(self, cls: type[T]) -> T | None:
         """The result object of a class, if this step saved one that can be read."""
@@ -84,9 +85,12 @@ class StepStore:
         self._filesystem, path = filesystem_of(root)
         self._folder = f"{path.rstrip('/')}/_truelift/steps"
 
-    def read(self, step: str) -> StepRecord | None:
+    def read(self, step: str, panel: str = "") -> StepRecord | None:
         """The record of a step, or None if it never finished (or the record is unreadable)."""
-        path = f"{self._folder}/{step}.json"
+        return self._read(_file_name(step, panel))
+
+    def _read(self, name: str) -> StepRecord | None:
+        path = f"{self._folder}/{name}"
         if self._filesystem.get_file_info(path).type == pafs.FileType.NotFound:
             return None
         with self._filesystem.open_input_stream(path) as stream:
@@ -97,7 +101,7 @@ class StepStore:
 
     def write(self, record: StepRecord) -> None:
         """Keep a record; readers see the old one or the new one."""
-        path = f"{self._folder}/{record.step}.json"
+        path = f"{self._folder}/{_file_name(record.step, record.panel)}"
         data = json.dumps(to_plain(record), indent=1).encode()
         self._filesystem.create_dir(self._folder, recursive=True)
         if isinstance(self._filesystem, pafs.LocalFileSystem):
@@ -112,12 +116,17 @@ class StepStore:
         """All that can be read, by the steps' names."""
         folder = pafs.FileSelector(self._folder, allow_not_found=True)
         names = sorted(f.base_name for f in self._filesystem.get_file_info(folder))
-        steps = (name.removesuffix(".json") for name in names if name.endswith(".json"))
-        return [record for step in steps if (record := self.read(step)) is not None]
+        read = (self._read(name) for name in names if name.endswith(".json"))
+        return [record for record in read if record is not None]
 
     def remove(self, record: StepRecord) -> None:
         """Take a record away: the step has not run."""
-        self._filesystem.delete_file(f"{self._folder}/{record.step}.json")
+        self._filesystem.delete_file(f"{self._folder}/{_file_name(record.step, record.panel)}")
+
+
+def _file_name(step: str, panel: str) -> str:
+    which = f"-{hashlib.sha256(panel.encode()).hexdigest()[:10]}" if panel else ""
+    return f"{step}{which}.json"
 
 
 @lru_cache(maxsize=1)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pandas as pd
 import pytest
-from deltalake import write_deltalake
+from deltalake import CommitProperties, write_deltalake
 
 from truelift.errors import TableError
 from truelift.lake import Lake
 from truelift.step_graph import STEPS, step_named
-from truelift.step_identity import identity_of
-from truelift.steps import StepStore
+from truelift.step_identity import identity_of, lost
+from truelift.steps import StepRecord, StepStore
 
 ROWS = pd.DataFrame({"unit_id": ["a", "b"], "bucket": [0, 1], "treated": [0, 1]})
 
@@ -125,3 +126,55 @@ def test_no_identity_needs_a_spark_session(step, make_settings):
     if step.name != "ingest":  # raw files of its own, see the tests of the manifest
         identity_of(step, settings, lake, StepStore(lake.root))
     assert not lake.session_started
+
+
+@pytest.fixture
+def two_panels(make_settings, tmp_path):
+    """A lake whose own panel and a foreign one were estimated, in this order."""
+    lake, place = Lake(make_settings()), str(tmp_path / "theirs")
+    write_deltalake(place, ROWS)
+    store = StepStore(lake.root)
+    for number, (panel, table) in enumerate([("gold.panel", None), (place, place)]):
+        note = CommitProperties(custom_metadata={"userMetadata": json.dumps({"part": panel})})
+        write_deltalake(lake.uri("gold.scores"), ROWS, mode="overwrite", commit_properties=note)
+        settings = make_settings(*([f"effects.table={table}"] if table else []))
+        step = step_named("estimate_effects")
+        print_ = identity_of(step, settings, lake, store).fingerprint
+        store.write(
+            StepRecord(step.name, print_, {}, {"gold.scores": number}, 1, 1, 1.0, {}, {}, "run",
+                       "1", "2026", panel=step.panel(settings))
+        )  # fmt: skip
+    return lake, store, place
+
+
+def test_effects_of_two_panels_are_two_steps_and_neither_undoes_the_other(two_panels):
+    lake, store, place = two_panels
+    own, theirs = store.read("estimate_effects"), store.read("estimate_effects", place)
+    assert own.fingerprint != theirs.fingerprint
+    assert lost(own, lake) == lost(theirs, lake) == ()
+    assert len(store.records()) == 2
+
+
+def test_rows_of_a_panel_that_were_written_again_or_taken_out_are_lost(two_panels):
+    lake, store, place = two_panels
+    write_deltalake(lake.uri("gold.scores"), ROWS, mode="overwrite")
+    for panel in ("", place):
+        (sentence,) = lost(store.read("estimate_effects", panel), lake)
+        assert "gold.scores is at version 2" in sentence
+
+
+def test_a_report_of_a_panel_comes_after_the_effects_of_that_panel(two_panels, make_settings):
+    lake, store, place = two_panels
+    step = step_named("report")
+    own = identity_of(step, make_settings(), lake, store).after["estimate_effects"]
+    settings = make_settings(f"effects.table={place}")
+    theirs = identity_of(step, settings, lake, store).after["estimate_effects"]
+    assert own == store.read("estimate_effects").fingerprint
+    assert theirs == store.read("estimate_effects", place).fingerprint
+    assert step.panel(settings) == place
+
+
+def test_the_version_of_an_address_is_no_other_panel(make_settings):
+    step = step_named("estimate_effects")
+    panels = [step.panel(make_settings(f"effects.table=a/b{at}")) for at in ("", "@3")]
+    assert panels == ["a/b", "a/b"]
