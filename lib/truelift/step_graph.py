@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import ConfigError
-from truelift.lake.address import TableAddress
 
 if TYPE_CHECKING:
     from truelift.job import Job
@@ -42,6 +41,8 @@ class Step:
 
         A step that is ``per_panel`` is one of its own for each: effects of X, report of X.
         """
+        from truelift.lake.address import TableAddress  # help lists the steps and needs no Arrow
+
         table = settings.effects.table if self.per_panel else None
         return TableAddress.parse(table).uri if table else ""
 
