@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 from truelift.effects.results import EffectsResult
 from truelift.features.results import FeaturesResult
@@ -10,6 +11,8 @@ from truelift.logs.results import CleanResult, IngestResult, SessionsResult
 from truelift.recommend.results import RecommendResult
 from truelift.steps import StepRecord
 from truelift.training.results import TrainingResult
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class ReportContent:
         Share of the users that was kept, 1.0 for all.
     unread : tuple of str
         What of the steps' results could not be read, in sentences.
+    others : tuple
+        Results of steps that sections of other packages read.
     """
 
     dataset: str
@@ -53,3 +58,9 @@ class ReportContent:
     version: str = ""
     sample: float = 1.0
     unread: tuple[str, ...] = ()
+    others: tuple[object, ...] = ()
+
+    def result(self, kind: type[Result]) -> Result | None:
+        """The result of a class; None where its step did not run."""
+        own = (getattr(self, field.name) for field in fields(self))
+        return next((r for r in (*own, *self.others) if isinstance(r, kind)), None)

@@ -6,7 +6,6 @@ import datetime
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,9 @@ from truelift.errors import ConfigError, MachineError
 from truelift.features.results import FeaturesResult
 from truelift.logs.results import CleanResult, IngestResult, SessionsResult
 from truelift.recommend.results import RecommendResult
-from truelift.report import plots
 from truelift.report.content import ReportContent
 from truelift.report.page import render_page
+from truelift.report.section import sections
 from truelift.settings import Settings
 from truelift.steps import StepReport, code_version
 from truelift.training.results import TrainingResult
@@ -32,6 +31,16 @@ if TYPE_CHECKING:
     from truelift.job import Job
 
 PAGE = "index.html"
+# Results with a field of their own in the content.
+_OWN = (
+    IngestResult,
+    CleanResult,
+    SessionsResult,
+    FeaturesResult,
+    TrainingResult,
+    EffectsResult,
+    RecommendResult,
+)
 
 
 def report(job: Job) -> StepReport:
@@ -102,7 +111,10 @@ def collect(job: Job, folder: Path) -> ReportContent:
         version=code_version(),
         sample=job.settings.sample,
     )
-    return replace(content, unread=tuple(job.said))
+    asked = dict.fromkeys(kind for section in sections() for kind in section.reads)
+    others = (job.load_result(kind) for kind in asked if kind not in _OWN)
+    found = tuple(result for result in others if result is not None)
+    return replace(content, others=found, unread=tuple(job.said))
 
 
 def relative_link(target: str | None, folder: Path) -> str | None:
@@ -141,51 +153,6 @@ def write_page(folder: Path, text: str) -> Path:
 
 def logged_figures(content: ReportContent) -> dict[str, Callable[[], Figure]]:
     """The plots of the page, by name, for the MLflow run."""
-    found: dict[str, Callable[[], Figure]] = {}
-    if content.ingest or content.clean:
-        found["rows_funnel"] = lambda: plots.rows_funnel(content.ingest, content.clean)
-    if (sessions := content.sessions) and sessions.per_day:
-        found["sessions_over_time"] = lambda: plots.sessions_over_time(sessions)
-    if training := content.training:
-        if training.epochs:
-            found["learning_curve"] = lambda: plots.learning_curve(training)
-        if training.test:
-            found["ranking_bars"] = lambda: plots.ranking_bars(training)
-    if content.effects and content.effects.estimates:
-        effects = in_words(content.effects)
-        found["effects_forest"] = lambda: plots.effects_forest(effects)
-        found |= _by_arm(effects)
-        found |= _further_figures(effects)
-    return found
-
-
-def _by_arm(effects: EffectsResult) -> dict[str, Callable[[], Figure]]:
-    """Overlap and balance of every arm; the first one's go by the plain names."""
-    found: dict[str, Callable[[], Figure]] = {}
-    for place, (arm, overlap) in enumerate(effects.overlaps.items()):
-        suffix = "" if place == 0 else f"_{place + 1}"
-        found[f"overlap_histogram{suffix}"] = partial(plots.overlap_histogram, effects, arm=arm)
-        if overlap.balance:
-            found[f"love_plot{suffix}"] = partial(plots.love_plot, effects, arm=arm)
-    return found
-
-
-def _further_figures(effects: EffectsResult) -> dict[str, Callable[[], Figure]]:
-    """Of the first outcome and arm; a run's page is no place for all."""
-    found: dict[str, Callable[[], Figure]] = {}
-    if effects.followed:
-        found["clip_path"] = lambda: plots.clip_path(effects)
-    if effects.heterogeneity:
-        varying = effects.heterogeneity[0]
-        found["sorted_groups"] = lambda: plots.sorted_groups(varying)
-        found["targeting_curve"] = lambda: plots.targeting_curve(varying)
-    if checks := effects.credibility:
-        if checks.omitted_variables:
-            bounds = checks.omitted_variables[0]
-            found["confounder_contour"] = lambda: plots.confounder_contour(bounds)
-        if checks.placebos:
-            placebo = checks.placebos[0]
-            found["placebo_histogram"] = lambda: plots.placebo_histogram(placebo)
-        if groups := [group for group in checks.groups if group.levels]:
-            found["left_out"] = lambda: plots.left_out(groups[0])
-    return found
+    if content.effects is not None:
+        content = replace(content, effects=in_words(content.effects))
+    return {name: draw for s in sections() for name, draw in s.figures(content).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
 
@@ -14,32 +15,13 @@ from truelift.report.markup import Html, definitions, element, fragment
 from truelift.report.numbers import count, day, joined, model_name, outcome_name, share
 from truelift.report.numbers import in_words as in_plain_words
 from truelift.report.reading import headline
-from truelift.report.sections.answer import answer, why_no_effects
-from truelift.report.sections.closing import closing
-from truelift.report.sections.data import rows, sessions
-from truelift.report.sections.fragile import fragile
-from truelift.report.sections.pedigree import pedigree
-from truelift.report.sections.ranking import ranking, recommendations
-from truelift.report.sections.trust import trust
-from truelift.report.sections.whom import whom
+from truelift.report.section import Section, sections
+from truelift.report.sections.answer import why_no_effects
 from truelift.training.results import TrainingResult
 
 QUESTION = "Do the campaigns change what people do, and how sure are we?"
 QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
 NAMED_ARMS = 3
-
-CONTENTS = (
-    ("answer", "Did it help?"),
-    ("trust", "Can the groups be compared?"),
-    ("whom", "Whom does it help?"),
-    ("fragile", "How fragile is it?"),
-    ("ranking", "What comes next?"),
-    ("recommendations", "Recommendations"),
-    ("rows", "Rows"),
-    ("sessions", "Sessions"),
-    ("decision", "What to do"),
-    ("pedigree", "Pedigree"),
-)
 
 
 def render_page(content: ReportContent) -> str:
@@ -66,44 +48,32 @@ def render_page(content: ReportContent) -> str:
         element("title", f"truelift report: {content.dataset}"),
         element("style", Html(style)),
     )
-    parts = _sections(content)
+    parts = _drawn(content)
     body = element(
         "body",
         element("a", "Skip to the answer", href="#answer", class_="skip"),
-        _header(content, tuple(parts)),
+        _header(content, parts),
         element("main", *parts.values()),
         _footer(content),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 
 
-def _sections(content: ReportContent) -> dict[str, Html]:
-    """The sections that this run has something to say in, in the order of ``CONTENTS``.
+def _drawn(content: ReportContent) -> dict[Section, Html]:
+    """The sections that this run has something to say in, with what they say.
 
     A table of one's own has no steps before its estimation, so it gets no sections of theirs; logs
     without exposures have no effects to look into.
     """
-    made = {
-        "answer": answer(content),
-        "trust": trust(content),
-        "whom": whom(content),
-        "fragile": fragile(content),
-        "ranking": ranking(content),
-        "recommendations": recommendations(content),
-        "rows": rows(content),
-        "sessions": sessions(content),
-        "decision": closing(content),
-        "pedigree": pedigree(content),
-    }
-    if _of_own_table(content):
-        steps = {
-            "ranking": content.training,
-            "recommendations": content.recommend,
-            "rows": content.ingest or content.clean,
-            "sessions": content.sessions,
-        }
-        made = {name: part for name, part in made.items() if steps.get(name, part) is not None}
-    return {name: part for name, part in made.items() if part is not None}
+    found = {}
+    for section in sections():
+        missing = section.reads and not any(content.result(kind) for kind in section.reads)
+        if _of_own_table(content) and missing:
+            continue
+        part = section.draw(content)
+        if part is not None:
+            found[section] = part
+    return found
 
 
 def _of_own_table(content: ReportContent) -> bool:
@@ -135,12 +105,8 @@ def question(content: ReportContent) -> str:
     return f"{does} {what} change {joined(names[:NAMED_ARMS])}, and how sure are we?"
 
 
-def _header(content: ReportContent, anchors: tuple[str, ...]) -> Html:
-    links = [
-        element("li", element("a", name, href=f"#{anchor}"))
-        for anchor, name in CONTENTS
-        if anchor in anchors
-    ]
+def _header(content: ReportContent, shown: Iterable[Section]) -> Html:
+    links = [element("li", element("a", s.title, href=f"#{s.name}")) for s in shown]
     return element(
         "header",
         element("p", origin(content), class_="eyebrow"),

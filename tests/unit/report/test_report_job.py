@@ -60,9 +60,9 @@ def test_the_page_shows_what_the_steps_saved(job_on, record_of, whole, recording
     assert "The step train_sequence has not run on this lake." in page
     assert done.rows_in == 3 and done.headline["figures"] == 10
     assert recording_run.figures == [
-        "rows_funnel.png", "effects_forest.png", "overlap_histogram.png", "love_plot.png",
-        "clip_path.png", "sorted_groups.png", "targeting_curve.png", "confounder_contour.png",
-        "placebo_histogram.png", "left_out.png",
+        "effects_forest.png", "clip_path.png", "overlap_histogram.png", "love_plot.png",
+        "sorted_groups.png", "targeting_curve.png", "confounder_contour.png",
+        "placebo_histogram.png", "left_out.png", "rows_funnel.png",
     ]  # fmt: skip
     assert [p.endswith("index.html") for p in recording_run.artifacts] == [True]
     assert not job.lake.session_started

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
 from truelift.effects.experiment.results import Experiment
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scores.kinds.kind import kind_of
@@ -35,6 +39,7 @@ from truelift.report.numbers import (
 from truelift.report.plots import clip_path, effects_forest
 from truelift.report.plots.effects import not_drawn
 from truelift.report.reading import Reading, left_out, readings, verdicts
+from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 
 
@@ -343,3 +348,17 @@ def _methods(result: EffectsResult) -> list[str]:
         if e.estimand not in names:
             names.append(e.estimand)
     return [f"{', '.join(names)}: {method}" for method, names in methods.items()]
+
+
+def figures(content: ReportContent) -> Figures:
+    """The estimates, and how they depend on clipping."""
+    effects = content.effects
+    if effects is None or not effects.estimates:
+        return {}
+    found: dict[str, Callable[[], Figure]] = {"effects_forest": lambda: effects_forest(effects)}
+    if effects.followed:
+        found["clip_path"] = lambda: clip_path(effects)
+    return found
+
+
+ANSWER = Section("answer", "Did it help?", 10, answer, figures, (EffectsResult,))

@@ -6,6 +6,7 @@ from truelift.effects.telling.decision import decision
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, fragment, section
 from truelift.report.numbers import in_words, model_name
+from truelift.report.section import Section
 from truelift.report.sections.ranking import best_baseline
 from truelift.training.results import TrainingResult
 
@@ -54,3 +55,6 @@ def _caveat(content: ReportContent) -> Html | None:
         "This run used a sample of the users: run it on all of them before you act.",
         class_="small",
     )
+
+
+DECISION = Section("decision", "What to do", 90, closing)

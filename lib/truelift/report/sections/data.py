@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from truelift.logs.results import CleanResult, SessionAgreement
+from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
 from truelift.report.content import ReportContent
 from truelift.report.markup import (
     Html,
@@ -17,6 +17,7 @@ from truelift.report.markup import (
 from truelift.report.numbers import count, day, joined, plural, share
 from truelift.report.plots import rows_funnel, sessions_over_time
 from truelift.report.plots.rows import set_aside, stages
+from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 
 
@@ -180,3 +181,22 @@ def _agreement(agreement: SessionAgreement | None) -> list[Html]:
         numeric=frozenset({1}),
     )
     return [figures, counts]
+
+
+def figures_of_rows(content: ReportContent) -> Figures:
+    """The way of the rows."""
+    if not (content.ingest or content.clean):
+        return {}
+    return {"rows_funnel": lambda: rows_funnel(content.ingest, content.clean)}
+
+
+def figures_of_sessions(content: ReportContent) -> Figures:
+    """Sessions by day."""
+    found = content.sessions
+    return (
+        {"sessions_over_time": lambda: sessions_over_time(found)} if found and found.per_day else {}
+    )
+
+
+ROWS = Section("rows", "Rows", 70, rows, figures_of_rows, (IngestResult, CleanResult))
+SESSIONS = Section("sessions", "Sessions", 80, sessions, figures_of_sessions, (SessionsResult,))

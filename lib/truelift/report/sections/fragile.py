@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.credibility.confounding_results import (
     CovariateBenchmark,
@@ -25,6 +29,7 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import confounder_contour, left_out, placebo_histogram
 from truelift.report.plots.fragility import LEFT_OUT_ROWS
+from truelift.report.section import Figures, Section
 from truelift.report.sections.whom import why_not
 from truelift.report.svg import figure_block
 
@@ -242,3 +247,24 @@ def _others(result: EffectsResult, found: Credibility) -> Html:
         "Other effects without a group, random covariates, random halves, folds",
         [in_words(repr(check)) for check in rest],
     )
+
+
+def figures(content: ReportContent) -> Figures:
+    """Of the first outcome and arm, as in ``whom``."""
+    effects = content.effects
+    checks = effects.credibility if effects is not None and effects.estimates else None
+    if checks is None:
+        return {}
+    found: dict[str, Callable[[], Figure]] = {}
+    if checks.omitted_variables:
+        bounds = checks.omitted_variables[0]
+        found["confounder_contour"] = lambda: confounder_contour(bounds)
+    if checks.placebos:
+        placebo = checks.placebos[0]
+        found["placebo_histogram"] = lambda: placebo_histogram(placebo)
+    if groups := [group for group in checks.groups if group.levels]:
+        found["left_out"] = lambda: left_out(groups[0])
+    return found
+
+
+FRAGILE = Section("fragile", "How fragile is it?", 40, fragile, figures, (EffectsResult,))

@@ -6,6 +6,7 @@ from truelift.progress import duration
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, missing, note, section, table
 from truelift.report.numbers import count, short
+from truelift.report.section import Section
 from truelift.steps import StepRecord
 
 
@@ -95,3 +96,6 @@ def _code(identifier: str) -> Html | str:
     if not identifier:
         return "\N{EN DASH}"
     return element("code", short(identifier), title=identifier)
+
+
+PEDIGREE = Section("pedigree", "Pedigree", 100, pedigree)

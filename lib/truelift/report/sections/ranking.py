@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
 from truelift.progress import duration
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.recommend.segment_names import meaning
@@ -19,6 +23,7 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import learning_curve, ranking_bars, segment_bars
 from truelift.report.plots.training import best_epoch
+from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 from truelift.training.results import RankingMetrics, TrainingResult
 
@@ -307,3 +312,20 @@ def _lately(name: str, times: float | None) -> Html:
     if times is None or NO_INFLUENCE[0] <= times <= NO_INFLUENCE[1]:
         return element("li", name)
     return element("li", name, " ", element("span", f"×{number(times, 2)}", class_="tag"))
+
+
+def figures(content: ReportContent) -> Figures:
+    """The training curve, and the model beside its baselines."""
+    found: dict[str, Callable[[], Figure]] = {}
+    if training := content.training:
+        if training.epochs:
+            found["learning_curve"] = lambda: learning_curve(training)
+        if training.test:
+            found["ranking_bars"] = lambda: ranking_bars(training)
+    return found
+
+
+RANKING = Section("ranking", "What comes next?", 50, ranking, figures, (TrainingResult,))
+RECOMMENDATIONS = Section(
+    "recommendations", "Recommendations", 60, recommendations, reads=(RecommendResult,)
+)

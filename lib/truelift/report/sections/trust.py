@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from matplotlib.figure import Figure
 
 from truelift.effects.results import EffectsResult, OverlapSummary
 from truelift.effects.telling.names import clusters_of
@@ -20,6 +23,7 @@ from truelift.report.numbers import (
 )
 from truelift.report.plots import love_plot, overlap_histogram
 from truelift.report.plots.overlap import BALANCE_LIMIT, LOVE_ROWS
+from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 
 HEADING = "Can the groups be compared?"
@@ -212,3 +216,20 @@ def _nuisance(result: EffectsResult) -> list[Html]:
         summary = f"{plural(len(items), 'covariate')} left out of the models"
         parts.append(element("details", element("summary", summary), bullets(items)))
     return parts
+
+
+def figures(content: ReportContent) -> Figures:
+    """Overlap and balance of every arm; the first one's go by the plain names."""
+    effects = content.effects
+    if effects is None or not effects.estimates:
+        return {}
+    found: dict[str, Callable[[], Figure]] = {}
+    for place, (arm, overlap) in enumerate(effects.overlaps.items()):
+        suffix = "" if place == 0 else f"_{place + 1}"
+        found[f"overlap_histogram{suffix}"] = partial(overlap_histogram, effects, arm=arm)
+        if overlap.balance:
+            found[f"love_plot{suffix}"] = partial(love_plot, effects, arm=arm)
+    return found
+
+
+TRUST = Section("trust", "Can the groups be compared?", 20, trust, figures, (EffectsResult,))

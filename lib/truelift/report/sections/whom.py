@@ -19,6 +19,7 @@ from truelift.report.numbers import (
     p_value,
 )
 from truelift.report.plots import sorted_groups, targeting_curve
+from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 
 HEADING = "Whom does it help?"
@@ -183,3 +184,18 @@ def _reading(result: EffectsResult) -> Html:
         "covariate does not say that the covariate makes the difference.",
         class_="small",
     )
+
+
+def figures(content: ReportContent) -> Figures:
+    """Of the first outcome and arm; a run's page is no place for all."""
+    effects = content.effects
+    if effects is None or not effects.estimates or not effects.heterogeneity:
+        return {}
+    varying = effects.heterogeneity[0]
+    return {
+        "sorted_groups": lambda: sorted_groups(varying),
+        "targeting_curve": lambda: targeting_curve(varying),
+    }
+
+
+WHOM = Section("whom", "Whom does it help?", 30, whom, figures, (EffectsResult,))
