@@ -32,6 +32,8 @@ _GREETINGS = (
     b'Setting default log level to "',
     b"To adjust logging level use sc.setLogLevel",
 )
+# Seconds that a Java which was told to end may take, with its classes to write.
+_LAST_WORDS = 300
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 
@@ -177,7 +179,11 @@ def stop_and_wait(session: SparkSession) -> None:
     session.stop()
     gateway.shutdown()
     gateway.proc.terminate()  # Java ends in good order, and keeps its classes where asked to
-    gateway.proc.wait()
+    try:
+        gateway.proc.wait(_LAST_WORDS)
+    except subprocess.TimeoutExpired:
+        gateway.proc.kill()
+        raise
     SparkContext._gateway = SparkContext._jvm = None
 
 
