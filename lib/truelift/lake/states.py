@@ -30,7 +30,10 @@ def add_states(states: Iterable[State]) -> State:
             if key.startswith("max_"):
                 np.maximum(total[key], value, out=total[key])
             else:
-                total[key] = total[key] + value
+                with np.errstate(
+                    invalid="ignore"
+                ):  # what is infinite is refused by name, by its reader
+                    total[key] = total[key] + value
     return total
 
 
