@@ -33,10 +33,9 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_a_written_command_is_understood(command):
     words = shlex.split(command.replace("...", "X"), comments=True)
-    try:
-        _parser().parse_args(words)
-    except SystemExit as end:  # `--help` ends well, a mistake does not
-        assert not end.code
+    if "--help" in words:
+        pytest.skip("help is given before the rest is looked at")
+    _parser().parse_args(words)
 
 
 def test_the_commands_are_found():
