@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
+    from truelift.public.experiments import design_experiment
     from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
 
@@ -21,12 +22,20 @@ __version__ = "0.1.0"
 # Where each public name lies.
 _PUBLIC = {
     "TrueliftError": "truelift.errors",
+    "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
     "fit_recommender": "truelift.public.recommender",
     "sessions": "truelift.public.sessions",
 }
 
-__all__ = ["TrueliftError", "__version__", "estimate_effects", "fit_recommender", "sessions"]
+__all__ = [
+    "TrueliftError",
+    "__version__",
+    "design_experiment",
+    "estimate_effects",
+    "fit_recommender",
+    "sessions",
+]
 
 
 def __getattr__(name: str) -> Any:

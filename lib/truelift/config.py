@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -29,6 +29,7 @@ from truelift.settings.panel_spec import PanelSpec
 from truelift.spelling import hint_of, load_as_written
 from truelift.typed import from_plain, to_plain
 
+Spec = TypeVar("Spec")
 SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sas", re.IGNORECASE)
 HIDDEN = "(hidden)"
 INTERACTIONS = "interactions"
@@ -193,6 +194,27 @@ def load_panel_spec(name: str) -> PanelSpec:
     """
     found = _named_layer("panels", "--spec", "panel", name, (PanelSpec, ""))
     return from_plain(PanelSpec, found)
+
+
+def load_spec(cls: type[Spec], folder: str, kind: str, name: str) -> Spec:
+    """A specification of a room of its own.
+
+    Parameters
+    ----------
+    cls : dataclass
+    folder : str
+        Of ``conf``.
+    kind : str
+        What it is, for messages.
+    name : str
+        A name in that folder, or the path of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key or a bad value.
+    """
+    return from_plain(cls, _named_layer(folder, "--spec", kind, name, (cls, "")))
 
 
 def describe(settings: Settings) -> dict[str, Any]:

@@ -134,6 +134,40 @@ def _build_panel(settings: Settings, args: argparse.Namespace) -> Any:
         return build_panel(job, spec, args.out)
 
 
+def _design_experiment(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.config import load_spec
+    from truelift.experiments.planning import planned
+    from truelift.experiments.spec import ExperimentSpec
+    from truelift.lake.address import TableAddress
+    from truelift.lake.foreign import open_foreign
+    from truelift.report.files import save_figure
+    from truelift.report.plots.experiments import power_curve
+
+    spec = load_spec(ExperimentSpec, "experiments", "experiment", args.experiment)
+    past = open_foreign(TableAddress.parse(args.past)) if args.past else None
+    design = planned(spec, past)
+    plot = save_figure(settings, f"{spec.name}-power.png", power_curve(design), args.plot)
+    return f"{design!r}\n\npower curve  {plot}"
+
+
+def _design_options(parser: argparse.ArgumentParser) -> None:
+    _experiment_option(parser)
+    parser.add_argument(
+        "--table", dest="past", metavar="URI[@VERSION]",
+        help="past outcomes: moments that the spec does not state, and experiments drawn from them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--plot", metavar="FILE", help="where the power curve goes (default: beside the report)"
+    )
+
+
+def _experiment_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--spec", dest="experiment", required=True, metavar="NAME",
+        help="an experiment of conf/experiments, or a YAML file: the keys of docs/experiments.md",
+    )  # fmt: skip
+
+
 def _panel_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spec", dest="panel", required=True, metavar="NAME",
@@ -207,6 +241,12 @@ TOOLS: dict[str, Tool] = {
         "truelift build_panel --spec campaigns --lake s3a://bucket/lake",
         _build_panel,
         _panel_options,
+    ),
+    "design_experiment": Tool(
+        "how many units an experiment takes, what it can find, how long it lasts",
+        "truelift design_experiment --spec checkout --table s3a://bucket/past_orders",
+        _design_experiment,
+        _design_options,
     ),
     "train_causal": Tool(
         "networks for the effects' nuisances, trained by Horovod processes and registered",

@@ -1,14 +1,17 @@
-"""Difference in means and CUPED from the sums of a clustered, randomised experiment.
+"""Difference in means, ratio metrics and CUPED from the sums of a clustered, randomised experiment.
 
 Without clusters the difference in means is Welch's test, and with one unit of both arms in every
 cluster it is the paired t test. CUPED (Deng, Xu, Kohavi & Walker 2013) takes
-``theta'(x - mean of x)`` from every outcome, x being known before the assignment.
+``theta'(x - mean of x)`` from every outcome, x being known before the assignment. A ratio metric is
+one sum by another, such as clicks by impressions; all of it is the delta method on the clusters' sums
+(Deng, Knoblich & Lu 2018), in which a mean is the ratio whose lower sum counts units.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy import special
@@ -23,6 +26,8 @@ from truelift.inference.small_samples import effective_clusters_difference
 if TYPE_CHECKING:
     import pandas as pd
 
+#: A sum by another, as two positions in ``z = (1, x, y)``; position 0 counts units.
+Ratio: TypeAlias = tuple[int, int]
 _THETA = ("clusters", "units")
 # A variance below this share of what it would be without cancellation is a rounding error.
 _ROUNDING = 1e-12
@@ -123,7 +128,8 @@ def difference_in_means(
     DataError
         If an arm has fewer than two clusters, or the outcome does not vary within the arms.
     """
-    return _result(sums, outcome, np.zeros(0), contrasts, confidence, "difference in means")
+    ratio = _outcome_mean(sums, outcome)
+    return _result(sums, ratio, (), np.zeros(0), contrasts, confidence, "difference in means")
 
 
 def cuped(
@@ -159,14 +165,60 @@ def cuped(
             "CUPED takes a covariate from before the assignment, and the sums have none; use "
             "difference_in_means."
         )
+    ratio, before = _outcome_mean(sums, outcome), [(i + 1, 0) for i in range(sums.covariates)]
     _checked(sums)
-    theta = _theta(sums, outcome, theta_from)
-    return _result(sums, outcome, theta, contrasts, confidence, f"CUPED, theta from {theta_from}")
+    theta = _theta(sums, [*before, ratio], theta_from)
+    method = f"CUPED, theta from {theta_from}"
+    return _result(sums, ratio, before, theta, contrasts, confidence, method)
 
 
-def _theta(sums: ExperimentSums, outcome: int, theta_from: str) -> np.ndarray:
-    p = sums.covariates
-    kept = [*range(1, p + 1), 1 + p + outcome]
+def ratio_of_sums(
+    sums: ExperimentSums,
+    ratio: Ratio,
+    before: Sequence[Ratio] = (),
+    contrasts: Contrasts | None = None,
+    confidence: float = 0.95,
+) -> ExperimentResult:
+    """Arms' ratios of two sums, less what ratios from before the assignment explain.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+    ratio : (int, int)
+        Positions of the upper and the lower sum in ``z = (1, x, y)``; ``(j, 0)`` is a mean.
+    before : sequence of (int, int)
+        The same, for CUPED; theta makes the clustered variance of the differences smallest.
+    contrasts : Contrasts, optional
+        Of the A ratios; each arm minus the control by default.
+    confidence : float
+
+    Raises
+    ------
+    DataError
+        If an arm has fewer than two clusters, a lower sum is not above zero, or the metric does not
+        vary within the arms.
+    """
+    _checked(sums)
+    for _, per in (ratio, *before):
+        if not np.all(sums.total[:, per] > 0):
+            raise DataError(
+                f"The sums below the line are {sums.total[:, per].tolist()} by arm; a ratio takes sums "
+                "above zero."
+            )
+    theta = _theta(sums, [*before, ratio], "clusters") if before else np.zeros(0)
+    method = "CUPED" if before else "difference"
+    return _result(sums, ratio, before, theta, contrasts, confidence, method)
+
+
+def _outcome_mean(sums: ExperimentSums, outcome: int) -> Ratio:
+    if not 0 <= outcome < sums.outcomes:
+        raise DataError(f"Outcome {outcome}; the sums have {sums.outcomes}.")
+    return 1 + sums.covariates + outcome, 0
+
+
+def _theta(sums: ExperimentSums, ratios: Sequence[Ratio], theta_from: str) -> np.ndarray:
+    p = len(ratios) - 1
+    kept, per = [upper for upper, _ in ratios], [lower for _, lower in ratios]
     pooled, raw = np.zeros((p + 1, p + 1)), np.zeros(p + 1)
     if theta_from == "units":
         for arm in range(sums.arms):
@@ -176,12 +228,13 @@ def _theta(sums: ExperimentSums, outcome: int, theta_from: str) -> np.ndarray:
             raw += np.diag(within)
     else:
         cross = _scaled_cross(sums)
-        influence = np.stack([_mean_influence(sums, quantity) for quantity in kept])
+        influence = np.stack([_ratio_influence(sums, ratio) for ratio in ratios])
         second = np.diag(cross).reshape(sums.arms, -1)
         for arm in range(1, sums.arms):
             difference = influence[:, arm] - influence[:, 0]
             pooled += difference @ cross @ difference.T
-            raw += (second[[0, arm]][:, kept] / sums.units[[0, arm], None] ** 2).sum(axis=0)
+            below = sums.total[[0, arm]][:, per]
+            raw += (second[[0, arm]][:, kept] / below**2).sum(axis=0)
     # A covariate that does not vary leaves rounding errors, whose ratios are not coefficients.
     still = np.flatnonzero(np.diag(pooled) <= COLLINEAR * raw)
     pooled[still], pooled[:, still] = 0.0, 0.0
@@ -190,7 +243,8 @@ def _theta(sums: ExperimentSums, outcome: int, theta_from: str) -> np.ndarray:
 
 def _result(
     sums: ExperimentSums,
-    outcome: int,
+    ratio: Ratio,
+    before: Sequence[Ratio],
     theta: np.ndarray,
     contrasts: Contrasts | None,
     confidence: float,
@@ -198,18 +252,14 @@ def _result(
 ) -> ExperimentResult:
     checked_share(confidence, "confidence")
     _checked(sums)
-    if not 0 <= outcome < sums.outcomes:
-        raise DataError(f"Outcome {outcome}; the sums have {sums.outcomes}.")
     contrasts = contrasts or many_to_one([f"arm {a}" for a in range(sums.arms)])
-    place = 1 + sums.covariates + outcome
-    means = sums.total[:, place] / sums.units
-    influence = _mean_influence(sums, place)
-    for covariate, slope in enumerate(theta, start=1):
-        by_arm = sums.total[:, covariate] / sums.units
-        overall = sums.total[:, covariate].sum() / sums.units.sum()
-        means = means - slope * (by_arm - overall)
+    means = sums.total[:, ratio[0]] / sums.total[:, ratio[1]]
+    influence = _ratio_influence(sums, ratio)
+    for covariate, slope in zip(before, theta, strict=True):
+        upper, lower = (sums.total[:, place] for place in covariate)
+        means = means - slope * (upper / lower - upper.sum() / lower.sum())
         of_overall = _overall_influence(sums, covariate)
-        influence = influence - slope * (_mean_influence(sums, covariate) - of_overall)
+        influence = influence - slope * (_ratio_influence(sums, covariate) - of_overall)
     factor = _lost_degrees(sums, len(theta))
     cross = factor * _scaled_cross(sums)
     of_means = influence @ cross @ influence.T
@@ -284,22 +334,25 @@ def _checked(sums: ExperimentSums) -> None:
         )
 
 
-def _mean_influence(sums: ExperimentSums, quantity: int) -> np.ndarray:
-    """Rows (A, A q) such that a row by S is a cluster's influence on an arm's mean."""
+def _ratio_influence(sums: ExperimentSums, ratio: Ratio) -> np.ndarray:
+    """Rows (A, A q) such that a row by S is a cluster's influence on an arm's ratio."""
     arms, width = sums.total.shape
+    upper, lower = ratio
+    below = sums.total[:, lower]
     influence = np.zeros((arms, arms, width))
     each = np.arange(arms)
-    influence[each, each, quantity] = 1 / sums.units
-    influence[each, each, 0] -= sums.total[:, quantity] / sums.units**2
+    influence[each, each, upper] = 1 / below
+    influence[each, each, lower] -= sums.total[:, upper] / below**2
     return influence.reshape(arms, -1)
 
 
-def _overall_influence(sums: ExperimentSums, quantity: int) -> np.ndarray:
-    """The same (A q,) for the mean over all arms."""
-    units = sums.units.sum()
+def _overall_influence(sums: ExperimentSums, ratio: Ratio) -> np.ndarray:
+    """The same (A q,) for the ratio over all arms."""
+    upper, lower = ratio
+    below = sums.total[:, lower].sum()
     influence = np.zeros(sums.total.shape)
-    influence[:, quantity] = 1 / units
-    influence[:, 0] -= sums.total[:, quantity].sum() / units**2
+    influence[:, upper] = 1 / below
+    influence[:, lower] -= sums.total[:, upper].sum() / below**2
     return influence.ravel()
 
 

@@ -1,0 +1,8 @@
+"""design_experiment, for spark-submit: `spark-submit jobs/design_experiment.py --help`."""
+
+import sys
+
+from truelift.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["design_experiment", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""Experiments from design to decision: how large, who is where, what follows."""
