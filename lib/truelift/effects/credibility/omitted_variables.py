@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 
 from truelift.arrays.distributions import stats
 from truelift.effects.credibility.blocks import ContrastLines
@@ -223,8 +224,6 @@ def robustness_values(
     ``f = s / |rho|``, ``v = (sqrt(f^4 + 4 f^2) - f^2) / 2``. The confidence bound is concave in s
     and falls without end, so it meets ``null`` once, or the interval holds it from the start.
     """
-    from scipy.optimize import brentq  # half a second, for those alone who ask
-
     confounding_strength(0.0, 0.0, rho)
     distance = abs(elements.estimate - null)
     if rho == 0 or elements.bias == 0:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from scipy.optimize import nnls
 
 from truelift.effects.nuisances.fitted import Fitted, Nuisances, Predictions
 from truelift.effects.nuisances.moments import Moments
@@ -145,8 +146,6 @@ def simplex_weights(errors: np.ndarray, shrink: float = 0.0) -> np.ndarray:
         vary more than they gain (the forecast combination puzzle, Smith & Wallis 2009, Oxford
         Bulletin of Economics and Statistics 71); where one is clearly better it hardly matters.
     """
-    from scipy.optimize import nnls  # half a second, for those alone who ask
-
     size = len(errors)
     scale = float(np.trace(errors)) / size
     if scale <= 0:
