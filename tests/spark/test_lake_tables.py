@@ -82,6 +82,14 @@ def test_no_rows_over_no_rows_is_a_commit_with_a_fingerprint_too(spark, lake):
     assert (again.version, again.rows, again.skipped) == (1, 0, True)
 
 
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_arrow_and_spark_read_the_same_types(spark, name):
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    spec = table_spec(name)
+    assert to_arrow_schema(spec.schema()) == spec.arrow
+
+
 def test_a_batch_is_appended_once_and_new_columns_join(spark, lake):
     def batch(column, value):
         schema = f"{column} string, {TABLES['bronze.events'].columns}"

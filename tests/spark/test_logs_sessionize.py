@@ -160,7 +160,7 @@ def test_the_same_job_again_writes_no_new_version(made, make_job):
 def test_users_of_two_deliveries_are_counted_once_without_reading_the_old_ones(
     spark, lake, make_settings, make_job
 ):
-    from truelift.logs.sessionize import _counts, _united
+    from truelift.logs.sessionize import day_counts, united_users
 
     ddl = "user_key string, start timestamp, events int, is_open boolean"
 
@@ -168,11 +168,11 @@ def test_users_of_two_deliveries_are_counted_once_without_reading_the_old_ones(
         rows = [
             (f"u{n}", datetime.datetime(2024, 1, 1 + n % 9), 1, False) for n in range(first, last)
         ]
-        return _counts(spark.createDataFrame(rows, ddl)).user_sketch
+        return day_counts(spark.createDataFrame(rows, ddl)).user_sketch
 
     job = make_job("ingest", make_settings(), lake)
-    both, users = _united(job, sketch(0, 60), sketch(40, 100))
+    both, users = united_users(job, sketch(0, 60), sketch(40, 100))
     assert users == 100
-    assert _united(job, both, sketch(0, 100))[1] == 100
-    many = _united(job, sketch(0, 6000), sketch(3000, 9000))[1]
+    assert united_users(job, both, sketch(0, 100))[1] == 100
+    many = united_users(job, sketch(0, 6000), sketch(3000, 9000))[1]
     assert abs(many - 9000) < 0.05 * 9000

@@ -14,7 +14,7 @@ from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake import Lake
 from truelift.lake.maintenance import maintain
 from truelift.logs.clean import clean
-from truelift.logs.explain import _example, explain_quarantine, meanings
+from truelift.logs.explain import example_of, explain_quarantine, meanings
 from truelift.logs.ingest import ingest
 from truelift.logs.neighbours.names import neighbour_labels
 from truelift.logs.rules import LABELS, RULES
@@ -48,11 +48,11 @@ def test_quarantine_is_explained_by_reason_count_meaning_and_example(cleaned):
 def test_a_long_field_of_an_example_is_cut_and_hides_no_other():
     agent = "Mozilla/5.0 " + "x" * 400
     row = {"source_file": "a.csv", "source_row": 7, "raw": {"agent": agent, "q": None, "u": "ann"}}
-    text = _example(row)
+    text = example_of(row)
     assert text.startswith("a.csv, row 7: agent=Mozilla/5.0 xxx")
     assert text.endswith("…, q=, u=ann") and len(text) < 150
     torn = {**row, "raw": {"_corrupt": "y" * 250}}
-    assert _example(torn).endswith("_corrupt=" + "y" * 250)
+    assert example_of(torn).endswith("_corrupt=" + "y" * 250)
 
 
 def test_every_rule_has_a_meaning():

@@ -14,20 +14,12 @@ from truelift.arrays.texts import sorted_codes
 from truelift.features.catalogue import LookupSource, categories_of_items, keys_of_items
 from truelift.features.sequences import with_bucket
 from truelift.features.timelines import BucketEvents, segment_counts, segment_sums, session_timeline
+from truelift.lake.tables import table_spec
 
 _INSTANT = pa.timestamp("us", tz="UTC")
-PROFILE_SCHEMA = pa.schema(
-    [
-        ("user_key", pa.string()),
-        ("first_time", _INSTANT),
-        ("last_time", _INSTANT),
-        ("events", pa.int64()),
-        ("sessions", pa.int64()),
-        ("value", pa.float64()),
-        ("distinct_items", pa.int64()),
-        ("bucket", pa.int32()),
-    ]
-)
+_USERS = table_spec("gold.users").arrow
+# What the kernel makes; the attributes are joined to it.
+PROFILE_SCHEMA = _USERS.remove(_USERS.get_field_index("attributes"))
 
 
 def build_profiles(events: BucketEvents, sessions: pa.Table) -> pa.Table:

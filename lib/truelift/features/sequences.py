@@ -20,20 +20,9 @@ from truelift.arrays.texts import codes_among, sorted_codes, whole
 from truelift.errors import InvariantError
 from truelift.features.catalogue import LookupSource, index_of_keys, keys_of_items
 from truelift.features.timelines import BucketEvents, session_timeline
+from truelift.lake.tables import table_spec
 
-SEQUENCE_SCHEMA = pa.schema(
-    [
-        ("user_key", pa.string()),
-        ("item_index", pa.list_(pa.int32())),
-        ("event_time", pa.list_(pa.int64())),
-        ("session_number", pa.list_(pa.int32())),
-        ("event_type", pa.list_(pa.int32())),
-        ("category", pa.list_(pa.int32())),
-        ("gap_bucket", pa.list_(pa.int32())),
-        ("quantity", pa.list_(pa.float64())),
-        ("bucket", pa.int32()),
-    ]
-)
+SEQUENCE_SCHEMA = table_spec("gold.sequences").arrow
 _LISTS = {f.name: f.type.value_type for f in SEQUENCE_SCHEMA if pa.types.is_list(f.type)}
 _SECOND = 1_000_000
 LONGEST_GAP = 31
@@ -117,7 +106,7 @@ def build_sequences(
     order = np.lexsort((index, shuffle, time, user))
     user, time, index, session, kept = (a[order] for a in (user, time, index, session, kept))
     number = session - line.offsets[user]
-    gap = _gap_buckets(user, time)
+    gap = gap_codes(user, time)
     row = user if shape.sequence_of == "user" else session
     if shape.max_events is not None:
         recent = _last_rows(row, shape.max_events)
@@ -162,7 +151,8 @@ def _extras(
     return codes[place], quantity[place]
 
 
-def _gap_buckets(user: np.ndarray, time: np.ndarray) -> np.ndarray:
+def gap_codes(user: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Since the user's interaction before (times in microseconds): 1 + log2(1 + seconds), 0 for none."""
     gap = np.zeros(len(time), np.int64)
     same = user[1:] == user[:-1]
     seconds = (time[1:] - time[:-1])[same] / _SECOND

@@ -130,9 +130,8 @@ def commit_files(
 
 def _delta_schema(spec: TableSpec) -> Any:
     from deltalake import Schema
-    from pyspark.sql.pandas.types import to_arrow_schema
 
-    return Schema.from_arrow(to_arrow_schema(spec.schema()))
+    return Schema.from_arrow(spec.arrow)
 
 
 def _removed(table: Any, spec: TableSpec, slices: Mapping[str, Sequence[int]] | None) -> list[Any]:

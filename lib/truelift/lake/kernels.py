@@ -192,7 +192,7 @@ def run_buckets(
 def _through_files(
     spark: SparkSession, work: Any, plans: Mapping[str, ScanPlan], schema: StructType | str
 ) -> DataFrame:
-    tasks = _assign(plans, parallelism(spark))
+    tasks = assigned_tasks(plans, parallelism(spark))
     run = partial(_files_task, tasks=tasks, plans=_without_units(plans), work=work)
     return numbered_tasks(spark, len(tasks), run, schema)
 
@@ -227,7 +227,9 @@ def parallelism(spark: SparkSession) -> int:
         return int(spark.conf.get("spark.sql.shuffle.partitions", "8") or 8)
 
 
-def _assign(plans: Mapping[str, ScanPlan], cores: int) -> list[list[tuple[int, _BucketUnits]]]:
+def assigned_tasks(
+    plans: Mapping[str, ScanPlan], cores: int
+) -> list[list[tuple[int, _BucketUnits]]]:
     """Buckets to tasks: the largest first, each to the lightest task, whole buckets only."""
     units: dict[int, _BucketUnits] = {}
     for name, plan in plans.items():

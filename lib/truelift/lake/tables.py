@@ -1,6 +1,7 @@
 """Names, columns and partitioning of every table of the lake, in one place.
 
-Columns are written as Spark DDL. An *open* table has more columns than are listed: bronze
+Columns are written as Spark's DDL, which Spark's schema and Arrow's follow from: nothing else writes
+them down. An *open* table has more columns than are listed: bronze
 tables carry the source's own (text), the panel its covariates.
 """
 
@@ -8,11 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from truelift.errors import TableError
+from truelift.lake.ddl import LISTED, arrow_schema_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql.types import StructType
 
 _BRONZE = "source_file string, source_row bigint, file_time timestamp, batch_id string"
@@ -32,8 +36,6 @@ _PROPERTIES = {
 }
 # Features of a table that writes without Spark respect.
 PLAIN_WRITER_FEATURES = frozenset({"appendOnly", "invariants", "changeDataFeed", "timestampNtz"})
-# Commas between columns have a blank behind them, those inside of a type have none.
-_LISTED = re.compile(r",\s+")
 _USER = ("user_key",)
 _CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 
@@ -66,7 +68,12 @@ class TableSpec:
     @property
     def names(self) -> tuple[str, ...]:
         """The listed columns, without a session."""
-        return tuple(part.split()[0] for part in _LISTED.split(self.columns))
+        return tuple(part.split()[0] for part in LISTED.split(self.columns))
+
+    @cached_property
+    def arrow(self) -> pa.Schema:
+        """The listed columns as Arrow's schema, without a session."""
+        return arrow_schema_of(self.columns)
 
     def schema(self) -> StructType:
         """The listed columns as a Spark schema."""

@@ -113,7 +113,7 @@ def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:
     )
     shown: dict[str, list[str]] = {}
     for row in picked:
-        shown.setdefault(row["reason"], []).append(_example(row.asDict()))
+        shown.setdefault(row["reason"], []).append(example_of(row.asDict()))
     known = meanings()
     reasons = tuple(
         Reason(name, known.get(name, ""), rows, tuple(shown.get(name, ())))
@@ -126,7 +126,7 @@ def _has_rows(lake: Lake, name: str) -> bool:
     return lake.version(name) is not None and lake.plan(name).rows > 0
 
 
-def _example(row: dict[str, object]) -> str:
+def example_of(row: dict[str, object]) -> str:
     """The raw record where it was kept, else the typed fields."""
     fields = ("user_key", "event_time", "event_type", "item_id", "quantity", "value", "event_id")
     record = row["raw"] or {f: row[f] for f in fields if row[f] is not None}

@@ -24,20 +24,7 @@ if TYPE_CHECKING:
     from truelift.lake import Lake
 
 TABLE = "ops.ingested_files"
-SCHEMA = pa.schema(
-    {
-        "stream": pa.string(),
-        "path": pa.string(),
-        "size": pa.int64(),
-        "modified": pa.timestamp("us", tz="UTC"),
-        "checksum": pa.string(),
-        "batch_id": pa.string(),
-        "rows": pa.int64(),
-        "sample_share": pa.float64(),
-        "table_id": pa.string(),
-        "table_version": pa.int64(),
-    }
-)
+SCHEMA = table_spec("ops.ingested_files").arrow
 
 
 @dataclass(frozen=True)

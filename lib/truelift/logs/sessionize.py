@@ -93,7 +93,7 @@ def sessionize(job: Job) -> StepReport:
     if not changed:
         job.outputs["silver.sessions"] = job.lake.version("silver.sessions") or 0
         held = _held(job, standing)
-        return _report(job, held, events, _united(job, held.user_sketch, held.user_sketch)[1])
+        return _report(job, held, events, united_users(job, held.user_sketch, held.user_sketch)[1])
     return _increment(job, standing, events, changed)
 
 
@@ -107,7 +107,7 @@ def _from_scratch(job: Job, standing: SessionStanding, events: ScanPlan) -> Step
     kernel = SessionKernel(settings.sessions, end_of_data, settings.period, limit)
     job.progress.update("events to sessions")
     version = _publish(job, standing, kernel, {"events": events}, end_of_data, None)
-    total = _counts(job.lake.read("silver.sessions", version))
+    total = day_counts(job.lake.read("silver.sessions", version))
     return _report(job, total, events, _users(job))
 
 
@@ -129,14 +129,14 @@ def _increment(
     plans = {"events": events.within(windows), "sessions": sessions}
     job.progress.update("events to sessions")
     held, only = _held(job, standing), sessions.only
-    replaced = _counts(job.lake.read("silver.sessions", state.newest).filter(only))
+    replaced = day_counts(job.lake.read("silver.sessions", state.newest).filter(only))
     slices: dict[str, list[int]] = {}
     for bucket, periods in windows.items():
         for period in periods:
             slices.setdefault(period, []).append(bucket)
     version = _publish(job, standing, kernel, plans, end_of_data, slices)
-    made = _counts(job.lake.read("silver.sessions", version).filter(only))
-    sketch, users = _united(job, held.user_sketch, made.user_sketch)
+    made = day_counts(job.lake.read("silver.sessions", version).filter(only))
+    sketch, users = united_users(job, held.user_sketch, made.user_sketch)
     total = replace(held.plus(replaced, -1).plus(made), user_sketch=sketch)
     return _report(job, total, plans["events"], users)
 
@@ -163,16 +163,16 @@ def _held(job: Job, standing: SessionStanding) -> DayCounts:
     record = job.record(job.name)
     result = record.result(SessionsResult) if record is not None else None
     if record is None or result is None:
-        return _counts(job.lake.read("silver.sessions", standing.state.newest))
+        return day_counts(job.lake.read("silver.sessions", standing.state.newest))
     if record.outputs.get("silver.sessions") != standing.state.newest:
-        return _counts(job.lake.read("silver.sessions", standing.state.newest))
+        return day_counts(job.lake.read("silver.sessions", standing.state.newest))
     return DayCounts(
         Counter(dict(result.per_day)), result.events, result.open_sessions,
         base64.b64decode(result.user_sketch),
     )  # fmt: skip
 
 
-def _united(job: Job, held: bytes, made: bytes) -> tuple[bytes, int]:
+def united_users(job: Job, held: bytes, made: bytes) -> tuple[bytes, int]:
     """The sketch of all users, and how many they are (within 2%, nearly exact for hundreds).
 
     A count would read the whole table after every increment.
@@ -214,7 +214,8 @@ def _report(job: Job, total: DayCounts, measured: ScanPlan, users: int) -> StepR
     return StepReport(result.events, result.sessions, headline)
 
 
-def _counts(sessions: DataFrame) -> DayCounts:
+def day_counts(sessions: DataFrame) -> DayCounts:
+    """Sessions, events and users by day of the start, from one aggregation."""
     from pyspark.sql import functions as F
 
     day = F.date_from_unix_date(F.floor(F.unix_micros("start") / 86_400_000_000).cast("int"))

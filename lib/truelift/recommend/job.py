@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import DataError, JobFailure, TableError
+from truelift.lake.tables import table_spec
 from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.models.sequence.package import ModelPackage
 from truelift.recommend import champion, gate, lists
@@ -29,16 +30,7 @@ RECENT_ITEMS = 5
 # Users and interactions of the attribution figure.
 EXPLAINED = 3
 EXPLAINED_EVENTS = 12
-_SCHEMA = pa.schema(
-    [
-        ("user_key", pa.string()),
-        ("rank", pa.int32()),
-        ("item_key", pa.string()),
-        ("score", pa.float64()),
-        ("reason", pa.string()),
-        ("bucket", pa.int32()),
-    ]
-)
+_SCHEMA = table_spec("gold.recommendations").arrow
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truelift.errors import TableError
-from truelift.lake.kernels import _assign
+from truelift.lake.kernels import assigned_tasks
 from truelift.lake.scan import ScanPlan, ScanUnit
 from truelift.lake.states import add_states, pack_state, unpack_state
 
@@ -82,7 +82,7 @@ def test_a_large_table_of_which_little_is_filled_travels_as_its_places():
     st.integers(1, 16),
 )
 def test_every_bucket_goes_whole_to_exactly_one_task(sizes, cores):
-    tasks = _assign({"t": plan_of(sizes)}, cores)
+    tasks = assigned_tasks({"t": plan_of(sizes)}, cores)
     given_out = [bucket for task in tasks for bucket, _ in task]
     assert sorted(given_out) == sorted(sizes)
     assert all(len(named["t"]) == 2 for task in tasks for _, named in task)

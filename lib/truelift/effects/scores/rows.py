@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from truelift.effects.scores.quantities import arm_scores, clipped
 from truelift.effects.scores.sums import Scoring
+from truelift.lake.tables import table_spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +82,4 @@ class ScoreRowsKernel:
         return parts
 
 
-_SCHEMA = pa.schema(
-    [
-        ("panel", pa.string()),
-        ("panel_version", pa.int64()),
-        ("unit_id", pa.string()),
-        ("user_key", pa.string()),
-        ("outcome", pa.string()),
-        ("arm", pa.string()),
-        ("in_arm", pa.bool_()),
-        ("propensity", pa.float64()),
-        ("outcome_regression", pa.float64()),
-        ("score", pa.float64()),
-        ("weight", pa.float64()),
-        ("fold", pa.int32()),
-        ("bucket", pa.int32()),
-    ]
-)
+_SCHEMA = table_spec("gold.scores").arrow

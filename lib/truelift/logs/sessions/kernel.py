@@ -13,6 +13,7 @@ from truelift.arrays.texts import encode
 from truelift.arrays.times import MICROSECONDS
 from truelift.errors import InvariantError
 from truelift.lake.periods import period_of
+from truelift.lake.tables import table_spec
 from truelift.logs.sessions.bucket import cut_bucket, texts_at
 from truelift.logs.sessions.parts import sessions_in_parts
 from truelift.logs.sessions.totals import label_pairs, pairs_of, sums
@@ -32,30 +33,7 @@ EVENT_COLUMNS = (
 CODED_COLUMNS = ("user_key", "event_type", "item_id", "source_session")
 BOT_PREFIX = "bot"
 _MOMENT = pa.timestamp("us", tz="UTC")
-SESSION_SCHEMA = pa.schema(
-    [
-        ("session_id", pa.string()),
-        ("user_key", pa.string()),
-        ("start", _MOMENT),
-        ("end", _MOMENT),
-        ("duration_seconds", pa.float64()),
-        ("events", pa.int32()),
-        ("items", pa.int32()),
-        ("entry_item", pa.string()),
-        ("exit_item", pa.string()),
-        ("quantity", pa.float64()),
-        ("value", pa.float64()),
-        ("event_types", pa.map_(pa.string(), pa.int32())),
-        ("conversions", pa.int32()),
-        ("converted", pa.bool_()),
-        ("is_open", pa.bool_()),
-        ("is_bot", pa.bool_()),
-        ("source_sessions", pa.int32()),
-        ("labels", pa.list_(pa.string())),
-        ("bucket", pa.int32()),
-        ("period", pa.string()),
-    ]
-)
+SESSION_SCHEMA = table_spec("silver.sessions").arrow
 
 
 def event_columns(options: SessionOptions) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truelift.features.sequences import _gap_buckets
+from truelift.features.sequences import gap_codes
 from truelift.models.sequence.sides import LONGEST_GAP, gap_buckets
 
 
@@ -36,4 +36,4 @@ def test_a_gap_of_an_hour_is_in_bucket_twelve():
 def test_a_request_gets_the_buckets_of_the_table(times):
     times = np.sort(np.array(times, dtype=np.int64)) * 1000
     ours = gap_buckets(times, np.array([0, len(times)]))
-    assert ours.tolist() == _gap_buckets(np.zeros(len(times), np.int64), times).tolist()
+    assert ours.tolist() == gap_codes(np.zeros(len(times), np.int64), times).tolist()
