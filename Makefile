@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 PYTEST = $(BIN)/python -m pytest
+# In the order of tests/seconds.json: files that take minutes come first, those of seconds fill up.
+IN_ORDER = -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder
 # Set-up has written down which Java it found; one that you name yourself goes first.
 WITH_JAVA = export JAVA_HOME="$${JAVA_HOME:-$$(cat .venv/.truelift-java)}";
 
@@ -47,8 +49,7 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 
 .PHONY: test
 test: lint ## lint, types, then every test (WORKERS=2)
-	@# In the order of tests/seconds.json: files that take minutes come first, those of seconds fill up.
-	@$(WITH_JAVA) $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(TRACED) $(ARGS)
+	@$(WITH_JAVA) $(PYTEST) $(IN_ORDER) $(TRACED) $(ARGS)
 
 .PHONY: seconds
 seconds: ARGS = --write-seconds tests/seconds.json
@@ -59,8 +60,12 @@ coverage: TRACED = --cov=lib/truelift --cov-report=term
 coverage: test ## the same, and which lines of lib/ they run; takes longer
 
 .PHONY: test-unit
-test-unit: setup ## tests without Spark (ARGS= for pytest, in all of these)
-	@$(PYTEST) tests/unit $(ARGS)
+test-unit: setup ## tests without Spark (WORKERS=2; ARGS= for pytest, in all of these)
+	@$(PYTEST) tests/unit $(IN_ORDER) $(ARGS)
+
+.PHONY: test-study
+test-study: setup ## seeded coverage studies: intervals cover, tests keep their level
+	@$(PYTEST) tests/study $(IN_ORDER) $(ARGS)
 
 .PHONY: test-spark
 test-spark: setup ## tests on one embedded Spark session

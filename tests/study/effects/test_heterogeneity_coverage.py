@@ -16,6 +16,8 @@ from scipy import integrate, stats
 from tests.unit.effects.heterogeneity_units import as_is, simulate, summed
 from truelift.effects.heterogeneity import Heterogeneity, HeterogeneityOptions, explore
 
+pytestmark = pytest.mark.study
+
 FOLDS, REPETITIONS, SLOPE, GROUPS = 5, 120, 0.5, 4
 NAMES = ("a", "b")
 # Fewer cells and fractions than by default: the study is about errors, not about resolution.

@@ -10,6 +10,8 @@ from tests.unit.effects.test_effects_estimates import scores_of
 from truelift.effects.estimate import estimate_panel
 from truelift.settings import EffectOptions
 
+pytestmark = pytest.mark.study
+
 REPETITIONS = 200
 UNCLUSTERED_REPETITIONS = 100
 EFFECT = 1.0
