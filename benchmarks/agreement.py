@@ -82,15 +82,14 @@ def compared(ours: Numbers, theirs: dict[str, dict]) -> dict:
 
 def our_numbers(place: Path, units: int) -> Numbers:
     """Estimate, keep what the peers need in ``place``, and return our numbers by name."""
-    import numpy as np
-    from coverage_cells import THREE
-    from coverage_worlds import World
+    from coverage_cells import THREE, in_memory
 
     from truelift.settings import EffectOptions
+    from truelift.simulate.worlds.arms import ArmsWorld as World
 
     numbers: Numbers = {}
-    two = World(units, units // 5, 0.3, slopes=(0.5,)).draw(np.random.default_rng(11))
-    three = World(units, **THREE).draw(np.random.default_rng(12))
+    two = in_memory(World(units, units // 5, 0.3, slopes=(0.5,)).draw(11))
+    three = in_memory(World(units, **THREE).draw(12))
     options = {
         "estimands": ("APO", "ATE", "ATT", "GATE", "naive difference"), "groups": ("group",),
         "outcomes": ("y",), "clip": CLIP, "tolerance": 1e-12, "simultaneous": False,

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from coverage_anytime import false_claims
-from coverage_cells import CELLS, Cell
+from coverage_cells import CELLS, Cell, in_memory
 
 from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.panel.source import MemoryPanel
@@ -138,7 +138,7 @@ def _added(states: Iterable[State]) -> State:
 
 
 def _repetition(cell: Cell, random: np.random.Generator) -> State:
-    source = cell.world.draw(random)
+    source = in_memory(cell.world.draw(random))
     # What is left to gain of the propensity's log likelihood is a hundredth, far below its noise.
     options = replace(cell.options, tolerance=0.01 / cell.world.units)
     estimation = estimate_panel(source, options)
@@ -182,7 +182,7 @@ def _families(estimates: Sequence[Estimate]) -> dict[str, list[Estimate]]:
 
 def _truths(cell: Cell, family: Sequence[Estimate]) -> tuple[np.ndarray, np.ndarray]:
     """True values and bounds; remembered, for they are the same in every repetition."""
-    truth = cell.world.truth
+    truth = cell.world.known
     found = np.array([_truth(truth, e) for e in family])
     return found[:, 0], found[:, 1]
 
@@ -250,7 +250,7 @@ def _figures(cell: Cell, state: State) -> dict[str, dict[str, float]]:
 
 def _bounds(cell: Cell, name: str) -> np.ndarray:
     """Efficiency bounds of a name's estimates, in the order in which they are made."""
-    family = _families(estimate_panel(cell.world.draw(np.random.default_rng(0)), cell.options).result.estimates)[name]  # fmt: skip
+    family = _families(estimate_panel(in_memory(cell.world.draw(0)), cell.options).result.estimates)[name]  # fmt: skip
     return _truths(cell, family)[1]
 
 

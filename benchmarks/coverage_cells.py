@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from coverage_worlds import POLICY, World
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from truelift.effects.panel.source import MemoryPanel
 from truelift.settings import EffectOptions
+from truelift.simulate.worlds.arms import POLICY
+from truelift.simulate.worlds.arms import ArmsWorld as World
+from truelift.simulate.worlds.world import Drawn
 
 PLAIN = EffectOptions(
     outcomes=("y",),
@@ -33,6 +38,14 @@ THREE = {
     "logits": (-0.3, 0.2), "slopes": (0.7, -0.5), "effects": (1.0, 2.0), "heterogeneity": (0.5, -0.5)
 }  # fmt: skip
 BENT = {"curvature": 1.0, "odds_curvature": 0.3}
+
+
+def in_memory(drawn: Drawn) -> MemoryPanel:
+    """A draw as a panel of as many buckets as there are folds."""
+    buckets = sorted(pc.unique(drawn.table["bucket"]).to_pylist())
+    cut = {b: drawn.table.filter(pc.equal(drawn.table["bucket"], pa.scalar(b, pa.int32())))
+           for b in buckets}  # fmt: skip
+    return MemoryPanel({b: part.drop_columns(["bucket"]) for b, part in cut.items()})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from deltalake import write_deltalake
 
 from truelift.lake.buckets import buckets_of
-from truelift.simulate.panel import PanelWorld, simulate_panel
+from truelift.simulate.worlds.confounded import ConfoundedWorld
 
 CHUNK_ROWS = 200_000
 ROWS_PER_USER = 4
@@ -22,11 +22,11 @@ def write_panel(
     Each chunk brings users of its own, so users grow with the rows. Outcomes beyond the two of
     the simulated panel are ``y_0``, ``y_1``, ...: spend with further noise.
     """
-    world = PanelWorld(covariates=covariates)
     for chunk, start in enumerate(range(0, rows, CHUNK_ROWS)):
         units = min(CHUNK_ROWS, rows - start)
         clusters = max(units // ROWS_PER_USER, 1)
-        table = simulate_panel(units, clusters, world, buckets, seed + chunk).table
+        world = ConfoundedWorld(covariates, units=units, clusters=clusters, buckets=buckets)
+        table = world.draw(seed + chunk).table
         for name in ("unit_id", "user_key"):
             renamed = pc.binary_join_element_wise(pa.scalar(f"{chunk}"), table[name], "-")
             table = table.set_column(table.column_names.index(name), name, renamed)
@@ -39,4 +39,4 @@ def write_panel(
             more = table["y_spend"].to_numpy() + rng.normal(size=units)
             table = table.append_column(f"y_{j}", pa.array(more))
         write_deltalake(uri, table, mode="append", partition_by=["bucket"])
-    return world.average_effect()
+    return ConfoundedWorld(covariates).truth("ATE")

@@ -1,4 +1,4 @@
-"""Worlds of the coverage study: how units come about, what is true of them, and the bounds.
+"""The world ``arms``: several arms, unequal clusters, and efficiency bounds beside the truth.
 
 Covariates are standard normal. With ``z`` their sum over ``sqrt(p)`` (the index) and ``x1`` the
 first of them, an arm's log odds against the control are ``logit_a + slope_a z`` (plus
@@ -20,8 +20,17 @@ import pyarrow as pa
 from scipy import stats
 from scipy.special import softmax
 
-from truelift.effects.panel.source import MemoryPanel
-from truelift.effects.results import Estimate
+from truelift.simulate.worlds.world import (
+    Drawn,
+    Estimand,
+    Policy,
+    Seed,
+    WorldKind,
+    asked,
+    chances_of,
+    taken,
+    unknown,
+)
 
 COVARIATES = 5
 GROUPS = 20
@@ -31,7 +40,7 @@ BUCKETS = 5
 
 
 @dataclass(frozen=True)
-class World:
+class ArmsWorld:
     """Parameters of the text above; without ``clusters`` units are independent.
 
     Parameters
@@ -62,14 +71,40 @@ class World:
     odds_curvature: float = 0.0
     tails: str = "normal"
 
-    def draw(self, random: np.random.Generator) -> MemoryPanel:
-        """One panel, in as many buckets as there are folds."""
+    def draw(self, seed: Seed) -> Drawn:
+        """One panel by bucket: ``unit_id, user_key, treated, y, x_1..x_5, group, choice, bucket``."""
+        return self._drawn(seed, None)[0]
+
+    def step(self, policy: Policy, seed: Seed) -> pa.Table:
+        """Logs of new units whose arms a policy chooses; a cluster's units get one arm together."""
+        drawn, chance = self._drawn(seed, policy)
+        return drawn.table.append_column("chance", pa.array(chance))
+
+    def truth(self, estimand: str | Estimand) -> float:
+        """What an estimand is over the population; see :meth:`bounded` for its bound."""
+        return self.bounded(estimand)[0]
+
+    def bounded(self, estimand: str | Estimand) -> tuple[float, float]:
+        """The true value, and the bound of the variance times n with noise one."""
+        return self.known.of(asked(estimand))
+
+    @cached_property
+    def known(self) -> Truth:
+        """The population on a grid."""
+        return Truth(self)
+
+    def _drawn(self, seed: Seed, policy: Policy | None) -> tuple[Drawn, np.ndarray]:
+        """A panel, and the chance of each unit's arm."""
+        random = np.random.default_rng(seed)
         cluster = self._clusters(random)
         count = self.units if self.clusters is None else self.clusters
         x = random.standard_normal((COVARIATES, count))
-        chances = np.cumsum(self.chances(x[0], x.sum(axis=0) / np.sqrt(COVARIATES)), axis=0)
-        arm = (random.random(count) > chances[:-1]).sum(axis=0)
-        x, arm = x[:, cluster], arm[cluster]
+        chances = self.chances(x[0], x.sum(axis=0) / np.sqrt(COVARIATES))
+        if policy is not None:
+            seen = pa.table({f"x_{j + 1}": pa.array(x[j]) for j in range(COVARIATES)})
+            chances = chances_of(policy, seen, 1 + len(self.logits))
+        arm = (random.random(count) > np.cumsum(chances, axis=0)[:-1]).sum(axis=0)
+        x, arm, chances = x[:, cluster], arm[cluster], chances[:, cluster]
         index = x.sum(axis=0) / np.sqrt(COVARIATES)
         effect = np.concatenate([np.zeros((1, self.units)), self.effect(x[0])])
         outcome = self.untreated(x[0], index) + effect[arm, np.arange(self.units)]
@@ -84,10 +119,11 @@ class World:
                 **{f"x_{j + 1}": pa.array(x[j, order]) for j in range(COVARIATES)},
                 "group": pa.array(group_of(x[0, order])),
                 "choice": pa.array((x[0, order] > 0).astype(np.int32)),
+                "bucket": pa.array((cluster[order] % BUCKETS).astype(np.int32)),
             }
         )
-        ends = np.searchsorted(cluster[order] % BUCKETS, np.arange(BUCKETS + 1))
-        return MemoryPanel({b: table.slice(ends[b], ends[b + 1] - ends[b]) for b in range(BUCKETS)})
+        drawn = Drawn(table, chances[:, order], effect[1:, order])
+        return drawn, taken(chances, arm)[order]
 
     def chances(self, first: np.ndarray, index: np.ndarray) -> np.ndarray:
         """Propensities of all arms (A x n)."""
@@ -125,10 +161,8 @@ class World:
         shared = random.standard_normal(count)[cluster]
         return np.sqrt(self.icc) * shared + np.sqrt(1 - self.icc) * own
 
-    @cached_property
-    def truth(self) -> Truth:
-        """What the estimates are estimates of."""
-        return Truth(self)
+
+ARMS = WorldKind("arms", "several arms, unequal clusters, other tails of the noise", ArmsWorld)
 
 
 def group_of(first: np.ndarray) -> np.ndarray:
@@ -153,7 +187,8 @@ def _grid() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 class Truth:
     """Means over the population, and efficiency bounds (variance times n) with noise one."""
 
-    def __init__(self, world: World):
+    def __init__(self, world: ArmsWorld):
+        self.world = world
         self.first, self.index, self.weight = _grid()
         self.chances = world.chances(self.first, self.index)
         self.means = world.untreated(self.first, self.index) + np.concatenate(
@@ -162,7 +197,7 @@ class Truth:
         self.group = group_of(self.first)
         self.chosen = (self.first > 0).astype(int)
 
-    def of(self, estimate: Estimate) -> tuple[float, float]:
+    def of(self, estimate: Estimand) -> tuple[float, float]:
         """The true value and the bound of the variance times n."""
         name, population = estimate.estimand, estimate.population
         if name == "policy value":
@@ -193,7 +228,8 @@ class Truth:
             squares = e1 * (1 - ours) ** 4 + e0 * ours**4
             spread = residuals + squares * (effect - value) ** 2
             return float(value), float(self.weight @ spread / share**2)
-        raise ValueError(f"no truth for {name}")
+        known = ("ATE", "ATT", "ATO", "GATE", "policy value", "policy gain", "naive difference")
+        raise unknown(self.world, estimate, known)
 
     def _mean(
         self,
