@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from truelift.effects.look import Look
     from truelift.effects.nuisances.learners.learner import Learner
     from truelift.effects.scores.kinds.kind import EstimandKind
-    from truelift.simulate.worlds.world import WorldKind
 
 
 #: What is estimated (``effects.estimands``), in the order in which estimates are made.
@@ -51,15 +50,5 @@ LOOKS: Registry[Look] = Registry(
         "experiment": "truelift.effects.experiment.look:EXPERIMENT",
         "heterogeneity": "truelift.effects.heterogeneity.look:HETEROGENEITY",
         "credibility": "truelift.effects.credibility.look:CREDIBILITY",
-    },
-)
-
-#: Worlds whose truth is known, for tests, benchmarks and the coverage of intervals.
-WORLDS: Registry[WorldKind] = Registry(
-    "truelift.worlds",
-    {
-        "confounded": "truelift.simulate.worlds.confounded:CONFOUNDED",
-        "shared": "truelift.simulate.worlds.shared:SHARED",
-        "arms": "truelift.simulate.worlds.arms:ARMS",
     },
 )

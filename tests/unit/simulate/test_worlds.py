@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from truelift.errors import ConfigError
-from truelift.registries import WORLDS
+from truelift.simulate.worlds.registry import WORLDS
 from truelift.simulate.worlds.world import Question, WorldKind
 
 # Small worlds, and the outcome whose effect they know.

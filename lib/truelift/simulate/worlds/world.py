@@ -1,7 +1,7 @@
 """What a world is: it draws units, knows the truth about them, and lets a policy act.
 
 A world is a frozen dataclass of its parameters; all chance comes from the seed of a draw, so one
-seed is one panel. Worlds are rows of a registry (``truelift.registries.WORLDS``).
+seed is one panel. Worlds are rows of a registry (:data:`~.registry.WORLDS`).
 """
 
 from __future__ import annotations
