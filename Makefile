@@ -51,6 +51,12 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 test: lint ## lint, types, then every test (WORKERS=2)
 	@$(WITH_JAVA) $(PYTEST) $(IN_ORDER) $(TRACED) $(ARGS)
 
+.PHONY: test-changed
+test-changed: setup ## tests that what changed since a branch can reach (BASE=main)
+	@$(WITH_JAVA) files=$$($(BIN)/python -m tests.changed '$(or $(BASE),main)'); \
+		if [ -z "$$files" ]; then echo 'No test runs, reads or names what changed.'; \
+		else $(PYTEST) -n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $$files $(ARGS); fi
+
 .PHONY: seconds
 seconds: ARGS = --write-seconds tests/seconds.json
 seconds: test ## the same, and tests/seconds.json anew: seconds by file and phase, Java starts, Spark jobs
