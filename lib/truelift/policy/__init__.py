@@ -1,0 +1,1 @@
+"""Policies: whom to treat how, by rules that are learned from doubly robust scores."""

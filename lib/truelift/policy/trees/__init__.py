@@ -1,0 +1,1 @@
+"""Exact policy trees on binned covariates, from histograms of scores that add up."""
