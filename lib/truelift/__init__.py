@@ -1,7 +1,7 @@
 """truelift: from raw behaviour logs to effects with honest uncertainty.
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
-``tl.estimate_effects``, ``tl.sessions``, ``tl.fit_recommender``. Each is loaded when it is first asked for, so the import
+``tl.estimate_effects``, ``tl.learn_policy``, ``tl.sessions``, ``tl.fit_recommender``. Each is loaded when it is first asked for, so the import
 itself costs nothing.
 """
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
     from truelift.public.experiments import design_experiment
+    from truelift.public.policy import learn_policy
     from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
 
@@ -25,6 +26,7 @@ _PUBLIC = {
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
     "fit_recommender": "truelift.public.recommender",
+    "learn_policy": "truelift.public.policy",
     "sessions": "truelift.public.sessions",
 }
 
@@ -34,6 +36,7 @@ __all__ = [
     "design_experiment",
     "estimate_effects",
     "fit_recommender",
+    "learn_policy",
     "sessions",
 ]
 

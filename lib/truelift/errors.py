@@ -2,6 +2,7 @@
 
 A :class:`UserError` is something the caller can mend (a path, a column, a setting); the
 command line prints its message without a stack trace and exits with 2. A
+:class:`NotSupportedError` says that the data do not carry what was asked, and exits with 3. A
 :class:`JobFailure` means that the work itself went wrong; it exits with 1.
 """
 
@@ -38,6 +39,12 @@ class DataError(UserError):
 
 class MachineError(UserError):
     """The machine lacks something: Java, a writable path, a jar."""
+
+
+class NotSupportedError(TrueliftError):
+    """What was asked is well put, and the data do not support it."""
+
+    exit_code = 3
 
 
 class JobFailure(TrueliftError):

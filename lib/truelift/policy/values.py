@@ -1,0 +1,189 @@
+"""What learned rules are worth: every unit by the rule that has not seen its fold.
+
+The scores of a unit are unbiased for the arms' means whatever rule the other folds' units chose, so the
+mean over units of the chosen arms' scores is the value of the folds' rules. The in-sample figure, of the
+rule of all on the units that chose it, is biased upwards and stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.arrays.distributions import stats
+from truelift.policy.fitting import BATCH, Fitting, Learned, travelling
+from truelift.policy.means import MeansKernel, Ratios
+from truelift.policy.results import Figure, GroupFigures, PolicyResult
+
+
+@dataclass(frozen=True, eq=False)
+class ValueQuantities:
+    """Quantities of a unit: weight, treated, cost, value, in-sample value, reward of every arm; then by
+    cell of the groups: weight, treated, value, reward of every arm.
+    """
+
+    fitting: Fitting
+    learned: Learned
+    cells: tuple[tuple[str, str], ...]
+
+    @property
+    def per_cell(self) -> int:
+        """Lines of a cell."""
+        return 3 + len(self.fitting.reader.columns.arms)
+
+    @property
+    def first_cell(self) -> int:
+        """The line of the first cell's weight."""
+        return 5 + len(self.fitting.reader.columns.arms)
+
+    def __len__(self) -> int:
+        return self.first_cell + self.per_cell * len(self.cells)
+
+    def __call__(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+        """Clusters and quantities of a batch."""
+        block, columns = self.fitting.reader(batch), self.fitting.columns_of(batch)
+        chosen = self.choices(batch)
+        rows = np.arange(len(block))
+        own = self.learned.of_all.choose(columns)
+        lines = [
+            np.ones(len(block)),
+            (chosen > 0).astype(float),
+            block.costs[rows, chosen],
+            block.rewards[rows, chosen],
+            block.rewards[rows, own],
+            *block.rewards.T,
+        ]
+        base = [lines[0], lines[1], lines[3], *lines[5:]]
+        for column, level in self.cells:
+            held = self.fitting.reader.texts(batch, column)
+            inside = pc.fill_null(pc.equal(held, level), False).to_numpy(zero_copy_only=False)
+            lines += [line * inside for line in base]
+        return block.cluster, np.array(lines) * block.weight
+
+    def choices(self, batch: pa.RecordBatch) -> np.ndarray:
+        """The arm of every unit, by the rule that has not seen its fold."""
+        block, columns = self.fitting.reader(batch), self.fitting.columns_of(batch)
+        chosen = np.zeros(len(block), np.int64)
+        for k in np.unique(block.fold):
+            at = np.flatnonzero(block.fold == k)
+            part = {n: (c[at] if isinstance(c, np.ndarray) else c.take(pa.array(at)))
+                    for n, c in columns.items()}  # fmt: skip
+            chosen[at] = self.learned.of_folds[int(k)].choose(part)
+        return chosen
+
+    def __reduce__(self):  # type: ignore[no-untyped-def]
+        return ValueQuantities, (travelling(self.fitting), self.learned, self.cells)
+
+
+def valued(fitting: Fitting, learned: Learned, notes: Sequence[str] = ()) -> PolicyResult:
+    """The policy with its values, gains and group figures.
+
+    Parameters
+    ----------
+    fitting : Fitting
+    learned : Learned
+    notes : sequence of str
+        Sentences for the result.
+    """
+    options, arms = fitting.options, fitting.reader.columns.arms
+    cells = _cells(fitting)
+    quantities = ValueQuantities(fitting, learned, cells)
+    fitting.progress("valuing the policy on units that did not choose it")
+    kernel = MeansKernel(len(quantities), quantities)
+    state = fitting.source.sum(kernel, fitting.names(), BATCH)
+    means = Ratios.of(state, range(1, len(quantities)), _denominators(quantities))
+    at = np.eye(len(means.estimates))
+    share, cost, value, inside = (at[i] for i in range(4))
+    by_arm = at[4 : 4 + len(arms)]
+    explored = (1 - options.exploration) * value + options.exploration * by_arm.mean(axis=0)
+    names = ["value", "treated share", "cost", "with exploration"]
+    own = figures(
+        means.combined(np.array([value, share, cost, explored])), names, options.confidence
+    )
+    gains = figures(means.combined(value - by_arm), arms, options.confidence)
+    first = fitting.reader.columns
+    return PolicyResult(
+        method=options.method,
+        outcome=options.reward.outcome,
+        arms=first.arms,
+        table=fitting.source.name,
+        table_version=fitting.source.version,
+        n=sum(fitting.source.bucket_rows().values()),
+        clusters=means.clusters,
+        folds=fitting.folds,
+        rule=learned.of_all.sentences(arms),
+        drawing=learned.of_all.drawing(arms),
+        value=own[0],
+        in_sample=float(inside @ means.estimates),
+        share=own[1],
+        cost=own[2],
+        gains=gains,
+        exploration=options.exploration,
+        exploring=own[3],
+        groups=_groups(quantities, means, options.confidence),
+        notes=tuple(notes),
+        confidence=options.confidence,
+    )
+
+
+def figures(means: Ratios, names: Sequence[str], confidence: float) -> tuple[Figure, ...]:
+    """Numbers with intervals of their own and bands of all at once."""
+    bands = means.bands(confidence, names)
+    reach = float(stats.t.ppf(0.5 + confidence / 2, means.clusters - 1))
+    return tuple(
+        Figure(name, float(e), float(s), float(e - reach * s), float(e + reach * s), float(low), float(high))
+        for name, e, s, low, high in zip(
+            names, bands.estimates, bands.standard_errors, bands.lower, bands.upper, strict=True
+        )
+    )  # fmt: skip
+
+
+def _cells(fitting: Fitting) -> tuple[tuple[str, str], ...]:
+    found = fitting.source.distinct(
+        [fitting.reader.columns.place(c) for c in fitting.options.groups]
+    )
+    return tuple(
+        (column, str(level))
+        for column in fitting.options.groups
+        for level in found[fitting.reader.columns.place(column)]
+    )
+
+
+def _denominators(quantities: ValueQuantities) -> list[int]:
+    found = [0] * (quantities.first_cell - 1)
+    for cell in range(len(quantities.cells)):
+        found += [quantities.first_cell + cell * quantities.per_cell] * quantities.per_cell
+    return found
+
+
+def _groups(
+    quantities: ValueQuantities, means: Ratios, confidence: float
+) -> tuple[GroupFigures, ...]:
+    if not quantities.cells:
+        return ()
+    arms = quantities.fitting.reader.columns.arms
+    at = np.eye(len(means.estimates))
+    shares, gains, regrets, best = [], [], [], []
+    for cell in range(len(quantities.cells)):
+        start = quantities.first_cell - 1 + cell * quantities.per_cell
+        shares.append(at[start + 1])
+        value, rewards = at[start + 2], at[start + 3 : start + 3 + len(arms)]
+        gains.append(value - rewards[0])
+        regrets.append(rewards - value)
+        best.append(int(np.argmax(rewards @ means.estimates)))
+    names = [f"{column} {level}" for column, level in quantities.cells]
+    told = [figures(means.combined(np.array(part)), names, confidence) for part in (shares, gains)]
+    # The best arm is chosen by the data: the band holds for all arms, so for that one too.
+    every = [f"{name} {arm}" for name in names for arm in arms]
+    all_regrets = figures(means.combined(np.concatenate(regrets)), every, confidence)
+    return tuple(
+        GroupFigures(
+            column, level, told[0][g], told[1][g],
+            replace(all_regrets[g * len(arms) + best[g]], name=names[g]), arms[best[g]],
+        )
+        for g, (column, level) in enumerate(quantities.cells)
+    )  # fmt: skip

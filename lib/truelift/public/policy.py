@@ -1,0 +1,127 @@
+"""Policies on a table at hand, in one call: scores, a rule, and its worth on units that did not choose it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from truelift.effects.estimate import estimate_panel
+from truelift.effects.panel.any_table import memory_panel, numbered_panel
+from truelift.effects.panel.source import MemoryPanel
+from truelift.effects.scores.rows import ScoreRowsKernel
+from truelift.extras import naming_extras
+from truelift.policy.learning import Ground, LearnedPolicy, arms_of, learn, row_columns
+from truelift.policy.options import LearnOptions, RewardOptions
+from truelift.policy.rows import JoinKernel
+from truelift.public.effects import Names, Progress, options_of
+from truelift.public.tables import opened
+from truelift.settings import Settings
+
+
+def learn_policy(
+    table: Any,
+    *,
+    treatment: str,
+    outcome: str,
+    covariates: Names | None = None,
+    cluster: str | None = None,
+    costs: Mapping[str, float | str] | None = None,
+    worth: float = 1.0,
+    method: str = "tree",
+    depth: int = 2,
+    bins: int = 32,
+    min_leaf: int = 100,
+    exploration: float = 0.0,
+    groups: Names = (),
+    buckets: int | None = None,
+    progress: Progress = lambda text: None,
+    **options: Any,
+) -> LearnedPolicy:
+    """Learn whom to treat how, and what that is worth.
+
+    Doubly robust scores are made as :func:`truelift.estimate_effects` makes them; a rule is fitted to
+    those of all folds but one and valued on that one.
+
+    Parameters
+    ----------
+    table : DataFrame, Arrow table, str or path
+        As for :func:`truelift.estimate_effects`, without a lake.
+    treatment, outcome : str
+    covariates : str or list of str, optional
+        What effects adjust for and the policy looks at.
+    cluster : str, optional
+        Rows that share it may be dependent.
+    costs : mapping of str to float or str, optional
+        By arm, a number or a column.
+    worth : float
+        Of one more of the outcome, in the units of the costs.
+    method : str
+        ``'tree'``, ``'linear'`` or ``'threshold'``.
+    depth, bins, min_leaf, exploration, groups
+        As in docs/policy-learning.md.
+    **options
+        Options of the effects, such as ``propensity``, ``folds``, ``control`` or ``learner``.
+
+    Returns
+    -------
+    LearnedPolicy
+        Prints the rule and its worth; ``choose(frame)`` applies it.
+
+    Examples
+    --------
+    >>> import truelift as tl
+    >>> tl.learn_policy(orders, treatment="mailed", outcome="sales", covariates=["age"],
+    ...                 cluster="customer", costs={"1": 0.4})  # doctest: +SKIP
+    """
+    given = {
+        "treatment": treatment, "outcomes": [outcome], "covariates": covariates, "cluster": cluster,
+    } | options  # fmt: skip
+    named = (groups,) if isinstance(groups, str) else tuple(groups)
+    with naming_extras():
+        held = opened(table)
+        chosen = options_of({**given, "groups": named} if named else given, held.schema)
+        count = Settings.buckets if buckets is None else buckets
+        if chosen.cluster:
+            panel = memory_panel(held, chosen, count)
+        else:
+            panel = numbered_panel(held, chosen, count)
+            chosen = dataclasses.replace(chosen, cluster=panel.schema.names[-1])
+        estimation = estimate_panel(panel, dataclasses.replace(chosen, groups=()), progress)
+        rows = estimation.rows_of(panel)
+        assert isinstance(rows, MemoryPanel)
+        scoring = estimation.scoring
+        learning = LearnOptions(
+            reward=RewardOptions(outcome, worth, {a: str(c) for a, c in (costs or {}).items()}),
+            covariates=scoring.columns.covariates, categorical=scoring.columns.categories,
+            method=method, depth=depth, bins=bins, min_leaf=min_leaf, exploration=exploration,
+            groups=named, unit=scoring.columns.unit,
+        )  # fmt: skip
+        arms = arms_of(scoring.columns.arms.labels, estimation.result.support, learning.reward)
+        columns = row_columns(arms.labels, learning, panel.schema, panel.name)
+        numbered = _numbered(rows)
+        scorer = ScoreRowsKernel(
+            dataclasses.replace(scoring, columns=dataclasses.replace(scoring.columns, unit=_ROW)),
+            panel.name,
+        )
+        join = JoinKernel(columns, panel.name, outcome, _ROW)
+        made = {
+            bucket: join(bucket, {"scores": scorer(bucket, {"panel": part}), "panel": part})
+            for bucket, part in numbered.buckets.items()
+        }
+        source = MemoryPanel(made, panel.name, panel.version)
+        return learn(Ground(source, columns, scoring.folds, arms.notes), learning, progress)
+
+
+# Rows in memory have numbers, so they join whatever the units are called.
+_ROW = "__row__"
+
+
+def _numbered(panel: MemoryPanel) -> MemoryPanel:
+    parts = {
+        bucket: part.append_column(_ROW, pa.array(range(part.num_rows), pa.int64()))
+        for bucket, part in panel.buckets.items()
+    }
+    return dataclasses.replace(panel, buckets=parts)
