@@ -134,6 +134,39 @@ def _build_panel(settings: Settings, args: argparse.Namespace) -> Any:
         return build_panel(job, spec, args.out)
 
 
+def _learn_policy(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.config import load_spec
+    from truelift.policy.job import learn_policy
+    from truelift.policy.options import LearnOptions
+
+    options = load_spec(LearnOptions, "policies", "policy", args.policy)
+    named = f"{settings.tracking.model_name.removesuffix('-sequence')}-policy"
+    tracking = replace(settings.tracking, model_name=named)
+    with tool_job("learn_policy", replace(settings, tracking=tracking)) as job:
+        return learn_policy(job, args.scored_panel, options)
+
+
+def _allocate(settings: Settings, args: argparse.Namespace) -> Any:
+    from truelift.config import load_spec
+    from truelift.policy.allocating import allocate_budget
+    from truelift.policy.allocation_options import AllocateOptions
+
+    options = load_spec(AllocateOptions, "policies", "allocation", args.policy)
+    with tool_job("allocate", settings) as job:
+        return allocate_budget(job, args.scored_panel, options)
+
+
+def _policy_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--panel", dest="scored_panel", required=True, metavar="URI",
+        help="whose scores: gold.panel, gold.panel_<name>, or a table that estimate_effects read",
+    )  # fmt: skip
+    parser.add_argument(
+        "--spec", dest="policy", required=True, metavar="NAME",
+        help="of conf/policies, or a YAML file: the keys of docs/policy-learning.md",
+    )  # fmt: skip
+
+
 def _design_experiment(settings: Settings, args: argparse.Namespace) -> Any:
     from truelift.config import load_spec
     from truelift.experiments.planning import planned
@@ -247,6 +280,18 @@ TOOLS: dict[str, Tool] = {
         "truelift design_experiment --spec checkout --table s3a://bucket/past_orders",
         _design_experiment,
         _design_options,
+    ),
+    "learn_policy": Tool(
+        "whom to treat how: a rule from the scores, valued on units that did not choose it",
+        "truelift learn_policy --panel gold.panel --spec campaigns --lake s3a://bucket/lake",
+        _learn_policy,
+        _policy_options,
+    ),
+    "allocate": Tool(
+        "what to do under a budget: the path of spend and gain, and who gets what",
+        "truelift allocate --panel gold.panel --spec campaign_budget --lake s3a://bucket/lake",
+        _allocate,
+        _policy_options,
     ),
     "train_causal": Tool(
         "networks for the effects' nuisances, trained by Horovod processes and registered",

@@ -201,6 +201,21 @@ _SPECS = (
         ("panel",),
     ),
     TableSpec(
+        "gold.learned_policies",
+        "panel string, panel_version bigint, outcome string, unit_id string, user_key string, "
+        "arm string, best_arm string, propensity double, bucket int",
+        ("panel", "bucket"),
+        people=_USER,
+    ),
+    TableSpec(
+        "gold.allocations",
+        "panel string, panel_version bigint, outcome string, unit_id string, user_key string, "
+        "arm string, best_arm string, propensity double, cost double, forecast_gain double, "
+        "bucket int",
+        ("panel", "bucket"),
+        people=_USER,
+    ),
+    TableSpec(
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),

@@ -30,6 +30,8 @@ _MADE_BY = {
     "ops.refused": "clean",
     "silver.sessions": "sessionize",
     "gold.scores": "estimate_effects",
+    "gold.learned_policies": "learn_policy",
+    "gold.allocations": "allocate",
     "gold.recommendations": "recommend",
 }
 

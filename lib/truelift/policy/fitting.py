@@ -291,5 +291,3 @@ def _nothing(text: str) -> None:
 def travelling(fitting: Fitting) -> Fitting:
     """What tasks need of it: they read batches, not the source, which holds a session."""
     return replace(fitting, source=None, progress=_nothing)  # type: ignore[arg-type]
-
-

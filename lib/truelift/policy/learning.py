@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +31,7 @@ class Arms:
     notes: tuple[str, ...] = ()
 
 
-def arms_of(
-    labels: Sequence[str], support: Sequence[Support], options: RewardOptions
-) -> Arms:
+def arms_of(labels: Sequence[str], support: Sequence[Support], options: RewardOptions) -> Arms:
     """The arms that options and data allow.
 
     Parameters
@@ -98,33 +96,48 @@ def row_columns(
         For a column that is not there or is no number where one is needed.
     """
     numbers, texts = looked_at(options, schema)
-    asked = {name: "covariates" for name in numbers} | {name: "categorical" for name in texts}
-    asked |= dict.fromkeys(options.groups, "groups")
-    costs = [c for c in costs_of(options.reward, arms) if isinstance(c, str)]
-    asked |= dict.fromkeys(costs, "costs")
-    for name, key in asked.items():
-        if name not in schema.names:
-            raise TableError(
-                f"{table} has no column {name!r} ({key}); its columns are {', '.join(schema.names)}."
-            )
-        if key in ("covariates", "costs") and not is_number(schema.field(name).type):
-            raise TableError(
-                f"{table}, column {name!r}: found type {schema.field(name).type}, expected a number "
-                f"({key})."
-            )
+    costs = {c: "costs" for c in costs_of(options.reward, arms) if isinstance(c, str)}
     if both := {*options.groups} & {*numbers, *costs}:
         # A group's levels are kept as texts.
         raise ConfigError(
             f"groups: {', '.join(sorted(both))} is a number that the policy looks at or pays; cut it "
             "into ranges in a column of its own."
         )
-    return RowColumns(tuple(arms), tuple(asked), tuple({*texts, *options.groups}))
+    read = dict.fromkeys(numbers, "covariates") | costs
+    told = dict.fromkeys(texts, "categorical") | dict.fromkeys(options.groups, "groups")
+    return carried_columns(arms, read, told, schema, table)
+
+
+def carried_columns(
+    arms: Sequence[str], numbers: Mapping[str, str], texts: Mapping[str, str], schema: pa.Schema,
+    table: str,
+) -> RowColumns:  # fmt: skip
+    """The rows' columns, of numbers and texts that options name by their keys.
+
+    Raises
+    ------
+    TableError
+        For a column that is not there or is no number where one is needed.
+    """
+    for name, key in (*numbers.items(), *texts.items()):
+        if name not in schema.names:
+            raise TableError(
+                f"{table} has no column {name!r} ({key}); its columns are {', '.join(schema.names)}."
+            )
+        if name in numbers and not is_number(schema.field(name).type):
+            raise TableError(
+                f"{table}, column {name!r}: found type {schema.field(name).type}, expected a number "
+                f"({numbers[name]})."
+            )
+    return RowColumns(tuple(arms), (*numbers, *texts), tuple(texts))
 
 
 def looked_at(options: LearnOptions, schema: pa.Schema) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Numbers and texts that the policy looks at."""
     if options.covariates is None:
-        numbers = tuple(n for n in schema.names if n.startswith("x_") and n not in options.categorical)
+        numbers = tuple(
+            n for n in schema.names if n.startswith("x_") and n not in options.categorical
+        )
     else:
         numbers = options.covariates
     return numbers, options.categorical
@@ -176,14 +189,28 @@ class LearnedPolicy:
 def learn(
     ground: Ground, options: LearnOptions, progress: Progress = lambda text: None
 ) -> LearnedPolicy:
-    """Fit the rules and value them.
+    """Fit the rules and value them; see :func:`learn_with`."""
+    return learn_with(ground, options, progress)[0]
+
+
+def learn_with(
+    ground: Ground, options: LearnOptions, progress: Progress = lambda text: None
+) -> tuple[LearnedPolicy, Fitting]:
+    """Fit the rules and value them; the fitting reads the rows again for those who want more of them.
 
     Raises
     ------
     DataError
         For rows that cannot be fitted on.
+    ConfigError
+        For texts that a linear rule cannot look at.
     """
     columns = ground.columns
+    if options.method != "tree" and options.categorical:
+        raise ConfigError(
+            f"categorical: found {', '.join(options.categorical)}, and a {options.method} rule looks at "
+            "numbers alone. Use method: tree, or make numbers of them."
+        )
     reader = BlockReader(columns, options.reward.worth, costs_of(options.reward, columns.arms))
     texts = tuple(c for c in columns.carried if c in options.categorical)
     if options.covariates is None:
@@ -192,4 +219,4 @@ def learn(
         numbers = tuple(c for c in columns.carried if c in options.covariates and c not in texts)
     fitting = Fitting(ground.source, reader, options, numbers, texts, ground.folds, progress)
     learned = fitting.learned()
-    return LearnedPolicy(valued(fitting, learned, ground.notes), learned.of_all)
+    return LearnedPolicy(valued(fitting, learned, ground.notes), learned.of_all), fitting

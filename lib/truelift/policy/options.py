@@ -63,7 +63,7 @@ class LearnOptions:
         Columns of the panel, as the effects had them.
     """
 
-    reward: RewardOptions = RewardOptions()
+    reward: RewardOptions = field(default_factory=RewardOptions)
     covariates: tuple[str, ...] | None = None
     categorical: tuple[str, ...] = ()
     method: str = "tree"

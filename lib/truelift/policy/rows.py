@@ -95,7 +95,8 @@ class JoinKernel:
             taken = own.take(at)
             if a == 0:
                 found |= {n: taken[n] for n, _ in _OWN}
-                if (lost := own.num_rows - pc.sum(keep).as_py()) if len(at) else own.num_rows:
+                # Of the rows of the panel that have scores, none may be missing.
+                if lost := own.num_rows - (pc.sum(keep).as_py() or 0):
                     raise DataError(
                         f"{self.panel}: {lost:,} units of bucket {bucket} in gold.scores are not in "
                         "this version of the panel. Run estimate_effects on it again."
@@ -171,9 +172,7 @@ class BlockReader:
         arms = range(len(self.columns.arms))
         costs = np.empty((batch.num_rows, len(arms)))
         for a, cost in enumerate(self.costs):
-            costs[:, a] = (
-                self.number(batch, cost) if isinstance(cost, str) else np.float64(cost)
-            )
+            costs[:, a] = self.number(batch, cost) if isinstance(cost, str) else np.float64(cost)
             _finite(costs[:, a], f"costs.{self.columns.arms[a]}")
         scores = np.column_stack([number_column(batch, f"score_{a}") for a in arms])
         forecasts = np.column_stack([number_column(batch, f"forecast_{a}") for a in arms])

@@ -116,7 +116,9 @@ class LinearRule:
     def sentences(self, arms: Sequence[str]) -> tuple[str, ...]:
         """The rule, then the largest slopes of every arm."""
         others = "the arm with the highest forecast" if len(arms) > 2 else arms[1]
-        found = [f"Where the forecast gain is above {self.threshold:.6g}: {others}; else {arms[0]}."]
+        found = [
+            f"Where the forecast gain is above {self.threshold:.6g}: {others}; else {arms[0]}."
+        ]
         for arm, (_, *slopes) in zip(arms[1:], self.coefficients, strict=True):
             order = np.argsort(-np.abs(slopes))[:3]
             told = ", ".join(f"{self.names[i]} {slopes[i]:+.4g}" for i in order)

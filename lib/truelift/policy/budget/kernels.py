@@ -31,7 +31,10 @@ def hulls(gain, cost, allowed, arm, slope):  # type: ignore[no-untyped-def]
             place = count
             while place > 0 and (
                 cost[i, order[place - 1]] > cost[i, a]
-                or (cost[i, order[place - 1]] == cost[i, a] and gain[i, order[place - 1]] < gain[i, a])
+                or (
+                    cost[i, order[place - 1]] == cost[i, a]
+                    and gain[i, order[place - 1]] < gain[i, a]
+                )
             ):
                 order[place] = order[place - 1]
                 place -= 1

@@ -210,7 +210,7 @@ def checked_budgets(budgets: Sequence[float], offers: Offers) -> np.ndarray:
         For none, and for one that pays for nobody.
     """
     found = np.unique(np.asarray(budgets, float))
-    n = len(offers.cost)
+    n = len(offers.cost) if offers.weight is None else float(offers.weight.sum())
     least = float((offers.cost * offers.weights[:, None])[offers.may].min())
     if not len(found) or found[0] < least:
         raise ConfigError(

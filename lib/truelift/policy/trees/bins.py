@@ -43,7 +43,9 @@ class Binned:
     def said(self, cut: int, above: bool) -> str:
         """A side of a cut in words."""
         if self.level is not None:
-            return f"{self.column} is {self.level}" if above else f"{self.column} is not {self.level}"
+            return (
+                f"{self.column} is {self.level}" if above else f"{self.column} is not {self.level}"
+            )
         if cut == 0:
             return f"{self.column} is known" if above else f"{self.column} is missing"
         edge = f"{self.edges[cut - 1]:.6g}"

@@ -161,9 +161,7 @@ class _Search:
                 for part in request.chunks() if len(pairs) else ():
                     answer = self.sums(part)
 
-                    def both(
-                        place: int, part: Request = part, answer: np.ndarray = answer
-                    ) -> None:
+                    def both(place: int, part: Request = part, answer: np.ndarray = answer) -> None:
                         i, j = part.combinations[place]
                         shape = (self.bins, self.bins, -1)
                         mixed = np.tensordot(mix, answer[place], axes=1)
