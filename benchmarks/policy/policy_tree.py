@@ -42,7 +42,9 @@ def main() -> None:
     ratios: dict[str, float] = {}
     for name, (depth, covariates, bins, arms, published) in CASES.items():
         small = rows_of(2000, covariates, bins, arms)
-        fit_trees(SumsInMemory(small), covariates, bins, arms, FOLDS, TreeOptions(depth))  # compiles
+        fit_trees(
+            SumsInMemory(small), covariates, bins, arms, FOLDS, TreeOptions(depth)
+        )  # compiles
         rows = rows_of(args.rows, covariates, bins, arms)
         seconds, cpu = [], []
         for _ in range(args.repeats):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from truelift.step_graph import STEPS
 from truelift.steps import StepRecord, StepStore, code_version
 
 if TYPE_CHECKING:
     from truelift.job import Job
 
 T = TypeVar("T")
+_STEPS = frozenset(step.name for step in STEPS)
 
 
 def keep_record(job: Job, panel: str, rows_in: int, rows_out: int) -> None:
@@ -34,7 +36,14 @@ def keep_record(job: Job, panel: str, rows_in: int, rows_out: int) -> None:
     )
 
 
-def result_of_tool(root: str, step: str, panel: str, cls: type[T]) -> T | None:
-    """What a command left for a panel; None where it never ran."""
-    record = StepStore(root).read(step, panel)
-    return None if record is None else record.result(cls)
+def newest_of_tools(root: str, panel: str, cls: type[T]) -> T | None:
+    """The newest result of a class that a command left for a panel; None where none did."""
+    kept = [
+        record
+        for record in StepStore(root).records()
+        if record.panel == panel and record.step not in _STEPS
+    ]
+    for record in sorted(kept, key=lambda r: r.finished, reverse=True):
+        if (found := record.result(cls)) is not None:
+            return found
+    return None

@@ -17,7 +17,7 @@ from truelift.policy.fitting import Fitting
 from truelift.policy.options import LearnOptions, RewardOptions
 from truelift.policy.results import PolicyResult
 from truelift.policy.rows import BlockReader, RowColumns
-from truelift.policy.rules import Rule
+from truelift.policy.rules import Rule, columns_of
 from truelift.policy.values import valued
 
 Progress = Callable[[str], None]
@@ -176,10 +176,7 @@ class LearnedPolicy:
 
     def choose(self, frame: pd.DataFrame) -> np.ndarray:
         """The arm of every row of a frame, by its label."""
-        columns: dict[str, np.ndarray | pa.Array] = {
-            n: frame[n].to_numpy(float, na_value=np.nan) for n in self.rule.numbers
-        }
-        columns |= {n: pa.array(frame[n], pa.string()) for n in self.rule.texts}
+        columns = columns_of(self.rule, frame)
         return np.array(self.result.arms)[self.rule.choose(columns)]
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from mlflow.pyfunc.model import PythonModel
 
 from truelift.policy.package import PolicyPackage
+from truelift.policy.rules import columns_of
 from truelift.strict_requests import refuse_unknown
 
 PACKAGE = "package"
@@ -53,11 +54,8 @@ class PolicyModel(PythonModel):
 def decided(package: PolicyPackage, frame: pd.DataFrame) -> pd.DataFrame:
     """Decisions for the rows of a frame, with the chances to be logged."""
     rule, arms = package.rule, np.array(package.arms, dtype=object)
-    columns: dict[str, np.ndarray | pa.Array] = {
-        n: frame[n].to_numpy(float, na_value=np.nan) for n in rule.numbers
-    }
-    columns |= {n: pa.Array.from_pandas(frame[n], pa.string()) for n in rule.texts}
-    keys = pa.Array.from_pandas(frame[UNIT].astype(str), pa.string())
+    keys = pa.array(frame[UNIT].astype(str).tolist(), pa.string())
+    columns = columns_of(rule, frame)
     made = package.decide(columns, keys)
     found = {"action": arms[made.taken], "propensity": made.propensity, "best": arms[made.best]}
     chances = package.propensities(made.best)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from truelift.policy.trees.bins import Bins
@@ -131,3 +132,15 @@ class LinearRule:
 
 
 Rule = TreeRule | LinearRule
+
+
+def columns_of(rule: Rule, frame: pd.DataFrame) -> Columns:
+    """What a rule looks at, from the columns of a frame; what is missing there is missing here."""
+    found: dict[str, np.ndarray | pa.Array] = {
+        name: frame[name].to_numpy(float, na_value=np.nan) for name in rule.numbers
+    }
+    for name in rule.texts:
+        known = frame[name].notna()
+        texts = [str(v) if k else None for v, k in zip(frame[name], known, strict=True)]
+        found[name] = pa.array(texts, pa.string())
+    return found

@@ -24,6 +24,7 @@ from truelift.report.page import render_page
 from truelift.report.section import sections
 from truelift.settings import Settings
 from truelift.steps import StepReport, code_version
+from truelift.tool_records import newest_of_tools
 from truelift.training.results import TrainingResult
 from truelift.typed import to_plain
 
@@ -113,8 +114,15 @@ def collect(job: Job, folder: Path) -> ReportContent:
     )
     asked = dict.fromkeys(kind for section in sections() for kind in section.reads)
     others = (job.load_result(kind) for kind in asked if kind not in _OWN)
-    found = tuple(result for result in others if result is not None)
+    by_tools = (_of_tool(job, kind) for kind in asked if kind not in _OWN)
+    found = tuple(result for result in (*others, *by_tools) if result is not None)
     return replace(content, others=found, unread=tuple(job.said))
+
+
+def _of_tool(job: Job, kind: type) -> object | None:
+    """What a command beside the steps left for the panel of this page."""
+    panel = job.after.get("estimate_effects", "") or "gold.panel"
+    return newest_of_tools(job.lake.root, panel, kind)
 
 
 def relative_link(target: str | None, folder: Path) -> str | None:

@@ -63,6 +63,7 @@ SECTIONS: Registry[Section] = Registry(
         "answer": "truelift.report.sections.answer:ANSWER",
         "trust": "truelift.report.sections.trust:TRUST",
         "whom": "truelift.report.sections.whom:WHOM",
+        "policy": "truelift.report.sections.policy:POLICY",
         "fragile": "truelift.report.sections.fragile:FRAGILE",
         "ranking": "truelift.report.sections.ranking:RANKING",
         "recommendations": "truelift.report.sections.ranking:RECOMMENDATIONS",
