@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from truelift.step_graph import STEPS
 from truelift.steps import StepRecord, StepStore, code_version
 
 if TYPE_CHECKING:
     from truelift.job import Job
 
 T = TypeVar("T")
-_STEPS = frozenset(step.name for step in STEPS)
 
 
 def keep_record(job: Job, panel: str, rows_in: int, rows_out: int) -> None:
@@ -38,11 +36,7 @@ def keep_record(job: Job, panel: str, rows_in: int, rows_out: int) -> None:
 
 def newest_of_tools(root: str, panel: str, cls: type[T]) -> T | None:
     """The newest result of a class that a command left for a panel; None where none did."""
-    kept = [
-        record
-        for record in StepStore(root).records()
-        if record.panel == panel and record.step not in _STEPS
-    ]
+    kept = [record for record in StepStore(root).records() if record.panel == panel]
     for record in sorted(kept, key=lambda r: r.finished, reverse=True):
         if (found := record.result(cls)) is not None:
             return found

@@ -66,7 +66,7 @@ class PolicyPackage:
     def from_text(cls, text: str) -> PolicyPackage:
         """The inverse of :meth:`to_text`."""
         held = json.loads(text)
-        rule = from_plain(_KINDS[held["kind"]], held["rule"])
+        rule: Rule = from_plain(_KINDS[held["kind"]], held["rule"])
         return cls(rule, tuple(held["arms"]), held["exploration"], held["salt"])
 
     def decide(self, columns: Columns, keys: pa.Array) -> Decisions:

@@ -6,7 +6,6 @@ columns that the policy looks at, under numbers: a user's column may have any na
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -199,8 +198,3 @@ class BlockReader:
 def _finite(values: np.ndarray, name: str) -> None:
     if wrong := int(np.count_nonzero(~np.isfinite(values))):
         raise DataError(f"{name}: {wrong:,} values are missing or not finite, expected numbers.")
-
-
-def names_in(schema: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Those that are not there."""
-    return [name for name in wanted if name not in schema]

@@ -80,6 +80,10 @@ def learn_policy(
         "treatment": treatment, "outcomes": [outcome], "covariates": covariates, "cluster": cluster,
     } | options  # fmt: skip
     named = (groups,) if isinstance(groups, str) else tuple(groups)
+    learning = LearnOptions(
+        reward=RewardOptions(outcome, worth, {a: str(c) for a, c in (costs or {}).items()}),
+        method=method, depth=depth, bins=bins, min_leaf=min_leaf, exploration=exploration, groups=named,
+    )  # fmt: skip
     with naming_extras():
         held = opened(table)
         chosen = options_of({**given, "groups": named} if named else given, held.schema)
@@ -93,12 +97,10 @@ def learn_policy(
         rows = estimation.rows_of(panel)
         assert isinstance(rows, MemoryPanel)
         scoring = estimation.scoring
-        learning = LearnOptions(
-            reward=RewardOptions(outcome, worth, {a: str(c) for a, c in (costs or {}).items()}),
-            covariates=scoring.columns.covariates, categorical=scoring.columns.categories,
-            method=method, depth=depth, bins=bins, min_leaf=min_leaf, exploration=exploration,
-            groups=named, unit=scoring.columns.unit,
-        )  # fmt: skip
+        looked = scoring.columns
+        learning = dataclasses.replace(
+            learning, covariates=looked.covariates, categorical=looked.categories, unit=looked.unit
+        )
         arms = arms_of(scoring.columns.arms.labels, estimation.result.support, learning.reward)
         columns = row_columns(arms.labels, learning, panel.schema, panel.name)
         numbered = _numbered(rows)
