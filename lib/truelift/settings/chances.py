@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CHANCES_TOLERANCE = 2e-6
 
 
-def are_chances(chances: Sequence[float] | np.ndarray) -> bool:
+def are_chances(chances: Collection[float] | np.ndarray) -> bool:
     """Whether every number lies strictly between zero and one, and all of them add up to one."""
     fine = all(0 < chance < 1 for chance in chances)
     return fine and abs(float(sum(chances)) - 1.0) <= CHANCES_TOLERANCE
