@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 _PLAIN_EVERY_SECONDS = 10.0
+
+#: Told a line now and then by long work, such as :meth:`Progress.update`.
+Tell = Callable[[str], None]
 
 
 class Progress:

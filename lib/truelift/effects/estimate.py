@@ -6,7 +6,7 @@ sees states of fixed size and at most about ``start_rows`` rows, whatever the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.special import xlogy
 
 from truelift.effects.nuisances.calibration import calibrated
 from truelift.effects.nuisances.fitted import Fitted
-from truelift.effects.nuisances.fitting_variance import fitting_variance
+from truelift.effects.nuisances.linear import variance_of_fitting
 from truelift.effects.nuisances.moments import (
     Moments,
     MomentsKernel,
@@ -76,12 +76,11 @@ from truelift.errors import DataError
 from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.normal_equations import centred
 from truelift.lake.conditions import quoted
+from truelift.progress import Tell
 from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
 
 _WAYS = ("cluster", "second_cluster")
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +116,7 @@ class Estimation:
 
 
 def estimate_panel(
-    source: PanelSource, options: EffectOptions, progress: Progress = lambda text: None
+    source: PanelSource, options: EffectOptions, progress: Tell = lambda text: None
 ) -> Estimation:
     """Cross-fitted doubly robust effects of a treatment's arms on every outcome of a panel.
 
@@ -196,7 +195,7 @@ def _said(
 
 def _checked(
     source: PanelSource, drawn: pa.Table, found: Estimation, options: EffectOptions,
-    progress: Progress,
+    progress: Tell,
 ) -> EffectsResult:  # fmt: skip
     """The result with what checks of the data found."""
     columns = found.scoring.columns
@@ -213,7 +212,7 @@ def _checked(
 
 
 def _start_rows(
-    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Progress
+    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Tell
 ) -> pa.Table:
     progress("drawing the start rows")
     rows = source.bucket_rows()
@@ -224,7 +223,7 @@ def first_moments(
     source: PanelSource,
     columns: PanelColumns,
     options: EffectOptions,
-    progress: Progress,
+    progress: Tell,
     drawn: pa.Table | None = None,
 ) -> Moments:
     """The first pass over all rows: features, scales and moments.
@@ -327,7 +326,7 @@ def _estimation(
 ) -> Estimation:  # fmt: skip
     columns, layout = moments.columns, scoring.layout
     found = cluster_moments(
-        sums, layout, corrected_of(columns, options), fitting_variance(sums, moments, options)
+        sums, layout, corrected_of(columns, options), variance_of_fitting(sums, moments, options)
     )
     found = replace(found, units=int(moments.arm_units.sum()))
     overlaps = overlap_summaries(sums, moments)
@@ -395,7 +394,7 @@ def cluster_moments(
 ) -> ClusterMoments:
     """The sums by cluster of a scores pass, and what they say of the estimands' precision.
 
-    ``fitting`` is the share of variance that fitted nuisances add (:func:`fitting_variance`).
+    ``fitting`` is the share of variance that fitted nuisances add (:func:`variance_of_fitting`).
     """
     clusters = int(sums["clusters"][0])
     precision = cluster_precision(sums["total"], clusters, layout, corrected, sums)

@@ -18,10 +18,10 @@ from truelift.effects.panel.columns import PanelColumns, is_number
 from truelift.effects.panel.source import PanelSource, State, SumKernel
 from truelift.effects.results import EffectsResult
 from truelift.errors import TableError
+from truelift.progress import Tell
 from truelift.registries import LOOKS
 from truelift.settings import EffectOptions
 
-Progress = Callable[[str], None]
 Found = TypeVar("Found")
 
 
@@ -57,7 +57,7 @@ class Sight:
     estimation: Estimation
     options: EffectOptions
     result: EffectsResult
-    progress: Progress
+    progress: Tell
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def look_further(
     source: PanelSource,
     estimation: Estimation,
     options: EffectOptions,
-    progress: Progress = lambda text: None,
+    progress: Tell = lambda text: None,
 ) -> Further:
     """Every look that the options ask for, in the registry's order.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ from truelift.extras import naming_extras
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import open_foreign
 from truelift.lake.tables import TABLES, is_panel
+from truelift.progress import Tell
 from truelift.public.tables import address_of, is_spark_frame, opened
 from truelift.settings import EffectOptions, Settings
 from truelift.typed import from_plain
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from truelift.lake import Lake
 
 Names = str | Iterable[str]
-Progress = Callable[[str], None]
 
 # Options that hold labels of arms: a 1 or True that a user writes is the text of that label.
 _LABELS = frozenset({"arms", "control", "policies", "propensity"})
@@ -49,7 +49,7 @@ def estimate_effects(
     cluster: str | None = None,
     lake: Lake | str | None = None,
     buckets: int | None = None,
-    progress: Progress = lambda text: None,
+    progress: Tell = lambda text: None,
     **options: Any,
 ) -> EffectsResult:
     """What a treatment changed: cross-fitted doubly robust effects with clustered errors.
@@ -178,7 +178,7 @@ def _buckets(asked: int | None, options: EffectOptions) -> int:
     return buckets
 
 
-def _estimated(panel: PanelSource, options: EffectOptions, progress: Progress) -> EffectsResult:
+def _estimated(panel: PanelSource, options: EffectOptions, progress: Tell) -> EffectsResult:
     if not options.cluster:
         options = dataclasses.replace(options, cluster=panel.schema.names[-1])
     estimation = estimate_panel(panel, options, progress)
@@ -194,7 +194,7 @@ def _is_of_a_lake(table: Any) -> bool:
 
 def _on_spark(
     table: Any, given: Mapping[str, Any], lake: Lake | str | None, buckets: int | None,
-    progress: Progress,
+    progress: Tell,
 ) -> EffectsResult:  # fmt: skip
     from truelift.effects.panel.lake_panel import LakePanel
 

@@ -8,7 +8,6 @@ effects of its own units. All contrasts share one reading of the table and the b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +18,9 @@ from truelift.effects.heterogeneity.blocks import Forecast
 from truelift.effects.heterogeneity.scored_contrasts import ScoredContrasts
 from truelift.effects.nuisances.learners.learner import FoldRegressions
 from truelift.effects.panel.source import PanelSource
+from truelift.progress import Tell
 from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +119,7 @@ class RegressedCate:
 
 def fit_forecasts(
     source: PanelSource, scored: ScoredContrasts, options: EffectOptions,
-    progress: Progress = lambda text: None, *, sequential: bool = True,
+    progress: Tell = lambda text: None, *, sequential: bool = True,
 ) -> tuple[Forecast, ...] | None:  # fmt: skip
     """A CATE model for each contrast, by ``effects.heterogeneity_learner``.
 

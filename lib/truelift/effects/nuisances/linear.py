@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from truelift.effects.nuisances.fitted import Fitted, LinearNuisances
 from truelift.effects.nuisances.moments import Moments
 from truelift.effects.nuisances.propensity import NewtonKernel, PropensityFit, propensity_penalty
-from truelift.effects.panel.source import PanelSource
+from truelift.effects.panel.source import PanelSource, State
+from truelift.inference.fitting_variance import fitting_variance
 from truelift.inference.normal_equations import (
+    centred,
     complements,
     ridge_coefficients,
     ridge_per_unit,
 )
+from truelift.progress import Tell
 from truelift.settings import EffectOptions
-
-Progress = Callable[[str], None]
 
 
 def fit_linear(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell
 ) -> Fitted:
     """Outcome regressions from the first pass; Newton steps while the propensity asks for them."""
     propensity, passes = _fit_propensity(source, moments, options, progress)
@@ -36,7 +35,7 @@ def fit_linear(
 
 
 def _fit_propensity(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell
 ) -> tuple[PropensityFit, int]:
     ridge = ridge_per_unit(options.ridge, len(moments.design), moments.units_without.sum(axis=1))
     penalty = propensity_penalty(ridge, moments.variances)
@@ -74,3 +73,30 @@ def _outcome_regression(moments: Moments, chosen: float | None) -> np.ndarray:
             for grams, penalties in zip(without, ridge, strict=True)
         ]
     )
+
+
+def variance_of_fitting(sums: State, moments: Moments, options: EffectOptions) -> float:
+    """Share of the variance to add for the fitting (:func:`~truelift.inference.fitting_variance.fitting_variance`).
+
+    Parameters
+    ----------
+    sums : State
+        Of the scores pass, with ``surprise_squares`` and ``surprise_by_cluster``.
+    moments : Moments
+    options : EffectOptions
+        ``learner``, ``ridge``, ``folds``.
+
+    Returns
+    -------
+    float
+        0 for other learners than the linear one, whose number of coefficients nobody knows.
+    """
+    alone, together = float(sums["surprise_squares"][0]), float(sums["surprise_by_cluster"][0])
+    if options.learner != "linear" or alone <= 0:
+        return 0.0
+    n, p = float(moments.units.sum()), len(moments.design)
+    trained_on = np.array(n / (options.folds / (options.folds - 1)))
+    ridge = float(ridge_per_unit(options.ridge, p, trained_on))
+    _, covariance = centred(moments.gram.sum(axis=(0, 1)))
+    models = 1 if moments.columns.propensity else 2
+    return fitting_variance(covariance[:p, :p], ridge, n, together / alone, options.folds, models)

@@ -7,8 +7,6 @@ target encoded: in place of indicators, and beside hashed slots that are shared.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,9 +17,8 @@ from truelift.effects.panel.design import Category, Hashed, OneHot
 from truelift.effects.panel.level_table import LevelKernel, LevelSums, level_hashes, level_sums
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.panel.target_encoding import TargetEncoded, encoded
+from truelift.progress import Tell
 from truelift.settings import EffectOptions
-
-Progress = Callable[[str], None]
 
 # A table has this many slots for every level that the start rows show, within these bounds.
 _SLOTS_A_LEVEL, _FEWEST = 32, 2**12
@@ -40,7 +37,7 @@ def categories_of(
     outcomes: Scale,
     covariates: Scale,
     options: EffectOptions,
-    progress: Progress,
+    progress: Tell,
 ) -> dict[str, tuple[Category, ...]]:
     """The features of every category.
 
@@ -84,7 +81,7 @@ def categories_of(
 
 def _counted(
     source: PanelSource, shown: dict[str, pa.Array], columns: PanelColumns, outcomes: Scale,
-    covariates: Scale, options: EffectOptions, progress: Progress,
+    covariates: Scale, options: EffectOptions, progress: Tell,
 ) -> dict[str, LevelSums]:  # fmt: skip
     """A pass over the levels; again with larger tables where levels were lost."""
     names = tuple(shown)

@@ -2,7 +2,7 @@
 
 The covariance matrix of all estimates comes from one small matrix of cluster cross-products, times
 the small-sample factor G / (G - 1), or that of the jackknife (:mod:`~.scores.power_sums`) and of
-fitted nuisances (:mod:`~truelift.effects.nuisances.fitting_variance`).
+fitted nuisances (:mod:`~truelift.inference.fitting_variance`).
 Intervals and tests use Student's t with G - 1 degrees of freedom, for G clusters, or fewer where
 few of them decide; bands and adjusted p-values use the largest of several t statistics, one
 family a name (all effects, all effects on the treated, all group effects, ...).

@@ -10,10 +10,11 @@ import numpy as np
 from truelift.effects.boosting.nuisances import BoostingNuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.nuisances.fitted import Fitted, Predictions
-from truelift.effects.nuisances.learners.learner import FoldRegressions, Learner, Progress
+from truelift.effects.nuisances.learners.learner import FoldRegressions, Learner
 from truelift.effects.nuisances.learners.reading import DesignReader
 from truelift.effects.nuisances.moments import Moments
 from truelift.effects.panel.source import PanelSource
+from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class BoostedTrees:
 
 
 def fit_boosting(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell
 ) -> Fitted:
     """Gradient-boosted trees on top of linear models; all of a fold's models from one binned copy."""
     progress("boosting: binning, then the models of every fold and arm")
@@ -51,7 +52,7 @@ def fit_boosting(
 
 def forecast(
     source: PanelSource, reader: ScoreReader, options: EffectOptions, sequential: bool,
-    progress: Progress,
+    progress: Tell,
 ) -> FoldRegressions:  # fmt: skip
     """Boosted regressions of scores on features."""
     progress("forecasts of effects: boosted trees on the scores")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from truelift.errors import ConfigError
 from truelift.extras import extra_of
+from truelift.progress import Tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from truelift.effects.nuisances.moments import Moments
     from truelift.effects.panel.source import PanelSource
     from truelift.settings import EffectOptions
-
-Progress = Callable[[str], None]
 
 
 class FoldRegressions(Protocol):
@@ -54,12 +53,12 @@ class Learner:
     """
 
     name: str
-    fit: Callable[[PanelSource, Moments, EffectOptions, Progress], Fitted]
+    fit: Callable[[PanelSource, Moments, EffectOptions, Tell], Fitted]
     options: type[Any] | None = None
     key: str = ""
     needs: tuple[str, ...] = ()
     forecast: (
-        Callable[[PanelSource, ScoreReader, EffectOptions, bool, Progress], FoldRegressions] | None
+        Callable[[PanelSource, ScoreReader, EffectOptions, bool, Tell], FoldRegressions] | None
     ) = None
 
     def check(self, key: str = "effects.learner") -> None:

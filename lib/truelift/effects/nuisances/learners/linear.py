@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truelift.effects.nuisances.learners.learner import Learner, Progress
+from truelift.effects.nuisances.learners.learner import Learner
+from truelift.progress import Tell
 
 if TYPE_CHECKING:
     from truelift.effects.nuisances.fitted import Fitted
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
     from truelift.settings import EffectOptions
 
 
-def fit(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
-) -> Fitted:
+def fit(source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell) -> Fitted:
     """See :func:`~truelift.effects.nuisances.linear.fit_linear`."""
     # Settings name this learner by default: those who only read them need no arithmetic.
     from truelift.effects.nuisances.linear import fit_linear

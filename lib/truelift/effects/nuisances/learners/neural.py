@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances.fitted import Fitted
-from truelift.effects.nuisances.learners.learner import FoldRegressions, Learner, Progress
+from truelift.effects.nuisances.learners.learner import FoldRegressions, Learner
 from truelift.effects.nuisances.learners.reading import DesignReader
 from truelift.effects.nuisances.linear import fit_linear
 from truelift.effects.nuisances.moments import Moments
 from truelift.effects.nuisances.stack import fit_stack
 from truelift.effects.panel.source import PanelSource
+from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _EQUAL_UNITS = 70.0
 
 
 def fit_neural(
-    source: PanelSource, moments: Moments, options: EffectOptions, progress: Progress
+    source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell
 ) -> Fitted:
     """Networks, trained or taken from the registry of models.
 
@@ -50,7 +51,7 @@ def fit_neural(
 
 
 def trained_networks(
-    source: PanelSource, moments: Moments, folds: int, chosen: NeuralOptions, progress: Progress
+    source: PanelSource, moments: Moments, folds: int, chosen: NeuralOptions, progress: Tell
 ) -> Fitted:
     """Networks of every fold, trained on the rows, with how that went."""
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
@@ -78,7 +79,7 @@ def _registered(source: PanelSource, moments: Moments, folds: int, model: str) -
 
 def forecast(
     source: PanelSource, reader: ScoreReader, options: EffectOptions, sequential: bool,
-    progress: Progress,
+    progress: Tell,
 ) -> FoldRegressions:  # fmt: skip
     """Networks of scores on features."""
     progress("forecasts of effects: networks on the scores")
@@ -88,7 +89,7 @@ def forecast(
 
 
 def train(
-    source: PanelSource, reader: Reader, folds: int, options: NeuralOptions, progress: Progress,
+    source: PanelSource, reader: Reader, folds: int, options: NeuralOptions, progress: Tell,
     sequential: bool = False,
 ) -> NeuralFit:  # fmt: skip
     """The networks of every fold: where the source's rows lie in files, by ranks that read them.
