@@ -16,7 +16,8 @@ from truelift.extras import naming_extras
 from truelift.policy.learning import Ground, LearnedPolicy, arms_of, learn, row_columns
 from truelift.policy.options import LearnOptions, RewardOptions
 from truelift.policy.rows import JoinKernel
-from truelift.public.effects import Names, Progress, options_of
+from truelift.progress import Tell
+from truelift.public.effects import Names, options_of
 from truelift.public.tables import opened
 from truelift.settings import Settings
 
@@ -37,7 +38,7 @@ def learn_policy(
     exploration: float = 0.0,
     groups: Names = (),
     buckets: int | None = None,
-    progress: Progress = lambda text: None,
+    progress: Tell = lambda text: None,
     **options: Any,
 ) -> LearnedPolicy:
     """Learn whom to treat how, and what that is worth.
