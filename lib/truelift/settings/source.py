@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
+from truelift.registry import Registry
 from truelift.settings.checks import require, require_known, require_time_zone
 
 EPOCHS = ("epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
@@ -52,10 +54,12 @@ class ReferenceOptions:
     columns: dict[str, str] = field(default_factory=dict)
 
 
-FORMATS = (
+#: Names of formats, ours and those that other packages bring; what they are is logs/sources'.
+_OWN = (
     "access_log", "alb", "caddy", "complete_journey", "csv", "delta", "interactions", "jsonl",
     "nginx_json", "otto", "parquet", "w3c",
 )  # fmt: skip
+FORMATS: Registry[Any] = Registry("truelift.formats", dict.fromkeys(_OWN, ""))
 
 
 # Characters that may part thousands; those that look alike count as one.
@@ -113,7 +117,7 @@ class SourceOptions:
     identities: ReferenceOptions | None = None
 
     def __post_init__(self) -> None:
-        require(self.format in FORMATS, "source.format", self.format, f"one of {FORMATS}")
+        require(self.format in FORMATS, "source.format", self.format, f"one of {FORMATS.names}")
         is_pinned = self.version is not None
         require(
             not is_pinned or self.format == "delta",

@@ -99,7 +99,8 @@ def test_a_data_set_without_a_path_says_how_to_give_one(make_settings):
 
 
 def test_the_formats_that_settings_accept_are_those_that_are_read():
-    assert set(ACCEPTED) == set(FORMATS)
+    assert set(ACCEPTED.own) == set(FORMATS.own)
+    assert [row.name for row in FORMATS] == list(FORMATS.names)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources.client import client_behind, client_of
 from truelift.logs.sources.columns import OTHER
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
@@ -143,3 +144,7 @@ def visitor(host: str, user_agent: str | None) -> str:
     or ``user`` as the user instead where that fits better.
     """
     return hashlib.blake2b(f"{host}\n{user_agent or ''}".encode(), digest_size=8).hexdigest()
+
+
+#: The row of the registry.
+ACCESS_LOG = FileFormat("access_log", header, units, read, (".log",), is_text=True)

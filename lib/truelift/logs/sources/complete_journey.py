@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from truelift.errors import SourceError
 from truelift.logs.sources import parquet_rows
 from truelift.logs.sources.columns import as_text, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, find_files, fingerprint
 from truelift.logs.sources.unit import Unit
 
@@ -111,3 +112,7 @@ def _campaigns(unit: Unit) -> pa.RecordBatch:
         else:
             columns.append(as_text(pa.array([described.get(k, {}).get(name) for k in keys])))
     return text_batch(unit.names, columns, unit.source_file, pa.array(range(len(keys)), pa.int64()))
+
+
+#: The row of the registry.
+COMPLETE_JOURNEY = FileFormat("complete_journey", header, units, read, identify=identify)

@@ -14,6 +14,7 @@ import pyarrow.csv as pacsv
 from truelift.logs.sources.columns import bronze_names, text_batch
 from truelift.logs.sources.csv_heading import Heading, heading_of
 from truelift.logs.sources.csv_recovery import Record, records
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import BLOCK, UTF8, not_encoded, text_lines
 from truelift.logs.sources.unit import Unit
@@ -203,3 +204,7 @@ def _piece(unit: Unit, texts: list[pa.Array], corrupt: pa.Array) -> pa.RecordBat
 def _numbered(unit: Unit, piece: pa.RecordBatch, first: int) -> pa.RecordBatch:
     rows = pa.array(range(first, first + piece.num_rows), pa.int64())
     return text_batch(unit.names, piece.columns[:-1], unit.source_file, rows, piece.columns[-1])
+
+
+#: The row of the registry.
+CSV = FileFormat("csv", header, units, read, (".csv", ".tsv", ".tab", ".txt"), is_text=True)

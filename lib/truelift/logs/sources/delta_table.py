@@ -21,6 +21,7 @@ from truelift.errors import SourceError
 from truelift.lake.log import live_files, open_table, reads_directly
 from truelift.logs.sources import parquet_rows
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.inside import names_inside
 from truelift.logs.sources.unit import Unit
@@ -113,3 +114,7 @@ def _open(uri: str, key: str, version: int | None) -> Any:
 def _nanoseconds(value: Any) -> int:
     """A commit's time, which deltalake gives as an instant or as milliseconds."""
     return int(value) * 10**6 if isinstance(value, int) else int(value.timestamp() * 1000) * 10**6
+
+
+#: The row of the registry.
+DELTA = FileFormat("delta", header, units, read, identify=identify)

@@ -19,6 +19,7 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import text_batch
 from truelift.logs.sources.damage import readable
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.interaction_layout import RATING, TIME, Layout, layout_of, names_itself
 from truelift.logs.sources.interaction_times import spread
@@ -143,3 +144,7 @@ def _rows(
         moment = (_BASE + number) * _MICRO if moments is None else next(moments)
         rating = found.get(RATING) or None
         yield found["user"], found["item"], str(moment), f"{file}#{number}", rating, None
+
+
+#: The row of the registry.
+INTERACTIONS = FileFormat("interactions", header, units, read, is_text=True)

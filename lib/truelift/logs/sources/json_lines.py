@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.json_names import (
     Path,
@@ -277,3 +278,7 @@ def _json(value: object) -> str:
         inner = (f"{json.dumps(k, ensure_ascii=False)}:{_json(v)}" for k, v in value.items())
         return f"{{{','.join(inner)}}}"
     return json.dumps(value, ensure_ascii=False)
+
+
+#: The row of the registry.
+JSONL = FileFormat("jsonl", header, units, read, (".jsonl", ".ndjson", ".json"), is_text=True)

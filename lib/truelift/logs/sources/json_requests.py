@@ -17,6 +17,7 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources import json_lines
 from truelift.logs.sources.columns import bronze_name
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.json_names import Path
 from truelift.logs.sources.lines import full_lines
@@ -184,3 +185,14 @@ class JsonRequests:
     def _web(self, line: str) -> tuple[str | None, ...] | None:
         values = json_lines.flat(line)
         return None if values is None else self._made(values)
+
+
+_CADDY = JsonRequests("caddy")
+#: The row of the registry.
+CADDY = FileFormat("caddy", _CADDY.header, _CADDY.units, _CADDY.read, is_text=True)
+
+_NGINX_JSON = JsonRequests("nginx_json")
+#: The row of the registry.
+NGINX_JSON = FileFormat(
+    "nginx_json", _NGINX_JSON.header, _NGINX_JSON.units, _NGINX_JSON.read, is_text=True
+)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources.access_log import given
 from truelift.logs.sources.columns import OTHER
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
@@ -98,3 +99,7 @@ def parse(line: str) -> tuple[str | None, ...] | None:
     rest = values[len(names) :]
     other = json.dumps({"values": " ".join(rest)}) if rest else None
     return (*web, *(given(entry.get(name)) for name in OWN), other)
+
+
+#: The row of the registry.
+ALB = FileFormat("alb", header, units, read, is_text=True)

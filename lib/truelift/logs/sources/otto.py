@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.json_lines import parsed, written
 from truelift.logs.sources.lines import full_lines
@@ -85,3 +86,7 @@ def _values(event: dict[str, object]) -> tuple[str | None, ...]:
     rest = {key: written(value) for key, value in event.items() if key not in COLUMNS[1:]}
     known = (written(event.get(name)) for name in COLUMNS[1:])
     return (*known, json.dumps(rest, sort_keys=True) if rest else None)
+
+
+#: The row of the registry.
+OTTO = FileFormat("otto", header, units, read, is_text=True)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from truelift.errors import SourceError
 from truelift.lake.log import filesystem_of
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.inside import found_inside, names_inside, text_inside
 from truelift.logs.sources.unit import Unit
@@ -89,3 +90,7 @@ def _open(uri: str) -> pq.ParquetFile:
             f"{uri} cannot be read as Parquet: {error}. If it is no file of the source, give a "
             "pattern that leaves it out, such as 'folder/*.parquet'."
         ) from error
+
+
+#: The row of the registry.
+PARQUET = FileFormat("parquet", header, units, read, (".parquet",))

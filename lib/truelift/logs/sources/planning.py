@@ -17,7 +17,7 @@ from truelift.logs.sources.mapping import (
     required_columns,
     wanted_columns,
 )
-from truelift.logs.sources.registry import FORMATS, TEXT_FORMATS, bare_name, format_of
+from truelift.logs.sources.registry import FORMATS, bare_name, format_of
 from truelift.logs.sources.unit import STREAMS, Unit
 from truelift.settings import ReferenceOptions, SourceOptions
 
@@ -54,7 +54,7 @@ class SourceFile:
     def checksum(self) -> str:
         """The fingerprint of its content; reads it."""
         with readable(self.raw.uri):
-            return FORMATS[self.form].identify(self.raw)
+            return FORMATS.row(self.form).identify(self.raw)
 
 
 def find_streams(source: SourceOptions) -> dict[str, list[SourceFile]]:
@@ -90,13 +90,13 @@ def plan_file(source: SourceOptions, stream: str, file: SourceFile, batch_id: st
         For a file that cannot be read, is not of its format, or lacks a column that every file
         must have (its columns are listed).
     """
-    form = FORMATS[file.form]
+    form = FORMATS.row(file.form)
     wanted, required = wanted_columns(source, stream), required_columns(source, stream)
     if inside := [name for name in wanted.values() if "." in name]:
         # A typed column is opened only for what the configuration names.
         file = replace(file, options={**file.options, "wanted": json.dumps(inside)})
     with readable(file.raw.uri):
-        if file.form in TEXT_FORMATS:
+        if form.is_text:
             refuse_other_kinds(file.raw.uri, file.options["encoding"])
             first = _beginning(file)
             refuse_archive(file.raw.uri, first)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import OTHER, bronze_name, text_batch
+from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import full_lines
 from truelift.logs.sources.other_formats import other_format
@@ -145,3 +146,7 @@ def _record(fields: list[str] | None, values: list[str], own: list[str]) -> tupl
     rest = {f: value for f, value in line.items() if f not in ("date", "time") and given(value)}
     other = json.dumps(rest, sort_keys=True) if rest else None
     return (*web_values(time=time, **found), *kept, other)
+
+
+#: The row of the registry.
+W3C = FileFormat("w3c", header, units, read, is_text=True)
