@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from truelift.models.runtime import start_tensorflow
 
-start_tensorflow(1)
+start_tensorflow(1, own_process=True)
+LOADED = sorted({"matplotlib", "sklearn"} & set(sys.modules))
 
 import horovod.tensorflow as hvd  # noqa: E402
 import keras  # noqa: E402
@@ -41,6 +43,8 @@ def main(folder: Path) -> None:
     found = {
         "rank": rank,
         "size": hvd.size(),
+        "loaded": LOADED,
+        "there": [import_module(name).__name__ for name in ("matplotlib", "sklearn")],
         "dense": means[0].numpy().tolist(),
         "sparse": means[1].numpy().tolist(),
         "total": float(total),

@@ -35,6 +35,12 @@ def test_two_ranks_really_ran(found):
     assert [(f["rank"], f["size"]) for f in found] == [(0, 2), (1, 2)]
 
 
+def test_keras_loads_nothing_for_drawing_in_a_rank_which_finds_it_when_it_asks(found):
+    for own in found:
+        assert own["loaded"] == []
+        assert own["there"] == ["matplotlib", "sklearn"]
+
+
 def test_a_rank_weighs_as_much_as_it_has_targets(found):
     for own in found:
         assert own["total"] == 4.0

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Keras loads them where they are installed, for galleries of images and for scikit-learn's
+# interface: a third of the CPU seconds of its start.
+_UNUSED = ("matplotlib", "sklearn")
 
-def start_tensorflow(threads: int = 1) -> None:
+
+def start_tensorflow(threads: int = 1, own_process: bool = False) -> None:
     """Import TensorFlow and Keras with a bound on threads; a second call changes nothing.
 
     Each process gets its own few threads: processes that all take all cores fight.
+
+    Parameters
+    ----------
+    threads : int
+    own_process : bool
+        Whether no one else's code runs here, as in a rank: Keras then does without what only
+        others might ask it for.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with _native_stderr_closed():
+    with _native_stderr_closed(), _absent(_UNUSED if own_process else ()):
         import tensorflow as tf
 
         try:
@@ -45,6 +57,19 @@ def _choose_gpu(tf: object) -> None:
         mine = gpus[int(os.environ.get("HOROVOD_LOCAL_RANK", "0")) % len(gpus)]
         config.set_visible_devices(mine, "GPU")
         config.experimental.set_memory_growth(mine, True)
+
+
+@contextmanager
+def _absent(packages: tuple[str, ...]) -> Iterator[None]:
+    """For a while packages that are not loaded yet cannot be imported, as if not installed."""
+    hidden = [name for name in packages if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def run(job_json: str) -> dict[str, Any]:
         ``message`` and ``trace``, so that the launcher can say what went wrong where.
     """
     job = from_plain(RankJob, json.loads(job_json))
-    start_tensorflow(job.sequence.threads_per_process)
+    start_tensorflow(job.sequence.threads_per_process, own_process=True)
     import horovod.tensorflow as hvd
     import tensorflow as tf
 

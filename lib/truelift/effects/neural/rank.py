@@ -93,7 +93,7 @@ def blocks_of(job: NeuralJob, unit: ScanUnit) -> Iterator[Block]:
 
 def train(job: NeuralJob, progress: Path | None) -> NeuralFit:
     """Train this rank's share together with the others."""
-    start_tensorflow(job.options.threads_per_process)
+    start_tensorflow(job.options.threads_per_process, own_process=True)
     from truelift.effects.neural.fitting import fit_networks
 
     ranks = HorovodRanks()
