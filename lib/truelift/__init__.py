@@ -1,8 +1,8 @@
 """truelift: from raw behaviour logs to effects with honest uncertainty.
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
-``tl.estimate_effects``, ``tl.learn_policy``, ``tl.sessions``, ``tl.fit_recommender``. Each is loaded when it is first asked for, so the import
-itself costs nothing.
+``tl.estimate_effects``, ``tl.evaluate_policies``, ``tl.learn_policy``, ``tl.sessions``,
+``tl.fit_recommender``. Each is loaded when it is first asked for, so the import itself costs nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
     from truelift.public.experiments import design_experiment
+    from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
     from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
@@ -25,6 +26,7 @@ _PUBLIC = {
     "TrueliftError": "truelift.errors",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
+    "evaluate_policies": "truelift.public.policies",
     "fit_recommender": "truelift.public.recommender",
     "learn_policy": "truelift.public.policy",
     "sessions": "truelift.public.sessions",
@@ -35,6 +37,7 @@ __all__ = [
     "__version__",
     "design_experiment",
     "estimate_effects",
+    "evaluate_policies",
     "fit_recommender",
     "learn_policy",
     "sessions",

@@ -1,1 +1,1 @@
-"""Policies: whom to treat how, by rules that are learned from doubly robust scores."""
+"""Policies: whom to treat how, by rules learned from scores; what any policy would earn, from logs."""

@@ -1,0 +1,1 @@
+"""What a policy would earn, from the log of another: off-policy values with clustered intervals."""

@@ -1,0 +1,188 @@
+"""From a bandit log and candidate policies to their values: the passes in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.errors import ConfigError, DataError
+from truelift.policy.off_policy.estimators import Layout
+from truelift.policy.off_policy.judging import judge
+from truelift.policy.off_policy.log import BanditLog, first_few, is_numeric
+from truelift.policy.off_policy.passes import (
+    CheckKernel,
+    CountKernel,
+    ModelKernel,
+    ValueKernel,
+    all_actions,
+    check_rows,
+)
+from truelift.policy.off_policy.reading import (
+    Chances,
+    Reader,
+    chances_of,
+    read_chances,
+    unknown_action,
+)
+from truelift.policy.off_policy.results import PoliciesResult
+from truelift.policy.off_policy.reward_model import RewardModel, fit
+from truelift.policy.off_policy.spec import BanditSpec
+
+Progress = Callable[[str], None]
+# Numbers of a model's sums; above the first a model by action, above the second one at all is refused.
+_MOST_BY_ACTION, _MOST_NUMBERS = 4_000_000, 16_000_000
+
+
+def evaluate(
+    log: BanditLog, spec: BanditSpec, progress: Progress = lambda text: None
+) -> PoliciesResult:
+    """Values of all candidate policies by all estimators, with one covariance clustered by user.
+
+    Parameters
+    ----------
+    log : BanditLog
+    spec : BanditSpec
+    progress : callable
+        Told what is being done, a line a pass.
+
+    Raises
+    ------
+    TableError, DataError, ConfigError
+        For a log or a policy that cannot be used.
+    """
+    progress("counting actions")
+    reader = _reader(log, spec)
+    layout = spec.layout()
+    progress("checking rows")
+    checked = log.sum(CheckKernel(reader))
+    check_rows(log, reader, checked)
+    models, robust, told = _models(log, reader, layout, progress)
+    progress("values")
+    state = log.sum(ValueKernel(reader, layout, models, robust))
+    found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
+    return PoliciesResult(
+        table=log.name,
+        table_version=log.version,
+        rows=found[0].values.rows,
+        users=found[0].values.clusters,
+        actions=len(reader.actions),
+        present=tuple(one.present for one in found),
+        estimates=tuple(e for one in found for e in one.estimates),
+        values=tuple(v for one in found for v in one.judged),
+        support=found[0].support,
+        plans=found[0].plans,
+        confidence=spec.confidence,
+        margin=spec.margin,
+        propensities=_propensities_in_words(spec),
+        reward_model=told,
+        select=spec.select,
+        folds=spec.folds,
+    )
+
+
+def _reader(log: BanditLog, spec: BanditSpec) -> Reader:
+    """Actions, propensities and tables of policies, checked."""
+    counted = log.counted(CountKernel(spec.action, spec.propensity_by or ()))
+    actions = all_actions(counted, spec)
+    known = counted.filter(pc.is_valid(counted["action"]))
+    codes = pc.index_in(known["action"], value_set=actions).to_numpy().astype(np.int64)
+    rows = known["rows"].to_numpy().astype(float)
+    if not len(actions):
+        raise DataError(f"{log.name}, column {spec.action!r}: found no action in any row.")
+    propensities = None
+    if spec.propensity_by is not None:
+        propensities = _shares(known, spec.propensity_by, codes, rows)
+    elif spec.propensity_table:
+        propensities = read_chances(spec.propensity_table, actions, "propensity_table")
+    tables = {}
+    names = set(actions.to_pylist())
+    for name, policy in spec.policies.items():
+        key = f"policies.{name}"
+        if policy.table:
+            tables[name] = read_chances(policy.table, actions, key)
+        unknown = [a for a in [policy.always, *policy.chances] if a and a not in names]
+        if unknown:
+            raise DataError(unknown_action(key, unknown))
+    context = [*spec.context, *([spec.position] if spec.position else [])]
+    schema = log.panel.schema
+    numeric = frozenset(n for n in context if is_numeric(schema.field(n).type))
+    logged = np.bincount(codes, rows, len(actions)) > 0
+    if spec.position:
+        numeric -= {spec.position}  # a place is no amount
+    mixture = _mixture(log, spec)
+    reader = Reader(spec, actions, logged, numeric, propensities, tables, mixture)
+    reader.check()
+    return reader
+
+
+def _mixture(log: BanditLog, spec: BanditSpec) -> tuple[tuple[float, str], ...]:
+    """The share of the rows that each logger wrote, with the column of its chances."""
+    several = spec.loggers
+    if several is None:
+        return ()
+    counted = log.counted(CountKernel(several.column, ()))
+    wrote = dict(zip(counted["action"].to_pylist(), counted["rows"].to_pylist(), strict=True))
+    unknown = [str(name) for name in wrote if name not in several.propensities]
+    if unknown:
+        raise DataError(
+            f"loggers: {log.name}, column {several.column!r}: found {first_few(unknown)}, expected "
+            f"those of loggers.propensities: {', '.join(several.propensities)}."
+        )
+    rows = sum(wrote.values())
+    return tuple(
+        (wrote.get(name, 0) / rows, column) for name, column in several.propensities.items()
+    )
+
+
+def _shares(counted: pa.Table, by: tuple[str, ...], codes: np.ndarray, rows: np.ndarray) -> Chances:
+    """Shares of the actions in each cell."""
+    hashes = counted["cell"].to_numpy().view(np.uint64)
+    _, cell = np.unique(hashes, return_inverse=True)
+    return chances_of(by, hashes, codes, rows / np.bincount(cell, rows)[cell])
+
+
+def _models(
+    log: BanditLog, reader: Reader, layout: Layout, progress: Progress
+) -> tuple[tuple[list[RewardModel], ...], tuple[tuple[list[RewardModel], ...], ...], str]:
+    """Reward models by reward and fold, those of every policy, and what they are in words."""
+    spec = reader.spec
+    if not layout.needs_model:
+        return (), (), "none"
+    robust = layout.needs_robust_model
+    models = 1 + (len(spec.policies) if robust else 0)
+    count, width = len(reader.actions), reader.width
+    tables = spec.folds * models * len(spec.rewards) * count
+    by_action = spec.reward_model == "by action"
+    if spec.reward_model == "auto":
+        by_action = tables * width**2 <= _MOST_BY_ACTION
+    numbers = tables * (width + 2 + (width**2 if by_action else 0))
+    if numbers > _MOST_NUMBERS:
+        raise ConfigError(
+            f"reward_model: {models} models of {count:,} actions and {width} features in {spec.folds} "
+            f"folds take {numbers:,} numbers a bucket, expected at most {_MOST_NUMBERS:,}. "
+            + ("Leave MRDR, a model for each policy, out of estimators, " if robust else "")
+            + "name fewer columns in context, or set reward_model: additive."
+        )
+    progress("reward models")
+    sums = log.sum(ModelKernel(reader, by_action, robust))
+    fitted, of_policies = [], []
+    for j in range(len(spec.rewards)):
+        own = {k.removesuffix(f".{j}"): v for k, v in sums.items() if k.endswith(f".{j}")}
+        fitted.append(fit(own, 0))
+        of_policies.append(tuple(fit(own, m) for m in range(1, models)))
+    how = "by action" if by_action else "additive in context and action"
+    told = f"ridge, {how}, {width} features, {spec.folds} folds of users"
+    return tuple(fitted), tuple(of_policies) if robust else (), told
+
+
+def _propensities_in_words(spec: BanditSpec) -> str:
+    if spec.propensity:
+        return f"logged in {spec.propensity!r}"
+    if spec.propensity_table:
+        return f"of the table {spec.propensity_table.table}"
+    if spec.loggers:
+        return f"of the mixture of {len(spec.loggers.propensities)} loggers (balanced)"
+    return f"shares of the actions among rows alike in {', '.join(spec.propensity_by or ()) or 'nothing'}"

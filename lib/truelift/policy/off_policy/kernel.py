@@ -1,0 +1,144 @@
+"""Compiled sums over the rows of clusters, and their cross-products.
+
+Clusters are summed in blocks of some thousand, whose sums stay in the processor's cache; what leaves
+are the total and the matrix of cross-products, whose size depends on neither rows nor clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from numba import njit
+from scipy.linalg.blas import dsyrk
+
+from truelift.policy.off_policy.estimators import (
+    CLIPPED,
+    CORRECTION,
+    FIXED_LINES,
+    OPTIMISTIC,
+    PREDICTED,
+    ROBUST_CORRECTION,
+    ROBUST_PREDICTED,
+    SUB_GAUSSIAN,
+    SWITCHED,
+    WEIGHT,
+    WEIGHTED_REWARD,
+    Layout,
+)
+
+_BLOCK_NUMBERS = 2_000_000
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def compiled(function: F) -> F:
+    """Machine code, kept on disk between processes; other threads run beside it."""
+    return cast(F, njit(cache=True, nogil=True)(function))
+
+
+@compiled
+def _add_rows(  # type: ignore[no-untyped-def]
+    out, order, starts, first, w, r, q, v, robust_q, robust_v, bounds, tunings
+):
+    """Sums of clusters ``first``, ``first + 1``, ... into the lines of ``out``.
+
+    Rows come one after the other in memory (n x P). ``robust_q`` and ``robust_v`` have no rows where
+    there is no model of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
+    loops without a branch, which processors take several steps of at once.
+    """
+    policies, robust, width = w.shape[1], len(robust_q) > 0, FIXED_LINES + len(tunings)
+    for g in range(len(out)):
+        line = out[g]
+        for place in range(starts[first + g], starts[first + g + 1]):
+            i = order[place]
+            reward, rest = r[i], r[i] - q[i]
+            line[policies * width] += reward
+            line[policies * width + 1] += 1.0
+            for p in range(policies):
+                start, weight = p * width, w[i, p]
+                line[start + PREDICTED] += v[i, p]
+                if robust:
+                    line[start + ROBUST_PREDICTED] += robust_v[i, p]
+                if weight == 0.0:
+                    continue
+                line[start + WEIGHT] += weight
+                line[start + WEIGHTED_REWARD] += weight * reward
+                line[start + CORRECTION] += weight * rest
+                if robust:
+                    line[start + ROBUST_CORRECTION] += weight * (reward - robust_q[i, p])
+                tuned = line[start + FIXED_LINES : start + width]
+                corrected = weight * rest
+                for k in range(bounds[CLIPPED], bounds[CLIPPED + 1]):
+                    tuned[k] += min(weight, tunings[k]) * reward
+                for k in range(bounds[SWITCHED], bounds[SWITCHED + 1]):
+                    tuned[k] += corrected if weight <= tunings[k] else 0.0
+                square = weight * weight
+                for k in range(bounds[OPTIMISTIC], bounds[OPTIMISTIC + 1]):
+                    tuned[k] += tunings[k] * corrected / (square + tunings[k])
+                for k in range(bounds[SUB_GAUSSIAN], bounds[SUB_GAUSSIAN + 1]):
+                    tuned[k] += corrected / (1.0 + tunings[k] * (weight - 1.0))
+
+
+@compiled
+def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyped-def]
+    """Sums over clusters of N^4, N^3 D, N^2 D^2, N D^3 and D^4 of each estimate (M x 5)."""
+    for g in range(len(sums)):
+        line = sums[g]
+        for m in range(len(first)):
+            numerator, by = line[first[m]], line[denominator[m]]
+            if second[m] >= 0:
+                numerator += line[second[m]]
+            top, bottom = numerator * numerator, by * by
+            out[m, 0] += top * top
+            out[m, 1] += top * numerator * by
+            out[m, 2] += top * bottom
+            out[m, 3] += numerator * bottom * by
+            out[m, 4] += bottom * bottom
+
+
+def cluster_products(
+    layout: Layout, keys: np.ndarray, w: np.ndarray, r: np.ndarray, q: np.ndarray, v: np.ndarray,
+    robust_q: np.ndarray, robust_v: np.ndarray,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Sums of rows, and of products of clusters' sums, for whole clusters.
+
+    Parameters
+    ----------
+    layout : Layout
+    keys : ndarray, n
+        Of the clusters; all rows of each are here.
+    w, v : ndarray, n x P
+    r, q : ndarray, n
+    robust_q, robust_v : ndarray, n x P, or 0 x P
+        Of a reward model for each policy.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``total`` (L), ``cross`` (L x L), ``powers`` (M x 5), ``clusters`` (1). They add up over
+        disjoint sets of clusters.
+    """
+    order = np.argsort(keys, kind="stable")
+    ranked = keys[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1], [True]]))
+    clusters = len(starts) - 1 if len(keys) else 0
+    lines, (bounds, tunings) = layout.lines, layout.tuned_lines()
+    pairs = layout.single_ratios
+    total, cross = np.zeros(lines), np.zeros((lines, lines), order="F")
+    powers = np.zeros((len(pairs), 5))
+    block = max(_BLOCK_NUMBERS // lines, 64)
+    for first in range(0, clusters, block):
+        sums = np.zeros((min(block, clusters - first), lines))
+        _add_rows(sums, order, starts, first, w, r, q, v, robust_q, robust_v, bounds, tunings)
+        _add_powers(powers, sums, *pairs.T)
+        total += sums.sum(axis=0)
+        # Half of a symmetric matrix is half of the work.
+        cross = dsyrk(1.0, sums.T, beta=1.0, c=cross, overwrite_c=True)
+    upper = np.triu(cross)
+    return {
+        "total": total,
+        "cross": upper + np.triu(upper, 1).T,
+        "powers": powers,
+        "clusters": np.array([float(clusters)]),
+    }

@@ -1,0 +1,256 @@
+"""What is to be evaluated: the columns of a bandit log, the candidate policies, and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from truelift.errors import ConfigError
+from truelift.policy.off_policy.estimators import ESTIMATORS, Layout
+from truelift.policy.off_policy.support import SupportLimits
+
+SELECTIONS = ("mse", "slope", *ESTIMATORS)
+MODELS = ("auto", "additive", "by action")
+
+
+@dataclass(frozen=True)
+class ChanceTable:
+    """Chances of actions by context, in a table of their own.
+
+    Parameters
+    ----------
+    table : str
+        ``URI[@VERSION]``.
+    by : tuple of str
+        Columns of the context, in the table and in the log; none: the same everywhere.
+    action, chance : str
+        Columns of the table.
+    """
+
+    table: str
+    by: tuple[str, ...] = ()
+    action: str = "action"
+    chance: str = "propensity"
+
+
+@dataclass(frozen=True)
+class Loggers:
+    """Several policies that wrote the log, such as the rounds of a loop.
+
+    Parameters
+    ----------
+    column : str
+        Which of them wrote a row.
+    propensities : mapping of str to str
+        By its name, the column of the chance with which *it* would have taken the logged action, in
+        every row, whoever wrote it.
+    """
+
+    column: str
+    propensities: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """A candidate policy: one of the ways to name one.
+
+    Parameters
+    ----------
+    action : str, optional
+        The column of the action that it takes.
+    always : str, optional
+        The one action that it takes.
+    uniform : bool
+        All actions alike.
+    logging : bool
+        The policy that wrote the log.
+    chances : mapping of str to str
+        By action, the column of the chance that it takes it.
+    table : ChanceTable, optional
+        Chances by context.
+    logged_chance : str, optional
+        The column of its chance of the logged action; serves the estimators without a reward model.
+    explore : float
+        Share of the rounds in which it takes any action instead, all alike.
+    """
+
+    action: str | None = None
+    always: str | None = None
+    uniform: bool = False
+    logging: bool = False
+    chances: dict[str, str] = field(default_factory=dict)
+    table: ChanceTable | None = None
+    logged_chance: str | None = None
+    explore: float = 0.0
+
+    def __post_init__(self) -> None:
+        ways = [f.name for f in fields(self) if f.name != "explore" and getattr(self, f.name)]
+        if len(ways) != 1:
+            raise ConfigError(
+                f"policies: found a policy by {' and '.join(ways) or 'nothing'}, expected one of "
+                "action, always, uniform, logging, chances, table, logged_chance."
+            )
+        if not 0 <= self.explore <= 1 or (self.explore and (self.logging or self.logged_chance)):
+            raise ConfigError(
+                f"policies: found explore {self.explore:g}, expected a share from 0 to 1, of a policy "
+                "whose chances of all actions are known."
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the log that it reads."""
+        by = self.table.by if self.table else ()
+        named = [name for name in (self.action, self.logged_chance) if name]
+        return (*named, *self.chances.values(), *by)
+
+
+@dataclass(frozen=True)
+class BanditSpec:
+    """A bandit log's columns and what is asked of it.
+
+    Parameters
+    ----------
+    action : str
+    rewards : tuple of str
+        Numeric columns; higher is better.
+    policies : mapping of str to PolicySpec
+    user : str, optional
+        Rows that share it may be dependent; without it every row stands for itself.
+    propensity : str, optional
+        The column of the chance with which the logged action was taken.
+    propensity_table : ChanceTable, optional
+        In place of it.
+    propensity_by : tuple of str, optional
+        In place of both: columns; chances are the shares of the actions among rows that are alike
+        in them (none: among all rows).
+    loggers : Loggers, optional
+        In place of all three, for a log of several policies: a row's propensity is that of their
+        mixture (balanced weights, Agarwal et al. 2017), so that what one of them never did is
+        supported by another.
+    context : tuple of str
+        Columns that the reward model may use: numbers as they are, texts by hash.
+    position : str, optional
+        The place in a list, which the reward model uses too.
+    actions : tuple of str
+        All actions that there are, where some were never logged.
+    estimators : tuple of str
+    tuning : mapping of str to tuple of float
+        By estimator, tuning values in place of the default ones.
+    select : str
+        How one estimate a policy is chosen: ``'mse'``, ``'slope'``, or an estimator's name.
+    reward_model : str
+        ``'additive'``, ``'by action'``, or ``'auto'``: by action where that is small.
+    folds : int
+    confidence : float
+    margin : float
+        A policy ships only if it is better than the present one by more than this, by the lower
+        bound of the difference.
+    reward_range : tuple of float
+        The least and the greatest reward there can be; taken from the rewards where they are all 0
+        or 1.
+    limits : SupportLimits
+    anytime : bool
+        Bounds that hold at every look.
+    half_width : float, optional
+        What an exploration plan is to reach; a tenth of the present value by default.
+    band_draws, seed : int
+    """
+
+    action: str
+    rewards: tuple[str, ...]
+    policies: dict[str, PolicySpec]
+    user: str | None = None
+    propensity: str | None = None
+    propensity_table: ChanceTable | None = None
+    propensity_by: tuple[str, ...] | None = None
+    loggers: Loggers | None = None
+    context: tuple[str, ...] = ()
+    position: str | None = None
+    actions: tuple[str, ...] = ()
+    estimators: tuple[str, ...] = tuple(ESTIMATORS)
+    tuning: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    select: str = "mse"
+    reward_model: str = "auto"
+    folds: int = 5
+    confidence: float = 0.95
+    margin: float = 0.0
+    reward_range: tuple[float, ...] = ()
+    limits: SupportLimits = field(default_factory=SupportLimits)
+    anytime: bool = False
+    half_width: float | None = None
+    band_draws: int = 20_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        ways = [
+            self.propensity, self.propensity_table, self.propensity_by is not None, self.loggers
+        ]  # fmt: skip
+        if sum(bool(way) for way in ways) != 1:
+            raise ConfigError(
+                f"propensity: found {sum(bool(w) for w in ways)} ways to know the log's propensities, "
+                "expected one: propensity (a column), propensity_table, propensity_by (columns within "
+                "which the actions' shares are taken), or loggers (several policies)."
+            )
+        for key in ("rewards", "policies", "estimators"):
+            if not getattr(self, key):
+                raise ConfigError(f"{key}: found none, expected at least one.")
+        if self.select not in SELECTIONS:
+            raise ConfigError(
+                f"select: found {self.select!r}, expected one of {', '.join(SELECTIONS)}."
+            )
+        if self.select in ESTIMATORS and self.select not in self.estimators:
+            raise ConfigError(f"select: found {self.select!r}, which estimators does not have.")
+        if self.reward_model not in MODELS:
+            raise ConfigError(
+                f"reward_model: found {self.reward_model!r}, expected one of {', '.join(MODELS)}."
+            )
+        if not 0 < self.confidence < 1:
+            raise ConfigError(f"confidence: found {self.confidence:g}, expected between 0 and 1.")
+        if self.folds < 2:
+            raise ConfigError(f"folds: found {self.folds}, expected at least 2.")
+        if self.margin < 0:
+            raise ConfigError(f"margin: found {self.margin:g}, expected zero or more.")
+        if self.reward_range and not (
+            len(self.reward_range) == 2 and self.reward_range[0] < self.reward_range[1]
+        ):
+            raise ConfigError(
+                f"reward_range: found {list(self.reward_range)}, expected the least and the greatest "
+                "reward, such as [0, 1]."
+            )
+        for name, grid in self.tuning.items():
+            _check_grid(name, grid)
+        Layout(1, self.estimators, self.tuning)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the policies."""
+        return tuple(self.policies)
+
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the log that are read, each once."""
+        optional = [c for c in (self.user, self.propensity, self.position) if c]
+        table = self.propensity_table.by if self.propensity_table else ()
+        several = self.loggers
+        logged = (several.column, *several.propensities.values()) if several else ()
+        of_policies = (c for policy in self.policies.values() for c in policy.columns)
+        every = (
+            self.action, *self.rewards, *optional, *self.context, *table, *logged,
+            *(self.propensity_by or ()), *of_policies,
+        )  # fmt: skip
+        return tuple(dict.fromkeys(every))
+
+    def layout(self) -> Layout:
+        """The sums to be kept; policies known by the logged action alone take no reward model."""
+        return Layout(len(self.policies), self.estimators, self.tuning)
+
+
+def _check_grid(name: str, grid: tuple[float, ...]) -> None:
+    row = ESTIMATORS.get(name)
+    known: Mapping[str, bool] = {n: e.tuned is not None for n, e in ESTIMATORS.items()}
+    if row is None or row.tuned is None:
+        tuned = ", ".join(n for n, has in known.items() if has)
+        raise ConfigError(f"tuning: found {name!r}, expected some of {tuned}.")
+    most = 1.0 if row.unshrunk == 0.0 else float("inf")
+    if not grid or len(set(grid)) < len(grid) or not all(0 <= value <= most for value in grid):
+        limit = "from 0 to 1" if most == 1.0 else "of zero or more"
+        raise ConfigError(f"tuning.{name}: found {list(grid)}, expected different numbers {limit}.")

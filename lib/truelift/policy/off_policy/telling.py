@@ -1,0 +1,85 @@
+"""An evaluation of policies in words, with the whole sweep of estimates beside it."""
+
+from __future__ import annotations
+
+from truelift.policy.off_policy.results import PoliciesResult, PolicyEstimate
+from truelift.policy.off_policy.support import UNSUPPORTED
+
+
+def told(result: PoliciesResult) -> str:
+    """Sentences on every policy, then its estimates as a table."""
+    lines = [
+        f"{result.rows:,} rows of {result.users:,} users in {result.table}, {result.actions:,} actions; "
+        f"propensities: {result.propensities}."
+    ]
+    for present in result.present:
+        lines.append(
+            f"The policy that wrote the log earned {present.estimate:.5g} {present.reward} a row "
+            f"[{present.ci_lower:.5g}, {present.ci_upper:.5g}]."
+        )
+        for support in result.support:
+            lines += ["", *_policy(result, support.policy, present.reward)]
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def judged(result: PoliciesResult, policy: str, reward: str) -> str:
+    """A policy in a sentence or two."""
+    support = result.verdict(policy)
+    if support.verdict == UNSUPPORTED:
+        return f"{policy}: not supported by the log: {support.reason}."
+    value = result.value(policy, reward)
+    if value is None:
+        return f"{policy}: no estimate could be made."
+    doubt = f" Only weakly supported: {support.reason}." if support.verdict != "supported" else ""
+    return (
+        f"{policy} earns {value.value:.5g} {reward} a row [{value.value_lower:.5g}, "
+        f"{value.value_upper:.5g}] by {value.estimator}; {value.difference:+.5g} against the present "
+        f"policy [{value.ci_lower:+.5g}, {value.ci_upper:+.5g}]. "
+        f"{'Ships' if value.ships else 'Does not ship'}: {value.reason}.{doubt}"
+    )
+
+
+def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
+    support = result.verdict(policy)
+    lines = [
+        judged(result, policy, reward),
+        f"  support: {support.verdict} ({support.reason}); {support.rows_used:,.0f} rows count, the "
+        f"largest weight {support.largest_weight:.4g} ({support.largest_share:.1%} of all), tail index "
+        f"{support.tail_index:.2f}, mass that the log lacks {support.missing_mass:.1%} ± "
+        f"{support.missing_mass_error:.1%}, never logged {support.never_logged:.1%}",
+    ]
+    lines += [f"  {plan}" for plan in result.plans if plan.policy == policy]
+    value = result.value(policy, reward)
+    if value is not None and value.bernstein_lower is not None:
+        lines.append(
+            f"  at least {value.bernstein_lower:.5g} whatever the distribution (Bernstein)"
+        )
+    if value is not None and value.anytime_lower is not None:
+        lines.append(
+            f"  against the present policy at least {value.band_lower:+.4g} for all policies together, "
+            f"{value.anytime_lower:+.4g} at every look"
+        )
+    own = [e for e in result.estimates if (e.policy, e.reward) == (policy, reward)]
+    for name in dict.fromkeys(e.estimator for e in own):
+        lines += _estimator([e for e in own if e.estimator == name])
+    chosen = result.selected(policy, reward)
+    if chosen is not None:
+        lines.append(
+            f"  * by the rule {result.select!r}; a shrunk estimate's interval has no bias in it"
+        )
+    return lines
+
+
+def _estimator(sweep: list[PolicyEstimate]) -> list[str]:
+    """The best of an estimator's tuning values, then all of them."""
+    best = min(sweep, key=lambda e: (not e.selected, e.mean_squared_error))
+    tuning = "" if best.tuning is None else f"{best.tuning:g}"
+    mark = "*" if best.selected else " "
+    lines = [
+        f"  {mark} {best.estimator:<16}{tuning:>6} {best.estimate:>11.5g} ±{best.standard_error:<9.3g} "
+        f"[{best.ci_lower:.5g}, {best.ci_upper:.5g}]"
+    ]
+    if len(sweep) > 1:
+        lines.append("      " + "  ".join(f"{e.tuning:g}: {e.estimate:.4g}" for e in sweep))
+    return lines
