@@ -24,9 +24,10 @@ from typing import Any, TypeVar
 import yaml
 
 from truelift.errors import ConfigError, TrueliftError
+from truelift.older_names import Renamed, hint_of, in_sections, tell
 from truelift.settings import EffectOptions, Settings
 from truelift.settings.panel_spec import PanelSpec
-from truelift.spelling import hint_of, load_as_written
+from truelift.spelling import load_as_written
 from truelift.typed import from_plain, to_plain
 
 Spec = TypeVar("Spec")
@@ -92,22 +93,20 @@ def load_settings(
         or (INTERACTIONS if interactions else None)
         or str(base.get("dataset", "complete_journey"))
     )
-    merged: dict[str, Any] = {}
-    for layer in (base, _layer(f"{env}.yaml"), _dataset_layer(name)):
-        merged = _merge(merged, layer)
+    layers = [base, _layer(f"{env}.yaml"), _dataset_layer(name)]
     if recipe:
-        merged = _merge(merged, _named_layer("models", "--recipe", "recipe", recipe))
+        layers.append(_named_layer("models", "--recipe", "recipe", recipe))
     title = Path(name).stem
     if table:
-        merged = _merge(merged, {"effects": {"table": table}})
+        layers.append({"effects": {"table": table}})
         title = title if dataset else f"table-{addressed_title(table)}"
     if interactions:
-        merged = _merge(merged, {"source": {"path": interactions}})
+        layers.append({"source": {"path": interactions}})
     if spec:
-        merged = _merge(merged, {"effects": _spec_layer(spec)})
-    given: dict[str, Any] = {}
-    for item in overrides:
-        given = _merge(given, _override(item))
+        layers.append({"effects": _spec_layer(spec)})
+    merged, older = _laid_over(layers)
+    given, older_given = _laid_over([_override(item) for item in overrides])
+    tell((*older, *older_given))
     source = _merge(merged, given).get("source") or {}
     if (interactions or name == INTERACTIONS) and source.get("path"):
         title = f"{title}-{interactions_title(source)}"
@@ -319,14 +318,34 @@ def _dates_as_text(value: Any) -> Any:
     return value
 
 
+def _laid_over(layers: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], tuple[Renamed, ...]]:
+    """Layers in one, later ones winning, and what stood in them under an older name."""
+    merged: dict[str, Any] = {}
+    older: tuple[Renamed, ...] = ()
+    for layer in layers:
+        # First in its section: an older name in one layer and the newer in another are one setting.
+        placed, renamed = in_sections(Settings, layer)
+        merged, older = _merge(merged, placed), (*older, *renamed)
+    return merged, older
+
+
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+        if key == "learner" and isinstance(value, Mapping):
+            merged[key] = _merged_choice(merged.get(key), value)
+        elif isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = _merge(merged[key], value)
         else:
             merged[key] = value
     return merged
+
+
+def _merged_choice(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
+    """A learner's options over those of the same learner; another one begins with its own."""
+    choice = {"name": below} if isinstance(below, str) else dict(below or {})
+    names = {part["name"] for part in (choice, above) if "name" in part}
+    return {**choice, **above} if len(names) < 2 else dict(above)
 
 
 def _override(item: str) -> dict[str, Any]:

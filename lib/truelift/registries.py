@@ -30,7 +30,7 @@ ESTIMANDS: Registry[EstimandKind] = Registry(
     },
 )
 
-#: Ways to fit the nuisances (``effects.learner``).
+#: Ways to fit the nuisances (``effects.nuisances.learner``).
 LEARNERS: Registry[Learner] = Registry(
     "truelift.learners",
     {

@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from truelift.older_names import hint_of, older_paths
+
 _TEXT = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -49,17 +51,10 @@ def load_as_written(text: str, hint: Any, section: str = "") -> Any:
         loader.dispose()
 
 
-def hint_of(cls: type, path: list[str]) -> Any:
-    """The type of a field by its keys; ``Any`` where there is none."""
-    hint: Any = cls
-    for part in path:
-        if dataclasses.is_dataclass(hint):
-            hint = typing.get_type_hints(hint).get(part, Any)
-        elif typing.get_origin(hint) is dict:
-            hint = typing.get_args(hint)[1]
-        else:
-            return Any
-    return hint
+def _hints(cls: Any) -> dict[str, Any]:
+    """Types of a class's fields, and of what had an older name."""
+    older = {name: hint_of(cls, [name]) for name in older_paths(cls)}
+    return {**older, **typing.get_type_hints(cls)}
 
 
 def _refuse_repeated_keys(node: yaml.Node) -> None:
@@ -101,7 +96,7 @@ def _retag(node: yaml.Node, hint: Any) -> None:
             for item in node.value:
                 _retag(item, inner[0])
     elif isinstance(node, yaml.MappingNode):
-        hints = typing.get_type_hints(hint) if dataclasses.is_dataclass(hint) else {}
+        hints = _hints(hint) if dataclasses.is_dataclass(hint) else {}
         for key, value in node.value:
             if origin is dict:
                 if key.tag != _MERGE:

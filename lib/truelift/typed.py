@@ -10,20 +10,38 @@ import dataclasses
 import difflib
 import types
 import typing
-from typing import Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from truelift.errors import ConfigError
+from truelift.older_names import in_sections, older_paths, tell
+
+if TYPE_CHECKING:
+    from pydantic_core import SchemaValidator
 
 T = TypeVar("T")
 _QUOTE_IT = (
     " YAML reads the words yes, no, on, off, true and false as truth values and null, or nothing, "
     "as none: if it is a name, put it in quotes, such as 'no'."
 )
+#: What is expected, by pydantic's name of the mistake.
+_EXPECTED = {
+    "int_type": "int",
+    "float_type": "float",
+    "float_parsing": "float",
+    "bool_type": "bool",
+    "string_type": "str",
+    "dict_type": "a mapping",
+    "dataclass_type": "a mapping of keys",
+    "none_required": "nothing",
+}
 
 
 def to_plain(value: Any) -> Any:
     """Dataclasses, tuples and mappings as JSON-able dictionaries and lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if hasattr(value, "as_written"):
+            return to_plain(value.as_written())
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(k): to_plain(v) for k, v in value.items()}
@@ -35,7 +53,7 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(cls: type[T], data: Any, where: str = "") -> T:
-    """Build ``cls`` from ``data``, checking every key and type.
+    """Build ``cls`` from ``data``, checking every key and type (by pydantic).
 
     Parameters
     ----------
@@ -51,29 +69,20 @@ def from_plain(cls: type[T], data: Any, where: str = "") -> T:
     ConfigError
         For an unknown key (naming the nearest known one) or a value of the wrong type.
     """
+    # Help and the processes that read no settings do without it: it takes a third of a second.
+    from pydantic_core import ValidationError
+
     if not isinstance(data, dict):
         raise ConfigError(
             f"{where or 'configuration'}: found {data!r}, expected a mapping of keys."
         )
-    hints = typing.get_type_hints(cls)
-    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key in data:
-        if key not in known:
-            raise ConfigError(unknown_key(f"{where}.{key}" if where else str(key), known))
-    values = {
-        key: _convert(hints[key], value, f"{where}.{key}" if where else key)
-        for key, value in data.items()
-    }
-    missing = [
-        name
-        for name, f in known.items()
-        if name not in values
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ConfigError(f"{where or cls.__name__}: missing {', '.join(missing)}.")
-    return cls(**values)
+    data, renamed = in_sections(cls, data)
+    tell(renamed)
+    try:
+        return typing.cast(T, _validator(typing.cast(Any, cls)).validate_python([data])[0])
+    except ValidationError as error:
+        found = [{**one, "loc": one["loc"][1:]} for one in error.errors(include_url=False)]
+    raise ConfigError(_sentence(cls, data, where, found))
 
 
 def from_older(cls: type[T], data: Any, where: str = "") -> tuple[T | None, tuple[str, ...]]:
@@ -126,71 +135,112 @@ def unknown_key(path: str, known: Any) -> str:
     """The message for a key that does not exist, with the nearest that does."""
     prefix, _, name = path.rpartition(".")
     near = difflib.get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.55)
-    full = f"{prefix}.{near[0]}" if near and prefix else (near[0] if near else "")
+    meant = known[near[0]] if near and isinstance(known, dict) else "".join(near)
+    full = f"{prefix}.{meant}" if near and prefix else meant
     hint = f" Did you mean {full!r}?" if near else f" Known here: {', '.join(sorted(known))}."
     return f"Unknown configuration key {path!r}.{hint}"
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        options = [a for a in typing.get_args(hint) if a is not type(None)]
-        if value is None:
-            return None
-        for option in options[:-1]:
-            try:
-                return _convert(option, value, where)
-            except ConfigError:
-                if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
-                    raise
-        return _convert(options[-1], value, where)
-    if dataclasses.is_dataclass(hint):
-        return from_plain(typing.cast(type, hint), value, where)
-    if origin is tuple:
-        return _convert_tuple(typing.get_args(hint), value, where)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: found {value!r}, expected a mapping.")
-        item = typing.get_args(hint)[1]
-        for key in value:
-            if key is None or isinstance(key, bool):
-                raise ConfigError(f"{where}: found the key {_as_yaml(key)}.{_QUOTE_IT}")
-        return {str(k): _convert(item, v, f"{where}.{k}") for k, v in value.items()}
-    return _convert_scalar(hint, value, where)
+@cache
+def _validator(cls: Any) -> SchemaValidator:
+    from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
+
+    # Of a list, since what is allowed cannot be said for a dataclass itself, only for what holds it.
+    adapter = TypeAdapter(list[cls], config={"arbitrary_types_allowed": True})
+    return SchemaValidator(_as_written(adapter.core_schema))
 
 
-def _convert_tuple(args: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{where}: found {value!r}, expected a list{_as_list(value)}.")
-    if len(args) == 2 and args[1] is Ellipsis:
-        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if len(args) != len(value):
-        raise ConfigError(f"{where}: found {len(value)} values, expected {len(args)}.")
-    return tuple(
-        _convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True))
-    )
+def _as_written(schema: Any) -> Any:
+    """What pydantic makes of a class, less the liberties that it takes with what people wrote.
+
+    No key beside the fields; a truth value or a text is no whole number, and a truth value no number
+    at all; a number where a text is wanted is its text; of several types the first that fits.
+    """
+    if isinstance(schema, list):
+        return [_as_written(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = ("default", "metadata", "cls", "expected")
+    made = {key: v if key in kept else _as_written(v) for key, v in schema.items()}
+    match made.get("type"):
+        case "dataclass-args":
+            made["extra_behavior"] = "forbid"
+        case "int" | "bool":
+            made["strict"] = True
+        case "str":
+            made["coerce_numbers_to_str"] = True
+        case "union":
+            made["mode"] = "left_to_right"
+        case "float":
+            refusal = {"type": "no-info", "function": _no_truth_value}
+            return {"type": "function-before", "function": refusal, "schema": made}
+    return made
 
 
-def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):
-        # YAML 1.1 reads 1e-8 (no dot) as text; people write it all the same.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    if hint is str and (value is None or isinstance(value, bool)):
-        raise ConfigError(f"{where}: found {_as_yaml(value)}, expected text.{_QUOTE_IT}")
-    if isinstance(value, bool) and hint is not bool:
-        raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
-    if not isinstance(value, hint):
-        raise ConfigError(f"{where}: found {value!r}, expected {hint.__name__}.")
+def _no_truth_value(value: Any) -> Any:
+    from pydantic_core import PydanticKnownError
+
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
     return value
+
+
+def _sentence(cls: type, data: Any, where: str, found: list[Any]) -> str:
+    """What is wrong, of all that pydantic found: an unknown key, else what lies deepest.
+
+    (Of a union each type says what it misses; what was meant is the one that got furthest.)
+    """
+    unknown = [one for one in found if one["type"] == "unexpected_keyword_argument"]
+    error = (unknown or sorted(found, key=lambda one: -len(one["loc"])))[0]
+    kind, value = error["type"], error["input"]
+    if error["loc"][-1:] == ("[key]",):
+        path = _path(where, data, error["loc"][:-2])
+        return f"{path}: found the key {_as_yaml(value)}.{_QUOTE_IT}"
+    path = _path(where, data, error["loc"])
+    if kind == "unexpected_keyword_argument":
+        return unknown_key(path, _keys_at(cls, error["loc"][:-1]))
+    if kind == "missing":
+        parent = error["loc"][:-1]
+        names = [str(one["loc"][-1]) for one in found if one["loc"][:-1] == parent]
+        path = _path(where, data, parent)
+        if isinstance(value, (list, tuple)):
+            return f"{path}: found {len(value)} values, expected {len(value) + len(names)}."
+        return f"{path or cls.__name__}: missing {', '.join(names)}."
+    if kind == "too_long":
+        return f"{path}: found {len(value)} values, expected {error['ctx']['max_length']}."
+    if kind == "string_type" and (value is None or isinstance(value, bool)):
+        return f"{path}: found {_as_yaml(value)}, expected text.{_QUOTE_IT}"
+    if kind == "tuple_type":
+        return f"{path}: found {value!r}, expected a list{_as_list(value)}."
+    return f"{path}: found {value!r}, expected {_EXPECTED.get(kind, error['msg'])}."
+
+
+def _path(where: str, data: Any, loc: tuple[Any, ...]) -> str:
+    """The dotted path of a place in the data; names of a union's types are no part of it."""
+    for part in loc:
+        if isinstance(data, dict) and (part in data or part == loc[-1]):
+            where = f"{where}.{part}" if where else str(part)
+            data = data.get(part)
+        elif isinstance(data, (list, tuple)) and isinstance(part, int):
+            where = f"{where}[{part}]"
+            data = data[part] if part < len(data) else None
+    return where
+
+
+def _keys_at(cls: Any, loc: tuple[Any, ...]) -> dict[str, str]:
+    """What the dataclass at a place takes: its fields, and those of its sections with these."""
+    for part in loc:
+        if dataclasses.is_dataclass(cls):
+            cls = typing.get_type_hints(cls).get(str(part), cls)
+        elif typing.get_origin(cls) in (dict, tuple):
+            cls = next(a for a in reversed(typing.get_args(cls)) if a is not Ellipsis)
+        options = [a for a in typing.get_args(cls) if dataclasses.is_dataclass(a)]
+        if typing.get_origin(cls) in (typing.Union, types.UnionType) and options:
+            cls = next((a for a in options if getattr(a, "__name__", "") == part), options[0])
+    own = [f.name for f in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+    inner = {name: ".".join(path) for name, path in older_paths(cls).items()}
+    return {**inner, **{name: name for name in own}}
 
 
 def _as_list(value: Any) -> str:

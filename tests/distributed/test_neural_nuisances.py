@@ -205,7 +205,9 @@ def test_networks_forecast_a_curved_effect_out_of_fold():
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"effects\.neural\.kind.*tarnet, dragonnet"):
+    with pytest.raises(
+        ConfigError, match=r"effects\.nuisances\.learners\.neural\.kind.*tarnet, dragonnet"
+    ):
         NeuralOptions(kind="causalnet")
 
 

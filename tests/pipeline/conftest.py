@@ -23,7 +23,7 @@ SMALL = (
     "spark.master=local[2]",
     "spark.driver_memory=2g",
     # 74 households of 2,469: too few for the default, which guards real analyses.
-    "effects.min_clusters_per_arm=5",
+    "effects.support.min_clusters_per_arm=5",
 )
 
 

@@ -85,7 +85,7 @@ def lake_plan(uri: str):
 
 def test_the_step_writes_scores_and_effects_that_agree(lake, frame, panel, make_settings, make_job):
     lake.replace("gold.panel", frame, "panel")
-    job = make_job("estimate_effects", make_settings("effects.start_rows=500"), lake)
+    job = make_job("estimate_effects", make_settings("effects.nuisances.start_rows=500"), lake)
     report = estimate_effects(job)
     assert (report.rows_in, report.rows_out) == (1500, 6000)
     result = from_plain(EffectsResult, job.results["EffectsResult"])
@@ -135,7 +135,7 @@ def test_further_looks_through_spark_say_what_they_say_in_memory(
 
 def test_a_second_execution_writes_nothing(lake, frame, make_settings, make_job):
     lake.replace("gold.panel", frame, "panel")
-    settings = make_settings("effects.start_rows=500")
+    settings = make_settings("effects.nuisances.start_rows=500")
     for _ in range(2):
         report = estimate_effects(make_job("estimate_effects", settings, lake, "same"))
     assert lake.version("gold.scores") == 0

@@ -134,7 +134,7 @@ def estimate_panel(
     DataError
         For rows that cannot support an estimate; see :func:`~truelift.effects.nuisances.moments.make_moments`.
     """
-    learner = LEARNERS.row(options.learner, "effects.learner")
+    learner = LEARNERS.row(options.nuisances.learner.name, "effects.nuisances.learner")
     learner.check()
     if not sum(source.bucket_rows().values()):
         raise DataError(
@@ -149,14 +149,14 @@ def estimate_panel(
     if gone := [n for n in options.outcomes if n not in columns.outcomes]:
         options = without_outcomes(options, gone)
     fitted = learner.fit(source, moments, options, progress)
-    if options.calibration:
+    if options.nuisances.calibration:
         fitted = calibrated(source, moments, options, fitted, progress)
     scoring = Scoring(
         columns=columns,
         design=moments.design,
         outcomes=moments.outcomes,
         nuisances=fitted.nuisances,
-        folds=options.folds,
+        folds=options.nuisances.folds,
         clip=clip_of(columns, options),
         clip_levels=clip_levels_of(columns, options),
         layout=layout_of(columns, options),
@@ -216,7 +216,9 @@ def _start_rows(
 ) -> pa.Table:
     progress("drawing the start rows")
     rows = source.bucket_rows()
-    return source.start_rows(StartKernel(columns, start_buckets(rows, options.start_rows)))
+    return source.start_rows(
+        StartKernel(columns, start_buckets(rows, options.nuisances.start_rows))
+    )
 
 
 def first_moments(
@@ -239,7 +241,7 @@ def first_moments(
 
     def first_pass() -> State:
         progress("pass 1: moments and a Newton step")
-        kernel = MomentsKernel(columns, start, options.folds)
+        kernel = MomentsKernel(columns, start, options.nuisances.folds)
         return source.sum(kernel, columns.of_moments(), columns.batch_rows())
 
     state = first_pass()
@@ -249,7 +251,7 @@ def first_moments(
         moments = first_moments(source, replace(columns, outcomes=kept), options, progress)
         return replace(moments, left_out=gone)
     missing = missing_covariates(state, columns)
-    if missing and options.missing == "indicator":
+    if missing and options.features.missing == "indicator":
         # The start rows did not show these; with a feature for them the pass is made again.
         start = make_start(drawn, columns, options, missing, categories)
         state = first_pass()
@@ -280,11 +282,11 @@ def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, ta
             f"{', '.join(columns.arms.labels)} in every row (effects.policies)."
         )
     for name, found in zip(_arm_names(columns), sums["clusters"][1:].astype(int), strict=True):
-        if found < options.min_clusters_per_arm:
+        if found < options.support.min_clusters_per_arm:
             raise DataError(
                 f"{table}: the {name} arm has {found:,} clusters ({columns.cluster!r}), expected "
-                f"at least {options.min_clusters_per_arm}: standard errors would be too small. "
-                "Use more of them, or lower effects.min_clusters_per_arm."
+                f"at least {options.support.min_clusters_per_arm}: standard errors would be too small. "
+                "Use more of them, or lower effects.support.min_clusters_per_arm."
             )
 
 
@@ -293,7 +295,7 @@ def _check_chances(sums: State, columns: PanelColumns, table: str) -> None:
     if outside:
         raise DataError(
             f"{table}: the known propensities of {outside:,} rows are missing, or not above 0 and "
-            "below 1. Expected in every row a chance of every arm (effects.propensity); filter out "
+            "below 1. Expected in every row a chance of every arm (effects.nuisances.propensity); filter out "
             "rows that an arm cannot have."
         )
     if elsewhere:
@@ -301,7 +303,7 @@ def _check_chances(sums: State, columns: PanelColumns, table: str) -> None:
         raise DataError(
             f"{table}: the known propensities of {elsewhere:,} rows do not add up to one over the "
             f"arms {', '.join(columns.arms.labels)} (found {least:.6g} to {most:.6g}). Expected in "
-            "every row the chance of each arm (effects.propensity)."
+            "every row the chance of each arm (effects.nuisances.propensity)."
         )
 
 
@@ -343,7 +345,7 @@ def _estimation(
     not_made, cautions = not_estimable(found, layout, asked, columns)
     presence = Presence.of(sums, layout)
     cautions += presence_cautions(
-        presence, columns, sum(units.values()), options.min_clusters_per_arm
+        presence, columns, sum(units.values()), options.support.min_clusters_per_arm
     )
     cautions += size_cautions(found, layout, columns)
     cautions += assignment_cautions(sums, moments)
@@ -351,7 +353,7 @@ def _estimation(
         estimates=made(asked),
         arms=units,
         overlaps=overlaps,
-        folds=options.folds,
+        folds=options.nuisances.folds,
         n=sum(units.values()),
         clusters=found.clusters,
         nuisance={
@@ -384,7 +386,7 @@ def _design(columns: PanelColumns, options: EffectOptions) -> Design:
         treatment=options.treatment,
         cluster=options.cluster,
         assignment=known if columns.propensity else "observed",
-        chances=dict(options.propensity),
+        chances=dict(options.nuisances.propensity),
         measured_in=dict(options.measured_in),
     )
 

@@ -60,8 +60,9 @@ def estimate_effects(job: Job) -> StepReport:
     else:
         plan = job.plan("gold.panel")
         options = replace(options, measured_in=_measured(job) | options.measured_in)
-        if options.leave_out is None and _CAMPAIGN in plan.schema.names:
-            options = replace(options, leave_out=_CAMPAIGN)
+        if options.credibility.leave_out is None and _CAMPAIGN in plan.schema.names:
+            checks = replace(options.credibility, leave_out=_CAMPAIGN)
+            options = replace(options, credibility=checks)
     panel = LakePanel(job.lake, plan)
     check_columns(panel.schema, options, panel.name)
     started = time.perf_counter()

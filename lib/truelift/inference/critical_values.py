@@ -58,7 +58,7 @@ class CriticalValues:
             raise DataError(
                 f"{self.clusters:,} clusters at this look; intervals that hold at every look are "
                 f"made from {self.anytime.first_look:,} on. Wait for more, or look once, with "
-                "effects.anytime=false."
+                "effects.inference.anytime=false."
             )
 
     def of(self, members: Sequence[int]) -> CriticalValues:

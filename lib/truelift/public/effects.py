@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,11 @@ from truelift.extras import naming_extras
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import open_foreign
 from truelift.lake.tables import TABLES, is_panel
+from truelift.older_names import hint_of, in_sections, tell
 from truelift.progress import Tell
 from truelift.public.tables import address_of, is_spark_frame, opened
 from truelift.settings import EffectOptions, Settings
-from truelift.typed import from_plain
+from truelift.typed import from_plain, to_plain
 
 if TYPE_CHECKING:
     from truelift.lake import Lake
@@ -82,8 +82,9 @@ def estimate_effects(
         Told what is being done, a line a pass.
     **options
         Any key of a specification (docs/effects.md): ``unit``, ``arms``, ``control``, ``groups``,
-        ``propensity`` (known chances), ``estimands``, ``learner``, ``folds``, ``filter``,
-        ``weight``, ``categorical``, ``heterogeneity``, ``credibility``, ``measured_in``, ...
+        ``estimands``, ``filter``, ``weight``, ``measured_in``, ..., and sections as mappings:
+        ``nuisances={"learner": "boosting", "propensity": ...}`` (known chances), ``features``,
+        ``support``, ``inference``, ``heterogeneity=True``, ``credibility=True``, ``experiment``.
 
     Returns
     -------
@@ -129,18 +130,21 @@ def options_of(given: Mapping[str, Any], schema: pa.Schema) -> EffectOptions:
     ConfigError
         For an unknown option (naming the nearest) or an impossible value.
     """
-    hints = typing.get_type_hints(EffectOptions)
     plain = {
-        name: _plain(value, hints.get(name), name in _LABELS)
+        name: _plain(value, hint_of(EffectOptions, [name]), name in _LABELS)
         for name, value in given.items()
         if value is not None
     }
+    plain, renamed = in_sections(EffectOptions, plain)
+    tell(renamed)
     plain.setdefault("cluster", plain.get("unit", ""))
     if "covariates" in plain:
-        coded = dict(plain.get("categorical", {}))
+        features = plain.get("features", {})
+        features = to_plain(features) if dataclasses.is_dataclass(features) else features
+        coded = dict(features.get("categorical", {}))
         coded |= {n: "one_hot" for n in plain["covariates"] if n not in coded and _text(schema, n)}
         kept = [n for n in plain["covariates"] if n not in coded]
-        plain |= {"covariates": kept, "categorical": coded}
+        plain |= {"covariates": kept, "features": {**features, "categorical": coded}}
     return from_plain(EffectOptions, plain)
 
 
@@ -170,9 +174,9 @@ def _text(schema: pa.Schema, name: str) -> bool:
 
 def _buckets(asked: int | None, options: EffectOptions) -> int:
     buckets = Settings.buckets if asked is None else asked
-    if buckets < options.folds:
+    if buckets < options.nuisances.folds:
         raise ConfigError(
-            f"buckets: found {buckets}, expected at least folds ({options.folds}), for folds are "
+            f"buckets: found {buckets}, expected at least folds ({options.nuisances.folds}), for folds are "
             "made of buckets."
         )
     return buckets

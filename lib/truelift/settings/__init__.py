@@ -198,10 +198,10 @@ class Settings:
         periods = ("day", "week", "month", "quarter", "year", "all")
         require(self.period in periods, "period", self.period, f"one of {periods}")
         require(
-            self.buckets >= self.effects.folds,
+            self.buckets >= self.effects.nuisances.folds,
             "buckets",
             self.buckets,
-            f"at least effects.folds ({self.effects.folds}), for folds are made of buckets",
+            f"at least effects.nuisances.folds ({self.effects.nuisances.folds}), for folds are made of buckets",
         )
 
     def section(self, name: str) -> Any:

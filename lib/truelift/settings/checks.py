@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +21,15 @@ def require(condition: bool, key: str, found: Any, expected: str) -> None:
     """
     if not condition:
         raise ConfigError(f"{key}: found {found!r}, expected {expected}.")
+
+
+def needs(key: str, options: Any) -> Callable[[str, bool, str], None]:
+    """:func:`require` for the options of a section: ``need(name, condition, expected)``."""
+
+    def need(name: str, condition: bool, expected: str) -> None:
+        require(condition, f"{key}.{name}", getattr(options, name), expected)
+
+    return need
 
 
 def require_known(names: Iterable[str], known: Iterable[str], key: str) -> None:

@@ -47,7 +47,7 @@ def arguments(tmp_path_factory):
             f"tracking.uri=sqlite:///{folder}/mlflow.db",
             f"tracking.artifacts={folder}/artifacts",
             f"report.path={lake}-report",
-            "effects.min_clusters_per_arm=5",
+            "effects.support.min_clusters_per_arm=5",
             "buckets=10",
         )
         return [

@@ -54,8 +54,8 @@ def test_truth_values_and_numbers_stay_what_they_are_where_these_are_wanted(tmp_
 
 
 def test_overrides_and_layers_follow_the_same_rule(tmp_path):
-    found = effects(tmp_path, "{}", "effects.control=no", "effects.propensity.yes=.3",
-                    "effects.arms=[no, yes]", "effects.calibration=no")  # fmt: skip
+    found = effects(tmp_path, "{}", "effects.control=no", "effects.nuisances.propensity.yes=.3",
+                    "effects.arms=[no, yes]", "effects.nuisances.calibration=no")  # fmt: skip
     assert (found.control, found.propensity, found.arms) == ("no", {"yes": ".3"}, ("no", "yes"))
     assert found.calibration is False
     layer = "source: {format: csv, path: x.csv}\neffects: {control: no}\n"

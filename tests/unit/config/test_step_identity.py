@@ -37,14 +37,14 @@ def write(lake: Lake, name: str) -> None:
 
 def test_a_setting_of_another_step_changes_nothing(identity):
     calm = identity("report").fingerprint
-    assert identity("report", "effects.folds=7").fingerprint == calm
+    assert identity("report", "effects.nuisances.folds=7").fingerprint == calm
     assert identity("report", "dataset=other").fingerprint != calm
 
 
 def test_the_fingerprint_is_that_of_code_settings_and_inputs(identity, make_settings):
     calm = identity("estimate_effects")
     assert identity("estimate_effects").fingerprint == calm.fingerprint
-    assert identity("estimate_effects", "effects.clip=0.03").fingerprint != calm.fingerprint
+    assert identity("estimate_effects", "effects.support.clip=0.03").fingerprint != calm.fingerprint
     write(Lake(make_settings()), "gold.panel")
     assert identity("estimate_effects").inputs == {"gold.panel": 0}
     assert identity("estimate_effects").fingerprint != calm.fingerprint

@@ -67,7 +67,9 @@ def test_a_learner_of_another_package_is_named_parsed_and_run(bring):
         for a, (m, chance) in enumerate(zip(means, (0.6, 0.4), strict=True))
     ]
     assert result.estimates[0].estimate == pytest.approx(weighted[1] - weighted[0])
-    with pytest.raises(ConfigError, match=r"effects\.learners\.means\.shre.*Did you mean .*share"):
+    with pytest.raises(
+        ConfigError, match=r"effects\.nuisances\.learners\.means\.shre.*Did you mean .*share"
+    ):
         EffectOptions(learner="means", learners={"means": {"shre": 0.4}})
 
 

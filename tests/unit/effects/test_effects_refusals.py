@@ -60,7 +60,10 @@ def test_missing_column_is_refused_with_the_columns_there_are(panel, options, mi
         ({"cluster": "userkey"}, r"Did you mean 'user_key'\? Set effects\.cluster\."),
         ({"covariates": ("x_*",)}, "without wildcards"),
         ({"cluster": "user_key, campaign"}, r"\[user_key, campaign\]"),
-        ({"propensity": {"1": "50%", "0": "50%"}}, r"such as 0\.5\. Set effects\.propensity\."),
+        (
+            {"propensity": {"1": "50%", "0": "50%"}},
+            r"such as 0\.5\. Set effects\.nuisances\.propensity\.",
+        ),
         ({"propensity": {"1": "1/2", "0": "1/2"}}, r"such as 0\.5"),
     ],
 )
@@ -84,7 +87,9 @@ def test_a_column_of_another_type_is_refused_with_its_part_and_a_way_on(panel, k
     named = "v" if part == "weight" else ("v",)
     message = refusal(with_column(panel, "v", values), TableError, **{part: named})
     assert f"expected a number (effects.{part})" in message and way in message
-    assert ("effects.categorical" in message) == (part == "covariates" and kind != "nothing")
+    assert ("effects.features.categorical" in message) == (
+        part == "covariates" and kind != "nothing"
+    )
 
 
 @pytest.mark.parametrize("part", ["outcomes", "covariates"])

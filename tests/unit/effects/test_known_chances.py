@@ -19,6 +19,7 @@ from truelift.errors import ConfigError, DataError
 from truelift.inference.sample_ratio import checked_promise
 from truelift.settings import EffectOptions
 from truelift.settings.chances import are_chances, check_chances
+from truelift.settings.effect_sections import NuisanceSection
 
 ALL = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
 
@@ -65,7 +66,7 @@ def estimated(table: pa.Table, **changes):
     ],
 )
 def test_numbers_that_are_no_chances_are_refused_when_the_options_are_read(stated, says):
-    with pytest.raises(ConfigError, match=r"effects\.propensity") as caught:
+    with pytest.raises(ConfigError, match=r"effects\.nuisances\.propensity") as caught:
         EffectOptions(propensity=stated)
     assert says in str(caught.value)
 
@@ -118,7 +119,7 @@ def test_one_wrong_row_is_enough_and_no_warning_comes_before_the_message(recwarn
     p = np.full(4000, 0.5)
     p[17] = np.nan
     with pytest.raises(DataError, match="propensities of 1 rows"):
-        estimated(experiment(share=0.5, p=p), propensity={"1": "p"})
+        estimated(experiment(share=0.5, p=p), nuisances=NuisanceSection(propensity={"1": "p"}))
     assert not recwarn.list
 
 

@@ -51,7 +51,10 @@ def test_help_is_the_default():
         (["ENV=staging"], " --env 'staging'"),
         (["FROM=clean"], " --from 'clean'"),
         (["ONLY=report"], " --only 'report'"),
-        (["SET=seed=3 effects.folds=4"], " --set 'seed=3' --set 'effects.folds=4'"),
+        (
+            ["SET=seed=3 effects.nuisances.folds=4"],
+            " --set 'seed=3' --set 'effects.nuisances.folds=4'",
+        ),
     ],
 )
 def test_run_passes_its_variables_on(variables, options):

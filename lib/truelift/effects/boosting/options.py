@@ -36,7 +36,7 @@ class BoostingOptions(TreeOptions):
         covariates over rows (:func:`~truelift.inference.normal_equations.ridge_per_unit`).
     """
 
-    section: ClassVar[str] = "effects.boosting"
+    section: ClassVar[str] = "effects.nuisances.learners.boosting"
 
     validation_share: float = 0.15
     monotone: tuple[tuple[str, int], ...] = ()
@@ -53,14 +53,14 @@ class BoostingOptions(TreeOptions):
         self.need("start_degree", self.start_degree, self.start_degree in (1, 2), "1 or 2")
         if self.start_degree == 2 and self.monotone:
             raise ConfigError(
-                "effects.boosting: monotone constraints do not hold for squares and products; "
+                "effects.nuisances.learners.boosting: monotone constraints do not hold for squares and products; "
                 "expected start_degree 1 beside them."
             )
         for name, sign in self.monotone:
             self.need(f"monotone of {name!r}", sign, sign in (-1, 1), "1 (rises) or -1 (falls)")
         if both := {name for name, _ in self.monotone} & set(self.categorical):
             raise ConfigError(
-                f"effects.boosting: {sorted(both)} are both monotone and categorical; sets of "
+                f"effects.nuisances.learners.boosting: {sorted(both)} are both monotone and categorical; sets of "
                 "categories have no order. Name each in one of the two."
             )
 
@@ -77,7 +77,7 @@ class BoostingOptions(TreeOptions):
         ):
             if missing := [name for name in names if name not in covariates]:
                 raise ConfigError(
-                    f"effects.boosting.{option}: {missing} are no covariates of {table}; its "
+                    f"effects.nuisances.learners.boosting.{option}: {missing} are no covariates of {table}; its "
                     f"covariates are {', '.join(covariates)}."
                 )
 

@@ -108,24 +108,24 @@ def short_models(
     ConfigError
         If the nuisances are not linear, or a covariate has no feature.
     """
-    if not options.benchmark_covariates:
+    if not options.credibility.benchmark_covariates:
         return ()
     if not isinstance(nuisances, LinearNuisances):
         raise ConfigError(
-            "effects.benchmark_covariates: benchmarks are made of the linear learner's sums; found "
-            f"learner {options.learner!r}. Leave the key out, or set effects.learner=linear."
+            "effects.credibility.benchmark_covariates: benchmarks are made of the linear learner's sums; found "
+            f"learner {options.nuisances.learner.name!r}. Leave the key out, or set effects.nuisances.learner=linear."
         )
-    kept = [_kept(name, moments) for name in options.benchmark_covariates]
+    kept = [_kept(name, moments) for name in options.credibility.benchmark_covariates]
     fits: list[PropensityFit | None] = [None] * len(kept)
     if not moments.columns.propensity:
         fits = list((yield from _fit(moments, nuisances, kept, options)))
     without = complements(moments.gram)
     p, variances = len(moments.design), moments.variances
     models = []
-    for name, lines, fit in zip(options.benchmark_covariates, kept, fits, strict=True):
+    for name, lines, fit in zip(options.credibility.benchmark_covariates, kept, fits, strict=True):
         wide = np.concatenate([lines, np.arange(1 + p, without.shape[-1])])
         short = len(lines) - 1
-        ridge = ridge_per_unit(options.ridge, short, moments.units_without)
+        ridge = ridge_per_unit(options.nuisances.ridge, short, moments.units_without)
         regression = np.array(
             [
                 [
@@ -148,7 +148,7 @@ def _kept(covariate: str, moments: Moments) -> np.ndarray:
     gone = features_of(covariate, names)
     if not len(gone):
         raise ConfigError(
-            f"effects.benchmark_covariates: found {covariate!r}, of which no feature is in the "
+            f"effects.credibility.benchmark_covariates: found {covariate!r}, of which no feature is in the "
             f"models; expected some of {', '.join(names)}."
         )
     return np.setdiff1d(np.arange(1 + len(names)), 1 + gone)
@@ -160,7 +160,7 @@ def _fit(
     variances, units = moments.variances, moments.units_without.sum(axis=1)
     penalties = [
         propensity_penalty(
-            ridge_per_unit(options.ridge, len(lines) - 1, units), variances[lines[1:] - 1]
+            ridge_per_unit(options.nuisances.ridge, len(lines) - 1, units), variances[lines[1:] - 1]
         )
         for lines in kept
     ]
@@ -178,7 +178,7 @@ def _fit(
             for b, (fit, penalty) in enumerate(zip(fits, penalties, strict=True))
         ]  # fmt: skip
         # A benchmark is a yardstick: a thousandth of what separates models is fine enough.
-        if max(fit.remaining for fit in fits) <= max(options.tolerance, 1e-6):
+        if max(fit.remaining for fit in fits) <= max(options.nuisances.tolerance, 1e-6):
             break
     return fits
 

@@ -86,7 +86,7 @@ def checked_effects(
         arms=len(labels),
         outcomes=len(outcomes.names),
         folds=scoring.folds,
-        placebo=PlaceboOptions(options.placebos, options.seed),
+        placebo=PlaceboOptions(options.credibility.placebos, options.seed),
         group_levels=tuple(len(names) for names in levels),
         benchmarks=len(short),
         seed=options.seed,
@@ -101,7 +101,7 @@ def checked_effects(
         groups=() if left_out is None else (left_out.column,),
         group_levels=levels,
         benchmarks=tuple(model.covariate for model in short),
-        negative_controls={name: 0.0 for name in options.negative_controls},
-        confidence=options.confidence,
+        negative_controls={name: 0.0 for name in options.credibility.negative_controls},
+        confidence=options.inference.confidence,
     )
     return assess(state, kernel, asked)

@@ -18,19 +18,24 @@ from truelift.settings import EffectOptions
 
 
 def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
-    return options.credibility
+    return options.credibility.enabled
 
 
 def _columns(options: EffectOptions) -> Mapping[str, NamedColumn]:
-    named = {} if options.leave_out is None else {"leave_out": NamedColumn(options.leave_out)}
+    named = (
+        {}
+        if options.credibility.leave_out is None
+        else {"credibility.leave_out": NamedColumn(options.credibility.leave_out)}
+    )
     return named | {
-        f"benchmark_covariates: {name}": NamedColumn(name) for name in options.benchmark_covariates
+        f"credibility.benchmark_covariates: {name}": NamedColumn(name)
+        for name in options.credibility.benchmark_covariates
     }
 
 
 def _passes(sight: Sight) -> Passes[Credibility]:
     options, estimation = sight.options, sight.estimation
-    if options.benchmark_covariates:
+    if options.credibility.benchmark_covariates:
         sight.progress("benchmarks: models without each covariate")
     short = yield from short_models(estimation.moments, estimation.scoring.nuisances, options)
     left_out = _levels(sight.source, options)
@@ -39,14 +44,14 @@ def _passes(sight: Sight) -> Passes[Credibility]:
 
 
 def _levels(source: PanelSource, options: EffectOptions) -> Levels | None:
-    column = options.leave_out
+    column = options.credibility.leave_out
     if column is None:
         return None
     values = source.distinct((column,))[column]
     if len(values) > MOST_VALUES:
         raise DataError(
             f"{source.name}: the column {column!r} has more than {MOST_VALUES:,} values, too many "
-            "to leave out one by one (effects.leave_out). Merge levels, or name another column."
+            "to leave out one by one (effects.credibility.leave_out). Merge levels, or name another column."
         )
     return Levels(column, tuple(values))
 

@@ -22,7 +22,10 @@ def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
 
 
 def _columns(options: EffectOptions) -> Mapping[str, NamedColumn]:
-    return {f"pre_outcomes.{k}": NamedColumn(v, True) for k, v in options.pre_outcomes.items()}
+    return {
+        f"experiment.pre_outcomes.{k}": NamedColumn(v, True)
+        for k, v in options.experiment.pre_outcomes.items()
+    }
 
 
 def _passes(sight: Sight) -> Passes[Found]:

@@ -13,7 +13,7 @@ from truelift.settings import EffectOptions
 
 
 def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
-    return bool(options.non_inferiority_margin)
+    return bool(options.experiment.non_inferiority_margin)
 
 
 def _result(sight: Sight, found: None) -> EffectsResult:
@@ -31,11 +31,12 @@ def _result(sight: Sight, found: None) -> EffectsResult:
                 e.degrees_of_freedom or float(max(e.clusters - 1, 1)),
                 abs(margin),
                 higher_is_better=margin > 0,
-                level=(1.0 - options.confidence) / 2,
+                level=(1.0 - options.inference.confidence) / 2,
             ),
         )
         for e in sight.result.estimates
-        if e.estimand == "ATE" and (margin := options.non_inferiority_margin.get(e.outcome))
+        if e.estimand == "ATE"
+        and (margin := options.experiment.non_inferiority_margin.get(e.outcome))
     )
     return replace(sight.result, tests=tests)
 

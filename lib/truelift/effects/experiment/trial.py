@@ -73,9 +73,11 @@ class ExperimentKernel:
 
 def before_scale(outcomes: Scale, options: EffectOptions) -> Scale:
     """Earlier outcomes in the scales of the outcomes that they precede."""
-    index = [outcomes.names.index(name) for name in options.pre_outcomes]
+    index = [outcomes.names.index(name) for name in options.experiment.pre_outcomes]
     return Scale(
-        tuple(options.pre_outcomes.values()), outcomes.centre[index], outcomes.scale[index]
+        tuple(options.experiment.pre_outcomes.values()),
+        outcomes.centre[index],
+        outcomes.scale[index],
     )
 
 
@@ -111,7 +113,7 @@ def run_experiment(
         sums = yield from counted(own_scale)
     labels = columns.arms.labels
     contrasts = many_to_one(labels)
-    earlier = list(options.pre_outcomes)
+    earlier = list(options.experiment.pre_outcomes)
     made: list[ExperimentEstimate] = []
     failed: dict[str, str] = {}
     cautions: list[Caution] = []
@@ -121,7 +123,7 @@ def run_experiment(
         if name in earlier:
             places = _with_missing(sums, earlier.index(name))
             unlike = pre_period_caution(
-                name, options.pre_outcomes[name], pre_period_p_value(sums, places)
+                name, options.experiment.pre_outcomes[name], pre_period_p_value(sums, places)
             )
             if unlike is not None:
                 cautions.append(unlike)
@@ -130,11 +132,11 @@ def run_experiment(
                 methods["CUPED"] = (cuped, _with_covariates(sums, places))
         for method, (estimated, its) in methods.items():
             try:
-                result = estimated(its, j, contrasts, options.confidence)
+                result = estimated(its, j, contrasts, options.inference.confidence)
             except DataError as error:  # the other outcomes, and the learner's estimates, stand
                 failed[f"{method} on {name}"] = str(error)
                 continue
-            made += _rows(method, result, name, scale, labels, options.confidence)
+            made += _rows(method, result, name, scale, labels, options.inference.confidence)
         made += [
             _of_learner(e)
             for e in estimates

@@ -121,7 +121,7 @@ def fit_forecasts(
     source: PanelSource, scored: ScoredContrasts, options: EffectOptions,
     progress: Tell = lambda text: None, *, sequential: bool = True,
 ) -> tuple[Forecast, ...] | None:  # fmt: skip
-    """A CATE model for each contrast, by ``effects.heterogeneity_learner``.
+    """A CATE model for each contrast, by ``effects.heterogeneity.learner``.
 
     Parameters
     ----------
@@ -146,10 +146,10 @@ def fit_forecasts(
     ConfigError, DataError
         For options that name no covariate, and for rows that cannot be fitted on.
     """
-    if options.heterogeneity_learner == "linear":
+    if options.heterogeneity.learner.name == "linear":
         return None
     reader = ScoreReader(scored)
-    learner = LEARNERS.row(options.heterogeneity_learner, "effects.heterogeneity_learner")
+    learner = LEARNERS.row(options.heterogeneity.learner.name, "effects.heterogeneity.learner")
     assert learner.forecast is not None  # the options have seen to it
     models = learner.forecast(source, reader, options, sequential, progress)
     return tuple(

@@ -17,7 +17,7 @@ Found = tuple[tuple[VaryingEffect, ...], dict[str, str]]
 
 
 def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
-    return options.heterogeneity
+    return options.heterogeneity.enabled
 
 
 def _passes(sight: Sight) -> Passes[Found]:

@@ -139,7 +139,7 @@ def varying_effect(
         outcome=outcome,
         arm=arm,
         versus=versus,
-        learner=options.heterogeneity_learner,
+        learner=options.heterogeneity.learner.name,
         groups=groups.groups,
         shares=tuple(float(s) for s in groups.shares),
         band_lower=group_band[0],
@@ -157,7 +157,7 @@ def varying_effect(
         toc_lower=toc_band[0],
         toc_upper=toc_band[1],
         clusters=int(groups.clusters),
-        confidence=options.confidence,
+        confidence=options.inference.confidence,
         sequential=targeting.sequential,
     )
 
@@ -171,8 +171,8 @@ def _band(
     certain = errors <= 1e-9 * errors.max(initial=0.0)
     kept = np.where(certain[:, None] | certain[None], 0.0, covariance)
     bands = simultaneous_bands(
-        values, kept, max(clusters - 1, 1), options.confidence,
-        draws=options.band_draws, seed=options.seed,
+        values, kept, max(clusters - 1, 1), options.inference.confidence,
+        draws=options.inference.band_draws, seed=options.seed,
     )  # fmt: skip
     return tuple(bands.lower.tolist()), tuple(bands.upper.tolist())
 
@@ -202,9 +202,9 @@ def explored_effects(
         )
         contrasts = contrasts[:MOST_EXPLORED]
     asked = HeterogeneityOptions(
-        groups=options.quantile_groups,
-        fractions=options.top_fractions,
-        confidence=options.confidence,
+        groups=options.heterogeneity.quantile_groups,
+        fractions=options.heterogeneity.top_fractions,
+        confidence=options.inference.confidence,
         ridge=None,
     )
     scored = ScoredContrasts(scoring, contrasts)

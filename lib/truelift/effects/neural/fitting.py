@@ -97,7 +97,7 @@ def fit_networks(
     if totals.min() == 0:
         raise DataError(
             f"Neural nuisances: found {totals[0]:,.0f} rows to train on and {totals[1]:,.0f} for "
-            "validation, expected some of both; raise effects.neural.validation or use more units."
+            "validation, expected some of both; raise effects.nuisances.learners.neural.validation or use more units."
         )
     # One entry a rank: all take as many steps as the one with the most rows.
     own = np.zeros(ranks.size)
@@ -140,7 +140,7 @@ def fit_networks(
         if not np.isfinite(loss).all():
             raise DataError(
                 "Neural nuisances: the validation loss is no number; the training diverged. Lower "
-                "effects.neural.learning_rate."
+                "effects.nuisances.learners.neural.learning_rate."
             )
         curve.append((trained.mean(), loss.mean()))
         better = loss < best_loss

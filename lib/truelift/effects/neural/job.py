@@ -34,7 +34,7 @@ class CausalTraining:
         Mean over the folds' models, at their best epochs.
     seconds : float
     uri : str
-        The registered model, to be named as ``effects.neural.model``.
+        The registered model, to be named as ``effects.nuisances.learners.neural.model``.
     """
 
     kind: str
@@ -73,10 +73,10 @@ def train_causal(job: Job, panel: LakePanel) -> CausalTraining:
     moments = first_moments(source, columns, options, job.progress.update)
     chosen = options.of_learner(NEURAL)
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
-    fit = train(source, reader, options.folds, chosen, job.progress.update)
+    fit = train(source, reader, options.nuisances.folds, chosen, job.progress.update)
     package = CausalPackage(
         fit.nuisances,
-        options.folds,
+        options.nuisances.folds,
         moments.design,
         moments.outcomes,
         columns.arms.column,
@@ -128,7 +128,7 @@ def _register(job: Job, package: CausalPackage, panel: LakePanel, kind: str) -> 
         },
         about=(
             "Networks of a treatment and its outcomes (truelift train_causal), which "
-            "`effects.neural.model` applies to the table version that they were trained on.\n\n"
+            "`effects.nuisances.learners.neural.model` applies to the table version that they were trained on.\n\n"
             f"{how_to_call(package)}"
         ),
         about_version=(
@@ -162,13 +162,13 @@ def load_package(model: str, folder: Path) -> CausalPackage:
         place = mlflow.artifacts.download_artifacts(model, dst_path=str(folder))
     except mlflow.exceptions.MlflowException as error:
         raise TableError(
-            f"effects.neural.model {model}: the registry has no such model ({error}). Run "
+            f"effects.nuisances.learners.neural.model {model}: the registry has no such model ({error}). Run "
             "train_causal, or leave the key out."
         ) from error
     path = Path(place) / "artifacts" / FILE
     if not path.is_file():
         raise TableError(
-            f"effects.neural.model {model}: found no networks of train_causal in it; name a model "
+            f"effects.nuisances.learners.neural.model {model}: found no networks of train_causal in it; name a model "
             "that train_causal registered."
         )
     return CausalPackage.from_bytes(path.read_bytes())

@@ -58,7 +58,7 @@ def fit_on_plan(
     if len(narrow.units) < options.processes:
         raise DataError(
             f"{plan.table}: found {len(narrow.units)} row groups for {options.processes} processes, "
-            "expected at least one each; lower effects.neural.processes."
+            "expected at least one each; lower effects.nuisances.learners.neural.processes."
         )
 
     def tell(event: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ def fit_on_plan(
             folder,
             options.processes,
             options.threads_per_process,
-            ("effects.neural.timeout_seconds", float(options.timeout_seconds)),
+            ("effects.nuisances.learners.neural.timeout_seconds", float(options.timeout_seconds)),
             tell,
         )
         fit: NeuralFit = pickle.loads((folder / "result.pickle").read_bytes())

@@ -11,7 +11,7 @@ KINDS = ("tarnet", "dragonnet")
 
 @dataclass(frozen=True)
 class NeuralOptions:
-    """Options of ``effects.neural``.
+    """Options of ``effects.nuisances.learners.neural``.
 
     Parameters
     ----------
@@ -80,7 +80,12 @@ class NeuralOptions:
 
     def __post_init__(self) -> None:
         def need(name: str, condition: bool, expected: str) -> None:
-            require(condition, f"effects.neural.{name}", getattr(self, name), expected)
+            require(
+                condition,
+                f"effects.nuisances.learners.neural.{name}",
+                getattr(self, name),
+                expected,
+            )
 
         need("kind", self.kind in KINDS, f"one of {', '.join(KINDS)}")
         for name in ("epochs", "patience", "batch_size", "processes", "threads_per_process"):

@@ -114,7 +114,7 @@ class CausalPackage:
         for part, (trained, found) in pairs.items():
             if trained != found:
                 raise DataError(
-                    f"effects.neural.model {model} was trained with {part} {trained!r}, found "
+                    f"effects.nuisances.learners.neural.model {model} was trained with {part} {trained!r}, found "
                     f"{found!r}: its predictions would not be out of fold. Run train_causal again."
                 )
 

@@ -141,7 +141,7 @@ def calibrated(
     progress(f"pass {passes}: calibration")
     columns = moments.columns
     kernel = CalibrationKernel(
-        columns, moments.design, moments.outcomes, fitted.nuisances, options.folds
+        columns, moments.design, moments.outcomes, fitted.nuisances, options.nuisances.folds
     )
     state = source.sum(kernel, columns.of_moments(), columns.batch_rows())
     arms, outcomes = complements(state["arms"]), complements(state["outcomes"])

@@ -29,24 +29,26 @@ def fit_linear(
         "propensity_remaining": min(propensity.remaining, 1e6),
     }
     nuisances = LinearNuisances(
-        propensity.coefficients, _outcome_regression(moments, options.ridge)
+        propensity.coefficients, _outcome_regression(moments, options.nuisances.ridge)
     )
-    return Fitted(nuisances, propensity.remaining <= options.tolerance, quality, passes)
+    return Fitted(nuisances, propensity.remaining <= options.nuisances.tolerance, quality, passes)
 
 
 def _fit_propensity(
     source: PanelSource, moments: Moments, options: EffectOptions, progress: Tell
 ) -> tuple[PropensityFit, int]:
-    ridge = ridge_per_unit(options.ridge, len(moments.design), moments.units_without.sum(axis=1))
+    ridge = ridge_per_unit(
+        options.nuisances.ridge, len(moments.design), moments.units_without.sum(axis=1)
+    )
     penalty = propensity_penalty(ridge, moments.variances)
-    fit = PropensityFit.start(moments.start, options.folds)
+    fit = PropensityFit.start(moments.start, options.nuisances.folds)
     if moments.columns.propensity:  # known: nothing is fitted
         known = PropensityFit(fit.coefficients, 0.0, 0, fit.accepted, fit.objective)
         return known, 1
     fit = fit.step(moments.loss, moments.ascent, moments.hessian, moments.rows, penalty)
     passes = 1
-    unfinished = fit.remaining > options.tolerance or not moments.exact_start
-    while unfinished and fit.steps < options.max_newton_steps:
+    unfinished = fit.remaining > options.nuisances.tolerance or not moments.exact_start
+    while unfinished and fit.steps < options.nuisances.max_newton_steps:
         passes += 1
         progress(f"pass {passes}: a further Newton step")
         state = source.sum(
@@ -55,7 +57,7 @@ def _fit_propensity(
             moments.columns.batch_rows(),
         )
         fit = fit.step(state["loss"], state["ascent"], state["hessian"], state["rows"], penalty)
-        unfinished = fit.remaining > options.tolerance
+        unfinished = fit.remaining > options.nuisances.tolerance
     return fit, passes
 
 
@@ -92,11 +94,11 @@ def variance_of_fitting(sums: State, moments: Moments, options: EffectOptions) -
         0 for other learners than the linear one, whose number of coefficients nobody knows.
     """
     alone, together = float(sums["surprise_squares"][0]), float(sums["surprise_by_cluster"][0])
-    if options.learner != "linear" or alone <= 0:
+    if options.nuisances.learner.name != "linear" or alone <= 0:
         return 0.0
     n, p = float(moments.units.sum()), len(moments.design)
-    trained_on = np.array(n / (options.folds / (options.folds - 1)))
-    ridge = float(ridge_per_unit(options.ridge, p, trained_on))
+    trained_on = np.array(n / (options.nuisances.folds / (options.nuisances.folds - 1)))
+    ridge = float(ridge_per_unit(options.nuisances.ridge, p, trained_on))
     _, covariance = centred(moments.gram.sum(axis=(0, 1)))
     models = 1 if moments.columns.propensity else 2
-    return fitting_variance(covariance[:p, :p], ridge, n, together / alone, options.folds, models)
+    return fitting_variance(covariance[:p, :p], ridge, n, together / alone, options.nuisances.folds, models)

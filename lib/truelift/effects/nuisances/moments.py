@@ -225,7 +225,7 @@ def _check(state: dict[str, np.ndarray], columns: PanelColumns, table: str) -> N
             f"{table} has values that are missing or not finite: {listed}; expected a number in "
             "every row. Fill them, leave the column out, or leave such rows out with "
             f"effects.filter: {quoted(next(iter(found)))} is not null (and < 1e100 where it is infinite); "
-            "effects.missing=indicator fills covariates that are null."
+            "effects.features.missing=indicator fills covariates that are null."
         )
     if nulls := int(state["odd"][0]):
         raise DataError(

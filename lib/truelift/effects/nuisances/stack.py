@@ -113,7 +113,9 @@ def fit_stack(
     progress(f"pass {passes}: weights of the learners")
     learners = tuple(part.nuisances for part in parts)
     columns = moments.columns
-    kernel = StackKernel(columns, moments.design, moments.outcomes, learners, options.folds)
+    kernel = StackKernel(
+        columns, moments.design, moments.outcomes, learners, options.nuisances.folds
+    )
     state = source.sum(kernel, columns.of_moments(), columns.batch_rows())
     by_arm = complements(state["arm_errors"])
     by_outcome = complements(state["outcome_errors"])

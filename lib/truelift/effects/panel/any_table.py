@@ -191,7 +191,7 @@ def _columns(table: ForeignTable, options: EffectOptions) -> tuple[str, ...]:
     check_columns(table.schema, options, table.name)
     # Whether units are seen at several times shows in columns that the options need not name.
     times = [f.name for f in table.schema if is_time_like(f) and table.is_usable(f.name)]
-    return tuple(dict.fromkeys([*columns, *(times if not options.propensity else [])]))
+    return tuple(dict.fromkeys([*columns, *(times if not options.nuisances.propensity else [])]))
 
 
 def lies_in_buckets(plan: ScanPlan, cluster: str, buckets: int) -> bool:

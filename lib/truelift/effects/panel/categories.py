@@ -61,17 +61,22 @@ def categories_of(
 
     def target(name: str) -> TargetEncoded:
         return encoded(
-            name, found[name], labels, outcomes.names, covariates.names, options.target_prior
+            name,
+            found[name],
+            labels,
+            outcomes.names,
+            covariates.names,
+            options.features.target_prior,
         )
 
     made: dict[str, tuple[Category, ...]] = {}
     for name, levels in shown.items():
-        coding = options.categorical[name]
+        coding = options.features.categorical[name]
         if coding == "hash":
-            hashed = Hashed(name, options.hash_size)
-            shared = _share_slots(found[name].keys, options.hash_size)
+            hashed = Hashed(name, options.features.hash_size)
+            shared = _share_slots(found[name].keys, options.features.hash_size)
             made[name] = (hashed, target(name)) if shared else (hashed,)
-        elif coding == "one_hot" and _few(levels, found[name], options.one_hot_levels):
+        elif coding == "one_hot" and _few(levels, found[name], options.features.one_hot_levels):
             values = tuple(sorted(levels.to_pylist(), key=str))
             made[name] = (OneHot(Levels(name, values)),)
         else:
@@ -85,14 +90,14 @@ def _counted(
 ) -> dict[str, LevelSums]:  # fmt: skip
     """A pass over the levels; again with larger tables where levels were lost."""
     names = tuple(shown)
-    kernel = LevelKernel(columns, outcomes, covariates, names, 1, options.folds)
-    width = 2 * len(names) * (options.folds * kernel.lines + len(covariates.names) + 2)
-    most = max(min(options.target_size, _power(_NUMBERS // width)), 2)
+    kernel = LevelKernel(columns, outcomes, covariates, names, 1, options.nuisances.folds)
+    width = 2 * len(names) * (options.nuisances.folds * kernel.lines + len(covariates.names) + 2)
+    most = max(min(options.features.target_size, _power(_NUMBERS // width)), 2)
     wanted = _SLOTS_A_LEVEL * max(len(levels) for levels in shown.values())
     size = min(max(2 * _power(wanted), _FEWEST), most)
     while True:
         progress("a light pass: outcomes and arms by level of the categories")
-        kernel = LevelKernel(columns, outcomes, covariates, names, size, options.folds)
+        kernel = LevelKernel(columns, outcomes, covariates, names, size, options.nuisances.folds)
         state = source.sum(kernel, columns.of_moments(), columns.batch_rows())
         found = {name: level_sums(state, kernel, place) for place, name in enumerate(names)}
         if size >= most or max(sums.lost for sums in found.values()) <= _LOST:

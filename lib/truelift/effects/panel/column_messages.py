@@ -62,6 +62,6 @@ def no_number(name: str, key: str, kind: pa.DataType, table: str) -> str:
     if "covariates" not in key:
         return f"{found} {way}."
     return (
-        f"{found} Name it under effects.categorical if its values are names; otherwise "
+        f"{found} Name it under effects.features.categorical if its values are names; otherwise "
         f"{way[0].lower()}{way[1:]}, or leave it out."
     )

@@ -108,7 +108,7 @@ def is_randomised(columns: PanelColumns) -> bool:
 
 def covariates_of(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
     """Numeric covariates: those listed, or all that begin with ``x_`` where the key is not there."""
-    categories = options.categorical
+    categories = options.features.categorical
     if options.covariates is not None:
         return tuple(n for n in options.covariates if n not in categories)
     taken = {*categories, *options.outcomes, options.treatment}
@@ -118,8 +118,8 @@ def covariates_of(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
 def unit_of(schema: pa.Schema, options: EffectOptions) -> str:
     """The column that names the rows: the option's, unless it is not there or plays another part."""
     parts = (
-        *covariates_of(schema, options), *options.categorical, *options.outcomes, options.weight,
-        options.treatment, *options.pre_outcomes.values(),
+        *covariates_of(schema, options), *options.features.categorical, *options.outcomes, options.weight,
+        options.treatment, *options.experiment.pre_outcomes.values(),
     )  # fmt: skip
     named = options.unit in schema.names and options.unit not in parts
     return options.unit if named else options.cluster
@@ -127,14 +127,14 @@ def unit_of(schema: pa.Schema, options: EffectOptions) -> str:
 
 def columns_asked_for(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
     """Every column that an estimation by these options may read, whether it is there or not."""
-    optional = (options.second_cluster, options.weight, options.leave_out)
+    optional = (options.second_cluster, options.weight, options.credibility.leave_out)
     condition = condition_of(options.filter, "effects.filter") if options.filter else None
     return _unique(
         options.treatment, *options.outcomes, *covariates_of(schema, options),
-        *options.categorical, options.cluster, unit_of(schema, options),
+        *options.features.categorical, options.cluster, unit_of(schema, options),
         *(name for name in optional if name), *options.groups, *_known_propensity(options),
         *(c for c in options.policies.values() if c in schema.names),
-        *options.pre_outcomes.values(), *options.benchmark_covariates,
+        *options.experiment.pre_outcomes.values(), *options.credibility.benchmark_covariates,
         *(condition.columns if condition else ()),
     )  # fmt: skip
 
@@ -157,11 +157,11 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         options.treatment: "effects.treatment",
         **dict.fromkeys(options.outcomes, "effects.outcomes"),
         **dict.fromkeys(covariates, "effects.covariates"),
-        **dict.fromkeys(options.categorical, "effects.categorical"),
+        **dict.fromkeys(options.features.categorical, "effects.features.categorical"),
         options.cluster: "effects.cluster",
         **dict.fromkeys(weight, "effects.weight"),
         **dict.fromkeys(options.groups, "effects.groups"),
-        **dict.fromkeys(known, "effects.propensity"),
+        **dict.fromkeys(known, "effects.nuisances.propensity"),
     }
     if options.second_cluster:
         needed[options.second_cluster] = "effects.second_cluster"
@@ -170,8 +170,8 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     if (
         options.covariates is None
         and not covariates
-        and not options.categorical
-        and not options.propensity
+        and not options.features.categorical
+        and not options.nuisances.propensity
     ):
         raise TableError(
             f"{table} has no covariates: no column begins with 'x_' and effects.covariates does "
@@ -213,7 +213,7 @@ def panel_columns(
         If one column plays two parts, for example an outcome that is also a covariate, or the
         arms cannot be told.
     """
-    covariates, categories = covariates_of(schema, options), tuple(options.categorical)
+    covariates, categories = covariates_of(schema, options), tuple(options.features.categorical)
     check_parts(schema, options, table)
     unit = unit_of(schema, options)
     chosen = {n: c for n, c in options.policies.items() if c in schema.names}
@@ -261,7 +261,7 @@ def _cells(name: str, values: Sequence[object], table: str) -> Levels:
 
 def _known_propensity(options: EffectOptions) -> tuple[str, ...]:
     """Columns among the known propensities; a text that is no number has to be one."""
-    return tuple(v for v in options.propensity.values() if as_number(v) is None)
+    return tuple(v for v in options.nuisances.propensity.values() if as_number(v) is None)
 
 
 def as_number(text: str) -> float | None:
@@ -276,15 +276,17 @@ def _propensity_by_arm(
     options: EffectOptions, arms: Levels, others: tuple[Any, ...]
 ) -> tuple[str | float, ...]:
     """The chances of the arms; where some arms are left out, those given one of the others."""
-    if not options.propensity:
+    if not options.nuisances.propensity:
         return ()
     left_out = [label_of(value) for value in others]
-    ours = {n: text for n, text in options.propensity.items() if label_in(n, left_out) is None}
-    if len(ours) < len(options.propensity):
+    ours = {
+        n: text for n, text in options.nuisances.propensity.items() if label_in(n, left_out) is None
+    }
+    if len(ours) < len(options.nuisances.propensity):
         numbers = {n: as_number(text) for n, text in ours.items()}
         if any(number is None for number in numbers.values()) or len(ours) < len(arms.labels):
             raise ConfigError(
-                f"effects.propensity: {', '.join(sorted(set(options.propensity) - set(ours)))} is "
+                f"effects.nuisances.propensity: {', '.join(sorted(set(options.nuisances.propensity) - set(ours)))} is "
                 "not among effects.arms, so chances are needed that a unit has an arm given that "
                 f"it has one of {', '.join(arms.labels)}: a number for each, or columns of such."
             )
@@ -293,18 +295,18 @@ def _propensity_by_arm(
     known = {label_in(label, arms.labels): text for label, text in ours.items()}
     if surplus := [n for n in ours if label_in(n, arms.labels) is None]:
         raise ConfigError(
-            f"effects.propensity: {', '.join(sorted(surplus))} is no arm; the arms are "
+            f"effects.nuisances.propensity: {', '.join(sorted(surplus))} is no arm; the arms are "
             f"{', '.join(arms.labels)}. Put a label in quotes where YAML reads something else in it."
         )
     if len(known) < len(ours):
         raise ConfigError(
-            f"effects.propensity: {', '.join(ours)} name one arm twice; the arms are "
+            f"effects.nuisances.propensity: {', '.join(ours)} name one arm twice; the arms are "
             f"{', '.join(arms.labels)}."
         )
     missing = [label for label in arms.labels if label not in known]
     if missing and not (missing == [arms.labels[0]] and len(arms.labels) == 2):
         raise ConfigError(
-            f"effects.propensity: {', '.join(missing)} is missing; give every arm's chance, a "
+            f"effects.nuisances.propensity: {', '.join(missing)} is missing; give every arm's chance, a "
             "number or a column."
         )
     parts: list[str | float] = []
@@ -334,7 +336,7 @@ def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str
     named = [("treatment", options.treatment), ("cluster", options.cluster)]
     named += [("weight", options.weight)] if options.weight else []
     named += [("outcome", n) for n in options.outcomes]
-    named += [("covariate", n) for n in (*covariates, *options.categorical)]
+    named += [("covariate", n) for n in (*covariates, *options.features.categorical)]
     for part, name in named:
         if parts.get(name) == part:
             raise DataError(

@@ -71,14 +71,20 @@ def selected(source: PanelSource, options: EffectOptions) -> Selection:
 
 def without_outcomes(options: EffectOptions, gone: Sequence[str]) -> EffectOptions:
     """The options for the other outcomes."""
+    experiment, credibility = options.experiment, options.credibility
+    margins = experiment.non_inferiority_margin
     return replace(
         options,
         outcomes=tuple(n for n in options.outcomes if n not in gone),
-        negative_controls=tuple(n for n in options.negative_controls if n not in gone),
-        pre_outcomes={n: c for n, c in options.pre_outcomes.items() if n not in gone},
-        non_inferiority_margin={
-            n: m for n, m in options.non_inferiority_margin.items() if n not in gone
-        },
+        experiment=replace(
+            experiment,
+            pre_outcomes={n: c for n, c in experiment.pre_outcomes.items() if n not in gone},
+            non_inferiority_margin={n: m for n, m in margins.items() if n not in gone},
+        ),
+        credibility=replace(
+            credibility,
+            negative_controls=tuple(n for n in credibility.negative_controls if n not in gone),
+        ),
     )
 
 
@@ -120,7 +126,7 @@ def adjustment_caution(columns: PanelColumns) -> list[Caution]:
         return []
     text = (
         "Nothing is adjusted for, as `covariates: []` asks. The differences are effects only where "
-        "the treatment was randomised; then give the chances under effects.propensity."
+        "the treatment was randomised; then give the chances under effects.nuisances.propensity."
     )
     return [Caution(text)]
 

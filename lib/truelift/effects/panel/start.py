@@ -122,9 +122,9 @@ def make_start(
     ]
     design = Design(
         numbers,
-        tuple(absent) if options.missing == "indicator" else (),
+        tuple(absent) if options.features.missing == "indicator" else (),
         tuple(c for name in columns.categories for c in (categories or {})[name]),
-        options.expansion,
+        options.features.expansion,
     )
     # Where Newton's steps start is no matter of folds: all of them encode these rows.
     block, arm = design.block(batch, None), columns.arms.codes(batch)
@@ -136,7 +136,7 @@ def make_start(
         _, covariance = centred(block @ block.T)
         usable = np.concatenate([[True], np.diag(covariance) > 0])
         usable[1 + np.array(dependent_columns(covariance), dtype=int)] = False
-        ridge = float(ridge_per_unit(options.ridge, p, np.array(block.shape[1])))
+        ridge = float(ridge_per_unit(options.nuisances.ridge, p, np.array(block.shape[1])))
         penalty = np.concatenate([[0.0], np.full(p, ridge)])
         coefficients = fit_start(block, arm, arms, penalty, usable)
     return Start(design, outcomes, coefficients)

@@ -33,12 +33,12 @@ def clip_of(columns: PanelColumns, options: EffectOptions) -> float:
     A small chance that is known is what was done; with another in its place the estimate is biased
     and its standard error too small. A small one that was estimated may be an error.
     """
-    return 0.0 if columns.propensity else options.clip
+    return 0.0 if columns.propensity else options.support.clip
 
 
 def clip_levels_of(columns: PanelColumns, options: EffectOptions) -> tuple[float, ...]:
     """Levels at which the ATE is followed: none where propensities are known."""
-    return () if columns.propensity else options.clip_levels
+    return () if columns.propensity else options.support.clip_levels
 
 
 def estimands_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estimand, ...]:
@@ -57,7 +57,7 @@ def corrected_of(columns: PanelColumns, options: EffectOptions) -> tuple[Estiman
 
     What follows the ATE within clip levels and trimming takes the ATE's correction.
     """
-    if options.small_samples != JACKKNIFE:
+    if options.inference.small_samples != JACKKNIFE:
         return ()
     wanted = tuple(dict.fromkeys([*options.estimands, "ATE"]))
     return estimands_of(columns, replace(options, estimands=wanted))

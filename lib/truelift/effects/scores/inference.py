@@ -129,12 +129,14 @@ def inferred(
     """
     errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
     half, p_values = critical.interval() * errors, critical.p_values(values, errors)
-    towards = {"greater": -1.0, "less": 1.0}.get(options.alternative)
+    towards = {"greater": -1.0, "less": 1.0}.get(options.inference.alternative)
     bound = critical.bound() * errors
     together = adjusted = None
-    if simultaneous and options.simultaneous and len(described) > 1:
+    if simultaneous and options.inference.simultaneous and len(described) > 1:
         # A simulation: tens of milliseconds, more than all the rest.
-        together, adjusted = critical.together(values, spread, options.band_draws, options.seed)
+        together, adjusted = critical.together(
+            values, spread, options.inference.band_draws, options.seed
+        )
     found = []
     for i, described_one in enumerate(described):
         level = bool(levels) and levels[i]
@@ -143,15 +145,15 @@ def inferred(
             ci_lower=0.0,
             ci_upper=0.0,
             p_value=None if level else float(p_values[i]),
-            confidence=options.confidence,
+            confidence=options.inference.confidence,
             degrees_of_freedom=float(critical.degrees[i]),
-            anytime=options.anytime,
+            anytime=options.inference.anytime,
         )
         value = one.estimate
         one = replace(one, ci_lower=value - float(half[i]), ci_upper=value + float(half[i]))
         if towards is not None and not level:
             at = value + towards * float(bound[i])
-            one = replace(one, alternative=options.alternative, bound=at)
+            one = replace(one, alternative=options.inference.alternative, bound=at)
         if together is not None and adjusted is not None:
             one = replace(
                 one,
@@ -177,13 +179,19 @@ def critical_values(
         ``confidence``, ``alternative``, ``anytime``, ``anytime_tightest_at``.
     """
     anytime = None
-    if options.anytime:
-        anytime = AnytimeOptions(options.confidence, options.anytime_tightest_at)
+    if options.inference.anytime:
+        anytime = AnytimeOptions(
+            options.inference.confidence, options.inference.anytime_tightest_at
+        )
     degrees = [
         degrees_of_freedom(max(moments.fewest_clusters, 2), p.effective_clusters) for p in precision
     ]
     return CriticalValues(
-        np.array(degrees), moments.fewest_clusters, options.confidence, options.alternative, anytime
+        np.array(degrees),
+        moments.fewest_clusters,
+        options.inference.confidence,
+        options.inference.alternative,
+        anytime,
     )
 
 

@@ -60,8 +60,8 @@ def code_cautions(
         here = np.isfinite(values)
         said = (
             f"a value of {name!r}",
-            "If its numbers are codes, name it under effects.categorical; if its effect bends, set "
-            "effects.expansion to squares or effects.learner to boosting.",
+            "If its numbers are codes, name it under effects.features.categorical; if its effect bends, set "
+            "effects.features.expansion to squares or effects.nuisances.learner to boosting.",
         )
         codes = np.unique(values[here], return_inverse=True)[1]
         found += _of_codes(codes, lines[:, here], said, scoring, result)
@@ -72,7 +72,7 @@ def code_cautions(
         both = np.stack([fold, *own], axis=1)
         said = (
             f"both {first_of!r} and {second_of!r}",
-            "Make one category of both columns, or set effects.learner to boosting.",
+            "Make one category of both columns, or set effects.nuisances.learner to boosting.",
         )
         codes = np.unique(both, axis=0, return_inverse=True)[1].ravel()
         found += _of_codes(codes, lines, said, scoring, result)

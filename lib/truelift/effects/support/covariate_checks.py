@@ -68,7 +68,7 @@ def covariate_cautions(drawn: pa.Table, moments: Moments) -> Iterator[Caution]:
         yield Caution(
             f"Nothing is adjusted for: no covariate ({_some(named)}) varies. The differences are "
             "effects only where the treatment was randomised; then give the chances under "
-            "effects.propensity."
+            "effects.nuisances.propensity."
         )
         return
     missing = {name: float(np.mean(_absent(drawn, name))) for name in named}

@@ -153,7 +153,7 @@ def leak_cautions(
         _of_treatment(covariate, how, columns.arms.column)
         for (covariate, _), how in _in_part(batch, columns, treatment, whole, GIVEN_AWAY)
     ]
-    before = options.pre_outcomes
+    before = options.experiment.pre_outcomes
     after = {pair: how for pair, how in told.items() if pair[0] not in before.values()}
     found += [_of_outcome(covariate, how, outcome) for (covariate, outcome), how in after.items()]
     return found + list(_together(columns, result, before, {outcome for _, outcome in after}))
@@ -164,7 +164,7 @@ def _of_outcome(covariate: str, how: str, outcome: str) -> Caution:
         f"Covariate {covariate!r} {how} outcome {outcome!r}, as something does that was measured "
         "after the treatment, and adjusting for that takes the effect away. Take it out of "
         "effects.covariates; if it is the same quantity from before the treatment, say so under "
-        "effects.pre_outcomes.",
+        "effects.experiment.pre_outcomes.",
         stops=True,
         outcomes=(outcome,),
     )
@@ -281,9 +281,7 @@ def _together(
             )
 
 
-_SAME_BEFORE = (
-    " If it is the same quantity from before the treatment, say so under effects.pre_outcomes."
-)
+_SAME_BEFORE = " If it is the same quantity from before the treatment, say so under effects.experiment.pre_outcomes."
 
 
 def _codes(batch: pa.RecordBatch, name: str) -> np.ndarray:

@@ -62,7 +62,7 @@ def pre_period_caution(outcome: str, earlier: str, p_value: float) -> Caution | 
         f"The arms differ in {earlier!r}, or in who misses it, which is said to be {outcome!r} from "
         f"before the assignment (p {p_value:.2g}). Lots do not do that: either it was measured after "
         "the assignment, or the assignment was not as promised. Name a column from before under "
-        "effects.pre_outcomes, or find out what the arms were.",
+        "effects.experiment.pre_outcomes, or find out what the arms were.",
         stops=True,
         outcomes=(outcome,),
     )

@@ -80,7 +80,7 @@ def presence_cautions(
     columns : PanelColumns
     units : int
     fewest : int
-        Clusters an arm below which a cell gets a word (``effects.min_clusters_per_arm``).
+        Clusters an arm below which a cell gets a word (``effects.support.min_clusters_per_arm``).
     """
     labels = columns.arms.labels
     for j, outcome in enumerate(columns.outcomes):

@@ -114,7 +114,7 @@ def test_a_benchmark_that_is_no_covariate_is_refused(panel, estimation):
 
 
 def test_benchmarks_of_other_learners_are_refused_before_anything_is_read():
-    with pytest.raises(ConfigError, match=r"unless effects\.learner is 'linear'"):
+    with pytest.raises(ConfigError, match=r"unless effects\.nuisances\.learner is 'linear'"):
         EffectOptions(learner="boosting", benchmark_covariates=("x_0",))
 
 
@@ -128,7 +128,7 @@ def test_a_negative_control_that_shows_an_effect_is_called_out(panel):
 
 
 def test_a_negative_control_has_to_be_an_outcome():
-    with pytest.raises(ConfigError, match=r"effects\.negative_controls"):
+    with pytest.raises(ConfigError, match=r"effects\.credibility\.negative_controls"):
         EffectOptions(outcomes=("y_spend",), negative_controls=("y_visits",))
 
 
@@ -153,7 +153,7 @@ def test_with_weights_the_checks_are_not_made_and_the_reason_is_given(panel):
 
 
 def test_a_column_to_leave_out_that_is_not_there_is_named_before_anything_is_read(panel):
-    with pytest.raises(TableError, match=r"no column 'shop' \(effects\.leave_out\)"):
+    with pytest.raises(TableError, match=r"no column 'shop' \(effects\.credibility\.leave_out\)"):
         check_columns(panel.schema, EffectOptions(leave_out="shop"), "panel")
 
 

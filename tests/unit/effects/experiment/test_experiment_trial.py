@@ -167,7 +167,9 @@ def test_an_experiment_survives_being_written_as_json(result):
 
 def test_an_earlier_outcome_that_is_text_is_refused(assigned):
     options = EffectOptions(pre_outcomes={"y_spend": "campaign"})
-    with pytest.raises(TableError, match=r"expected a number \(effects\.pre_outcomes\.y_spend\)"):
+    with pytest.raises(
+        TableError, match=r"expected a number \(effects\.experiment\.pre_outcomes\.y_spend\)"
+    ):
         check_columns(assigned.schema, options, "panel")
 
 

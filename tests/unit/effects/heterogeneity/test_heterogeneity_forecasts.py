@@ -169,5 +169,5 @@ def test_monotone_outcomes_do_not_make_monotone_effects(source, estimation):
 
 
 def test_an_unknown_learner_of_forecasts_is_refused_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"heterogeneity_learner.*linear, boosting, neural"):
+    with pytest.raises(ConfigError, match=r"heterogeneity\.learner.*linear, boosting, neural"):
         EffectOptions(heterogeneity_learner="forest")

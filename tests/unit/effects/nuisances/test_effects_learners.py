@@ -65,12 +65,30 @@ def test_an_unknown_learner_is_refused_with_those_there_are():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"learner": "bosting"}, "effects.learner: found 'bosting'.*Did you mean 'boosting'"),
-        ({"boosting": {"depht": 3}}, r"effects\.boosting\.depht.*effects\.boosting\.depth"),
-        ({"neural": {"epochs": 0}}, r"effects\.neural\.epochs: found 0, expected at least 1"),
-        ({"learner": "stack", "boosting": {"depth": 0}}, r"effects\.boosting\.depth: found 0"),
-        ({"learners": {"forest": {}}}, "effects.learners: found 'forest', expected one of linear"),
-        ({"learners": {"neural": {}}}, "the options of neural stand under effects.neural"),
+        (
+            {"learner": "bosting"},
+            "effects.nuisances.learner: found 'bosting'.*Did you mean 'boosting'",
+        ),
+        (
+            {"boosting": {"depht": 3}},
+            r"effects\.nuisances\.learners\.boosting\.depht.*effects\.nuisances\.learners\.boosting\.depth",
+        ),
+        (
+            {"neural": {"epochs": 0}},
+            r"effects\.nuisances\.learners\.neural\.epochs: found 0, expected at least 1",
+        ),
+        (
+            {"learner": "stack", "boosting": {"depth": 0}},
+            r"effects\.nuisances\.learners\.boosting\.depth: found 0",
+        ),
+        (
+            {"learners": {"forest": {}}},
+            "effects.nuisances.learners: found 'forest', expected one of linear",
+        ),
+        (
+            {"learners": {"stack": {"depth": 2}}},
+            "the options of stack stand under effects.nuisances.learners.boosting",
+        ),
     ],
 )
 def test_what_a_learner_cannot_take_is_found_as_the_options_are_made(wrong, said):

@@ -86,5 +86,5 @@ def test_it_moves_few_units_and_not_many():
 
 
 def test_a_negative_penalty_is_refused():
-    with pytest.raises(ConfigError, match=r"effects\.ridge"):
+    with pytest.raises(ConfigError, match=r"effects\.nuisances\.ridge"):
         EffectOptions(ridge=-0.1)

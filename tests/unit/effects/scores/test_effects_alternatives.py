@@ -82,9 +82,9 @@ def test_fewer_clusters_than_a_first_look_takes_are_refused():
 
 
 def test_margins_are_tested_at_one_look_alone():
-    with pytest.raises(ConfigError, match=r"effects\.anytime"):
+    with pytest.raises(ConfigError, match=r"effects\.inference\.anytime"):
         EffectOptions(anytime=True, non_inferiority_margin={"y_spend": 1.0})
-    with pytest.raises(ConfigError, match=r"effects\.alternative"):
+    with pytest.raises(ConfigError, match=r"effects\.inference\.alternative"):
         EffectOptions(alternative="larger")
 
 

@@ -192,7 +192,7 @@ def test_bands_are_no_narrower_than_each_interval(uneven):
 
 
 def test_another_correction_is_refused():
-    with pytest.raises(ConfigError, match=r"effects\.small_samples"):
+    with pytest.raises(ConfigError, match=r"effects\.inference\.small_samples"):
         EffectOptions(small_samples="cr9")
 
 

@@ -53,7 +53,7 @@ def test_a_whole_number_that_a_line_does_not_adjust_for_stops_support(form):
     assert result.estimates[0].estimate > 1.5
     assert not any(result.supports(e) for e in result.estimates)
     (caution,) = [c for c in result.cautions if c.stops]
-    assert "'v'" in caution.text and "effects.categorical" in caution.text
+    assert "'v'" in caution.text and "effects.features.categorical" in caution.text
 
 
 @pytest.mark.parametrize("seed", range(3))

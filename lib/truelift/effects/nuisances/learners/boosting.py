@@ -40,7 +40,7 @@ def fit_boosting(
     """Gradient-boosted trees on top of linear models; all of a fold's models from one binned copy."""
     progress("boosting: binning, then the models of every fold and arm")
     reader = DesignReader(moments.design, moments.outcomes, moments.columns)
-    models = grow(source, reader, options.folds, options.of_learner(BOOSTING))
+    models = grow(source, reader, options.nuisances.folds, options.of_learner(BOOSTING))
     seconds = {f"boosting_seconds_{part}": float(s) for part, s in models.seconds.items()}
     quality = {
         "boosting_propensity_rounds": float(models.propensity_rounds.mean()),
@@ -57,8 +57,8 @@ def forecast(
     """Boosted regressions of scores on features."""
     progress("forecasts of effects: boosted trees on the scores")
     # What an outcome rises with, an effect may fall with.
-    chosen = replace(options.of_learner(BOOSTING), monotone=())
-    return grow(source, reader, options.folds, chosen, sequential)
+    chosen = replace(options.of_learner(BOOSTING, forecasts=True), monotone=())
+    return grow(source, reader, options.nuisances.folds, chosen, sequential)
 
 
 def grow(
@@ -100,5 +100,5 @@ def grow(
 
 
 BOOSTING = Learner(
-    "boosting", fit_boosting, BoostingOptions, "effects.boosting", forecast=forecast
+    "boosting", fit_boosting, BoostingOptions, "effects.nuisances.learners.boosting", forecast=forecast
 )  # fmt: skip

@@ -35,13 +35,13 @@ class Learner:
     Parameters
     ----------
     name : str
-        What ``effects.learner`` calls it.
+        What ``effects.nuisances.learner`` calls it.
     fit : callable
         ``(source, moments, options, progress) -> Fitted``. The source gives passes over the panel
         (:class:`~truelift.effects.panel.source.PanelSource`); it knows no learner.
     options : type, optional
-        A frozen dataclass that validates itself. Ours stand under ``effects.boosting`` and
-        ``effects.neural``; those of another package under ``effects.learners``, by the learner's
+        A frozen dataclass that validates itself. Ours stand under ``effects.nuisances.learners.boosting`` and
+        ``effects.nuisances.learners.neural``; those of another package under ``effects.nuisances.learners``, by the learner's
         name. They are parsed as the settings are, before anything is read.
     key : str
         Of the section of its options.
@@ -49,7 +49,7 @@ class Learner:
         Modules that have to be there, found missing before anything is read.
     forecast : callable, optional
         ``(source, reader, options, sequential, progress) -> FoldRegressions``: regressions of
-        scores on features, where it serves as ``effects.heterogeneity_learner`` too.
+        scores on features, where it serves as ``effects.heterogeneity.learner`` too.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Learner:
         Callable[[PanelSource, ScoreReader, EffectOptions, bool, Tell], FoldRegressions] | None
     ) = None
 
-    def check(self, key: str = "effects.learner") -> None:
+    def check(self, key: str = "effects.nuisances.learner") -> None:
         """Refuse to begin without the modules that the learner needs.
 
         Raises

@@ -33,15 +33,15 @@ def fit_neural(
 ) -> Fitted:
     """Networks, trained or taken from the registry of models.
 
-    Unless ``effects.neural.stacked`` is off, they are stacked with the linear models
+    Unless ``effects.nuisances.learners.neural.stacked`` is off, they are stacked with the linear models
     (:mod:`~truelift.effects.nuisances.stack`): where rows are few a network's chances of treatment are noisier
     than a logistic model's, and a doubly robust score divides by them.
     """
     chosen: NeuralOptions = options.of_learner(NEURAL)
     if chosen.model is not None:
-        networks = _registered(source, moments, options.folds, chosen.model)
+        networks = _registered(source, moments, options.nuisances.folds, chosen.model)
     else:
-        networks = trained_networks(source, moments, options.folds, chosen, progress)
+        networks = trained_networks(source, moments, options.nuisances.folds, chosen, progress)
     if not chosen.stacked:
         return networks
     linear = fit_linear(source, moments, options, progress)
@@ -84,8 +84,8 @@ def forecast(
     """Networks of scores on features."""
     progress("forecasts of effects: networks on the scores")
     # Scores are doubly robust already, and a registered model is one of nuisances.
-    chosen = replace(options.of_learner(NEURAL), targeted=0.0, model=None)
-    return train(source, reader, options.folds, chosen, progress, sequential).nuisances
+    chosen = replace(options.of_learner(NEURAL, forecasts=True), targeted=0.0, model=None)
+    return train(source, reader, options.nuisances.folds, chosen, progress, sequential).nuisances
 
 
 def train(
@@ -117,5 +117,5 @@ def train(
 
 
 NEURAL = Learner(
-    "neural", fit_neural, NeuralOptions, "effects.neural", ("tensorflow",), forecast=forecast
+    "neural", fit_neural, NeuralOptions, "effects.nuisances.learners.neural", ("tensorflow",), forecast=forecast
 )  # fmt: skip

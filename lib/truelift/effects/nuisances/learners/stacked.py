@@ -23,4 +23,4 @@ def fit_both(
     return fit_stack(source, moments, options, (linear, boosted), progress)
 
 
-STACK = Learner("stack", fit_both, BoostingOptions, "effects.boosting")
+STACK = Learner("stack", fit_both, BoostingOptions, "effects.nuisances.learners.boosting")
