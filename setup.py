@@ -56,7 +56,8 @@ setup(
         "numba>=0.63",
         "pyarrow>=18",
         "pandas>=2.2,<3",
-        "pydantic>=2",
+        "pydantic>=2.9",
+        "click>=8.2",
     ],
     extras_require={
         # Lakes, logs, panels and the command line.

@@ -1,6 +1,6 @@
 """Which packages come with which extra, and one message where one is missing.
 
-The core needs NumPy, SciPy, Numba, pandas, pyarrow and pydantic alone. What else a part of truelift
+The core needs NumPy, SciPy, Numba, pandas, pyarrow, pydantic and click alone. What else a part of truelift
 imports, it imports when it runs; :func:`naming_extras` at the edges (the Python API, the command
 line) turns a package that is not there into a sentence that says what to install.
 """

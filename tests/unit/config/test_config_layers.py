@@ -80,7 +80,7 @@ def test_the_lake_of_the_command_line_is_taken_as_it_is():
         ("sessions.timeout_second=3", "Did you mean 'sessions.timeout_seconds'?"),
         ("source.mapping.usr=a", "Did you mean 'source.mapping.user'?"),
         ("seed=seven", "seed: found 'seven', expected int"),
-        ("effects.folds=true", "effects.folds: found True, expected int"),
+        ("effects.nuisances.folds=true", "effects.nuisances.folds: found True, expected int"),
         ("sample=0", "sample: found 0.0, expected a share of users in (0, 1]"),
         ("sessions=5", "sessions: found 5, expected a mapping of keys"),
         ("panel.outcomes=spend", "panel.outcomes: found 'spend', expected a list, such as [spend]"),
@@ -90,7 +90,7 @@ def test_the_lake_of_the_command_line_is_taken_as_it_is():
         ),
         ("panel.outcomes=[money]", "panel.outcomes: found 'money'"),
         ("recommend.seen_items=maybe", "expected 'keep' or 'drop'"),
-        ("buckets=3", "at least effects.folds (5)"),
+        ("buckets=3", "at least effects.nuisances.folds (5)"),
         ("novalue", "expected key=value"),
         ("lake='{nowhere}'", "unknown placeholder"),
     ],
@@ -200,13 +200,13 @@ def test_a_path_set_by_its_key_is_the_same_data_set_as_the_option(tmp_path):
 
 
 def test_the_short_options_of_interaction_files_stand_for_keys(tmp_path):
-    from truelift.cli import _overrides, _parser
+    from truelift.cli import parsed
 
     given = ["train_sequence", "--interactions", "u.data", "--columns", "user,item,rating,-"]
-    settings = interactions_of("u.data", *_overrides(_parser().parse_args(given)))
+    settings = interactions_of("u.data", *parsed(given).overrides())
     assert settings.source.columns == ("user", "item", "rating", "-")
     assert settings.clean.min_value is None
-    rated = _overrides(_parser().parse_args([*given, "--min-rating", "4"]))
+    rated = parsed([*given, "--min-rating", "4"]).overrides()
     assert interactions_of("u.data", *rated).clean.min_value == 4.0
 
 

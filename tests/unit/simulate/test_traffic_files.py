@@ -1,6 +1,5 @@
 """Files of the traffic hold its rows, broken lines included, and say which is which."""
 
-import argparse
 import csv
 import json
 
@@ -123,7 +122,7 @@ def test_the_catalogue_lists_every_item_that_people_touch():
 def test_numbers_of_rows_are_read_as_people_write_them():
     assert [row_count(t) for t in ("10000", "1e6", "2_000_000")] == [10_000, 10**6, 2 * 10**6]
     for text in ("many", "1.5", "-3"):
-        with pytest.raises(argparse.ArgumentTypeError, match="expected a number of rows"):
+        with pytest.raises(ConfigError, match="expected a number of rows"):
             row_count(text)
 
 

@@ -1,8 +1,7 @@
-"""The job ``simulate_logs``: its options, and what it says."""
+"""The job ``simulate_logs``: what it writes, and what it says."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,53 +12,41 @@ from truelift.settings import SparkOptions
 from truelift.simulate.traffic.world import TrafficWorld
 from truelift.typed import from_plain
 
-SUMMARY = "logs of any size whose sessions, bots and dirt are known"
-EXAMPLES = """examples:
-  truelift simulate_logs --rows 1e6 --out /tmp/logs
-  truelift simulate_logs --rows 1e8 --out s3a://bucket/logs --format parquet --set days=90
-  truelift simulate_logs --rows 1e5 --out /tmp/logs --set dirt.duplicate=0.2 top_user_share=0.3
-then: truelift run_pipeline --dataset /tmp/logs/dataset.yaml"""
 
+def run(
+    options: SparkOptions, world: TrafficWorld, rows: int, out: str, kind: str = "csv",
+    seed: int = 7, files_by: str = "size", rows_per_task: int = 500_000,
+) -> None:  # fmt: skip
+    """Write the logs and say how it went.
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The command line of the job."""
-    parser.epilog = EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rows", required=True, type=row_count, help="events, such as 1e6")
-    parser.add_argument("--out", required=True, metavar="URI", help="an empty or a new folder")
-    parser.add_argument("--format", default="csv", choices=("csv", "jsonl", "parquet"))
-    parser.add_argument("--seed", default=7, type=int, help="same seed, same logs (default 7)")
-    parser.add_argument(
-        "--files-by",
-        default="size",
-        choices=("size", "day"),
-        help="day: a folder for each day of receipt, for trying daily deliveries",
-    )
-    parser.add_argument(
-        "--rows-per-task", default=500_000, type=row_count, help="rows of a file (default 5e5)"
-    )
-    parser.add_argument(
-        "--set", nargs="+", action="extend", metavar="KEY=VALUE", help="change the world"
-    )
-
-
-def run(args: argparse.Namespace, options: SparkOptions) -> None:
-    """Write the logs and say how it went."""
+    Parameters
+    ----------
+    options : SparkOptions
+    world : TrafficWorld
+    rows : int
+    out : str
+        URI of an empty or a new folder.
+    kind : str
+        Of the files: csv, jsonl or parquet.
+    seed : int
+    files_by : str
+        ``size``, or ``day`` for a folder for each day of receipt.
+    rows_per_task : int
+        Rows of a file.
+    """
     from truelift.lake.session import start_session
     from truelift.progress import Progress, duration, spark_progress
     from truelift.simulate.traffic.dataset import run_command
     from truelift.simulate.traffic.plan import TrafficPlan
     from truelift.simulate.traffic.spark import write_traffic
 
-    plan = TrafficPlan(args.rows, world_of(args.set or ()), args.seed)
-    print(f"truelift · simulated traffic · {plan.rows:,} rows · seed {plan.seed} · {args.out}")
+    plan = TrafficPlan(rows, world, seed)
+    print(f"truelift · simulated traffic · {plan.rows:,} rows · seed {plan.seed} · {out}")
     spark = start_session(options)
     progress = Progress("simulate_logs")
     try:
         with spark_progress(spark, progress):
-            written = write_traffic(
-                spark, plan, args.out, args.format, args.files_by, args.rows_per_task
-            )
+            written = write_traffic(spark, plan, out, kind, files_by, rows_per_task)
     finally:
         progress.close()
     rate = written.rows / max(written.seconds, 1e-9)
@@ -71,13 +58,18 @@ def run(args: argparse.Namespace, options: SparkOptions) -> None:
 
 
 def row_count(text: str) -> int:
-    """A number of rows as people write it: ``10000``, ``1e6``, ``2_000_000``."""
+    """A number of rows as people write it: ``10000``, ``1e6``, ``2_000_000``.
+
+    Raises
+    ------
+    ConfigError
+    """
     try:
         value = float(text.replace("_", ""))
     except ValueError:
         value = 0.0
     if not (1 <= value <= 1e11 and value == int(value)):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of rows such as 1e6")
+        raise ConfigError(f"found {text!r}, expected a number of rows such as 1e6.")
     return int(value)
 
 

@@ -1,0 +1,31 @@
+"""The step ``recommend``, with its short options."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from truelift.command_line import command, setting
+from truelift.step_commands import dry_run_option, interaction_options, run_alone
+
+if TYPE_CHECKING:
+    from truelift.settings import Settings
+
+
+@command(
+    "truelift recommend --dataset complete_journey --set sample=0.05",
+    "truelift recommend --interactions ratings.txt --items in_stock.txt",
+)
+@interaction_options
+@setting(
+    "--items", metavar="FILE", help="ids, one a line: offer these alone",
+    stands_for=lambda path: [f"recommend.items={json.dumps(path)}"],
+)  # fmt: skip
+@setting(
+    "--users", metavar="FILE", help="ids, one a line: rank for these alone",
+    stands_for=lambda path: [f"recommend.users={json.dumps(path)}"],
+)  # fmt: skip
+@dry_run_option
+def recommend(settings: Settings, dry_run: bool, interactions: str | None) -> None:
+    """The next items of every user."""
+    run_alone("recommend", settings, dry_run, interactions)
