@@ -19,7 +19,7 @@ from truelift.errors import ConfigError, DataError
 from truelift.inference.sample_ratio import checked_promise
 from truelift.settings import EffectOptions
 from truelift.settings.chances import are_chances, check_chances
-from truelift.settings.effect_sections import NuisanceSection
+from truelift.settings.effect_sections import NuisanceSection, SupportSection
 
 ALL = ("APO", "ATE", "ATT", "ATO", "GATE", "policy value", "naive difference")
 
@@ -36,7 +36,7 @@ def experiment(units: int = 4000, share: float = 0.005, seed: int = 3, **columns
 def options(**changes) -> EffectOptions:
     keys = {
         "treatment": "t", "outcomes": ("y",), "covariates": ("x",), "cluster": "unit",
-        "estimands": ("ATE",), "min_clusters_per_arm": 5,
+        "estimands": ("ATE",), "support": SupportSection(min_clusters_per_arm=5),
     }  # fmt: skip
     return EffectOptions(**(keys | changes))
 
