@@ -32,13 +32,15 @@ class OlderName(FutureWarning):
     """A setting by the name that it had in an earlier release."""
 
 
-def sectioned(key: str, **older: str) -> Callable[[type[C]], type[C]]:
+def sectioned(key: str, *flat: str, **older: str) -> Callable[[type[C]], type[C]]:
     """Let a class of options with sections be given its options by their older, flat names.
 
     Parameters
     ----------
     key : str
         Where the class stands in the settings, for messages.
+    *flat : str
+        Sections whose options lay flat in the class before.
     **older : str
         By older name the path of the new one, where it is not that of its section and itself.
     """
@@ -46,8 +48,8 @@ def sectioned(key: str, **older: str) -> Callable[[type[C]], type[C]]:
     def decorate(cls: type[C]) -> type[C]:
         paths = {name: tuple(path.split(".")) for name, path in older.items()}
         sections = _sections(typing.cast(Any, cls))
-        for section, kind in sections.items():
-            for inner in dataclasses.fields(kind):
+        for section in flat:
+            for inner in dataclasses.fields(sections[section]):
                 if inner.name != _ASKED:
                     paths.setdefault(inner.name, (section, inner.name))
         now = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]

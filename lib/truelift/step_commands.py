@@ -56,7 +56,7 @@ def _columns(text: str) -> Iterator[str]:
 
 def _least(rating: float) -> Iterator[str]:
     # How many fall short of a wish says nothing about the file.
-    yield f"clean.min_value={rating}"
+    yield f"clean.amounts.min_value={rating}"
     yield "clean.max_quarantine_share=1.0"
 
 

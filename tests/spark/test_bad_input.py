@@ -82,7 +82,7 @@ def test_a_missing_column_is_named_with_the_columns_found(command, tmp_path):
 def test_an_unknown_configuration_key_names_the_nearest(command, tmp_path):
     code, error = command("ingest", ROWS, "clean.max_quantiy=3")
     assert code == 2
-    one_message(error, "clean.max_quantiy", "clean.max_quantity")
+    one_message(error, "clean.max_quantiy", "clean.amounts.max_quantity")
     assert tables_of(tmp_path) == {}
 
 

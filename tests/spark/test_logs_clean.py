@@ -291,7 +291,7 @@ def test_unreadable_times_name_column_value_and_format_and_touch_nothing(cleaned
     [
         ({"time_zone": "Mars/Base"}, r"source\.time_zone: found 'Mars/Base'"),
         ({"time_format": "%Y-%m-%d"}, r"source\.time_format: found '%Y-%m-%d'"),
-        ({"clean": {"min_time": "soon"}}, r"clean\.min_time: found 'soon'"),
+        ({"clean": {"min_time": "soon"}}, r"clean\.times\.min_time: found 'soon'"),
     ],
 )
 def test_settings_that_cannot_work_are_named(cleaned, options, message):
@@ -369,7 +369,7 @@ def test_words_for_missing_are_users_until_the_settings_say_what_they_are(cleane
     assert users == {"NULL", "(not set)", "7.0", "7", "8.5"}
     text = " ".join(result.hints)
     for part in ("3 of 8 rows", "source.missing: ['NULL', '(not set)']", "'\\\\N' as their value",
-                 "'7.0' beside '7'", "clean.integer_ids: [user]"):  # fmt: skip
+                 "'7.0' beside '7'", "clean.keys.integer_ids: [user]"):  # fmt: skip
         assert part in text
 
 

@@ -78,7 +78,7 @@ def test_what_a_cleaning_refused_is_explained_until_one_is_published(
     for part in (
         "'2024-06-01'",
         "2020-01-01 00:00 UTC",
-        "set clean.max_time",
+        "set clean.times.max_time",
         "explain-quarantine",
     ):
         assert part in str(caught.value)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 
-@command("truelift fit_limits --dataset mine.yaml --set clean.outlier_mads=8")
+@command("truelift fit_limits --dataset mine.yaml --set clean.amounts.outlier_mads=8")
 def fit_limits(settings: Settings) -> Any:
-    """Take the items' robust limits anew (clean.outlier_mads)."""
+    """Take the items' robust limits anew (clean.amounts.outlier_mads)."""
     from truelift.logs import outliers
 
     with tool_job("fit_limits", settings, "clean", summary=fit_limits.summary) as job:

@@ -369,7 +369,7 @@ class ExperimentSpec:
                 f"arms: found {', '.join(self.arms) or 'none'} with the control {self.control!r}, "
                 "expected at least two, one of which is the control."
             )
-        if not are_chances(self.arms.values()):
+        if not are_chances(list(self.arms.values())):
             raise ConfigError(
                 f"arms: found the shares {self.arms}, expected numbers above 0 that add up to 1."
             )

@@ -65,7 +65,7 @@ def item_columns(settings: Settings, available: tuple[str, ...]) -> ItemColumns:
     return replace(
         found,
         missing=settings.source.words_for_missing,
-        integer_ids="item" in settings.clean.integer_ids,
+        integer_ids="item" in settings.clean.keys.integer_ids,
     )
 
 

@@ -188,7 +188,7 @@ def _names(days: np.ndarray, unit: str) -> np.ndarray:
     if len(days) and not (days.min() >= _FIRST_DAY and days.max() < _END_DAY):
         raise DataError(
             "A time lies outside of the years 1 to 9999, so it has no period; "
-            "clean.min_time and clean.max_time reject such rows."
+            "clean.times.min_time and clean.times.max_time reject such rows."
         )
     if unit == "week":
         return _week_names(days)

@@ -200,16 +200,16 @@ def _late_files(fresh: Tally, settings: Settings) -> tuple[str, ...]:
     if not rows:
         return ()
     return (
-        f"{rows:,} rows are rejected as time_in_future: they are more than clean.future_seconds "
-        f"({settings.clean.future_seconds:g}) later than the last change of their file. Where the "
+        f"{rows:,} rows are rejected as time_in_future: they are more than clean.times.future_seconds "
+        f"({settings.clean.times.future_seconds:g}) later than the last change of their file. Where the "
         "files' times are not those of the delivery (copied with an old time, out of an archive), "
-        "set clean.max_time, such as 2024-12-31, which replaces the rule.",
+        "set clean.times.max_time, such as 2024-12-31, which replaces the rule.",
     )
 
 
 def _checked_contract(job: Job, state: Standing, counted: Account) -> ContractResult:
     trailing = state.silver.notes.get("trailing", {}) if state.since is not None else {}
-    latest = landed(job) + datetime.timedelta(seconds=job.settings.clean.future_seconds)
+    latest = landed(job) + datetime.timedelta(seconds=job.settings.clean.times.future_seconds)
     contract = check_contract(counted, job.settings, latest, trailing)
     if contract.failures:
         raise InvariantError(
@@ -233,8 +233,8 @@ def _check_columns(columns: list[str], settings: Settings) -> None:
     options, wanted = settings.clean, mapped_columns(settings.source.mapping)
     refuse_misspelt(wanted, columns)
     named = required_columns(settings.source, "events")
-    for key, column in (("clean.currency_column", options.currency_column),
-                        ("clean.unit_column", options.unit_column)):  # fmt: skip
+    for key, column in (("clean.amounts.currency_column", options.amounts.currency_column),
+                        ("clean.amounts.unit_column", options.amounts.unit_column)):  # fmt: skip
         named |= {key: column} if column else {}
     for key, column in named.items():
         if held_name(column, columns).lower() not in lower and OTHER not in lower:

@@ -81,7 +81,7 @@ def check_contract(
         The limits that the rules applied; the contract checks them on its own. The report's
         folder receives the Data Docs, in ``data_docs``.
     latest : datetime
-        No event may be later, where ``clean.max_time`` does not say so.
+        No event may be later, where ``clean.times.max_time`` does not say so.
     trailing : mapping of str to sequence of float
         The batch metrics of the last batches; drift is not checked where it is empty.
 
@@ -126,14 +126,14 @@ def expected_metrics(settings: Settings, latest: datetime.datetime) -> tuple[Exp
         Expectation("latest_event", maximum=_seconds(limit or latest)),
         Expectation("earliest_event", minimum=0 if earliest is None else _seconds(earliest)),
     ]
-    least = options.min_quantity
-    if not options.allow_negative_quantity:
+    least = options.amounts.min_quantity
+    if not options.amounts.allow_negative_quantity:
         least = max(0.0, least or 0.0)
     bounds = {
         "least_quantity": (least, None),
-        "greatest_quantity": (None, options.max_quantity),
-        "least_value": (options.min_value, None),
-        "greatest_value": (None, options.max_value),
+        "greatest_quantity": (None, options.amounts.max_quantity),
+        "least_value": (options.amounts.min_value, None),
+        "greatest_value": (None, options.amounts.max_value),
     }
     return tuple(expectations) + tuple(
         Expectation(name, minimum=low, maximum=high)

@@ -112,13 +112,13 @@ def suggested(
                 f"{max(cut, key=lambda text: cut[text])!r}: a spreadsheet wrote a long number so and "
                 f"cut its digits, and several {field}s may have become one. Export the column as text."
             )
-        if field in ("user", "item") and field not in settings.clean.integer_ids:
+        if field in ("user", "item") and field not in settings.clean.keys.integer_ids:
             pairs = [t for t in counts if (m := _WHOLE.fullmatch(t)) and m[1] in counts]
             if pairs:
                 found.append(
                     f"{len(pairs):,} {field}s of {column!r} stand there as whole and as floating "
                     f"point numbers, such as {pairs[0]!r} beside {_WHOLE.fullmatch(pairs[0])[1]!r}, "  # type: ignore[index]
-                    f"and are two each. If they are one: clean.integer_ids: [{field}]."
+                    f"and are two each. If they are one: clean.keys.integer_ids: [{field}]."
                 )
     return tuple(found)
 

@@ -48,7 +48,7 @@ def persons(job: Job) -> tuple[DataFrame | None, int | None]:
                 f"bronze.identities does not have (found {', '.join(table.columns)})."
             )
     missing = job.settings.source.words_for_missing
-    is_integer = "user" in job.settings.clean.integer_ids
+    is_integer = "user" in job.settings.clean.keys.integer_ids
     texts = {target: text_of(column) for target, column in named.items()}
     pairs = table.select(
         *(known_text(text, missing, is_integer).alias(target) for target, text in texts.items())

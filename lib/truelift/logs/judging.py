@@ -154,7 +154,7 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     source, options = settings.source, settings.clean
     mapping = source.mapping
     context = _context(bronze.columns, settings)
-    rates = (c for c in (options.currency_column, options.unit_column) if c)
+    rates = (c for c in (options.amounts.currency_column, options.amounts.unit_column) if c)
     wanted = (*mapped_columns(mapping).values(), *context.values(), *rates)
     spelling = Spelling.of(settings, bronze.columns)
     # The record as it came is for the quarantine; what it means is for the rules.
@@ -166,8 +166,8 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     item = _key("item", mapping.item, own_text, options)
     kind = _key("event_type", mapping.event_type, own_text, options)
     quantity, value = own_text(mapping.quantity), own_text(mapping.value)
-    unit = _rate(own_text, options.unit_column, options.unit_factors)
-    currency = _rate(own_text, options.currency_column, options.currency_rates)
+    unit = _rate(own_text, options.amounts.unit_column, options.amounts.unit_factors)
+    currency = _rate(own_text, options.amounts.currency_column, options.amounts.currency_rates)
     ingest_time = own_text(mapping.ingest_time)
     time = own_text(mapping.time)
     if mapping.time_of_day is not None:
@@ -209,9 +209,9 @@ def _key(
     from pyspark.sql import functions as F
 
     text = text_of(column)
-    if options.unicode is not None and column is not None:
-        text = normal_form(options.unicode)(text)
-    return F.lower(text) if field in options.lower else text
+    if options.keys.unicode is not None and column is not None:
+        text = normal_form(options.keys.unicode)(text)
+    return F.lower(text) if field in options.keys.lower else text
 
 
 def _translated(kind: Column, names: dict[str, str]) -> Column:

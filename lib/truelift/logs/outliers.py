@@ -36,13 +36,13 @@ _ROWS_A_PART = 1_000_000
 def item_limits(job: Job) -> tuple[DataFrame | None, int | None]:
     """The limits and their version; fitted first if there are none; None if the rules are off."""
     options = job.settings.clean
-    if options.outlier_mads is None:
+    if options.amounts.outlier_mads is None:
         return None, None
     if job.lake.version("ops.item_limits") is None:
         fit_limits(job)
     version = job.lake.version("ops.item_limits")
     table = job.lake.read("ops.item_limits", version)
-    return table.filter(f"events >= {options.outlier_min_events}").drop("events"), version
+    return table.filter(f"events >= {options.amounts.outlier_min_events}").drop("events"), version
 
 
 def fit_limits(job: Job) -> Commit:

@@ -125,10 +125,10 @@ class UserKeys:
             secret,
             identities,
             version,
-            clean.unicode,
-            "user" in clean.lower,
+            clean.keys.unicode,
+            "user" in clean.keys.lower,
             job.settings.source.words_for_missing,
-            "user" in clean.integer_ids,
+            "user" in clean.keys.integer_ids,
         )
 
     def replaced(self, frame: DataFrame, column: str) -> DataFrame:

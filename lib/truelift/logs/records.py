@@ -34,7 +34,7 @@ class Spelling:
     missing : tuple of str
         Texts that stand for nothing (``source.missing``).
     integer_ids : frozenset of str
-        Columns of bronze, in lower case, in which ``123.0`` is ``123`` (``clean.integer_ids``).
+        Columns of bronze, in lower case, in which ``123.0`` is ``123`` (``clean.keys.integer_ids``).
     """
 
     missing: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Spelling:
     def of(settings: Settings, columns: Sequence[str]) -> Spelling:
         """What the settings say of the events, whose bronze has these columns."""
         mapping = settings.source.mapping
-        named = (getattr(mapping, field) for field in settings.clean.integer_ids)
+        named = (getattr(mapping, field) for field in settings.clean.keys.integer_ids)
         names = frozenset(held_name(column, columns).lower() for column in named if column)
         return Spelling(settings.source.words_for_missing, names)
 

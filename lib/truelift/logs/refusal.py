@@ -97,11 +97,11 @@ def _expected(job: Job, reason: str, row: Row) -> tuple[str | None, str]:
     """The source's column that a reason looks at, and what it should hold."""
     mapping, source = job.settings.source.mapping, job.settings.source
     if reason == "time_in_future":
-        seconds = job.settings.clean.future_seconds
+        seconds = job.settings.clean.times.future_seconds
         return mapping.time, (
-            f"a time at most {seconds:g} seconds (clean.future_seconds) after the last change of "
+            f"a time at most {seconds:g} seconds (clean.times.future_seconds) after the last change of "
             f"its file, which is {_file_time(job, row)}. Where that is not the time of the delivery "
-            "(copied with an old time, out of an archive), set clean.max_time, such as 2024-12-31, "
+            "(copied with an old time, out of an archive), set clean.times.max_time, such as 2024-12-31, "
             "which replaces the rule"
         )
     other = other_time_format(_raw_text(row, mapping.time), source.time_format)
@@ -113,8 +113,8 @@ def _expected(job: Job, reason: str, row: Row) -> tuple[str | None, str]:
         "unreadable_time": (mapping.time, f"source.time_format {source.time_format!r}{hint}"),
         "time_out_of_range": (
             mapping.time,
-            f"a time from clean.min_time ({job.settings.clean.min_time}) to clean.max_time "
-            f"({job.settings.clean.max_time}), read as source.time_format "
+            f"a time from clean.times.min_time ({job.settings.clean.times.min_time}) to clean.times.max_time "
+            f"({job.settings.clean.times.max_time}), read as source.time_format "
             f"{source.time_format!r}{hint}",
         ),
         "unreadable_quantity": (mapping.quantity, f"a number{_number_hint(row, mapping.quantity)}"),

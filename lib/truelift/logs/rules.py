@@ -83,9 +83,9 @@ def unreadable_time(context: RuleContext) -> Column:
 
 @rule
 def time_out_of_range(context: RuleContext) -> Column | None:
-    """The time is before ``clean.min_time`` or after ``clean.max_time``."""
-    early = _moment("clean.min_time", context.options.min_time)
-    late = _moment("clean.max_time", context.options.max_time)
+    """The time is before ``clean.times.min_time`` or after ``clean.times.max_time``."""
+    early = _moment("clean.times.min_time", context.options.times.min_time)
+    late = _moment("clean.times.max_time", context.options.times.max_time)
     bounds: list[Column] = []
     if early is not None:
         bounds.append(_col("event_time") < _instant(early))
@@ -102,19 +102,19 @@ def time_before_epoch(context: RuleContext) -> Column:
 
 @rule
 def time_in_future(context: RuleContext) -> Column | None:
-    """The time is more than ``clean.future_seconds`` after the last change of its file, which may be
-    older than what it holds (a copy, an archive): ``clean.max_time`` replaces the rule.
+    """The time is more than ``clean.times.future_seconds`` after the last change of its file, which may be
+    older than what it holds (a copy, an archive): ``clean.times.max_time`` replaces the rule.
     """
-    if context.options.max_time is not None:
+    if context.options.times.max_time is not None:
         return None
     late = _micros("event_time") - _micros("file_time")
-    return late > _as_micros(context.options.future_seconds)
+    return late > _as_micros(context.options.times.future_seconds)
 
 
 @rule
 def clock_skew(context: RuleContext) -> Column | None:
-    """The event is more than ``clean.clock_skew_seconds`` later than its own ingest time."""
-    limit = context.options.clock_skew_seconds
+    """The event is more than ``clean.times.clock_skew_seconds`` later than its own ingest time."""
+    limit = context.options.times.clock_skew_seconds
     if limit is None or not context.has_ingest_time:
         return None
     return _micros("event_time") - _micros("ingest_time") > _as_micros(limit)
@@ -122,8 +122,8 @@ def clock_skew(context: RuleContext) -> Column | None:
 
 @label
 def late_arrival(context: RuleContext) -> Column | None:
-    """The event was taken in more than ``clean.max_delay_seconds`` after it happened."""
-    limit = context.options.max_delay_seconds
+    """The event was taken in more than ``clean.times.max_delay_seconds`` after it happened."""
+    limit = context.options.times.max_delay_seconds
     if limit is None or not context.has_ingest_time:
         return None
     return _micros("ingest_time") - _micros("event_time") > _as_micros(limit)
@@ -144,28 +144,28 @@ def unreadable_quantity(context: RuleContext) -> Column:
 
 @rule
 def negative_quantity(context: RuleContext) -> Column | None:
-    """The quantity is below zero (a return), unless ``clean.allow_negative_quantity``."""
-    return None if context.options.allow_negative_quantity else _col("quantity") < 0
+    """The quantity is below zero (a return), unless ``clean.amounts.allow_negative_quantity``."""
+    return None if context.options.amounts.allow_negative_quantity else _col("quantity") < 0
 
 
 @rule
 def quantity_over_maximum(context: RuleContext) -> Column | None:
-    """The quantity is above ``clean.max_quantity``."""
-    limit = context.options.max_quantity
+    """The quantity is above ``clean.amounts.max_quantity``."""
+    limit = context.options.amounts.max_quantity
     return None if limit is None else _col("quantity") > limit
 
 
 @rule
 def quantity_under_minimum(context: RuleContext) -> Column | None:
-    """The quantity is below ``clean.min_quantity``."""
-    limit = context.options.min_quantity
+    """The quantity is below ``clean.amounts.min_quantity``."""
+    limit = context.options.amounts.min_quantity
     return None if limit is None else _col("quantity") < limit
 
 
 @rule
 def unknown_unit(context: RuleContext) -> Column | None:
-    """The quantity's unit is not among ``clean.unit_factors``."""
-    if context.options.unit_column is None:
+    """The quantity's unit is not among ``clean.amounts.unit_factors``."""
+    if context.options.amounts.unit_column is None:
         return None
     return _col("quantity_text").isNotNull() & _col("unit_factor").isNull()
 
@@ -178,36 +178,36 @@ def unreadable_value(context: RuleContext) -> Column:
 
 @rule
 def value_over_maximum(context: RuleContext) -> Column | None:
-    """The value is above ``clean.max_value``."""
-    limit = context.options.max_value
+    """The value is above ``clean.amounts.max_value``."""
+    limit = context.options.amounts.max_value
     return None if limit is None else _col("value") > limit
 
 
 @rule
 def value_under_minimum(context: RuleContext) -> Column | None:
-    """The value is below ``clean.min_value``."""
-    limit = context.options.min_value
+    """The value is below ``clean.amounts.min_value``."""
+    limit = context.options.amounts.min_value
     return None if limit is None else _col("value") < limit
 
 
 @rule
 def unknown_currency(context: RuleContext) -> Column | None:
-    """The value's currency is not among ``clean.currency_rates``."""
-    if context.options.currency_column is None:
+    """The value's currency is not among ``clean.amounts.currency_rates``."""
+    if context.options.amounts.currency_column is None:
         return None
     return _col("value_text").isNotNull() & _col("currency_rate").isNull()
 
 
 @label
 def quantity_outlier(context: RuleContext) -> Column | None:
-    """The quantity is over ``clean.outlier_mads`` from its item's median."""
-    return _outlier("quantity", context.options.outlier_mads)
+    """The quantity is over ``clean.amounts.outlier_mads`` from its item's median."""
+    return _outlier("quantity", context.options.amounts.outlier_mads)
 
 
 @label
 def value_outlier(context: RuleContext) -> Column | None:
-    """The value is over ``clean.outlier_mads`` from its item's median."""
-    return _outlier("value", context.options.outlier_mads)
+    """The value is over ``clean.amounts.outlier_mads`` from its item's median."""
+    return _outlier("value", context.options.amounts.outlier_mads)
 
 
 @label
@@ -255,7 +255,7 @@ def negative_value(context: RuleContext) -> Column:
 @label
 def negative_quantity_allowed(context: RuleContext) -> Column | None:
     """The quantity is below zero, and the settings allow it."""
-    return _col("quantity") < 0 if context.options.allow_negative_quantity else None
+    return _col("quantity") < 0 if context.options.amounts.allow_negative_quantity else None
 
 
 def time_limits(
@@ -263,8 +263,8 @@ def time_limits(
 ) -> tuple[datetime.datetime | None, datetime.datetime | None]:
     """The earliest and the latest time that the settings let pass, where they name one."""
     return (
-        _moment("clean.min_time", context.options.min_time),
-        _moment("clean.max_time", context.options.max_time),
+        _moment("clean.times.min_time", context.options.times.min_time),
+        _moment("clean.times.max_time", context.options.times.max_time),
     )
 
 

@@ -39,7 +39,7 @@ def in_sample(users: pa.Array, share: float) -> np.ndarray:
 
 def _position(user: str) -> int:
     # In some files whole numbers came as floating point ones; whether that is one user is for
-    # clean.integer_ids to say, and both are in the sample or neither.
+    # clean.keys.integer_ids to say, and both are in the sample or neither.
     text = _WHOLE.sub(r"\1", user.strip(BLANKS))
     digest = hashlib.blake2b(text.encode(), digest_size=8, person=b"truelift")
     return int.from_bytes(digest.digest(), "big")

@@ -215,7 +215,7 @@ def _units(settings: Settings) -> list[Unit]:
 def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     """The interactions of ``sequence.test_file`` by the source's user: time and item, in order.
 
-    What is rated below ``clean.min_value`` does not count, as in the lake. ``source.columns`` names
+    What is rated below ``clean.amounts.min_value`` does not count, as in the lake. ``source.columns`` names
     the columns of a file that does not do so itself.
 
     Raises
@@ -225,7 +225,7 @@ def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
     """
     from truelift.logs.sources.registry import read
 
-    least = settings.clean.min_value
+    least = settings.clean.amounts.min_value
     found: dict[str, list[tuple[int, str]]] = {}
     for unit in _units(settings):
         for batch in read(unit):

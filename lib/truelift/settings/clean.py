@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from truelift.settings.checks import require, require_known, require_moment
+from truelift.older_names import sectioned
+from truelift.settings.checks import needs, require, require_known, require_moment
 
 # The rules that clean.actions may name; a row that could not be cut into columns can only be
 # rejected.
@@ -63,8 +64,8 @@ class BotOptions:
 
 
 @dataclass(frozen=True)
-class CleanOptions:
-    """What the rules of cleaning look for; None switches a rule off.
+class TimeSection:
+    """Which times can be: the section ``clean.times``.
 
     Parameters
     ----------
@@ -73,23 +74,88 @@ class CleanOptions:
     clock_skew_seconds, max_delay_seconds : float
         How much later than its ingest time an event may be, and how much earlier
         (``source.mapping.ingest_time``).
-    event_types : dict of str to str
-        The source's event types and what they become; any other is unknown. Empty: all pass.
+    """
+
+    min_time: str | None = "1990-01-01"
+    max_time: str | None = None
+    future_seconds: float = 86400.0
+    clock_skew_seconds: float | None = 3600.0
+    max_delay_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("min_time", "max_time"):
+            require_moment(getattr(self, name), f"clean.times.{name}")
+
+
+@dataclass(frozen=True)
+class AmountSection:
+    """Which quantities and values can be, and in what they count: the section ``clean.amounts``.
+
+    Parameters
+    ----------
     min_quantity, max_quantity, min_value, max_value : float
     allow_negative_quantity : bool
         Returns are kept, not rejected.
-    return_days : float
-        A return is linked to the user's last purchase of the item within so many days.
+    currency_column, currency_rates : str, dict of str to float
+        Column of the source that names the currency, and what one unit of it is worth.
+    unit_column, unit_factors : str, dict of str to float
+        Column of the source that names the quantity's unit, and how many of ours it is.
+    outlier_mads, outlier_min_events : float, int
+        A quantity or value is an outlier when it is further than so many median absolute
+        deviations from its item's median, for items with so many events.
+    """
+
+    min_quantity: float | None = None
+    max_quantity: float | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+    allow_negative_quantity: bool = False
+    currency_column: str | None = None
+    currency_rates: dict[str, float] = field(default_factory=dict)
+    unit_column: str | None = None
+    unit_factors: dict[str, float] = field(default_factory=dict)
+    outlier_mads: float | None = None
+    outlier_min_events: int = 30
+
+    def __post_init__(self) -> None:
+        above = self.outlier_mads is None or self.outlier_mads > 0
+        needs("clean.amounts", self)("outlier_mads", above, "more than 0, or null")
+
+
+@dataclass(frozen=True)
+class RepeatSection:
+    """What comes twice or is taken back: the section ``clean.repeats``.
+
+    Parameters
+    ----------
     repeat_window_seconds : float
         A repeated event id is a repetition if it comes no later than this after the last one.
     double_click_seconds, misclick_seconds : float
         See the rules of those names; ``misclick_types`` are the event types that they look at.
-    outlier_mads, outlier_min_events : float, int
-        A quantity or value is an outlier when it is further than so many median absolute
-        deviations from its item's median, for items with so many events.
-    bots : BotOptions
-    impute : dict of str to str
-        Field (item, event_type, quantity, value) to what a missing one becomes.
+    return_days : float
+        A return is linked to the user's last purchase of the item within so many days.
+    """
+
+    repeat_window_seconds: float = 3600.0
+    double_click_seconds: float | None = None
+    misclick_seconds: float | None = None
+    misclick_types: tuple[str, ...] = ("view", "click", "clicks")
+    return_days: float | None = None
+
+    def __post_init__(self) -> None:
+        need = needs("clean.repeats", self)
+        for name in ("return_days", "double_click_seconds", "misclick_seconds"):
+            value = getattr(self, name)
+            need(name, value is None or value > 0, "more than 0, or null")
+        need("repeat_window_seconds", self.repeat_window_seconds >= 0, "seconds, 0 or more")
+
+
+@dataclass(frozen=True)
+class KeySection:
+    """How keys of users and items are written: the section ``clean.keys``.
+
+    Parameters
+    ----------
     unicode : str
         Normal form of user and item keys: NFC, NFKC, NFD or NFKD.
     lower : tuple of str
@@ -97,10 +163,34 @@ class CleanOptions:
     integer_ids : tuple of str
         Fields whose ids came as floating point numbers in some files, so that ``123.0`` is
         ``123``: user, item, session, event_id.
-    currency_column, currency_rates : str, dict of str to float
-        Column of the source that names the currency, and what one unit of it is worth.
-    unit_column, unit_factors : str, dict of str to float
-        Column of the source that names the quantity's unit, and how many of ours it is.
+    """
+
+    unicode: str | None = None
+    lower: tuple[str, ...] = ()
+    integer_ids: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        forms = (None, "NFC", "NFKC", "NFD", "NFKD")
+        needs("clean.keys", self)("unicode", self.unicode in forms, "NFC, NFKC, NFD, NFKD or null")
+        require_known(self.lower, ("user", "item", "event_type"), "clean.keys.lower")
+        ids = ("user", "item", "session", "event_id")
+        require_known(self.integer_ids, ids, "clean.keys.integer_ids")
+
+
+@sectioned("clean", "times", "amounts", "repeats", "keys")
+@dataclass(frozen=True)
+class CleanOptions:
+    """What the rules of cleaning look for; None switches a rule off.
+
+    Parameters
+    ----------
+    times, amounts, repeats, keys, bots
+        Sections of their own. Options of the first four may also be given here by their own names, as
+        before there were sections: for one release, with a message.
+    event_types : dict of str to str
+        The source's event types and what they become; any other is unknown. Empty: all pass.
+    impute : dict of str to str
+        Field (item, event_type, quantity, value) to what a missing one becomes.
     actions : dict of str to str
         What a rule does, by its name: ``reject``, ``label`` or ``ignore``.
     warn : tuple of str
@@ -110,79 +200,31 @@ class CleanOptions:
         Clean all of bronze anew, not only what has arrived since the last time.
     """
 
-    min_time: str | None = "1990-01-01"
-    max_time: str | None = None
-    future_seconds: float = 86400.0
-    clock_skew_seconds: float | None = 3600.0
-    max_delay_seconds: float | None = None
-    event_types: dict[str, str] = field(default_factory=dict)
-    min_quantity: float | None = None
-    max_quantity: float | None = None
-    min_value: float | None = None
-    max_value: float | None = None
-    allow_negative_quantity: bool = False
-    return_days: float | None = None
-    repeat_window_seconds: float = 3600.0
-    double_click_seconds: float | None = None
-    misclick_seconds: float | None = None
-    misclick_types: tuple[str, ...] = ("view", "click", "clicks")
-    outlier_mads: float | None = None
-    outlier_min_events: int = 30
+    times: TimeSection = field(default_factory=TimeSection)
+    amounts: AmountSection = field(default_factory=AmountSection)
+    repeats: RepeatSection = field(default_factory=RepeatSection)
+    keys: KeySection = field(default_factory=KeySection)
     bots: BotOptions = field(default_factory=BotOptions)
+    event_types: dict[str, str] = field(default_factory=dict)
     impute: dict[str, str] = field(default_factory=dict)
-    unicode: str | None = None
-    lower: tuple[str, ...] = ()
-    integer_ids: tuple[str, ...] = ()
-    currency_column: str | None = None
-    currency_rates: dict[str, float] = field(default_factory=dict)
-    unit_column: str | None = None
-    unit_factors: dict[str, float] = field(default_factory=dict)
     actions: dict[str, str] = field(default_factory=dict)
     warn: tuple[str, ...] = ()
     max_quarantine_share: float = 0.5
     rebuild: bool = False
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.max_quarantine_share <= 1,
-            "clean.max_quarantine_share",
-            self.max_quarantine_share,
-            "a share in (0, 1]",
-        )
-        for name in ("return_days", "double_click_seconds", "misclick_seconds", "outlier_mads"):
-            value = getattr(self, name)
-            require(value is None or value > 0, f"clean.{name}", value, "more than 0, or null")
-        require(
-            self.repeat_window_seconds >= 0,
-            "clean.repeat_window_seconds",
-            self.repeat_window_seconds,
-            "seconds, 0 or more",
-        )
+        need = needs("clean", self)
+        need("max_quarantine_share", 0 < self.max_quarantine_share <= 1, "a share in (0, 1]")
         for rule, action in self.actions.items():
-            require(
-                action in ("reject", "label", "ignore"),
-                f"clean.actions.{rule}",
-                action,
-                "'reject', 'label' or 'ignore'",
-            )
-        require(
-            self.unicode in (None, "NFC", "NFKC", "NFD", "NFKD"),
-            "clean.unicode",
-            self.unicode,
-            "NFC, NFKC, NFD, NFKD or null",
-        )
-        for key, known in (("lower", ("user", "item", "event_type")),
-                           ("integer_ids", ("user", "item", "session", "event_id")),
-                           ("impute", ("item", "event_type", "quantity", "value")),
-                           ("warn", METRICS)):  # fmt: skip
-            require_known(getattr(self, key), known, f"clean.{key}")
-        require_known(self.actions, RULES, "clean.actions")
+            known = action in ("reject", "label", "ignore")
+            require(known, f"clean.actions.{rule}", action, "'reject', 'label' or 'ignore'")
+        imputed = ("item", "event_type", "quantity", "value")
+        for key, names in (("impute", imputed), ("warn", METRICS), ("actions", RULES)):
+            require_known(getattr(self, key), names, f"clean.{key}")
         for name in ("quantity", "value"):
             default = self.impute.get(name)
             fine = default is None or _is_number(default)
             require(fine, f"clean.impute.{name}", default, "a number")
-        for name in ("min_time", "max_time"):
-            require_moment(getattr(self, name), f"clean.{name}")
 
 
 def _is_number(text: str) -> bool:

@@ -29,6 +29,13 @@ _LEARNERS = "effects.nuisances.learners"
 
 @sectioned(
     "effects",
+    "features",
+    "nuisances",
+    "support",
+    "inference",
+    "heterogeneity",
+    "credibility",
+    "experiment",
     boosting="nuisances.learners.boosting",
     neural="nuisances.learners.neural",
     heterogeneity_learner="heterogeneity.learner",

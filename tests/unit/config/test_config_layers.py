@@ -189,7 +189,7 @@ def test_a_file_whose_columns_are_called_something_else_is_another_data_set(tmp_
     lakes = {interactions_of(path, *given).lake for given in ((), names[:1], names[1:])}
     assert len(lakes) == 3
     # What is asked of the same rows does not make other rows.
-    assert interactions_of(path, "clean.min_value=4").lake == interactions_of(path).lake
+    assert interactions_of(path, "clean.amounts.min_value=4").lake == interactions_of(path).lake
 
 
 def test_a_path_set_by_its_key_is_the_same_data_set_as_the_option(tmp_path):

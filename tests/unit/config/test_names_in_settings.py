@@ -108,7 +108,9 @@ def test_a_time_format_that_can_be_read_passes(pattern):
 
 @pytest.mark.parametrize("key", ["min_time", "max_time"])
 def test_a_limit_of_times_is_checked_when_the_settings_are_read(key):
-    with pytest.raises(ConfigError, match=rf"clean\.{key}: found 'yesterday', expected a date"):
+    with pytest.raises(
+        ConfigError, match=rf"clean\.times\.{key}: found 'yesterday', expected a date"
+    ):
         CleanOptions(**{key: "yesterday"})
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from truelift.config import load_settings
+from truelift.config import conf_directory, load_settings
 from truelift.errors import ConfigError
 from truelift.older_names import OlderName
 from truelift.settings import EffectOptions, Settings
@@ -190,3 +190,27 @@ def test_a_process_that_reads_no_settings_does_not_load_pydantic():
     code = "import sys, truelift.settings, truelift.config; print('pydantic' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_every_layer_that_ships_has_the_newer_names(recwarn):
+    names = sorted(path.stem for path in (conf_directory() / "datasets").glob("*.yaml"))
+    for env in ("local", "staging", "prod"):
+        load_settings(env)
+    for name in names:
+        load_settings(dataset=name)
+    for recipe in sorted(path.stem for path in (conf_directory() / "models").glob("*.yaml")):
+        load_settings(recipe=recipe)
+    load_settings(spec="promotions")
+    assert names and not recwarn.list
+
+
+def test_options_of_cleaning_stand_in_sections_and_are_read_by_their_flat_names(tmp_path):
+    mine = layer(tmp_path, "clean: {min_time: '2020-01-01', return_days: 3, lower: [user]}")
+    with pytest.warns(OlderName, match=r"clean\.return_days is clean\.repeats\.return_days now"):
+        found = load_settings(overrides=["clean.amounts.max_value=9"], dataset=mine).clean
+    assert (found.times.min_time, found.repeats.return_days) == ("2020-01-01", 3.0)
+    assert (found.keys.lower, found.amounts.max_value) == (("user",), 9.0)
+    with pytest.raises(ConfigError, match=r"clean\.repeats\.return_days: found -1\.0, expected m"):
+        load_settings(overrides=["clean.repeats.return_days=-1"])
+    with pytest.raises(ConfigError, match=r"Unknown configuration key 'clean\.declared'"):
+        load_settings(overrides=["clean.declared=false"])

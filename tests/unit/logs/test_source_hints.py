@@ -54,7 +54,7 @@ def test_one_value_or_event_id_of_such_a_word_is_enough():
 
 def test_ids_that_stand_there_twice_are_hinted():
     (hint,) = look(u=["123.0", "123", "5.0", "a"])
-    assert "'123.0' beside '123'" in hint and "clean.integer_ids: [user]" in hint
+    assert "'123.0' beside '123'" in hint and "clean.keys.integer_ids: [user]" in hint
     assert look(u=["123.0", "124", "5.5", "5"]) == ()
 
 

@@ -136,7 +136,7 @@ def test_some_users_of_a_test_file_may_be_strangers():
 def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
     path = tmp_path / "test.txt"
     path.write_text("user,item,rating,time\nann,x,5,20\nann,y,1,10\nann,z,4,10\n")
-    given = (f"sequence.test_file={path}", "clean.min_value=3")
+    given = (f"sequence.test_file={path}", "clean.amounts.min_value=3")
     found = load_settings("local", "interactions", given)
     # What is rated too low has kept its place among the equal instants.
     assert read_rows(found) == {"ann": [(10_000_001, "z"), (20_000_000, "x")]}
@@ -150,7 +150,7 @@ def test_a_rating_of_the_file_that_is_no_number_does_not_count(tmp_path):
     path.write_text(
         "user,item,rating,time\nann,x,good,20\nann,y,,10\nann,z,4.5e0,30\nann,w,nan,40\n"
     )
-    given = (f"sequence.test_file={path}", "clean.min_value=3")
+    given = (f"sequence.test_file={path}", "clean.amounts.min_value=3")
     assert read_rows(load_settings("local", "interactions", given)) == {
         "ann": [(10_000_000, "y"), (30_000_000, "z")]
     }

@@ -10,15 +10,15 @@ DOUBLE_CLICK, MISCLICK = "double_click", "misclick"
 RETURN, ORPHAN = "return_of_purchase", "return_without_purchase"
 COPIES = {
     DUPLICATE: "The row repeats an earlier one, value for value.",
-    REPEATED: "The event id came before, within clean.repeat_window_seconds.",
+    REPEATED: "The event id came before, within clean.repeats.repeat_window_seconds.",
 }
 SLIPS = {
-    DOUBLE_CLICK: "The user did the same with the item within clean.double_click_seconds.",
-    MISCLICK: "The user left for another item within clean.misclick_seconds.",
+    DOUBLE_CLICK: "The user did the same with the item within clean.repeats.double_click_seconds.",
+    MISCLICK: "The user left for another item within clean.repeats.misclick_seconds.",
 }
 RETURNS = {
     RETURN: "A return; the context names the purchase (purchase_event_id).",
-    ORPHAN: "A return without a purchase within clean.return_days before it.",
+    ORPHAN: "A return without a purchase within clean.repeats.return_days before it.",
 }
 LINK = "purchase_event_id"
 

@@ -46,7 +46,7 @@ def reach_seconds(settings: Settings) -> float:
     if reach > _DAYS[settings.period] * 86_400:
         raise ConfigError(
             f"period: found {settings.period!r}, and the rules of cleaning look {reach / 86_400:.1f} "
-            "days around an event (clean.return_days, repeat_window_seconds). Choose a longer period."
+            "days around an event (clean.repeats.return_days, repeat_window_seconds). Choose a longer period."
         )
     return reach
 
@@ -56,13 +56,15 @@ def _near_seconds(settings: Settings) -> float:
     options = settings.clean
     reach = bots.reach_seconds(options.bots)
     if settings.source.mapping.event_id:
-        reach += options.repeat_window_seconds
-    return reach + max(options.double_click_seconds or 0.0, options.misclick_seconds or 0.0)
+        reach += options.repeats.repeat_window_seconds
+    return reach + max(
+        options.repeats.double_click_seconds or 0.0, options.repeats.misclick_seconds or 0.0
+    )
 
 
 def _return_seconds(settings: Settings) -> float:
     """How far a purchase can matter to a return after it."""
-    return (settings.clean.return_days or 0.0) * 86_400
+    return (settings.clean.repeats.return_days or 0.0) * 86_400
 
 
 def rules_of(settings: Settings) -> NeighbourRules:

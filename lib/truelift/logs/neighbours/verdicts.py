@@ -101,19 +101,19 @@ def _findings(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Rows by what is found in them, and the place of the purchase that each row returns."""
     options = rules.options
-    window = _micros(options.repeat_window_seconds) if rules.ids_are_given else None
+    window = _micros(options.repeats.repeat_window_seconds) if rules.ids_are_given else None
     copy, equal = copies(events, window)
     counted = ~copy
     found = {DUPLICATE: equal, REPEATED: copy & ~equal}
-    if options.double_click_seconds is not None:
-        twice = double_clicks(events, counted, _micros(options.double_click_seconds))
+    if options.repeats.double_click_seconds is not None:
+        twice = double_clicks(events, counted, _micros(options.repeats.double_click_seconds))
         found[DOUBLE_CLICK] = counted & twice
-    if options.misclick_seconds is not None:
-        left = misclicks(events, counted, _micros(options.misclick_seconds))
-        found[MISCLICK] = counted & left & events.is_kind(options.misclick_types)
+    if options.repeats.misclick_seconds is not None:
+        left = misclicks(events, counted, _micros(options.repeats.misclick_seconds))
+        found[MISCLICK] = counted & left & events.is_kind(options.repeats.misclick_types)
     purchase = np.full(len(copy), -1, np.int64)
-    if options.return_days is not None:
-        back, purchase = purchases_returned(events, _micros(options.return_days * _DAY))
+    if options.repeats.return_days is not None:
+        back, purchase = purchases_returned(events, _micros(options.repeats.return_days * _DAY))
         found[RETURN] = counted & (purchase >= 0)
         found[ORPHAN] = counted & back & (purchase < 0)
     return {**found, **day_signs(events, counted, options.bots)}, purchase
