@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 from truelift.cli import main, parsed, truelift
 from truelift.errors import ConfigError
+from truelift.settings import Settings
 
 ALL = truelift.list_commands(click.Context(truelift))
 
@@ -132,3 +135,63 @@ def test_a_shell_completes_commands_and_options():
 
     assert "plain,forget_user" in completed("truelift forg")
     assert "plain,--warm-start" in completed("truelift train_sequence --warm")
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "handed"),
+    [
+        ("explain-quarantine --examples 5", "logs.explain:explain_quarantine", ("lake", 5)),
+        ("maintain --retain-hours 9 --force", "lake.maintenance:maintain", ("lake", 9.0, True)),
+        ("forget_user --user 12", "logs.forget:forget_user", ("job", "12")),
+        ("fit_limits", "logs.outliers:fit_limits", ("job",)),
+        (
+            "build_panel --spec campaigns --out gold/x",
+            "features.panels.build:build_panel",
+            ("job", "campaigns", "gold/x"),
+        ),
+        (
+            "evaluate_sequence --model 3 --model champion --items stock.txt",
+            "training.evaluate:evaluate_sequence",
+            ("job", ("3", "champion"), "stock.txt", None),
+        ),
+        ("clean --set seed=3", "pipeline:run_step", ("clean", 3)),
+        ("train_sequence --np 3", "pipeline:run_step", ("train_sequence", 7)),
+        (
+            "run_pipeline --from clean --only report",
+            "pipeline:run_pipeline",
+            (7, "clean", "report"),
+        ),
+    ],
+)
+def test_a_command_hands_its_options_on(words, target, handed, monkeypatch, capsys):
+    seen = []
+
+    def plain(value):
+        if isinstance(value, Settings):
+            return value.seed
+        return getattr(value, "name", value)
+
+    class Told:
+        record = summary = lambda self: "told"
+        step, seconds, skipped = "clean", 0.0, False
+
+    def fake(*given, **named):
+        named.pop("announce", None)
+        seen.append((*map(plain, given), *map(plain, named.values())))
+        return Told()
+
+    @contextlib.contextmanager
+    def in_a_job(name, settings, *sections, summary):
+        assert summary.endswith(".") and name == words.split()[0]
+        yield "job"
+
+    module, _, function = target.partition(":")
+    monkeypatch.setattr(f"truelift.{module}.{function}", fake)
+    monkeypatch.setattr("truelift.lake.Lake.open", lambda settings, spark=None: "lake")
+    monkeypatch.setattr("truelift.console.step_line", lambda outcome: "a line")
+    monkeypatch.setattr("truelift.console.closing_table", lambda outcomes, settings: "a table")
+    for command in ("forget_user", "fit_limits", "build_panel", "evaluate_sequence"):
+        place = importlib.import_module(f"truelift.commands.{command}")
+        monkeypatch.setattr(place, "tool_job", in_a_job)
+    assert main(words.split()) == 0
+    assert seen == [handed]
