@@ -101,4 +101,6 @@ def variance_of_fitting(sums: State, moments: Moments, options: EffectOptions) -
     ridge = float(ridge_per_unit(options.nuisances.ridge, p, trained_on))
     _, covariance = centred(moments.gram.sum(axis=(0, 1)))
     models = 1 if moments.columns.propensity else 2
-    return fitting_variance(covariance[:p, :p], ridge, n, together / alone, options.nuisances.folds, models)
+    return fitting_variance(
+        covariance[:p, :p], ridge, n, together / alone, options.nuisances.folds, models
+    )
