@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import yaml
+from deltalake import DeltaTable
 
 MAPPING = {"user": "u", "item": "i", "time": "t", "quantity": "q", "value": "v"}
 HEADER = "u,i,t,q,v"
@@ -26,7 +28,21 @@ def write_csv(path: Path, *lines: str, header: str = HEADER) -> str:
     return str(path)
 
 
-def rows_of(frame, *columns):
-    """The rows as sorted tuples."""
-    found = [tuple(row) for row in frame.select(*columns).collect()]
+def held(lake, name: str) -> pa.Table:
+    """A table's newest rows, read without Spark; times are UTC and naive, as Spark gives them."""
+    table = DeltaTable(lake.uri(name)).to_pyarrow_table()
+    fields = [
+        field.with_type(pa.timestamp("us")) if pa.types.is_timestamp(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def rows_of(rows, *columns: str) -> list[tuple]:
+    """The rows of a DataFrame, or of a table that is held, as sorted tuples."""
+    if isinstance(rows, pa.Table):
+        chosen = rows.select(columns).to_pylist(maps_as_pydicts="strict")
+        found = [tuple(row.values()) for row in chosen]
+    else:
+        found = [tuple(row) for row in rows.select(*columns).collect()]
     return sorted(found, key=lambda row: tuple(str(value) for value in row))

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.spark.logs_source import write_csv, write_dataset
+from tests.spark.logs_source import held, rows_of, write_csv, write_dataset
 from truelift.errors import JobFailure
 from truelift.lake import Lake
 from truelift.lake.maintenance import compact
+from truelift.lake.tables import table_spec
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.results import CleanResult, SessionsResult
@@ -103,12 +104,9 @@ def deliver(tmp_path: Path, number: int, lines: list[str]) -> None:
 
 def content(lake: Lake) -> dict[str, list]:
     """Rows of the three tables, without what names a run."""
-    found = {}
-    for name, columns in (("silver.events", SILVER), ("silver.quarantine", REMOVED)):
-        rows = [tuple(row) for row in lake.read(name).select(*columns).collect()]
-        found[name] = sorted(rows, key=str)
-    found["silver.sessions"] = sorted(map(tuple, lake.read("silver.sessions").collect()), key=str)
-    return found
+    tables = {"silver.events": SILVER, "silver.quarantine": REMOVED}
+    tables["silver.sessions"] = table_spec("silver.sessions").names
+    return {name: rows_of(held(lake, name), *columns) for name, columns in tables.items()}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -6,10 +6,11 @@ import datetime
 import random
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 import truelift as tl
-from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from tests.spark.logs_source import held, rows_of, write_csv, write_dataset
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.results import SessionsResult
@@ -77,10 +78,10 @@ def test_three_layouts_and_both_ways_in_give_the_same_sessions(made, spark):
     one, _ = made(lines, name="one")
     three, _ = made(lines, name="three", files=3)
     back, _ = made(lines[::-1], "buckets=5", name="back", files=2)
-    expected = rows_of(one.lake.read("silver.sessions"), *content)
+    expected = rows_of(held(one.lake, "silver.sessions"), *content)
     assert len(expected) > 50
     for other in (three, back):
-        assert rows_of(other.lake.read("silver.sessions"), *content) == expected
+        assert rows_of(held(other.lake, "silver.sessions"), *content) == expected
     # More files in a bucket, in no order: append the rows of one bucket in two halves.
     events = one.lake.read("silver.events")
     one.lake.replace("silver.events", events.repartition(7), "scattered")
@@ -88,7 +89,7 @@ def test_three_layouts_and_both_ways_in_give_the_same_sessions(made, spark):
     assert len(scattered.units) > 5
     again = replace_inputs(one, scattered.version)
     sessionize(again)
-    assert rows_of(again.lake.read("silver.sessions"), *content) == expected
+    assert rows_of(held(again.lake, "silver.sessions"), *content) == expected
     # Spark's rows in place of files.
     through_rows = rows_of(_through_rows(one, scattered, spark), *content)
     assert through_rows == expected
@@ -116,8 +117,8 @@ def test_number_of_buckets_does_not_change_the_sessions(made):
     content = ("session_id", "user_key", "start", "end", "events")
     few, _ = made(lines, "buckets=5", name="few")
     many, _ = made(lines, "buckets=11", name="many")
-    assert rows_of(few.lake.read("silver.sessions"), *content) == rows_of(
-        many.lake.read("silver.sessions"), *content
+    assert rows_of(held(few.lake, "silver.sessions"), *content) == rows_of(
+        held(many.lake, "silver.sessions"), *content
     )
 
 
@@ -146,7 +147,7 @@ def test_respected_source_sessions_are_the_sessions(made):
     lines = [f"a,x,{day},s1", f"a,y,{day + 9000},s1", f"a,x,{day + 9000},s2"]
     job, result = made(lines, "sessions.given=respect")
     assert (result.sessions, result.agreement.f1) == (2, 1.0)
-    assert rows_of(job.lake.read("silver.sessions"), "events") == [(1,), (2,)]
+    assert rows_of(held(job.lake, "silver.sessions"), "events") == [(1,), (2,)]
 
 
 def test_the_same_job_again_writes_no_new_version(made, make_job):
@@ -157,22 +158,27 @@ def test_the_same_job_again_writes_no_new_version(made, make_job):
     assert job.lake.version("silver.sessions") == version
 
 
-def test_users_of_two_deliveries_are_counted_once_without_reading_the_old_ones(
-    spark, lake, make_settings, make_job
-):
-    from truelift.logs.sessionize import day_counts, united_users
-
-    ddl = "user_key string, start timestamp, events int, is_open boolean"
+def test_users_of_two_deliveries_are_counted_once_without_reading_the_old_ones(spark):
+    from truelift.logs.session_counts import SessionCountKernel, added_up, united_users
 
     def sketch(first: int, last: int) -> bytes:
-        rows = [
-            (f"u{n}", datetime.datetime(2024, 1, 1 + n % 9), 1, False) for n in range(first, last)
-        ]
-        return day_counts(spark.createDataFrame(rows, ddl)).user_sketch
+        users = [f"u{n}" for n in range(first, last)]
+        starts = [datetime.datetime(2024, 1, 1 + n % 9) for n in range(first, last)]
+        sessions = pa.table(
+            {
+                "user_key": users,
+                "start": pa.array(starts, pa.timestamp("us", tz="UTC")),
+                "events": pa.array([1] * len(users), pa.int32()),
+                "is_open": [False] * len(users),
+            }
+        )
+        counts = SessionCountKernel()(0, {"sessions": sessions})
+        found = added_up(spark.createDataFrame(counts))
+        assert found.users == found.events == last - first
+        return found.user_sketch
 
-    job = make_job("ingest", make_settings(), lake)
-    both, users = united_users(job, sketch(0, 60), sketch(40, 100))
+    both, users = united_users(spark, sketch(0, 60), sketch(40, 100))
     assert users == 100
-    assert united_users(job, both, sketch(0, 100))[1] == 100
-    many = united_users(job, sketch(0, 6000), sketch(3000, 9000))[1]
+    assert united_users(spark, both, sketch(0, 100))[1] == 100
+    many = united_users(spark, sketch(0, 6000), sketch(3000, 9000))[1]
     assert abs(many - 9000) < 0.05 * 9000

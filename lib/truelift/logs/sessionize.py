@@ -16,6 +16,7 @@ from truelift.arrays.times import microseconds
 from truelift.errors import DataError, InvariantError
 from truelift.lake.periods import period_of
 from truelift.logs.results import SessionAgreement, SessionsResult
+from truelift.logs.session_counts import DayCounts, session_counts, united_users
 from truelift.logs.session_windows import (
     SessionStanding,
     changed_slices,
@@ -35,38 +36,10 @@ from truelift.logs.sessions.kernel import CODED_COLUMNS, SessionKernel, event_co
 from truelift.steps import StepReport
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
     from truelift.job import Job
     from truelift.lake import ScanPlan
     from truelift.lake.kernels import RowKernel
     from truelift.lake.states import State
-
-
-# 2^12 registers: within 2% of any number of users, in 4 KB.
-_SKETCH_BITS = 12
-
-
-@dataclass(frozen=True)
-class DayCounts:
-    """Sessions that start on each date (UTC), and in all the events and the open ones."""
-
-    per_day: Counter[str]
-    events: int = 0
-    open_sessions: int = 0
-    user_sketch: bytes = b""
-
-    def plus(self, other: DayCounts, sign: int = 1) -> DayCounts:
-        """The sum, or with ``sign=-1`` the difference; the sketch of users stays."""
-        per_day = Counter(self.per_day)
-        for day, count in other.per_day.items():
-            per_day[day] += sign * count
-        return DayCounts(
-            Counter({d: n for d, n in per_day.items() if n}),
-            self.events + sign * other.events,
-            self.open_sessions + sign * other.open_sessions,
-            self.user_sketch,
-        )
 
 
 def sessionize(job: Job) -> StepReport:
@@ -93,7 +66,7 @@ def sessionize(job: Job) -> StepReport:
     if not changed:
         job.outputs["silver.sessions"] = job.lake.version("silver.sessions") or 0
         held = _held(job, standing)
-        return _report(job, held, events, united_users(job, held.user_sketch, held.user_sketch)[1])
+        return _report(job, held, events, _united(job, held.user_sketch, held.user_sketch)[1])
     return _increment(job, standing, events, changed)
 
 
@@ -107,8 +80,8 @@ def _from_scratch(job: Job, standing: SessionStanding, events: ScanPlan) -> Step
     kernel = SessionKernel(settings.sessions, end_of_data, settings.period, limit)
     job.progress.update("events to sessions")
     version = _publish(job, standing, kernel, {"events": events}, end_of_data, None)
-    total = day_counts(job.lake.read("silver.sessions", version))
-    return _report(job, total, events, _users(job))
+    total = session_counts(job.lake, job.lake.plan("silver.sessions", version=version))
+    return _report(job, total, events, total.users)
 
 
 def _increment(
@@ -128,15 +101,16 @@ def _increment(
     sessions = job.lake.plan("silver.sessions", version=state.newest).within(windows)
     plans = {"events": events.within(windows), "sessions": sessions}
     job.progress.update("events to sessions")
-    held, only = _held(job, standing), sessions.only
-    replaced = day_counts(job.lake.read("silver.sessions", state.newest).filter(only))
+    held = _held(job, standing)
+    replaced = session_counts(job.lake, sessions)
     slices: dict[str, list[int]] = {}
     for bucket, periods in windows.items():
         for period in periods:
             slices.setdefault(period, []).append(bucket)
     version = _publish(job, standing, kernel, plans, end_of_data, slices)
-    made = day_counts(job.lake.read("silver.sessions", version).filter(only))
-    sketch, users = united_users(job, held.user_sketch, made.user_sketch)
+    now = job.lake.plan("silver.sessions", version=version).within(windows)
+    made = session_counts(job.lake, now)
+    sketch, users = _united(job, held.user_sketch, made.user_sketch)
     total = replace(held.plus(replaced, -1).plus(made), user_sketch=sketch)
     return _report(job, total, plans["events"], users)
 
@@ -160,33 +134,21 @@ def _publish(
 
 def _held(job: Job, standing: SessionStanding) -> DayCounts:
     """Totals of the table as it is: from the last run's record, or else by counting."""
-    record = job.record(job.name)
+    record, newest = job.record(job.name), standing.state.newest
     result = record.result(SessionsResult) if record is not None else None
-    if record is None or result is None:
-        return day_counts(job.lake.read("silver.sessions", standing.state.newest))
-    if record.outputs.get("silver.sessions") != standing.state.newest:
-        return day_counts(job.lake.read("silver.sessions", standing.state.newest))
+    if record is None or result is None or record.outputs.get("silver.sessions") != newest:
+        return session_counts(job.lake, job.lake.plan("silver.sessions", version=newest))
     return DayCounts(
         Counter(dict(result.per_day)), result.events, result.open_sessions,
         base64.b64decode(result.user_sketch),
     )  # fmt: skip
 
 
-def united_users(job: Job, held: bytes, made: bytes) -> tuple[bytes, int]:
-    """The sketch of all users, and how many they are (within 2%, nearly exact for hundreds).
-
-    A count would read the whole table after every increment.
-    """
+def _united(job: Job, held: bytes, made: bytes) -> tuple[bytes, int]:
+    """The sketch of all users, and how many they are; counted where no sketch was kept."""
     if not held:
         return b"", _users(job)
-    frame = job.lake.spark.createDataFrame(
-        [(bytearray(held), bytearray(made))], "a binary, b binary"
-    )
-    row = frame.selectExpr(
-        "hll_union(a, b) AS s", "hll_sketch_estimate(hll_union(a, b)) AS n"
-    ).first()
-    assert row is not None
-    return bytes(row["s"]), int(row["n"])
+    return united_users(job.lake.spark, held, made or held)
 
 
 def _report(job: Job, total: DayCounts, measured: ScanPlan, users: int) -> StepReport:
@@ -212,32 +174,6 @@ def _report(job: Job, total: DayCounts, measured: ScanPlan, users: int) -> StepR
             "session_recall": round(result.agreement.recall, 4),
         }
     return StepReport(result.events, result.sessions, headline)
-
-
-def day_counts(sessions: DataFrame) -> DayCounts:
-    """Sessions, events and users by day of the start, from one aggregation."""
-    from pyspark.sql import functions as F
-
-    day = F.date_from_unix_date(F.floor(F.unix_micros("start") / 86_400_000_000).cast("int"))
-    counted = sessions.groupBy(day.cast("string").alias("day")).agg(
-        F.count(F.lit(1)).alias("sessions"),
-        F.sum("events").alias("events"),
-        F.sum(F.col("is_open").cast("int")).alias("open"),
-        F.hll_sketch_agg("user_key", F.lit(_SKETCH_BITS)).alias("users"),
-    )
-    found = counted.agg(
-        F.collect_list(F.struct("day", "sessions")).alias("days"),
-        F.sum("events").alias("events"),
-        F.sum("open").alias("open"),
-        F.hll_union_agg("users").alias("users"),
-    ).first()
-    assert found is not None
-    return DayCounts(
-        Counter({r["day"]: r["sessions"] for r in found["days"]}),
-        int(found["events"] or 0),
-        int(found["open"] or 0),
-        bytes(found["users"] or b""),
-    )
 
 
 @dataclass(frozen=True)
