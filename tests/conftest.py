@@ -20,7 +20,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.seconds import Seconds
 from truelift.config import load_settings
-from truelift.settings import Settings
+from truelift.settings import Settings, SparkOptions
 
 # How long an example takes says nothing about the rule that it is an example of. The same examples
 # come in every run; `--hypothesis-profile search` draws others, ten times as many.
@@ -65,6 +65,29 @@ class RecordingRun:
 
     def log_tags(self, tags):
         self.tags.update(tags)
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The embedded session that all tests of a process share, as the jobs start it."""
+    from truelift.lake.session import java_options, start_session
+
+    # Workers unpickle kernels that the tests define, so they look where pytest looks.
+    here = Path(__file__).parent
+    places = [here / "spark", here.parent, here.parent / "lib"]
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, places))
+    # Hundreds of small queries: time goes into compiling what Spark generates, not into rows. The
+    # pipeline's tests run generated code.
+    conf = {
+        "spark.driver.extraJavaOptions": java_options(),
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    options = SparkOptions("local[2]", driver_memory="2g", shuffle_partitions=2, conf=conf)
+    session = start_session(options, "truelift-tests")
+    yield session
+    session.stop()
 
 
 @pytest.fixture

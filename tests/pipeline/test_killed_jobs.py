@@ -7,16 +7,20 @@ import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 from deltalake import DeltaTable
 
-# Several processes, each with a JVM to start, before the first test ends.
+from tests.own_process import ROOT, environment_kept
+from tests.pipeline.killed_job import options
+from truelift.config import load_settings
+from truelift.lake import Lake
+from truelift.pipeline import run_step
+
+# All jobs run before the first test ends.
 pytestmark = pytest.mark.timeout(1500)
-ROOT = Path(__file__).resolve().parents[2]
 # Between two commits, after one and before the next are one place; before the first commit
 # of a job nothing has happened that its next run could see.
 BOUNDARIES = {
@@ -45,7 +49,7 @@ def lines(day: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
+def shop(spark, tmp_path_factory):
     """A folder with a data set, and a lake that holds its first delivery."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "raw").mkdir()
@@ -57,7 +61,7 @@ def shop(tmp_path_factory):
     }
     sections = {"buckets": 5, "period": "day", "effects": {"folds": 5}}
     (folder / "own.yaml").write_text(yaml.safe_dump({"source": source, **sections}))
-    run(folder, "base", ORDER)
+    run(spark, folder, "base", ORDER)
     deliver(folder, 2)
     return folder
 
@@ -67,13 +71,21 @@ def deliver(folder: Path, day: int) -> None:
     (folder / "raw" / f"{day}.csv").write_text(text)
 
 
-def run(folder: Path, lakes: str, jobs, when: str = "", table: str = "") -> int:
-    """Run jobs in a process group of their own; its exit code."""
-    places = ",".join(str(folder / lake) for lake in lakes.split(","))
+def run(spark, folder: Path, lake: str, jobs) -> None:
+    """Run jobs here, calmly."""
+    place = str(folder / lake)
+    with environment_kept(folder):
+        settings = load_settings("local", str(folder / "own.yaml"), options(place), place)
+        for job in jobs:
+            run_step(job, settings, Lake.open(settings, spark))
+
+
+def kill(folder: Path, cases: list[tuple[str, str, str, str]]) -> None:
+    """Run jobs (lake, job, when, table) that die, in a process group of their own."""
     script = str(ROOT / "tests" / "pipeline" / "killed_job.py")
-    command = [sys.executable, script, str(folder / "own.yaml"), places, ",".join(jobs)]
+    named = [":".join((str(folder / lake), *case)) for lake, *case in cases]
     done = subprocess.run(
-        [*command, *((when, table) if when else ())],
+        [sys.executable, script, str(folder / "own.yaml"), *named],
         env={**os.environ, "PYTHONPATH": str(ROOT / "lib")},
         cwd=folder,
         capture_output=True,
@@ -82,8 +94,8 @@ def run(folder: Path, lakes: str, jobs, when: str = "", table: str = "") -> int:
         start_new_session=True,
         check=False,
     )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
-    return done.returncode
+    inside = cases[-1][2] == "inside"
+    assert done.returncode == (-signal.SIGKILL if inside else 0), done.stderr[-3000:]
 
 
 def content(lake: Path) -> dict[str, list[str]]:
@@ -100,26 +112,28 @@ def content(lake: Path) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def killed(shop):
+def killed(spark, shop):
     """Lakes by (job, when, table): killed there in the second delivery, then run again."""
-    cases = [(job, *boundary) for job, found in BOUNDARIES.items() for boundary in found]
-
-    def kill(number: int) -> None:
-        job, when, table = cases[number]
-        lake, place = f"lake-{number}", ORDER.index(job)
-        shutil.copytree(shop / (f"done-{ORDER[place - 1]}" if place else "base"), shop / lake)
-        assert run(shop, lake, [job], when, table) == -signal.SIGKILL
-
-    for place, job in enumerate(ORDER):
-        source = f"done-{ORDER[place - 1]}" if place else "base"
-        shutil.copytree(shop / source, shop / f"done-{job}")
-        run(shop, f"done-{job}", [job])
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(kill, range(len(cases))))
-    names = [f"lake-{number}" for number in range(len(cases))]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        list(pool.map(lambda half: run(shop, ",".join(half), ORDER), (names[::2], names[1::2])))
-    return {case: shop / name for case, name in zip(cases, names, strict=True)}
+    lakes, waiting = {}, []
+    before = "base"
+    for job in ORDER:
+        for when, table in BOUNDARIES[job]:
+            lake = f"lake-{len(lakes)}"
+            shutil.copytree(shop / before, shop / lake)
+            lakes[job, when, table] = lake
+            waiting.append((lake, job, when, table))
+        shutil.copytree(shop / before, shop / f"done-{job}")
+        run(spark, shop, f"done-{job}", [job])
+        before = f"done-{job}"
+    # A death inside of a write ends what it shares its Java with.
+    inside = [case for case in waiting if case[2] == "inside"]
+    outside = [case for case in waiting if case[2] != "inside"]
+    kill(shop, [*outside, inside[0]])
+    for case in inside[1:]:
+        kill(shop, [case])
+    for (job, *_), lake in lakes.items():
+        run(spark, shop, lake, ORDER[ORDER.index(job) :])
+    return {case: shop / lake for case, lake in lakes.items()}
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,14 @@
-"""One Spark session for all tests of this folder, and jobs without MLflow."""
+"""Lakes on the shared Spark session, and jobs without MLflow."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import RecordingRun
 from truelift.job import Job
 from truelift.lake import Lake
-from truelift.lake.session import java_options, start_session
 from truelift.pipeline import pin_inputs, step_named
-from truelift.settings import SparkOptions
 from truelift.steps import StepStore
-
-
-@pytest.fixture(scope="session")
-def spark():
-    """The shared embedded session, as the jobs start it."""
-    # Workers unpickle kernels that the tests define, so they look where pytest looks.
-    here = Path(__file__).parent
-    places = [here, here.parents[1], here.parents[1] / "lib"]
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, places))
-    # Hundreds of small queries: time goes into compiling what Spark generates, not into rows. The
-    # pipeline's tests run generated code.
-    conf = {
-        "spark.driver.extraJavaOptions": java_options(),
-        "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    }
-    options = SparkOptions("local[2]", driver_memory="2g", shuffle_partitions=2, conf=conf)
-    session = start_session(options, "truelift-tests")
-    yield session
-    session.stop()
 
 
 @pytest.fixture(autouse=True)
