@@ -96,6 +96,15 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
     assert told.action.tolist() == expected.arm.tolist()
     assert told.propensity.to_numpy() == pytest.approx(expected.propensity.to_numpy())
 
+    orders().drop(columns="user_key").to_parquet(tmp_path / "orders.parquet")
+    asked = Namespace(model="challenger", units=str(tmp_path / "orders.parquet"), unit="unit_id",
+                      out=str(tmp_path / "decisions"))  # fmt: skip
+    assert TOOLS["apply_policy"].run(scored, asked).rows == 3000
+    decided = lake.spark.read.format("delta").load(asked.out).toPandas().set_index("unit_id")
+    assert decided.loc[orders().unit_id].arm.tolist() == expected.arm.tolist()
+    with pytest.raises(TableError, match="no such model"):
+        TOOLS["apply_policy"].run(scored, Namespace(**{**vars(asked), "model": "champion"}))
+
     spent = command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "200"))
     rows = lake.read("gold.allocations").toPandas()
     assert rows.cost.sum() == pytest.approx(spent.spend)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from truelift.policy.options import LearnOptions
 from truelift.policy.rows import BlockReader
 from truelift.policy.rules import Columns, LinearRule, Rule, TreeRule
 from truelift.policy.trees.bins import Bins, bins_of
-from truelift.policy.trees.fit import TreeOptions, fit_trees
+from truelift.policy.trees.fit import TreeOptions, fit_trees, unseen_folds
 from truelift.policy.trees.histograms import CodedRows, Request, Sums, SumsInMemory, add_rows
 
 Progress = Callable[[str], None]
@@ -30,10 +31,26 @@ NEVER = 1e300
 
 @dataclass(frozen=True)
 class Learned:
-    """A rule a fold, that has not seen its units, and the rule of all."""
+    """A rule a fold, that has not seen its units; of all folds but two, for every two; and of all units."""
 
     of_folds: tuple[Rule, ...]
+    of_pairs: tuple[Rule, ...]
     of_all: Rule
+
+    def without(self, one: int, other: int) -> Rule:
+        """The rule that has seen neither fold."""
+        pair = (min(one, other), max(one, other))
+        return self.of_pairs[list(combinations(range(len(self.of_folds)), 2)).index(pair)]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All, in the order of :func:`~.trees.fit.unseen_folds`."""
+        return (*self.of_folds, *self.of_pairs, self.of_all)
+
+    @staticmethod
+    def of(rules: Sequence[Rule], folds: int) -> Learned:
+        """The rules in that order."""
+        return Learned(tuple(rules[:folds]), tuple(rules[folds:-1]), rules[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +135,8 @@ class Fitting:
             sums, len(bins.covariates), bins.size, arms, self.folds,
             TreeOptions(options.depth, options.min_leaf),
         )  # fmt: skip
-        return Learned(
-            tuple(TreeRule(bins, tree) for tree in found.of_folds), TreeRule(bins, found.of_all)
-        )
+        trees = (*found.of_folds, *found.of_pairs, found.of_all)
+        return Learned.of([TreeRule(bins, tree) for tree in trees], self.folds)
 
     def _sums(self, bins: Bins) -> Sums:
         if self.source.spread() is None:
@@ -167,13 +183,15 @@ class Fitting:
 
         def solved(weights: np.ndarray) -> LinearRule:
             left = np.tensordot(weights, gram, axes=1)
-            left += _RIDGE * np.trace(left) / len(left) * np.eye(len(left))
+            # Of two folds the rule that has seen neither has seen nothing: it forecasts no gain.
+            left += (_RIDGE * np.trace(left) / len(left) or 1.0) * np.eye(len(left))
             found = np.linalg.solve(left, np.tensordot(weights, cross, axes=1))
             gain = (found[:, 1:] - found[:, :1]).T
             return replace(empty, coefficients=tuple(tuple(row) for row in gain.tolist()))
 
-        others = 1.0 - np.eye(self.folds)
-        return Learned(tuple(solved(line) for line in others), solved(np.ones(self.folds)))
+        folds = np.arange(self.folds)
+        seen = [1.0 - np.isin(folds, gone) for gone in unseen_folds(self.folds)]
+        return Learned.of([solved(line) for line in seen], self.folds)
 
     def _thresholds(self, linear: Learned) -> Learned:
         """Each rule's threshold: the cut on its forecast that gains most on the rows that it has seen."""
@@ -181,9 +199,7 @@ class Fitting:
         steps = self.options.bins * 16
         state = self.source.sum(ForecastKernel(self, linear, steps), self.names(), BATCH)
         rules = []
-        for rule, gain, rows in zip(
-            (*linear.of_folds, linear.of_all), state["gain"], state["rows"], strict=True
-        ):
+        for rule, gain, rows in zip(linear.rules, state["gain"], state["rows"], strict=True):
             edges = _edges(rule, steps)
             # Cell c lies above edge c - 1: treating from it on gains the sum of what follows.
             following, left = gain[::-1].cumsum()[::-1], rows[::-1].cumsum()[::-1]
@@ -196,7 +212,7 @@ class Fitting:
             else:
                 threshold = -NEVER if following[0] > 0 else NEVER
             rules.append(replace(rule, threshold=threshold))
-        return Learned(tuple(rules[:-1]), rules[-1])
+        return Learned.of(rules, self.folds)
 
 
 def _edges(rule: Rule, steps: int) -> np.ndarray:
@@ -264,7 +280,7 @@ class ForecastKernel:
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
         """Sums of one bucket."""
-        rules = (*self.learned.of_folds, self.learned.of_all)
+        rules, unseen = self.learned.rules, unseen_folds(self.fitting.folds)
         gain, rows = np.zeros((len(rules), self.steps)), np.zeros((len(rules), self.steps))
         for batch in batches:
             block = self.fitting.reader(batch)
@@ -275,7 +291,7 @@ class ForecastKernel:
                 best = forecast.argmax(axis=0)
                 cell = np.searchsorted(_edges(rule, self.steps), forecast.max(axis=0), "left")
                 gained = block.rewards[np.arange(len(best)), best + 1] - block.rewards[:, 0]
-                seen = block.fold != t
+                seen = ~np.isin(block.fold, unseen[t])
                 gain[t] += np.bincount(cell[seen], (gained * block.weight)[seen], self.steps)
                 rows[t] += np.bincount(cell[seen], minlength=self.steps)
         return {"gain": gain, "rows": rows}

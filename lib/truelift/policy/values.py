@@ -7,7 +7,7 @@ rule of all on the units that chose it, is biased upwards and stands beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from truelift.arrays.distributions import stats
 from truelift.policy.fitting import BATCH, Fitting, Learned, travelling
-from truelift.policy.means import MeansKernel, Ratios
+from truelift.policy.means import MeansKernel, Ratios, State
 from truelift.policy.results import Figure, GroupFigures, PolicyResult
+from truelift.policy.rules import Columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,45 @@ class ValueQuantities:
             *block.rewards.T,
         ]
         base = [lines[0], lines[1], lines[3], *lines[5:]]
-        for column, level in self.cells:
-            held = self.fitting.reader.texts(batch, column)
-            inside = pc.fill_null(pc.equal(held, level), False).to_numpy(zero_copy_only=False)
+        for cell in self.cells:
+            inside = self._inside(batch, cell)
             lines += [line * inside for line in base]
         return block.cluster, np.array(lines) * block.weight
+
+    def moved(self, batch: pa.RecordBatch) -> np.ndarray:
+        """What every quantity moves (m x K x K) as a fold's rule sees one fold more; see
+        :func:`~.means.shared_of_folds`.
+        """
+        block, folds = self.fitting.reader(batch), self.fitting.folds
+        columns = self.fitting.columns_of(batch)
+        found = np.zeros((len(self), folds, folds))
+        inside = [self._inside(batch, cell) for cell in self.cells]
+        for j in np.unique(block.fold):
+            at = np.flatnonzero(block.fold == j)
+            part = _taken(columns, at)
+            chosen = self.learned.of_folds[j].choose(part)
+            for k in range(folds):
+                if k == j:
+                    continue
+                before = self.learned.without(int(j), k).choose(part)
+                changed = chosen != before
+                if not changed.any():
+                    continue
+                where, weight = at[changed], block.weight[at[changed]]
+                to, back = chosen[changed], before[changed]
+                treated = weight * ((to > 0).astype(float) - (back > 0))
+                cost = weight * (block.costs[where, to] - block.costs[where, back])
+                value = weight * (block.rewards[where, to] - block.rewards[where, back])
+                found[1:4, j, k] = treated.sum(), cost.sum(), value.sum()
+                for cell, held in enumerate(inside):
+                    start = self.first_cell + cell * self.per_cell
+                    found[start + 1, j, k] = treated @ held[where]
+                    found[start + 2, j, k] = value @ held[where]
+        return found
+
+    def _inside(self, batch: pa.RecordBatch, cell: tuple[str, str]) -> np.ndarray:
+        held = self.fitting.reader.texts(batch, cell[0])
+        return pc.fill_null(pc.equal(held, cell[1]), False).to_numpy(zero_copy_only=False)
 
     def choices(self, batch: pa.RecordBatch) -> np.ndarray:
         """The arm of every unit, by the rule that has not seen its fold."""
@@ -70,13 +105,38 @@ class ValueQuantities:
         chosen = np.zeros(len(block), np.int64)
         for k in np.unique(block.fold):
             at = np.flatnonzero(block.fold == k)
-            part = {n: (c[at] if isinstance(c, np.ndarray) else c.take(pa.array(at)))
-                    for n, c in columns.items()}  # fmt: skip
+            part = _taken(columns, at)
             chosen[at] = self.learned.of_folds[int(k)].choose(part)
         return chosen
 
     def __reduce__(self):  # type: ignore[no-untyped-def]
         return ValueQuantities, (travelling(self.fitting), self.learned, self.cells)
+
+
+def _taken(columns: Columns, at: np.ndarray) -> Columns:
+    place = pa.array(at)
+    return {n: (c[at] if isinstance(c, np.ndarray) else c.take(place)) for n, c in columns.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class ValueKernel:
+    """A sum kernel: cluster sums of the quantities, and what they move."""
+
+    quantities: ValueQuantities
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        """The state of a bucket."""
+        folds = self.quantities.fitting.folds
+        moved = np.zeros((len(self.quantities), folds, folds))
+
+        def seen() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                if batch.num_rows:
+                    moved[:] += self.quantities.moved(batch)
+                yield batch
+
+        state = MeansKernel(len(self.quantities), self.quantities)(bucket, seen())
+        return {**state, "moved": moved}
 
 
 def valued(fitting: Fitting, learned: Learned, notes: Sequence[str] = ()) -> PolicyResult:
@@ -93,7 +153,7 @@ def valued(fitting: Fitting, learned: Learned, notes: Sequence[str] = ()) -> Pol
     cells = _cells(fitting)
     quantities = ValueQuantities(fitting, learned, cells)
     fitting.progress("valuing the policy on units that did not choose it")
-    kernel = MeansKernel(len(quantities), quantities)
+    kernel = ValueKernel(quantities)
     state = fitting.source.sum(kernel, fitting.names(), BATCH)
     means = Ratios.of(state, range(1, len(quantities)), _denominators(quantities))
     at = np.eye(len(means.estimates))

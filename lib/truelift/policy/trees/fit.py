@@ -50,6 +50,9 @@ class FittedTrees:
     ----------
     of_folds : tuple of PolicyTree
         The k-th has not seen fold k.
+    of_pairs : tuple of PolicyTree
+        Of all folds but two, in the order of ``combinations(range(K), 2)``: by them the values of the
+        folds' trees know how much they have in common.
     of_all : PolicyTree
     sums_of_folds : ndarray, K
         In-sample sum of the scores that each tree chooses.
@@ -57,6 +60,7 @@ class FittedTrees:
     """
 
     of_folds: tuple[PolicyTree, ...]
+    of_pairs: tuple[PolicyTree, ...]
     of_all: PolicyTree
     sums_of_folds: np.ndarray
     sum_of_all: float
@@ -78,14 +82,23 @@ def fit_trees(
     threads : int
     """
     search = _Search(sums, covariates, bins, arms, options, threads)
-    # Row k: all folds but k; the last: all of them.
-    others = np.vstack([1.0 - np.eye(folds), np.ones(folds)])
+    unseen = unseen_folds(folds)
+    others = np.ones((len(unseen), folds))
+    for line, gone in zip(others, unseen, strict=True):
+        line[list(gone)] = 0.0
     if options.depth <= MOST_EXACT:
         found = search.fitted(ByFold(folds), others, options.depth)
     else:
-        found = search.levels(ByFold(folds), others)
+        found = search.levels(ByFold(folds), others, unseen)
     trees, values = [t for t, _ in found], np.array([v for _, v in found])
-    return FittedTrees(tuple(trees[:-1]), trees[-1], values[:-1], float(values[-1]))
+    return FittedTrees(
+        tuple(trees[:folds]), tuple(trees[folds:-1]), trees[-1], values[:folds], float(values[-1])
+    )
+
+
+def unseen_folds(folds: int) -> tuple[tuple[int, ...], ...]:
+    """What the rules of a fit have not seen: each fold, each pair of folds, and nothing."""
+    return (*((k,) for k in range(folds)), *combinations(range(folds), 2), ())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +120,9 @@ class _Search:
             return self._depth_two(grouping, mix, marginals, ties, depth)
         return self._depth_three(grouping, mix, marginals, ties)
 
-    def levels(self, grouping: Grouping, mix: np.ndarray) -> list[tuple[PolicyTree, float]]:
+    def levels(
+        self, grouping: Grouping, mix: np.ndarray, unseen: tuple[tuple[int, ...], ...]
+    ) -> list[tuple[PolicyTree, float]]:
         """Trees deeper than three: the best root of depth two, then each child in the same way."""
         shallow = self.fitted(grouping, mix, 2)
         partial = [_root_of(tree) for tree, _ in shallow]
@@ -117,19 +132,21 @@ class _Search:
             )
             if not nodes:
                 break
-            found = self.fitted(ByNode(tuple(partial), nodes), np.eye(len(nodes)), 2)
+            found = self.fitted(ByNode(tuple(partial), unseen, nodes), np.eye(len(nodes)), 2)
             below = {node: tree for node, (tree, _) in zip(nodes, found, strict=True)}
             partial = [
                 _joined(tree, {n: (b if left == 2 else _root_of(b))
                                for (o, n), b in below.items() if o == t})
                 for t, tree in enumerate(partial)
             ]  # fmt: skip
-        return self._valued(partial)
+        return self._valued(partial, unseen)
 
-    def _valued(self, trees: Sequence[PolicyTree]) -> list[tuple[PolicyTree, float]]:
+    def _valued(
+        self, trees: Sequence[PolicyTree], unseen: tuple[tuple[int, ...], ...]
+    ) -> list[tuple[PolicyTree, float]]:
         """The trees with the sums of their leaves, of the rows that they have seen."""
         nodes = tuple((t, n) for t, tree in enumerate(trees) for n in tree.leaves)
-        grouping = ByNode(tuple(trees), nodes)
+        grouping = ByNode(tuple(trees), unseen, nodes)
         request = Request(grouping, np.zeros((1, 1), int), self.bins, self.arms + 1)
         by_leaf = self.sums(request)[0].sum(axis=1)
         value = np.zeros(len(trees))

@@ -79,12 +79,15 @@ class ByNode:
     Parameters
     ----------
     trees : tuple of PolicyTree
-        As far as they have grown; the tree of a fold at its number, the tree of all rows last.
+        As far as they have grown.
+    unseen : tuple of tuple of int
+        The folds that each of them has not seen.
     nodes : tuple of (int, int)
         Tree and leaf that are to be cut further.
     """
 
     trees: tuple[PolicyTree, ...]
+    unseen: tuple[tuple[int, ...], ...]
     nodes: tuple[tuple[int, int], ...]
 
     @property
@@ -100,7 +103,8 @@ class ByNode:
                 if owner == number:
                     place[node] = group
             if (place >= 0).any():
-                yield np.where(rows.fold == number, -1, place[tree.leaf(rows.codes)])
+                gone = np.isin(rows.fold, self.unseen[number])
+                yield np.where(gone, -1, place[tree.leaf(rows.codes)])
 
 
 @dataclass(frozen=True, eq=False)
