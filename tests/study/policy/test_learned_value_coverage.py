@@ -11,6 +11,8 @@ from truelift.policy.means import Ratios, shared_of_folds
 from truelift.policy.trees.fit import TreeOptions, fit_trees
 from truelift.policy.trees.histograms import CodedRows, SumsInMemory
 
+pytestmark = pytest.mark.study
+
 FOLDS, UNITS, LEVELS = 5, 500, 5
 
 
