@@ -178,11 +178,7 @@ def spend(
         stop=max(good) if good and options.capacity is None else None,
         budget=float(amount), spend=spent * total, price=bound.price,
         shares=_shares(bound.arm + 1, offers, arms), gain=gain, limits_cost=taken,
-        levels=tuple(
-            LevelShare(level, float((free.arm[limits.group == g] >= 0).mean()),
-                       float((bound.arm[limits.group == g] >= 0).mean()))
-            for g, level in enumerate(levels)
-        ),
+        levels=_level_shares(limits, levels, free.arm, bound.arm),
         exploration=options.exploration, notes=notes, confidence=options.confidence,
     )  # fmt: skip
     return Spent(result, held, made.taken, made.best, made.propensity)
@@ -199,6 +195,18 @@ def _without_looking(offers: Offers) -> Offers:
     # By mean cost too: a unit's own cost is something to look at.
     slope_as_of_mean = offers.cost / cost
     return replace(offers, forecast=mean * slope_as_of_mean)
+
+
+def _level_shares(
+    limits: Limits | None, levels: tuple[str, ...], free: np.ndarray, bound: np.ndarray
+) -> tuple[LevelShare, ...]:
+    if limits is None:
+        return ()
+    held = [(level, limits.group == g) for g, level in enumerate(levels)]
+    return tuple(
+        LevelShare(level, float((free[own] >= 0).mean()), float((bound[own] >= 0).mean()))
+        for level, own in held
+    )
 
 
 def _sums(means: Ratios, total: float) -> Ratios:
