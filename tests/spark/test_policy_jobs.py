@@ -119,5 +119,3 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
         command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "200"), "gold.panel_x")
     with pytest.raises(ConfigError, match="has scores of y"):
         command("learn_policy", scored, tmp_path, "reward: {outcome: z}")
-    with pytest.raises(ConfigError, match="cheapest"):
-        command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "0.1"))
