@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
 import truelift as tl
+from truelift.commands.allocate import allocate
+from truelift.commands.apply_policy import apply_policy
+from truelift.commands.learn_policy import learn_policy
 from truelift.effects.job import estimate_effects
 from truelift.errors import ConfigError, TableError
 from truelift.lake.buckets import buckets_of
-from truelift.tools import TOOLS
 
 LEARN = """
 reward: {outcome: y, costs: {"1": 0.2}}
@@ -62,16 +62,15 @@ def scored(spark, lake, make_settings, make_job):
     return settings
 
 
-def command(name: str, settings, tmp_path, text: str, panel: str = "gold.panel"):
+def command(asked, settings, tmp_path, text: str, panel: str = "gold.panel"):
     (tmp_path / "spec.yaml").write_text(text)
-    args = Namespace(policy=str(tmp_path / "spec.yaml"), scored_panel=panel)
-    return TOOLS[name].run(settings, args)
+    return asked.function(settings=settings, panel=panel, spec=str(tmp_path / "spec.yaml"))
 
 
 def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, scored, tmp_path):
     method = "tree"
     text = LEARN.replace("METHOD", method).replace("GROUPS", "groups: [region]")
-    result = command("learn_policy", scored, tmp_path, text)
+    result = command(learn_policy, scored, tmp_path, text)
     here = tl.learn_policy(
         orders(), treatment="treated", outcome="y", covariates=["x_need", "x_price"],
         cluster="user_key", unit="unit_id", costs={"1": 0.2}, method=method, min_leaf=50, bins=12,
@@ -97,15 +96,17 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
     assert told.propensity.to_numpy() == pytest.approx(expected.propensity.to_numpy())
 
     orders().drop(columns="user_key").to_parquet(tmp_path / "orders.parquet")
-    asked = Namespace(model="challenger", units=str(tmp_path / "orders.parquet"), unit="unit_id",
-                      out=str(tmp_path / "decisions"))  # fmt: skip
-    assert TOOLS["apply_policy"].run(scored, asked).rows == 3000
-    decided = lake.spark.read.format("delta").load(asked.out).toPandas().set_index("unit_id")
+    asked = {
+        "settings": scored, "table": str(tmp_path / "orders.parquet"), "unit": "unit_id",
+        "out": str(tmp_path / "decisions"),
+    }  # fmt: skip
+    assert apply_policy.function(model="challenger", **asked).rows == 3000
+    decided = lake.spark.read.format("delta").load(asked["out"]).toPandas().set_index("unit_id")
     assert decided.loc[orders().unit_id].arm.tolist() == expected.arm.tolist()
     with pytest.raises(TableError, match="no such model"):
-        TOOLS["apply_policy"].run(scored, Namespace(**{**vars(asked), "model": "champion"}))
+        apply_policy.function(model="champion", **asked)
 
-    spent = command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "200"))
+    spent = command(allocate, scored, tmp_path, ALLOCATE.replace("BUDGET", "200"))
     rows = lake.read("gold.allocations").toPandas()
     assert rows.cost.sum() == pytest.approx(spent.spend)
     assert spent.spend <= 200
@@ -116,6 +117,6 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
     assert spent.path[-1].gain.estimate >= spent.path[0].gain.estimate
 
     with pytest.raises(TableError, match=r"no scores of gold\.panel_x"):
-        command("allocate", scored, tmp_path, ALLOCATE.replace("BUDGET", "200"), "gold.panel_x")
+        command(allocate, scored, tmp_path, ALLOCATE.replace("BUDGET", "200"), "gold.panel_x")
     with pytest.raises(ConfigError, match="has scores of y"):
-        command("learn_policy", scored, tmp_path, "reward: {outcome: z}")
+        command(learn_policy, scored, tmp_path, "reward: {outcome: z}")
