@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.public.effects import estimate_effects
-    from truelift.public.experiments import design_experiment
+    from truelift.public.experiments import (
+        analyze_experiment,
+        assign_experiment,
+        design_experiment,
+        interleave,
+        preferred,
+    )
     from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
     from truelift.public.recommender import fit_recommender
@@ -24,22 +30,30 @@ __version__ = "0.1.0"
 # Where each public name lies.
 _PUBLIC = {
     "TrueliftError": "truelift.errors",
+    "analyze_experiment": "truelift.public.experiments",
+    "assign_experiment": "truelift.public.experiments",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
     "evaluate_policies": "truelift.public.policies",
     "fit_recommender": "truelift.public.recommender",
     "learn_policy": "truelift.public.policy",
+    "interleave": "truelift.public.experiments",
+    "preferred": "truelift.public.experiments",
     "sessions": "truelift.public.sessions",
 }
 
 __all__ = [
     "TrueliftError",
     "__version__",
+    "analyze_experiment",
+    "assign_experiment",
     "design_experiment",
     "estimate_effects",
     "evaluate_policies",
     "fit_recommender",
+    "interleave",
     "learn_policy",
+    "preferred",
     "sessions",
 ]
 

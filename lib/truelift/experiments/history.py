@@ -183,12 +183,21 @@ def _baseline(history: History) -> Baseline:
         per_mean=float(mean[2]),
         per_sd=float(np.sqrt(max(covariance[2, 2], 0.0))),
         correlation=_correlation(covariance),
-        density=history.density if quantile else None,
+        density=_unit_density(history, covariance, mean) if quantile else None,
         explained=_explained(history),
         cluster_size=float(sizes.mean()),
         cluster_size_cv=float(sizes.std() / sizes.mean()),
         icc=_icc(history) if by_cluster else 0.0,
     )
+
+
+def _unit_density(history: History, covariance: np.ndarray, mean: np.ndarray) -> float:
+    """The density with which ``q (1 - q) / f^2`` is the variance of a unit, which may have many rows."""
+    q = history.metric.quantile
+    ratio = history.clusters[1].sum() / history.clusters[2].sum()
+    weights = np.array([0.0, 1.0, -ratio, 0.0])
+    spread = float(weights @ covariance @ weights) / mean[2] ** 2
+    return float(history.density * np.sqrt(q * (1 - q) / spread))
 
 
 def _correlation(covariance: np.ndarray) -> float:

@@ -320,6 +320,8 @@ class ExperimentSpec:
         Columns by whose values the primary metric is shown.
     time : str
         Column of days or instants, for the effect over time.
+    exposed : str
+        Column with the time of a unit's first exposure, for how the effect changes after it (novelty).
     periods : int
         Parts of the time at most.
     several_arms : str
@@ -344,6 +346,7 @@ class ExperimentSpec:
     decision: DecisionRule = field(default_factory=DecisionRule)
     dimensions: tuple[str, ...] = ()
     time: str = ""
+    exposed: str = ""
     periods: int = 14
     several_arms: str = "refuse"
 
@@ -360,6 +363,10 @@ class ExperimentSpec:
             raise ConfigError("unit: found none, expected the column of what is assigned.")
         self._check_arms()
         self._check_metrics()
+        if self.exposed and not self.time:
+            raise ConfigError(
+                "exposed: the time after an exposure takes time, the rows' own column."
+            )
         if not 2 <= self.periods <= 60:
             raise ConfigError(f"periods: found {self.periods}, expected 2 to 60.")
 
@@ -369,7 +376,7 @@ class ExperimentSpec:
                 f"arms: found {', '.join(self.arms) or 'none'} with the control {self.control!r}, "
                 "expected at least two, one of which is the control."
             )
-        if not are_chances(list(self.arms.values())):
+        if not are_chances(tuple(self.arms.values())):
             raise ConfigError(
                 f"arms: found the shares {self.arms}, expected numbers above 0 that add up to 1."
             )

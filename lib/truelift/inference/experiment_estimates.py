@@ -210,6 +210,32 @@ def ratio_of_sums(
     return _result(sums, ratio, before, theta, contrasts, confidence, method)
 
 
+def ratios_together(
+    sums: ExperimentSums, ratios: Sequence[Ratio], arm: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Several ratios' differences of one arm and the control (R,), with their covariance (R, R).
+
+    The same clusters may be in all of them, as where the ratios are of parts of the time.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+    ratios : sequence of (int, int)
+        Each with lower sums above zero in both arms.
+    arm : int
+    """
+    _checked(sums)
+    rows, values = [], []
+    for upper, lower in ratios:
+        influence = _ratio_influence(sums, (upper, lower))
+        rows.append(influence[arm] - influence[0])
+        found = sums.total[[arm, 0], upper] / sums.total[[arm, 0], lower]
+        values.append(found[0] - found[1])
+    stacked = np.stack(rows)
+    covariance = stacked @ _scaled_cross(sums) @ stacked.T
+    return np.array(values), (covariance + covariance.T) / 2
+
+
 def _outcome_mean(sums: ExperimentSums, outcome: int) -> Ratio:
     if not 0 <= outcome < sums.outcomes:
         raise DataError(f"Outcome {outcome}; the sums have {sums.outcomes}.")
@@ -341,8 +367,9 @@ def _ratio_influence(sums: ExperimentSums, ratio: Ratio) -> np.ndarray:
     below = sums.total[:, lower]
     influence = np.zeros((arms, arms, width))
     each = np.arange(arms)
-    influence[each, each, upper] = 1 / below
-    influence[each, each, lower] -= sums.total[:, upper] / below**2
+    with np.errstate(divide="ignore", invalid="ignore"):  # arms that are not asked for
+        influence[each, each, upper] = 1 / below
+        influence[each, each, lower] -= sums.total[:, upper] / below**2
     return influence.reshape(arms, -1)
 
 

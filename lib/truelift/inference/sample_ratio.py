@@ -92,16 +92,22 @@ def sample_ratio(
         If the shares are not positive, do not add up to one, or are not one an arm.
     """
     planned = np.full(sums.arms, 1 / sums.arms) if shares is None else np.asarray(shares, float)
+    return ratio_of_counts(sums.arm_clusters, planned, level, sums.clusters_in_several_arms)
+
+
+def ratio_of_counts(
+    observed: np.ndarray, planned: np.ndarray, level: float, in_several_arms: int = 0
+) -> SampleRatio:
+    """The same, of counts (A) of what was assigned."""
     checked_share(level, "level")
-    checked_promise(planned, sums.arms)
-    observed = sums.arm_clusters
+    checked_promise(planned, len(observed))
     expected = planned * observed.sum()
     statistic = float((np.square(observed - expected) / expected).sum())
     return SampleRatio(
         observed=tuple(int(count) for count in observed),
         expected=tuple(float(count) for count in expected),
         statistic=statistic,
-        p_value=float(special.chdtrc(sums.arms - 1, statistic)),
+        p_value=float(special.chdtrc(len(observed) - 1, statistic)),
         level=level,
-        clusters_in_several_arms=sums.clusters_in_several_arms,
+        clusters_in_several_arms=in_several_arms,
     )

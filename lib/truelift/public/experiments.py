@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from truelift.experiments.analysis.results import Analysis, Look
+from truelift.experiments.analysis.run import analyze
+from truelift.experiments.analysis.sources import rows_here
+from truelift.experiments.assignment import Assignment, assign, assignment_columns
 from truelift.experiments.design_results import Design
-from truelift.experiments.planning import planned
+from truelift.experiments.interleaving import Interleaved, Preference, preference
+from truelift.experiments.interleaving import interleave as interleaved
+from truelift.experiments.planning import planned, require_columns
 from truelift.experiments.spec import ExperimentSpec
 from truelift.extras import naming_extras
 from truelift.public.tables import opened
@@ -48,6 +57,105 @@ def design_experiment(
     """
     with naming_extras():
         return planned(spec_of(spec), None if past is None else opened(past), repetitions)
+
+
+def analyze_experiment(
+    table: Any, spec: Mapping[str, Any] | ExperimentSpec, earlier: Iterable[Look] = ()
+) -> Analysis:
+    """What an experiment changed, and what its rule says.
+
+    Parameters
+    ----------
+    table : DataFrame, Arrow table, str or path
+        Rows with unit, arm and metrics, read into this process.
+    spec : mapping or ExperimentSpec
+        The keys of docs/experiments.md.
+    earlier : iterable of Look, optional
+        ``looks`` of an earlier analysis; planned looks share the level with them.
+
+    Returns
+    -------
+    Analysis
+        Prints the decision and its reasons; ``to_pandas()`` has a row an effect.
+
+    Raises
+    ------
+    TrueliftError
+        For a column or an arm that is missing, or units in two arms.
+    """
+    with naming_extras():
+        chosen = spec_of(spec)
+        return analyze(rows_here(opened(table), chosen), chosen, tuple(earlier))
+
+
+def assign_experiment(
+    table: Any, spec: Mapping[str, Any] | ExperimentSpec, known: pa.Table | None = None
+) -> Assignment:
+    """Who gets which arm: ``table`` of the result has a row a unit.
+
+    Parameters
+    ----------
+    table : DataFrame, Arrow table, str or path
+        Rows that name the units, with their strata.
+    spec : mapping or ExperimentSpec
+    known : pyarrow.Table, optional
+        ``table`` of an earlier call: who takes part stays.
+
+    Raises
+    ------
+    TrueliftError
+        For a missing column, a unit without a name or in two strata.
+    """
+    with naming_extras():
+        chosen, rows = spec_of(spec), opened(table)
+        columns = assignment_columns(chosen)
+        require_columns(rows, columns, chosen)
+        return assign(rows.here(columns), chosen, known)
+
+
+def interleave(
+    first: Any, second: Any, lists: Iterable[Any], salt: str, method: str = "team draft"
+) -> Interleaved:
+    """Lists that show the items of two rankers.
+
+    Parameters
+    ----------
+    first, second : array of int, lists x k
+        The rankers' items, best first.
+    lists : iterable of keys
+        A list's coins are hashes of its key: a user and a visit, so that it can be made again.
+    salt : str
+        Of the experiment.
+    method : str
+        ``'team draft'`` compares clicks on the list; ``'causal'`` what a place in the list changes.
+
+    Raises
+    ------
+    TrueliftError
+        For rankings that do not fit each other.
+    """
+    keys = pa.array(list(lists))
+    return interleaved(np.asarray(first), np.asarray(second), keys, salt, method)
+
+
+def preferred(lists: Interleaved, outcome: Any, cluster: Iterable[Any]) -> Preference:
+    """The second ranker against the first, with errors clustered by user.
+
+    Parameters
+    ----------
+    lists : Interleaved
+    outcome : array, lists x candidates
+        Of each of ``lists.items``: clicks or purchases; of a causal interleaving also of items that were
+        not shown.
+    cluster : iterable of keys
+        Of each list, a user.
+
+    Raises
+    ------
+    TrueliftError
+        For outcomes that do not fit the lists.
+    """
+    return preference(lists, np.asarray(outcome, float), pa.array(list(cluster)))
 
 
 def spec_of(spec: Mapping[str, Any] | ExperimentSpec) -> ExperimentSpec:

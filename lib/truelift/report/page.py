@@ -39,15 +39,6 @@ def render_page(content: ReportContent) -> str:
     """
     if content.effects is not None:
         content = replace(content, effects=in_words(content.effects))
-    style = files("truelift.report").joinpath("style.css").read_text(encoding="utf-8")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light"),
-        element("title", f"truelift report: {content.dataset}"),
-        element("style", Html(style)),
-    )
     parts = _drawn(content)
     body = element(
         "body",
@@ -55,6 +46,20 @@ def render_page(content: ReportContent) -> str:
         _header(content, parts),
         element("main", *parts.values()),
         _footer(content),
+    )
+    return document(f"truelift report: {content.dataset}", body)
+
+
+def document(title: str, body: Html) -> str:
+    """A body as a document with the report's style inside."""
+    style = files("truelift.report").joinpath("style.css").read_text(encoding="utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light"),
+        element("title", title),
+        element("style", Html(style)),
     )
     return "<!DOCTYPE html>\n" + element("html", head, body, lang="en") + "\n"
 

@@ -61,6 +61,7 @@ SECTIONS: Registry[Section] = Registry(
     "truelift.sections",
     {
         "answer": "truelift.report.sections.answer:ANSWER",
+        "experiments": "truelift.report.sections.experiments:EXPERIMENTS",
         "trust": "truelift.report.sections.trust:TRUST",
         "whom": "truelift.report.sections.whom:WHOM",
         "policy": "truelift.report.sections.policy:POLICY",

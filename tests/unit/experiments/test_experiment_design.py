@@ -203,3 +203,18 @@ def test_a_past_of_few_clusters_or_without_variation_is_refused():
     still = pa.table({"user": np.arange(50), "spend": np.ones(50)})
     with pytest.raises(DataError, match="does not vary"):
         read_history(still, spec)
+
+
+def test_a_quantile_over_many_rows_a_unit_counts_units():
+    # Ten rows a user that are all alike are one row; ten independent ones are worth ten users.
+    random = np.random.default_rng(1)
+    user = np.repeat(np.arange(2000), 10)
+    alike = np.repeat(random.standard_normal(2000), 10)
+    units = []
+    for wait in (alike, random.standard_normal(20_000)):
+        spec = spec_of(metrics={"wait": {"kind": "quantile"}}, design={"effect": 0.1})
+        history = read_history(pa.table({"user": user, "wait": wait}), spec)
+        units.append(design_experiment(with_history(spec, history)).units)
+    assert units[0] / units[1] == pytest.approx(10, rel=0.2)
+    one_row = designed({"sd": 1.0}, {"effect": 0.1}, metrics={"wait": {"kind": "quantile"}}).units
+    assert units[0] == pytest.approx(one_row, rel=0.15)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from truelift.arrays.distributions import stats
 from truelift.arrays.keys import hash_keys
 from truelift.effects.experiment.results import Experiment, ExperimentEstimate
 from truelift.effects.look import Pass, Passes
@@ -26,7 +25,7 @@ from truelift.inference.experiment_estimates import (
 )
 from truelift.inference.experiments import ExperimentCounter, ExperimentSums
 from truelift.inference.power import minimum_detectable_effect
-from truelift.inference.sample_ratio import SampleRatio, checked_promise, sample_ratio
+from truelift.inference.sample_ratio import SampleRatio, ratio_of_counts, sample_ratio
 from truelift.settings import EffectOptions
 
 # Beyond this share of clusters with units in several arms, units were assigned and not clusters.
@@ -247,15 +246,5 @@ def _ratio(sums: ExperimentSums, shares: np.ndarray) -> tuple[SampleRatio, str]:
     """Pearson's test of what was assigned: clusters, or units where arms share most clusters."""
     if sums.clusters_in_several_arms <= _MIXED * sums.cluster_count:
         return sample_ratio(sums, shares, _LEVEL), "clusters"
-    checked_promise(shares, sums.arms)
-    observed, expected = sums.units, shares * sums.units.sum()
-    statistic = float(((observed - expected) ** 2 / expected).sum())
-    ratio = SampleRatio(
-        observed=tuple(int(n) for n in observed),
-        expected=tuple(expected.tolist()),
-        statistic=statistic,
-        p_value=float(stats.chi2.sf(statistic, len(shares) - 1)),
-        level=_LEVEL,
-        clusters_in_several_arms=0,
-    )
+    ratio = ratio_of_counts(np.rint(sums.units), shares, _LEVEL)
     return ratio, "units"

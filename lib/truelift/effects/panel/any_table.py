@@ -156,7 +156,7 @@ def memory_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> M
     TableError, DataError, ConfigError
         If the options do not fit its columns.
     """
-    return _cut(table, table.here(_columns(table, options)), options.cluster, buckets)
+    return cut_table(table, table.here(_columns(table, options)), options.cluster, buckets)
 
 
 def numbered_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> MemoryPanel:
@@ -171,10 +171,12 @@ def numbered_panel(table: ForeignTable, options: EffectOptions, buckets: int) ->
     numbered = replace(table, schema=table.schema.append(pa.field(name, pa.int64())))
     asked = _columns(numbered, replace(options, cluster=name))
     rows = table.here([column for column in asked if column != name])
-    return _cut(table, rows.append_column(name, pa.array(np.arange(rows.num_rows))), name, buckets)
+    numbered_rows = rows.append_column(name, pa.array(np.arange(rows.num_rows)))
+    return cut_table(table, numbered_rows, name, buckets)
 
 
-def _cut(table: ForeignTable, rows: pa.Table, cluster: str, buckets: int) -> MemoryPanel:
+def cut_table(table: ForeignTable, rows: pa.Table, cluster: str, buckets: int) -> MemoryPanel:
+    """Rows that were read of a table, cut by the hash of their cluster column."""
     place = buckets_of(rows[cluster], max(buckets, 1))
     assert place is not None  # of all types in which columns are kept
     parts = {b: rows.filter(pa.array(place == b)) for b in range(max(buckets, 1))}

@@ -1,0 +1,389 @@
+"""An analysis: a few passes over the rows, then arithmetic on sums."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from truelift.effects.panel.source import PanelSource
+from truelift.errors import ConfigError, DataError
+from truelift.experiments.analysis.breakdowns import breakdown_of
+from truelift.experiments.analysis.decide import decide
+from truelift.experiments.analysis.effects import (
+    guardrail_checks,
+    metric_effects,
+    quantile_effects,
+    with_looks,
+)
+from truelift.experiments.analysis.kernels import CellsKernel, MomentsKernel, State, SumsKernel
+from truelift.experiments.analysis.layout import (
+    MOST_LEVELS,
+    Layout,
+    Scaling,
+    check_table,
+    columns_of,
+    layout_of,
+    quantiles_of,
+    scaling_of,
+    winsorised_of,
+)
+from truelift.experiments.analysis.looks import LookRule
+from truelift.experiments.analysis.order_statistics import Target, order_statistics
+from truelift.experiments.analysis.results import (
+    Analysis,
+    ArmSize,
+    Breakdown,
+    Look,
+    MetricEffect,
+)
+from truelift.experiments.design import design_experiment
+from truelift.experiments.spec import ExperimentSpec
+from truelift.fingerprints import fingerprint_of
+from truelift.inference.experiment_estimates import ratio_of_sums
+from truelift.inference.experiments import ExperimentSums
+from truelift.inference.sample_ratio import ratio_of_counts
+
+Progress = Callable[[str], None]
+
+_BATCH_ROWS = 65536
+# Standard errors of the share between the two quantiles from which a density is taken.
+_AROUND = 1.959963984540054
+
+
+def analyze(
+    source: PanelSource,
+    spec: ExperimentSpec,
+    earlier: tuple[Look, ...] = (),
+    progress: Progress = lambda text: None,
+) -> Analysis:
+    """Estimate an experiment and apply its rule.
+
+    Parameters
+    ----------
+    source : PanelSource
+        Rows in buckets of whole clusters.
+    spec : ExperimentSpec
+    earlier : tuple of Look
+        What was seen before, by time. Looks at as many units or more are this one, made again.
+    progress : callable, optional
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    UserError
+        For a missing column or arm, an arm that was not promised, or units in two arms.
+    """
+    check_table(source.schema, source.name, spec)
+    _check_arms(source, spec)
+    layout = layout_of(spec)
+    columns = columns_of(spec)
+
+    def read(kernel: Callable[..., State | None]) -> State:
+        return source.sum(kernel, columns, _BATCH_ROWS)
+
+    progress("counting units")
+    moments = read(MomentsKernel(spec, layout))
+    _check_units(moments, spec, source.name)
+    dropped = int(moments["several"][0]) if spec.several_arms == "drop" else 0
+    scaling = scaling_of(layout, moments["total"], moments["square"], float(moments["kept"][0]))
+    progress("quantiles") if quantiles_of(spec) or winsorised_of(spec) else None
+    caps, cuts = _cuts(read, spec, layout)
+    progress("sums by cluster")
+    sums = ExperimentSums.from_state(read(SumsKernel(spec, layout, scaling, cuts, caps)), 0)
+    units = int(np.rint(sums.units.sum()))
+    rule, planned = _rule(spec, sums, units, earlier)
+    effects, failed = metric_effects(spec, sums, layout, scaling, rule, caps)
+    for name in quantiles_of(spec):
+        effects += _quantile(read, spec, layout, scaling, sums, name, cuts, rule)
+    past = tuple(look for look in earlier if look.units < units)
+    effects = _of_looks(spec, effects, rule, past)
+    guardrails = guardrail_checks(spec, effects, rule)
+    ratio = ratio_of_counts(
+        np.rint(sums.units), np.array(spec.shares), spec.decision.sample_ratio_level
+    )
+    leading = _deciding(spec, effects, failed)
+    final = planned is None or units >= planned
+    decided = decide(spec, leading, guardrails, ratio.p_value, units, final)
+    breakdowns = _breakdowns(read, source, spec, layout, scaling, caps, moments, progress)
+    own = next(e for e in leading if e.arm == decided.arm)
+    fixed = rule_of(spec)
+    look = Look(
+        number=len(past) + 1, units=units, at=_now(), estimate=own.estimate,
+        statistic=own.better * own.estimate / own.standard_error if own.standard_error else 0.0,
+        lower=own.lower, upper=own.upper, arm=own.arm, decision=decided.decision,
+        reason=decided.reasons[0], rule=fixed,
+    )  # fmt: skip
+    return Analysis(
+        name=spec.name,
+        table=source.name,
+        table_version=source.version,
+        unit=" and ".join(spec.units_of),
+        units=units,
+        clusters=sums.cluster_count,
+        arms=tuple(
+            ArmSize(arm, observed, expected)
+            for arm, observed, expected in zip(
+                spec.labels, ratio.observed, ratio.expected, strict=True
+            )
+        ),
+        sample_ratio_p_value=ratio.p_value,
+        in_several_arms=dropped,
+        without_arm=int(moments["without"][0]),
+        primary=spec.decides,
+        level=spec.level,
+        method=spec.looks.method,
+        look=look.number,
+        planned_units=planned,
+        fraction=None if planned is None else min(units / planned, 1.0),
+        final=final,
+        critical=None if spec.looks.method == "none" else rule.critical(own.degrees_of_freedom),
+        effects=effects,
+        guardrails=guardrails,
+        breakdowns=breakdowns,
+        decision=decided.decision,
+        arm=decided.arm,
+        reasons=decided.reasons,
+        supported=ratio.p_value >= spec.decision.sample_ratio_level,
+        rule=fixed,
+        cautions=_cautions(spec, moments, dropped, failed, past, fixed, units, planned),
+        looks=(*past, look),
+    )
+
+
+def rule_of(spec: ExperimentSpec) -> str:
+    """Fingerprint of what has to be fixed before the first look."""
+    return fingerprint_of(
+        metrics=spec.metrics, primary=spec.decides, guardrails=spec.guardrails, arms=spec.arms,
+        level=spec.level, alternative=spec.alternative, correction=spec.correction,
+        looks=spec.looks, decision=spec.decision, unit=spec.units_of, cluster=spec.cluster,
+    )  # fmt: skip
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _check_arms(source: PanelSource, spec: ExperimentSpec) -> None:
+    found = [_label(value) for value in source.distinct([spec.arm])[spec.arm]]
+    missing = [arm for arm in spec.labels if arm not in found]
+    if missing:
+        raise DataError(
+            f"{source.name}, column {spec.arm!r}: no rows of the arm {', '.join(map(repr, missing))}; "
+            f"found {', '.join(map(repr, found[:10])) or 'none'}."
+        )
+    unknown = [arm for arm in found if arm not in spec.labels]
+    if unknown:
+        raise DataError(
+            f"{source.name}, column {spec.arm!r}: found {', '.join(map(repr, unknown[:10]))}, which "
+            f"the experiment {spec.name} does not promise; its arms are {', '.join(spec.labels)}."
+        )
+
+
+def _label(value: object) -> str:
+    """An arm's value as Arrow writes it as a text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_units(moments: State, spec: ExperimentSpec, table: str) -> None:
+    several = int(moments["several"][0])
+    if several and spec.several_arms == "refuse":
+        raise DataError(
+            f"{table}: {several:,} of {int(moments['units'].sum()) - several:,} units are in more than "
+            f"one arm of {spec.name} (column {spec.arm!r} by {', '.join(spec.units_of)}). Find out how "
+            "they got there; several_arms: drop leaves them out, which is sound only if the treatment "
+            "did not put them there."
+        )
+
+
+def _cuts(
+    read: Callable[..., State], spec: ExperimentSpec, layout: Layout
+) -> tuple[dict[str, float], np.ndarray]:
+    """Caps of the winsorised metrics, and the arms' quantiles."""
+    capped, quantiles = winsorised_of(spec), quantiles_of(spec)
+    arms = range(len(spec.labels))
+    targets = tuple(Target(name, -1, metric.winsorise) for name, metric in capped.items())
+    targets += tuple(Target(n, arm, m.quantile) for n, m in quantiles.items() for arm in arms)
+    found = order_statistics(read, spec, layout, targets)
+    caps = dict(zip(capped, map(float, found[: len(capped)]), strict=True))
+    return caps, found[len(capped) :].reshape(len(quantiles), len(spec.labels))
+
+
+def _quantile(
+    read: Callable[..., State],
+    spec: ExperimentSpec,
+    layout: Layout,
+    scaling: Scaling,
+    sums: ExperimentSums,
+    name: str,
+    cuts: np.ndarray,
+    rule: LookRule,
+) -> tuple[MetricEffect, ...]:
+    place, metric = layout.places[name].ratio, spec.metric(name)
+    factor, _ = scaling.ratio(place)
+    shares = ratio_of_sums(sums, place, confidence=1 - spec.level)
+    shares = replace(shares, covariance=factor**2 * shares.covariance)
+    errors = np.sqrt(np.diag(shares.covariance))
+    ends = [
+        Target(name, arm, float(np.clip(metric.quantile + side * _AROUND * error, 1e-9, 1 - 1e-9)))
+        for arm, error in enumerate(errors)
+        for side in (-1, 1)
+    ]
+    found = order_statistics(read, spec, layout, tuple(ends)).reshape(-1, 2)
+    between = np.array([high.quantile - low.quantile for low, high in zip(ends[::2], ends[1::2], strict=True)])  # fmt: skip
+    slopes = (found[:, 1] - found[:, 0]) / between
+    values = cuts[list(quantiles_of(spec)).index(name)]
+    return tuple(quantile_effects(spec, name, values, shares, slopes, rule))
+
+
+def _rule(
+    spec: ExperimentSpec, sums: ExperimentSums, units: int, earlier: tuple[Look, ...]
+) -> tuple[LookRule, int | None]:
+    planned = spec.looks.units
+    if planned is None and (spec.design.effect is not None or spec.design.lift is not None):
+        planned = round(design_experiment(spec).units)
+    if planned is None and spec.looks.grouped:
+        raise ConfigError(
+            f"looks.units: found none, and {spec.looks.method} shares the level over planned units. "
+            "Give it, or a design with an effect."
+        )
+    fractions: tuple[float, ...] = ()
+    if planned is not None:
+        seen = sorted({look.units for look in earlier if look.units < units})
+        shares = [u / planned for u in seen if u < planned]
+        fractions = (*shares, min(units / planned, 1.0))
+    per_unit = sums.cluster_count / max(units, 1)
+    expected = per_unit * (planned or units)
+    return LookRule(spec, sums.cluster_count, fractions, max(expected, 2.0)), planned
+
+
+def _of_looks(
+    spec: ExperimentSpec,
+    effects: tuple[MetricEffect, ...],
+    rule: LookRule,
+    past: tuple[Look, ...],
+) -> tuple[MetricEffect, ...]:
+    """The primary metric's p-values with what earlier looks saw of the same arm."""
+    if not spec.looks.grouped or not past:
+        return effects
+    found = []
+    for effect in effects:
+        seen = tuple(look.statistic for look in past if look.arm == effect.arm)
+        known = effect.metric == spec.decides and len(seen) == len(rule.fractions) - 1
+        found.append(with_looks(effect, rule, seen) if known else effect)
+    return tuple(found)
+
+
+def _deciding(
+    spec: ExperimentSpec, effects: tuple[MetricEffect, ...], failed: dict[str, str]
+) -> tuple[MetricEffect, ...]:
+    """Of every arm the primary metric's effect that decides."""
+    own = [e for e in effects if e.metric == spec.decides]
+    if not own:
+        why = next((text for key, text in failed.items() if key.endswith(spec.decides)), "")
+        raise DataError(f"The primary metric {spec.decides} cannot be estimated: {why}")
+    method = "CUPED" if any(e.method == "CUPED" for e in own) else "difference"
+    return tuple(e for e in own if e.method == method)
+
+
+def _breakdowns(
+    read: Callable[..., State],
+    source: PanelSource,
+    spec: ExperimentSpec,
+    layout: Layout,
+    scaling: Scaling,
+    caps: dict[str, float],
+    moments: State,
+    progress: Progress,
+) -> tuple[Breakdown, ...]:
+    metric = spec.metric(spec.decides)
+    if metric.kind == "quantile":
+        return ()
+    place = layout.places[spec.decides].ratio
+    factor, centre = scaling.ratio(place)
+    below = float(scaling.scale[place[1] - 1]) if place[1] else 1.0
+    own = CellsKernel(
+        spec, "", scale=(centre, float(scaling.scale[place[0] - 1]), below),
+        cap=caps.get(spec.decides, np.inf),
+    )  # fmt: skip
+    wanted: list[tuple[str, CellsKernel, tuple[str, ...]]] = []
+    if spec.dimensions:
+        values = source.distinct(list(spec.dimensions))
+        for name in spec.dimensions:
+            levels = tuple(_label(value) for value in values[name])
+            if not 0 < len(levels) <= MOST_LEVELS:
+                raise DataError(
+                    f"{source.name}, column {name!r} (dimensions): found {len(levels):,} values, "
+                    f"expected 1 to {MOST_LEVELS}. Group the rare ones."
+                )
+            wanted.append(("group", replace(own, column=name, levels=levels), levels))
+    last, first = float(moments["max_time"][0]), -float(moments["max_time"][1])
+    if spec.time and last > first:
+        start, width, parts = _parts(spec, first, last)
+        over = replace(own, column=spec.time, start=start, width=width, parts=parts)
+        wanted.append(("time", over, _part_names(start, width, parts)))
+        if spec.exposed:
+            count = min(spec.periods, int(last - first) + 1)
+            since = replace(own, column=spec.time, since=spec.exposed, parts=count)
+            wanted.append(("since", since, tuple(f"day {i}" for i in range(count))))
+    found = []
+    for kind, kernel, names in wanted:
+        progress(f"the effect by {kernel.since or kernel.column}")
+        sums = ExperimentSums.from_state(read(kernel), 0)
+        column = kernel.since or kernel.column
+        part = breakdown_of(spec, column, kind, names, sums, factor)
+        found += [part] if part is not None else []
+    return tuple(found)
+
+
+def _parts(spec: ExperimentSpec, first: float, last: float) -> tuple[float, float, int]:
+    """Start, days and number of parts of whole days, as many as asked for at most."""
+    start = float(np.floor(first))
+    total = int(np.floor(last) - start) + 1
+    width = -(-total // spec.periods)
+    return start, float(width), -(-total // width)
+
+
+def _part_names(start: float, width: float, parts: int) -> tuple[str, ...]:
+    days = [start + i * width for i in range(parts)]
+    if not 3650 <= start <= 100_000:  # numbers of days, not dates
+        return tuple(f"day {day:g}" for day in days)
+    begin = datetime.date(1970, 1, 1)
+    return tuple((begin + datetime.timedelta(days=day)).isoformat() for day in days)
+
+
+def _cautions(
+    spec: ExperimentSpec,
+    moments: State,
+    dropped: int,
+    failed: dict[str, str],
+    past: tuple[Look, ...],
+    fixed: str,
+    units: int,
+    planned: int | None,
+) -> tuple[str, ...]:
+    said = [f"Not made: {key} ({why})" for key, why in failed.items()]
+    if dropped:
+        said.append(
+            f"{dropped:,} units were in more than one arm and are left out (several_arms: drop)."
+        )
+    if without := int(moments["without"][0]):
+        said.append(f"{without:,} rows without an arm or a unit are left out.")
+    if any(look.rule and look.rule != fixed for look in past):
+        said.append(
+            "The rule, the metrics or the arms are not those of an earlier look: what was fixed in "
+            "advance has been changed, and the promised level holds no more."
+        )
+    if planned is not None and spec.looks.grouped and units > planned:
+        said.append(
+            f"There are {units:,} units, more than the {planned:,} that were planned: all of the level "
+            "is spent."
+        )
+    if any(metric.winsorise < 1 for metric in spec.metrics.values()):
+        said.append("Capped means are effects on what is capped, not on all of it.")
+    return tuple(said)

@@ -1,0 +1,26 @@
+"""An experiment's rows, read into this process."""
+
+from __future__ import annotations
+
+from truelift.effects.panel.any_table import cut_table
+from truelift.effects.panel.source import MemoryPanel
+from truelift.experiments.analysis.layout import check_table, columns_of
+from truelift.experiments.spec import ExperimentSpec
+from truelift.lake.foreign import ForeignTable
+
+# Rows of a bucket: what is held of a bucket at once is a line a unit.
+_ROWS = 500_000
+
+
+def rows_here(table: ForeignTable, spec: ExperimentSpec) -> MemoryPanel:
+    """The rows of a table, cut so that all of a unit or cluster are in one bucket.
+
+    Raises
+    ------
+    TableError
+        For a column that is not there, or that cannot be used.
+    """
+    check_table(table.schema, table.name, spec)
+    rows = table.here(columns_of(spec))
+    whole_by = spec.cluster or spec.units_of[0]
+    return cut_table(table, rows, whole_by, 1 + rows.num_rows // _ROWS)
