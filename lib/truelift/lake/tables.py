@@ -216,6 +216,16 @@ _SPECS = (
         people=_USER,
     ),
     TableSpec(
+        "gold.policies",
+        "log string, log_version bigint, policy string, reward string, estimator string, "
+        "tuning double, estimate double, standard_error double, ci_lower double, "
+        "ci_upper double, band_lower double, band_upper double, degrees_of_freedom double, "
+        "mean_squared_error double, selected boolean, support string, support_reason string, "
+        "difference double, difference_lower double, ships boolean, reason string, rows bigint, "
+        "users bigint, confidence double, run_id string",
+        ("log",),
+    ),
+    TableSpec(
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),

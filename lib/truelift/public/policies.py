@@ -80,8 +80,8 @@ def evaluate_policies(
     spec = from_plain(BanditSpec, {k: _plain(v) for k, v in given.items() if v is not None})
     if is_spark_frame(log):
         raise ConfigError(
-            "log: found a DataFrame of Spark, expected a table in memory or an address. Write it as "
-            "Parquet and give its address, or take it here with toArrow()."
+            "log: found a DataFrame of Spark, expected a table in memory or an address. Write it, and "
+            "use the command: truelift evaluate_policies --log URI --spec FILE."
         )
     with naming_extras():
         count = Settings.buckets if buckets is None else buckets

@@ -120,9 +120,10 @@ def collect(job: Job, folder: Path) -> ReportContent:
 
 
 def _of_tool(job: Job, kind: type) -> object | None:
-    """What a command beside the steps left for the panel of this page."""
+    """What a command beside the steps left for the panel of this page, or for no panel."""
     panel = job.after.get("estimate_effects", "") or "gold.panel"
-    return newest_of_tools(job.lake.root, panel, kind)
+    root = job.lake.root
+    return newest_of_tools(root, panel, kind) or newest_of_tools(root, "", kind)
 
 
 def relative_link(target: str | None, folder: Path) -> str | None:

@@ -33,9 +33,8 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_a_written_command_is_understood(command):
     words = shlex.split(command.replace("...", "X"), comments=True)
-    if "--help" in words:
-        pytest.skip("help is given before the rest is looked at")
-    assert parsed(words).name == words[0]
+    asked = parsed(words)  # nothing where help is given before the rest is looked at
+    assert asked is None if "--help" in words else asked.name == words[0]
 
 
 def test_the_commands_are_found():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 import truelift as tl
+from truelift.cli import main
 from truelift.errors import TrueliftError
+
+COMMAND = "truelift.commands.evaluate_policies"
 
 
 def log(**changes) -> pd.DataFrame:
@@ -113,3 +119,30 @@ def test_models_too_large_for_the_sums_are_refused_with_a_way_on():
     policies = {f"p{i}": {"uniform": True} for i in range(60)}
     said = refused(table, policies=policies, estimators=["MRDR"], context=["user", "to"])
     assert "Leave MRDR" in said
+
+
+@pytest.fixture
+def spec(tmp_path):
+    def write(**changes) -> str:
+        place = tmp_path / "spec.yaml"
+        keys = {**KEYS, "rewards": ["reward"], "policies": {"x": {"action": "to"}}}
+        place.write_text(yaml.safe_dump({**keys, **changes}))
+        return str(place)
+
+    return write
+
+
+def test_the_command_names_a_key_that_there_is_not(spec, capsys):
+    assert main(["evaluate_policies", "--log", "x", "--spec", spec(polices={})]) == 2
+    error = capsys.readouterr().err
+    assert "'polices'" in error and error.count("\n") == 1
+
+
+def test_the_command_ends_with_what_its_result_says(spec, capsys, monkeypatch):
+    found = tl.evaluate_policies(
+        log(), **KEYS, policies={"x": {"always": "z"}}, actions=["z"], estimators=["IPS"]
+    )
+    monkeypatch.setattr(f"{COMMAND}.tool_job", lambda *words, **more: nullcontext())
+    monkeypatch.setattr("truelift.policy.off_policy.job.evaluate_policies", lambda *words: found)
+    assert main(["evaluate_policies", "--log", "x", "--spec", spec()]) == 3
+    assert "not supported by the log" in capsys.readouterr().out

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import truelift as tl
+from tests.unit.policy.test_policy_values import KEYS, POLICIES, bandit_log
+from truelift.report.page import render_page
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    log = bandit_log(3_000).assign(gone="zebra")
+    policies = POLICIES | {"<new>": {"action": "gone"}}
+    return tl.evaluate_policies(
+        log, **KEYS, policies=policies, actions=["zebra"], estimators=["IPS", "SNIPS"]
+    )
+
+
+def test_policies_stand_on_the_page_with_their_values_and_reasons(evaluated, whole, undrawn):
+    page = render_page(replace(whole, others=(evaluated,)))
+    value = evaluated.value("best", "reward")
+    assert '<a href="#policies">Other policies</a>' in page
+    assert f"{value.value:.4f}" in page and "ships" in page
+    assert "no logged action is one that the policy takes" in page
+    assert "at the price of at most" in page
+    assert "&lt;new&gt;" in page and "<new>" not in page
+    assert f"All {len(evaluated.estimates)} estimates" in page
+
+
+def test_a_run_without_policies_has_no_such_part(whole, undrawn):
+    assert 'id="policies"' not in render_page(whole)
