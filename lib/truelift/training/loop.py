@@ -98,7 +98,7 @@ class Trainer:
     def averaged(self) -> Iterator[None]:
         """Inside, the model has its averaged weights, if there are any."""
         variables = self.model.trainable_variables if self.averages else []
-        kept = [np.array(v) for v in variables]
+        kept = [v.numpy().copy() for v in variables]
         for variable, mean in zip(variables, self.averages, strict=True):
             variable.assign(mean)
         try:
