@@ -30,9 +30,8 @@ def add_states(states: Iterable[State]) -> State:
             if key.startswith("max_"):
                 np.maximum(total[key], value, out=total[key])
             else:
-                with np.errstate(
-                    invalid="ignore"
-                ):  # what is infinite is refused by name, by its reader
+                # What is infinite is refused by name, by its reader.
+                with np.errstate(invalid="ignore"):
                     total[key] = total[key] + value
     return total
 

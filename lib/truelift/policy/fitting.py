@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,8 +17,8 @@ from truelift.policy.rules import Columns, LinearRule, Rule, TreeRule
 from truelift.policy.trees.bins import Bins, bins_of
 from truelift.policy.trees.fit import TreeOptions, fit_trees, unseen_folds
 from truelift.policy.trees.histograms import CodedRows, Request, Sums, SumsInMemory, add_rows
+from truelift.progress import Tell
 
-Progress = Callable[[str], None]
 #: Rows that edges of bins and scales of numbers are taken from.
 SAMPLE = 100_000
 BATCH = 32_768
@@ -75,7 +75,7 @@ class Fitting:
     numbers: tuple[str, ...]
     texts: tuple[str, ...]
     folds: int
-    progress: Progress = lambda text: None
+    progress: Tell = lambda text: None
 
     def learned(self) -> Learned:
         """The rules, by ``options.method``.

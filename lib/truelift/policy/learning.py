@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,7 @@ from truelift.policy.results import PolicyResult
 from truelift.policy.rows import BlockReader, RowColumns
 from truelift.policy.rules import Rule, columns_of
 from truelift.policy.values import valued
-
-Progress = Callable[[str], None]
+from truelift.progress import Tell
 
 
 @dataclass(frozen=True)
@@ -184,14 +183,14 @@ class LearnedPolicy:
 
 
 def learn(
-    ground: Ground, options: LearnOptions, progress: Progress = lambda text: None
+    ground: Ground, options: LearnOptions, progress: Tell = lambda text: None
 ) -> LearnedPolicy:
     """Fit the rules and value them; see :func:`learn_with`."""
     return learn_with(ground, options, progress)[0]
 
 
 def learn_with(
-    ground: Ground, options: LearnOptions, progress: Progress = lambda text: None
+    ground: Ground, options: LearnOptions, progress: Tell = lambda text: None
 ) -> tuple[LearnedPolicy, Fitting]:
     """Fit the rules and value them; the fitting reads the rows again for those who want more of them.
 

@@ -45,8 +45,7 @@ from truelift.fingerprints import fingerprint_of
 from truelift.inference.experiment_estimates import ratio_of_sums
 from truelift.inference.experiments import ExperimentSums
 from truelift.inference.sample_ratio import ratio_of_counts
-
-Progress = Callable[[str], None]
+from truelift.progress import Tell
 
 _BATCH_ROWS = 65536
 # Standard errors of the share between the two quantiles from which a density is taken.
@@ -57,7 +56,7 @@ def analyze(
     source: PanelSource,
     spec: ExperimentSpec,
     earlier: tuple[Look, ...] = (),
-    progress: Progress = lambda text: None,
+    progress: Tell = lambda text: None,
 ) -> Analysis:
     """Estimate an experiment and apply its rule.
 
@@ -299,7 +298,7 @@ def _breakdowns(
     scaling: Scaling,
     caps: dict[str, float],
     moments: State,
-    progress: Progress,
+    progress: Tell,
 ) -> tuple[Breakdown, ...]:
     metric = spec.metric(spec.decides)
     if metric.kind == "quantile":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,8 +25,8 @@ from truelift.policy.means import Ratios
 from truelift.policy.package import explored
 from truelift.policy.rows import BlockReader
 from truelift.policy.values import figures
+from truelift.progress import Tell
 
-Progress = Callable[[str], None]
 BATCH = 65_536
 
 
@@ -113,7 +112,7 @@ def held_units(source: PanelSource, reader: BlockReader, options: AllocateOption
 
 def spend(
     held: Held, arms: tuple[str, ...], options: AllocateOptions, table: str, salt: str,
-    notes: tuple[str, ...] = (), progress: Progress = lambda text: None,
+    notes: tuple[str, ...] = (), progress: Tell = lambda text: None,
 ) -> Spent:  # fmt: skip
     """The path, and the allocation of the budget.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,14 +28,14 @@ from truelift.policy.off_policy.reading import (
 from truelift.policy.off_policy.results import PoliciesResult
 from truelift.policy.off_policy.reward_model import RewardModel, fit
 from truelift.policy.off_policy.spec import BanditSpec
+from truelift.progress import Tell
 
-Progress = Callable[[str], None]
 # Numbers of a model's sums; above the first a model by action, above the second one at all is refused.
 _MOST_BY_ACTION, _MOST_NUMBERS = 4_000_000, 16_000_000
 
 
 def evaluate(
-    log: BanditLog, spec: BanditSpec, progress: Progress = lambda text: None
+    log: BanditLog, spec: BanditSpec, progress: Tell = lambda text: None
 ) -> PoliciesResult:
     """Values of all candidate policies by all estimators, with one covariance clustered by user.
 
@@ -145,7 +143,7 @@ def _shares(counted: pa.Table, by: tuple[str, ...], codes: np.ndarray, rows: np.
 
 
 def _models(
-    log: BanditLog, reader: Reader, layout: Layout, progress: Progress
+    log: BanditLog, reader: Reader, layout: Layout, progress: Tell
 ) -> tuple[tuple[list[RewardModel], ...], tuple[tuple[list[RewardModel], ...], ...], str]:
     """Reward models by reward and fold, those of every policy, and what they are in words."""
     spec = reader.spec
