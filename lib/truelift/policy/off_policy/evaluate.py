@@ -52,12 +52,12 @@ def evaluate(
         For a log or a policy that cannot be used.
     """
     progress("counting actions")
-    reader = _reader(log, spec)
+    reader = reader_of(log, spec)
     layout = spec.layout()
     progress("checking rows")
     checked = log.sum(CheckKernel(reader))
     check_rows(log, reader, checked)
-    models, robust, told = _models(log, reader, layout, progress)
+    models, robust, told = reward_models(log, reader, layout, progress)
     progress("values")
     state = log.sum(ValueKernel(reader, layout, models, robust))
     found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
@@ -81,7 +81,7 @@ def evaluate(
     )
 
 
-def _reader(log: BanditLog, spec: BanditSpec) -> Reader:
+def reader_of(log: BanditLog, spec: BanditSpec) -> Reader:
     """Actions, propensities and tables of policies, checked."""
     counted = log.counted(CountKernel(spec.action, spec.propensity_by or ()))
     actions = all_actions(counted, spec)
@@ -142,7 +142,7 @@ def _shares(counted: pa.Table, by: tuple[str, ...], codes: np.ndarray, rows: np.
     return chances_of(by, hashes, codes, rows / np.bincount(cell, rows)[cell])
 
 
-def _models(
+def reward_models(
     log: BanditLog, reader: Reader, layout: Layout, progress: Tell
 ) -> tuple[tuple[list[RewardModel], ...], tuple[tuple[list[RewardModel], ...], ...], str]:
     """Reward models by reward and fold, those of every policy, and what they are in words."""
