@@ -31,8 +31,8 @@ import yaml
 
 from truelift.policy.off_policy.evaluate import evaluate, reader_of, reward_models
 from truelift.policy.off_policy.log import memory_log
-from truelift.policy.off_policy.reward_model import RewardModel
 from truelift.policy.off_policy.results import PolicyEstimate
+from truelift.policy.off_policy.reward_model import RewardModel
 from truelift.policy.off_policy.spec import BanditSpec
 from truelift.public.tables import opened
 from truelift.typed import from_plain
