@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from truelift.lake.states import add_states
-from truelift.policy.off_policy.estimators import ESTIMATORS, Layout
+from truelift.policy.off_policy.estimators import UNGROUPED, Layout
 from truelift.policy.off_policy.inference import Values, values_of
 from truelift.policy.off_policy.kernel import cluster_products
 
 POLICIES, BUCKETS, DRAWS, RESAMPLES = 10, 40, 3, 10_000
-LAYOUT = Layout(POLICIES, tuple(ESTIMATORS))
+LAYOUT = Layout(POLICIES, UNGROUPED)
 
 
 def made(rows: int, per_user: int, seed: int = 0) -> dict[str, np.ndarray]:

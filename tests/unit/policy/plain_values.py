@@ -9,6 +9,8 @@ def plain_estimate(name, tuning, w, r, q, v):
     """One estimate; w, r, q, v are the weight, the reward, its prediction, the policy's mean prediction."""
     if name == "IPS":
         return np.mean(w * r)
+    if name == "MIPS":
+        return np.mean(w * r)
     if name == "clipped IPS":
         return np.mean(np.minimum(w, tuning) * r)
     if name == "SNIPS":
@@ -20,6 +22,7 @@ def plain_estimate(name, tuning, w, r, q, v):
     shrunk = {
         "DR": lambda: w,
         "MRDR": lambda: w,
+        "OffCEM": lambda: w,
         "switch-DR": lambda: np.where(w <= tuning, w, 0.0),
         "DRos": lambda: tuning * w / (w**2 + tuning),
         "sub-Gaussian DR": lambda: w / (1 - tuning + tuning * w),
@@ -37,10 +40,12 @@ def influence(name, tuning, w, r, q, v):
     whole = plain_estimate(name, tuning, w, r, q, v)
     parts = {
         "IPS": lambda: w * r,
+        "MIPS": lambda: w * r,
         "clipped IPS": lambda: np.minimum(w, tuning) * r,
         "DM": lambda: v,
         "DR": lambda: v + w * (r - q),
         "MRDR": lambda: v + w * (r - q),
+        "OffCEM": lambda: v + w * (r - q),
         "switch-DR": lambda: v + np.where(w <= tuning, w, 0.0) * (r - q),
         "DRos": lambda: v + tuning * w / (w**2 + tuning) * (r - q),
         "sub-Gaussian DR": lambda: v + w / (1 - tuning + tuning * w) * (r - q),

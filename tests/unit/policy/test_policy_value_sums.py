@@ -25,12 +25,12 @@ def world(seed: int = 0, users: int = USERS) -> SimpleNamespace:
     return SimpleNamespace(
         keys=rng.integers(0, users, ROWS).astype(np.uint64),
         w=w, r=(rng.random(ROWS) < q).astype(float), q=q, v=rng.random(shape),
-        robust_q=rng.random(shape), robust_v=rng.random(shape),
+        robust_q=rng.random(shape), robust_v=rng.random(shape), grouped=rng.gamma(2.0, 0.5, shape),
     )  # fmt: skip
 
 
 def state_of(layout: Layout, one: SimpleNamespace, rows=slice(None)):
-    arrays = (one.keys, one.w, one.r, one.q, one.v, one.robust_q, one.robust_v)
+    arrays = (one.keys, one.w, one.r, one.q, one.v, one.robust_q, one.robust_v, one.grouped)
     return cluster_products(layout, *(a[rows] for a in arrays))
 
 
@@ -39,7 +39,8 @@ def rows_of(one: SimpleNamespace, candidate) -> tuple:
     robust = candidate.estimator == "MRDR"
     q = one.robust_q[:, p] if robust else one.q
     v = one.robust_v[:, p] if robust else one.v[:, p]
-    return candidate.estimator, candidate.tuning, one.w[:, p], one.r, q, v
+    w = one.grouped if ESTIMATORS[candidate.estimator].group is not None else one.w
+    return candidate.estimator, candidate.tuning, w[:, p], one.r, q, v
 
 
 LAYOUT = Layout(POLICIES, tuple(ESTIMATORS))
@@ -49,7 +50,7 @@ def test_every_estimator_at_every_tuning_value_equals_its_published_formula():
     one = world()
     values = values_of(LAYOUT, state_of(LAYOUT, one))
     expected = [plain_estimate(*rows_of(one, c)) for c in values.candidates]
-    assert len(expected) == POLICIES * (6 + 4 * 10)
+    assert len(expected) == POLICIES * (8 + 4 * 10)
     np.testing.assert_allclose(values.estimates[:-1], expected, rtol=1e-12)
     assert values.estimates[-1] == pytest.approx(one.r.mean(), rel=1e-12)
 

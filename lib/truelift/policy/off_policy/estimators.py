@@ -22,6 +22,9 @@ FIXED_LINES = 6
 #: How the tuned lines are made, by the code that the kernel knows.
 TUNED_KINDS = 4
 CLIPPED, SWITCHED, OPTIMISTIC, SUB_GAUSSIAN = range(TUNED_KINDS)
+#: Lines that come last, where weights of groups of actions are kept.
+GROUP_LINES = 2
+GROUP_REWARD, GROUP_CORRECTION = range(GROUP_LINES)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Estimator:
         Fixed lines that are added up, each divided by the rows, or by the sum of weights (True).
     tuned : int, optional
         Code of the tuned line that is added, divided by the rows.
+    group : int, optional
+        The line of groups' weights that is added, divided by the rows.
     model : bool
         Whether it needs predictions of the reward.
     grid : tuple of float
@@ -47,6 +52,7 @@ class Estimator:
     name: str
     terms: tuple[tuple[int, bool], ...] = ()
     tuned: int | None = None
+    group: int | None = None
     model: bool = True
     grid: tuple[float, ...] = ()
     unshrunk: float = np.inf
@@ -97,8 +103,18 @@ ESTIMATORS: Mapping[str, Estimator] = {
             "MRDR", ((ROBUST_PREDICTED, False), (ROBUST_CORRECTION, False)),
             source="Farajtabar et al. 2018: DR whose reward model is fitted for least variance",
         ),
+        Estimator(
+            "MIPS", group=GROUP_REWARD, model=False,
+            source="Saito & Joachims 2022: mean of w(group) r",
+        ),
+        Estimator(
+            "OffCEM", ((PREDICTED, False),), group=GROUP_CORRECTION,
+            source="Saito, Ren & Joachims 2023: mean of v + w(group) (r - q)",
+        ),
     )
 }  # fmt: skip
+#: Those that need no groups of actions.
+UNGROUPED = tuple(name for name, row in ESTIMATORS.items() if row.group is None)
 
 
 @dataclass(frozen=True)
@@ -155,7 +171,7 @@ class Layout:
     @cached_property
     def width(self) -> int:
         """Lines of a policy."""
-        return FIXED_LINES + len(self.tuned)
+        return FIXED_LINES + len(self.tuned) + (GROUP_LINES if self.needs_groups else 0)
 
     @property
     def lines(self) -> int:
@@ -171,6 +187,11 @@ class Layout:
     def needs_robust_model(self) -> bool:
         """Whether a reward model for each policy is needed."""
         return "MRDR" in self.estimators
+
+    @cached_property
+    def needs_groups(self) -> bool:
+        """Whether weights of groups of actions are needed."""
+        return any(ESTIMATORS[name].group is not None for name in self.estimators)
 
     def candidates(self) -> tuple[Candidate, ...]:
         """All estimates, policy by policy."""
@@ -191,6 +212,8 @@ class Layout:
         if row.tuned is not None:
             place = self.tuned.index((row.tuned, candidate.tuning))
             found.append((start + FIXED_LINES + place, rows))
+        if row.group is not None:
+            found.append((start + FIXED_LINES + len(self.tuned) + row.group, rows))
         return tuple(found)
 
     def present(self) -> tuple[tuple[int, int], ...]:

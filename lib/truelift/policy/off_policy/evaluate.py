@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from truelift.errors import ConfigError, DataError
 from truelift.policy.off_policy.estimators import Layout
+from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
 from truelift.policy.off_policy.log import BanditLog, first_few, is_numeric
 from truelift.policy.off_policy.passes import (
@@ -57,9 +58,10 @@ def evaluate(
     progress("checking rows")
     checked = log.sum(CheckKernel(reader))
     check_rows(log, reader, checked)
-    models, robust, told = reward_models(log, reader, layout, progress)
+    groups = ActionGroups.read(spec.groups, reader) if spec.groups else None
+    models, robust, told = reward_models(log, reader, layout, progress, groups)
     progress("values")
-    state = log.sum(ValueKernel(reader, layout, models, robust))
+    state = log.sum(ValueKernel(reader, layout, models, robust, groups))
     found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
     return PoliciesResult(
         table=log.name,
@@ -143,7 +145,11 @@ def _shares(counted: pa.Table, by: tuple[str, ...], codes: np.ndarray, rows: np.
 
 
 def reward_models(
-    log: BanditLog, reader: Reader, layout: Layout, progress: Tell
+    log: BanditLog,
+    reader: Reader,
+    layout: Layout,
+    progress: Tell,
+    groups: ActionGroups | None = None,
 ) -> tuple[tuple[list[RewardModel], ...], tuple[tuple[list[RewardModel], ...], ...], str]:
     """Reward models by reward and fold, those of every policy, and what they are in words."""
     spec = reader.spec
@@ -167,12 +173,14 @@ def reward_models(
     progress("reward models")
     sums = log.sum(ModelKernel(reader, by_action, robust))
     fitted, of_policies = [], []
+    of_action = None if groups is None else groups.of_action
     for j in range(len(spec.rewards)):
         own = {k.removesuffix(f".{j}"): v for k, v in sums.items() if k.endswith(f".{j}")}
-        fitted.append(fit(own, 0))
-        of_policies.append(tuple(fit(own, m) for m in range(1, models)))
+        fitted.append(fit(own, 0, of_action))
+        of_policies.append(tuple(fit(own, m, of_action) for m in range(1, models)))
     how = "by action" if by_action else "additive in context and action"
-    told = f"ridge, {how}, {width} features, {spec.folds} folds of users"
+    shrunk = "" if groups is None else ", shrunk towards its group"
+    told = f"ridge, {how}{shrunk}, {width} features, {spec.folds} folds of users"
     return tuple(fitted), tuple(of_policies) if robust else (), told
 
 

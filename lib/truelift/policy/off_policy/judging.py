@@ -118,7 +118,8 @@ def _possible(values: Values, spec: BanditSpec) -> Values:
     estimates = values.estimates.copy()
     for i, c in enumerate(values.candidates):
         policy = spec.policies[spec.names[c.policy]]
-        if policy.logged_chance and ESTIMATORS[c.estimator].model:
+        row = ESTIMATORS[c.estimator]
+        if policy.logged_chance and (row.model or row.group is not None):
             estimates[i] = np.nan
     return replace(values, estimates=estimates)
 

@@ -17,6 +17,8 @@ from truelift.policy.off_policy.estimators import (
     CLIPPED,
     CORRECTION,
     FIXED_LINES,
+    GROUP_CORRECTION,
+    GROUP_REWARD,
     OPTIMISTIC,
     PREDICTED,
     ROBUST_CORRECTION,
@@ -39,15 +41,16 @@ def compiled(function: F) -> F:
 
 @compiled
 def _add_rows(  # type: ignore[no-untyped-def]
-    out, order, starts, first, w, r, q, v, robust_q, robust_v, bounds, tunings
+    out, order, starts, first, w, r, q, v, robust_q, robust_v, grouped, width, bounds, tunings
 ):
     """Sums of clusters ``first``, ``first + 1``, ... into the lines of ``out``.
 
-    Rows come one after the other in memory (n x P). ``robust_q`` and ``robust_v`` have no rows where
-    there is no model of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
+    Rows come one after the other in memory (n x P). ``robust_q``, ``robust_v`` and ``grouped`` have no
+    rows where there is nothing of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
     loops without a branch, which processors take several steps of at once.
     """
-    policies, robust, width = w.shape[1], len(robust_q) > 0, FIXED_LINES + len(tunings)
+    policies, robust, groups = w.shape[1], len(robust_q) > 0, len(grouped) > 0
+    last = FIXED_LINES + len(tunings)
     for g in range(len(out)):
         line = out[g]
         for place in range(starts[first + g], starts[first + g + 1]):
@@ -60,6 +63,9 @@ def _add_rows(  # type: ignore[no-untyped-def]
                 line[start + PREDICTED] += v[i, p]
                 if robust:
                     line[start + ROBUST_PREDICTED] += robust_v[i, p]
+                if groups:
+                    line[start + last + GROUP_REWARD] += grouped[i, p] * reward
+                    line[start + last + GROUP_CORRECTION] += grouped[i, p] * rest
                 if weight == 0.0:
                     continue
                 line[start + WEIGHT] += weight
@@ -67,7 +73,7 @@ def _add_rows(  # type: ignore[no-untyped-def]
                 line[start + CORRECTION] += weight * rest
                 if robust:
                     line[start + ROBUST_CORRECTION] += weight * (reward - robust_q[i, p])
-                tuned = line[start + FIXED_LINES : start + width]
+                tuned = line[start + FIXED_LINES : start + last]
                 corrected = weight * rest
                 for k in range(bounds[CLIPPED], bounds[CLIPPED + 1]):
                     tuned[k] += min(weight, tunings[k]) * reward
@@ -99,7 +105,7 @@ def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyp
 
 def cluster_products(
     layout: Layout, keys: np.ndarray, w: np.ndarray, r: np.ndarray, q: np.ndarray, v: np.ndarray,
-    robust_q: np.ndarray, robust_v: np.ndarray,
+    robust_q: np.ndarray, robust_v: np.ndarray, grouped: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Sums of rows, and of products of clusters' sums, for whole clusters.
 
@@ -112,6 +118,8 @@ def cluster_products(
     r, q : ndarray, n
     robust_q, robust_v : ndarray, n x P, or 0 x P
         Of a reward model for each policy.
+    grouped : ndarray, n x P, optional
+        Weights of the groups of the logged actions, where the layout has estimators that need them.
 
     Returns
     -------
@@ -127,10 +135,28 @@ def cluster_products(
     pairs = layout.single_ratios
     total, cross = np.zeros(lines), np.zeros((lines, lines), order="F")
     powers = np.zeros((len(pairs), 5))
+    if grouped is None:
+        grouped = np.zeros((0, w.shape[1]))
+    width = layout.width
     block = max(_BLOCK_NUMBERS // lines, 64)
     for first in range(0, clusters, block):
         sums = np.zeros((min(block, clusters - first), lines))
-        _add_rows(sums, order, starts, first, w, r, q, v, robust_q, robust_v, bounds, tunings)
+        _add_rows(
+            sums,
+            order,
+            starts,
+            first,
+            w,
+            r,
+            q,
+            v,
+            robust_q,
+            robust_v,
+            grouped,
+            width,
+            bounds,
+            tunings,
+        )
         _add_powers(powers, sums, *pairs.T)
         total += sums.sum(axis=0)
         # Half of a symmetric matrix is half of the work.

@@ -112,6 +112,8 @@ def check_columns(table: ForeignTable, spec: BanditSpec) -> None:
     if spec.loggers:
         keys |= dict.fromkeys(spec.loggers.propensities.values(), "loggers.propensities")
         keys |= {spec.loggers.column: "loggers.column"}
+    of_groups = [spec.groups.propensity] if spec.groups and spec.groups.propensity else []
+    keys |= dict.fromkeys(of_groups, "groups.propensity")
     missing = {name: key for name, key in keys.items() if name not in table.schema.names}
     if missing:
         raise TableError(missing_columns(missing, table.schema.names, table.name))
@@ -119,6 +121,7 @@ def check_columns(table: ForeignTable, spec: BanditSpec) -> None:
     chances = [c for policy in spec.policies.values() for c in policy.chances.values()]
     logged = [p.logged_chance for p in spec.policies.values() if p.logged_chance]
     logged += list(spec.loggers.propensities.values()) if spec.loggers else []
+    logged += of_groups
     for name in [*spec.rewards, *([spec.propensity] if spec.propensity else []), *chances, *logged]:
         if not is_numeric(kinds[name]):
             raise TableError(

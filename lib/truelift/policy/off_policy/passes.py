@@ -14,6 +14,7 @@ from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.kernel import cluster_products
+from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.log import BanditLog, column_of, texts
 from truelift.policy.off_policy.reading import Reader, Rows, cell_hashes, unknown_action
 from truelift.policy.off_policy.reward_model import RewardModel, in_fold, model_state
@@ -194,12 +195,14 @@ class ValueKernel:
         By reward and fold; empty where no estimator needs predictions.
     robust : tuple of tuple of list of RewardModel
         By reward, policy and fold.
+    groups : ActionGroups, optional
     """
 
     reader: Reader
     layout: Layout
     models: tuple[list[RewardModel], ...] = ()
     robust: tuple[tuple[list[RewardModel], ...], ...] = ()
+    groups: ActionGroups | None = None
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
         spec, seen = self.reader.spec, 0
@@ -223,6 +226,8 @@ class ValueKernel:
             keep("users", rows.users)
             keep("w", w)
             keep("r", rows.rewards)
+            if self.groups is not None and self.layout.needs_groups:
+                keep("grouped", self.groups.weights(self.reader, rows))
             for j in rewards:
                 q, v = self._predicted(rows, names, self.models[j][fold] if self.models else None)
                 keep(f"q.{j}", q)
@@ -243,6 +248,7 @@ class ValueKernel:
             sums = cluster_products(
                 self.layout, held["users"], held["w"], np.ascontiguousarray(held["r"][:, j]),
                 held[f"q.{j}"], held[f"v.{j}"], held.get(f"rq.{j}", none), held.get(f"rv.{j}", none),
+                held.get("grouped"),
             )  # fmt: skip
             state |= {f"{key}.{j}": value for key, value in sums.items()}
         _, counts = np.unique(held["users"], return_counts=True)

@@ -298,12 +298,12 @@ class Reader:
             return np.full(n, 1 / count), n * float(missing.mean())
         unlogged = 0.0
         if policy.action or policy.always:
-            taken = self._taken(policy, batch)
+            taken = self.taken(policy, batch)
             found = (taken == action).astype(float)
             unlogged = float(np.count_nonzero(missing[np.maximum(taken, 0)] & (taken >= 0)))
         elif policy.chances:
             found = np.zeros(n)
-            for code, column in self._columns(policy):
+            for code, column in self.chance_columns(policy):
                 chance = number_column(batch, column)
                 found = np.where(action == code, chance, found)
                 unlogged += float(chance.sum()) if missing[code] else 0.0
@@ -319,13 +319,15 @@ class Reader:
             unlogged = (1 - share) * unlogged + share * n * float(missing.mean())
         return found, unlogged
 
-    def _taken(self, policy: PolicySpec, batch: pa.RecordBatch) -> np.ndarray:
+    def taken(self, policy: PolicySpec, batch: pa.RecordBatch) -> np.ndarray:
+        """Codes of the actions of a policy that takes one a row."""
         if policy.always:
             return np.full(batch.num_rows, self.codes(pa.array([policy.always]))[0])
         assert policy.action is not None
         return self.codes(column_of(batch, policy.action))
 
-    def _columns(self, policy: PolicySpec) -> list[tuple[int, str]]:
+    def chance_columns(self, policy: PolicySpec) -> list[tuple[int, str]]:
+        """Code of each action that a policy may take, with the column of its chance."""
         codes = self.codes(pa.array(list(policy.chances), pa.string()))
         return list(zip(codes.tolist(), policy.chances.values(), strict=True))
 
@@ -339,10 +341,10 @@ class Reader:
         if policy.uniform:
             return self._uniform(rows.features, model)
         if policy.action or policy.always:
-            found = model.of_actions(rows.features, self._taken(policy, rows.batch))
+            found = model.of_actions(rows.features, self.taken(policy, rows.batch))
         elif policy.chances:
             found = np.zeros(n)
-            for code, column in self._columns(policy):
+            for code, column in self.chance_columns(policy):
                 found += number_column(rows.batch, column) * model.of_one(rows.features, code)
         else:
             table = self.tables[name]

@@ -134,8 +134,13 @@ def in_fold(state: Mapping[str, np.ndarray], fold: int, folds: int) -> dict[str,
     return placed
 
 
-def fit(state: Mapping[str, np.ndarray], model: int) -> list[RewardModel]:
-    """The model of each fold, from the sums of all others; model 0 is the one whose rows count one."""
+def fit(
+    state: Mapping[str, np.ndarray], model: int, groups: np.ndarray | None = None
+) -> list[RewardModel]:
+    """The model of each fold, from the sums of all others; model 0 is the one whose rows count one.
+
+    With the groups of the actions (K), an action's effect is shrunk towards its group's.
+    """
     folds, found = len(state["gram"]), []
     for fold in range(folds):
         sums = {
@@ -144,12 +149,15 @@ def fit(state: Mapping[str, np.ndarray], model: int) -> list[RewardModel]:
         }
         plain = state["actions"][:, 0, :, 0].sum(axis=1)
         rows = float(plain.sum() - (plain[fold] if folds > 1 else 0.0))
-        found.append(_fit(sums, max(rows, 1.0)))
+        found.append(_fit(sums, max(rows, 1.0), groups))
     return found
 
 
-def _fit(sums: Mapping[str, np.ndarray], rows: float) -> RewardModel:
+def _fit(sums: Mapping[str, np.ndarray], rows: float, groups: np.ndarray | None) -> RewardModel:
     gram, right, actions = sums["gram"], sums["right"], sums["actions"]
+    width = len(gram)
+    if groups is not None:
+        gram, right, actions = _with_groups(gram, right, actions, groups)
     weight, reward, features = actions[:, 0], actions[:, 1], actions[:, 2:]
     # A prior is worth so many rows of the weight that rows have.
     whole = float(weight.sum())
@@ -160,6 +168,9 @@ def _fit(sums: Mapping[str, np.ndarray], rows: float) -> RewardModel:
     matrix = gram - (features * shrunk[:, None]).T @ features + penalty
     beta = solve_symmetric(matrix, right - features.T @ (shrunk * reward))
     alpha = shrunk * (reward - features @ beta)
+    if groups is not None:
+        alpha += beta[width:][groups]
+        beta, scale = beta[:width], scale[:width]
     if not len(sums["grams"]):
         return RewardModel(beta, alpha)
     start = np.tile(beta, (len(alpha), 1))
@@ -167,3 +178,18 @@ def _fit(sums: Mapping[str, np.ndarray], rows: float) -> RewardModel:
     matrices = sums["grams"] + prior * np.diag(scale)
     residual = sums["rights"] - np.einsum("kij,kj->ki", sums["grams"], start)
     return RewardModel(beta, alpha, start + np.linalg.solve(matrices, residual[..., None])[..., 0])
+
+
+def _with_groups(
+    gram: np.ndarray, right: np.ndarray, actions: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same sums as if each row had an indicator of its action's group among its features."""
+    count, d = int(groups.max()) + 1, len(gram)
+    own = np.zeros((count, actions.shape[1]))
+    np.add.at(own, groups, actions)
+    wide = np.zeros((d + count, d + count))
+    wide[:d, :d], wide[:d, d:], wide[d:, :d] = gram, own[:, 2:].T, own[:, 2:]
+    np.fill_diagonal(wide[d:, d:], own[:, 0])
+    indicator = np.zeros((len(groups), count))
+    indicator[np.arange(len(groups)), groups] = actions[:, 0]
+    return wide, np.concatenate([right, own[:, 1]]), np.hstack([actions, indicator])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from truelift.errors import ConfigError
-from truelift.policy.off_policy.estimators import ESTIMATORS, Layout
+from truelift.policy.off_policy.estimators import ESTIMATORS, UNGROUPED, Layout
 from truelift.policy.off_policy.support import SupportLimits
 
 SELECTIONS = ("mse", "slope", *ESTIMATORS)
@@ -31,6 +31,28 @@ class ChanceTable:
     by: tuple[str, ...] = ()
     action: str = "action"
     chance: str = "propensity"
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Groups of actions, such as categories of items, for weights of groups in place of actions.
+
+    Parameters
+    ----------
+    table : str
+        ``URI[@VERSION]``, a row an action.
+    action, group : str
+        Columns of the table.
+    propensity : str, optional
+        The column *of the log* with the chance that it took an action of the logged action's group;
+        without it the chances of all actions have to be known (``propensity_table``,
+        ``propensity_by``).
+    """
+
+    table: str
+    action: str = "action"
+    group: str = "group"
+    propensity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,8 @@ class BanditSpec:
         The place in a list, which the reward model uses too.
     actions : tuple of str
         All actions that there are, where some were never logged.
+    groups : GroupTable, optional
+        Of the actions; brings the estimators whose weights are those of groups.
     estimators : tuple of str
     tuning : mapping of str to tuple of float
         By estimator, tuning values in place of the default ones.
@@ -167,7 +191,8 @@ class BanditSpec:
     context: tuple[str, ...] = ()
     position: str | None = None
     actions: tuple[str, ...] = ()
-    estimators: tuple[str, ...] = tuple(ESTIMATORS)
+    groups: GroupTable | None = None
+    estimators: tuple[str, ...] = UNGROUPED
     tuning: dict[str, tuple[float, ...]] = field(default_factory=dict)
     select: str = "mse"
     reward_model: str = "auto"
@@ -219,7 +244,30 @@ class BanditSpec:
             )
         for name, grid in self.tuning.items():
             _check_grid(name, grid)
-        Layout(1, self.estimators, self.tuning)
+        self._check_groups(Layout(1, self.estimators, self.tuning))
+
+    def _check_groups(self, layout: Layout) -> None:
+        if self.groups is None:
+            if layout.needs_groups:
+                named = ", ".join(n for n in self.estimators if ESTIMATORS[n].group is not None)
+                raise ConfigError(
+                    f"estimators: found {named} without groups; expected groups: {{table: URI}}, a "
+                    "table with a row an action and its group."
+                )
+            return
+        if self.estimators == UNGROUPED:
+            object.__setattr__(self, "estimators", tuple(ESTIMATORS))
+        known = self.propensity_table or self.propensity_by is not None
+        if bool(known) == bool(self.groups.propensity):
+            raise ConfigError(
+                "groups.propensity: "
+                + (
+                    "found a column though the chances of all actions are known; leave it out."
+                    if known
+                    else "found none, expected the column with the log's chance of the logged action's "
+                    "group, for the log has the chance of the logged action alone."
+                )
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -232,10 +280,11 @@ class BanditSpec:
         table = self.propensity_table.by if self.propensity_table else ()
         several = self.loggers
         logged = (several.column, *several.propensities.values()) if several else ()
+        of_groups = [c for c in [self.groups.propensity if self.groups else None] if c]
         of_policies = (c for policy in self.policies.values() for c in policy.columns)
         every = (
             self.action, *self.rewards, *optional, *self.context, *table, *logged,
-            *(self.propensity_by or ()), *of_policies,
+            *(self.propensity_by or ()), *of_groups, *of_policies,
         )  # fmt: skip
         return tuple(dict.fromkeys(every))
 
