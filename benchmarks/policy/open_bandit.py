@@ -66,9 +66,9 @@ def thompson(folder: Path, campaign: str, simulations: int) -> pa.Table:
         best = np.argsort(-draws, axis=1)[:, :PLACES]
         for place in range(PLACES):
             counts[place] += np.bincount(best[:, place], minlength=len(alpha))
-    place, item = np.nonzero(counts)
-    share = counts[place, item] / counts.sum(axis=1)[place]
-    return pa.table({"position": place + 1, "item_id": item, "share": share})
+    places, item = np.nonzero(counts)
+    share = counts[places, item] / counts.sum(axis=1)[places]
+    return pa.table({"position": places + 1, "item_id": item, "share": share})
 
 
 def obp_values(obp: Any, rows: dict[str, np.ndarray]) -> dict[tuple[str, float | None], float]:
@@ -80,7 +80,7 @@ def obp_values(obp: Any, rows: dict[str, np.ndarray]) -> dict[tuple[str, float |
     }  # fmt: skip
     plain = common | {"estimated_rewards_by_reg_model": rows["q"][:, :, None]}
     robust = common | {"estimated_rewards_by_reg_model": rows["robust"][:, :, None]}
-    values = {
+    values: dict[tuple[str, float | None], float] = {
         ("IPS", None): obp.InverseProbabilityWeighting().estimate_policy_value(**common),
         ("SNIPS", None): obp.SelfNormalizedInverseProbabilityWeighting().estimate_policy_value(
             **common

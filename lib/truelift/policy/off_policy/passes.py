@@ -13,8 +13,8 @@ from truelift.arrays.keys import count_nameless
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError
 from truelift.policy.off_policy.estimators import Layout
-from truelift.policy.off_policy.kernel import cluster_products
 from truelift.policy.off_policy.groups import ActionGroups
+from truelift.policy.off_policy.kernel import cluster_products
 from truelift.policy.off_policy.log import BanditLog, column_of, texts
 from truelift.policy.off_policy.reading import Reader, Rows, cell_hashes, unknown_action
 from truelift.policy.off_policy.reward_model import RewardModel, in_fold, model_state
