@@ -20,8 +20,7 @@ class BuildWithConfiguration(build_py):
         if self.editable_mode:
             return {}
         target = Path(self.build_lib) / "truelift" / "conf"
-        folders = ("conf", "conf/datasets", "conf/models", "conf/panels", "conf/effects")
-        sources = [path for folder in folders for path in ROOT.glob(f"{folder}/*.yaml")]
+        sources = [*ROOT.glob("conf/*.yaml"), *ROOT.glob("conf/*/*.yaml")]
         return {source: target / source.relative_to(ROOT / "conf") for source in sources}
 
     def run(self) -> None:

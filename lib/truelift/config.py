@@ -195,7 +195,7 @@ def load_panel_spec(name: str) -> PanelSpec:
     return from_plain(PanelSpec, found)
 
 
-def load_spec(cls: type[Spec], folder: str, kind: str, name: str) -> Spec:
+def load_spec(cls: type[Spec], folder: str, kind: str, name: str, option: str = "--spec") -> Spec:
     """A specification of a room of its own.
 
     Parameters
@@ -207,13 +207,15 @@ def load_spec(cls: type[Spec], folder: str, kind: str, name: str) -> Spec:
         What it is, for messages.
     name : str
         A name in that folder, or the path of a YAML file.
+    option : str
+        Of the command line, that names it.
 
     Raises
     ------
     ConfigError
         For an unknown key or a bad value.
     """
-    return from_plain(cls, _named_layer(folder, "--spec", kind, name, (cls, "")))
+    return from_plain(cls, _named_layer(folder, option, kind, name, (cls, "")))
 
 
 def describe(settings: Settings) -> dict[str, Any]:
