@@ -20,7 +20,8 @@ from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scores.sums import Scoring
 from truelift.effects.support.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error
-from truelift.effects.support.repeated_units import rows_of_clusters, shared_surprise, surprises_of
+from truelift.effects.support.repeated_units import rows_of_clusters
+from truelift.effects.support.shared_surprises import shared_surprise, surprises_of
 
 # Fewer values are as good as categories to most models' eyes; units a value, for there to be pairs.
 _FEWEST_VALUES, _UNITS_A_VALUE = 6, 2

@@ -18,9 +18,12 @@ is said. The rules, on a sample of whole clusters and where chances are not know
 5. Rows of one unit lie in clusters of their own, as if they were independent.
 6. Rows have no name of their own, so the cluster is the unit, treatment changes within it, and rows
    of one cluster share what the models did not foresee of treatment *and* outcome. That is measured
-   as for levels of categories (:mod:`~.level_balance`), by pairs of rows of a cluster. Customers
-   who share a store pass, as long as the store has no hand in both. Where rows have names it is
-   said and stops nothing, for earlier treatments may be what they share.
+   as for levels of categories (:mod:`~.level_balance`), by pairs of rows of a cluster; and by what
+   the comparison of a cluster's own rows says otherwise than the estimate, for rows before a
+   treatment and after it are of opposite signs among the pairs. Customers
+   who share a store pass, as long as the store has no hand in both. Where neither measure stops,
+   but rows of a cluster surely share both, it is said. Where rows have names, pairs alone count
+   and stop nothing, for earlier treatments may be what they share.
 """
 
 from __future__ import annotations
@@ -41,7 +44,13 @@ from truelift.effects.panel.source import PanelSource
 from truelift.effects.panel.start import ORDER, StartBuckets, plain, start_buckets
 from truelift.effects.results import Caution, EffectsResult
 from truelift.effects.scores.sums import Scoring
-from truelift.effects.support.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error, surprises
+from truelift.effects.support.level_balance import BEYOND_CHANCE, MAX_BIAS, least_error
+from truelift.effects.support.shared_surprises import (
+    difference_within,
+    shared_surprise,
+    shares_both,
+    surprises_of,
+)
 
 #: Rows of the sample.
 _ROWS = 10_000
@@ -402,13 +411,18 @@ def _of_clusters(
     """What rows of one cluster share of treatment and outcome, for every arm and outcome."""
     arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
     lines = surprises_of(batch, scoring)
+    together, stopped = False, False
     for a, label in enumerate(scoring.columns.arms.labels):
         for j, (name, _, scale) in enumerate(scoring.outcomes):
             least = least_error(result, label, name)
             if not a or not least:
                 continue
             pairs = [(lines[b], lines[arms + b * outcomes + j]) for b in (a, 0)]
-            bias, error = shared_surprise(cluster, *pairs)
+            measured = [shared_surprise(cluster, *pairs)]
+            if not named:
+                measured.append(difference_within(cluster, *pairs))
+                together = together or shares_both(cluster, *pairs)
+            bias, error = max(measured, key=lambda pair: abs(pair[0]) - 2 * pair[1])
             if abs(bias) > BEYOND_CHANCE * error and (
                 scale * (abs(bias) - 2 * error) > MAX_BIAS * least
             ):
@@ -426,47 +440,15 @@ def _of_clusters(
                     "different units, name their column under effects.unit and add covariates of "
                     "what they share."
                 )
+                stopped = True
                 yield Caution(f"{moved} {why}", stops=not named, arms=(label,), outcomes=(name,))
-
-
-def surprises_of(batch: pa.RecordBatch, scoring: Scoring) -> np.ndarray:
-    """:func:`~.level_balance.surprises` of the rows of :func:`rows_of_clusters`."""
-    arms, outcomes = scoring.layout.arms, scoring.layout.outcomes
-    bucket = batch.column(0).to_numpy()
-    lines = np.empty((arms * (1 + outcomes), batch.num_rows))
-    for b in np.unique(bucket):
-        own = np.flatnonzero(bucket == b)
-        _, units = scoring.units(batch.take(pa.array(own)), int(b))
-        lines[:, own] = surprises(units, scoring.clip)
-    return lines
-
-
-def shared_surprise(
-    cluster: np.ndarray, treated: tuple[np.ndarray, np.ndarray],
-    control: tuple[np.ndarray, np.ndarray],
-) -> tuple[float, float]:  # fmt: skip
-    """The bias of an arm's difference to the control, by pairs of rows of a cluster, and its error.
-
-    As :func:`~.level_balance.left_over`, with clusters as levels, whose rows may depend on each
-    other: the error is that of independent clusters.
-
-    Parameters
-    ----------
-    cluster : ndarray of int, n
-    treated, control : tuple of (ndarray, ndarray), n
-        B and R of the two arms.
-    """
-    n = np.bincount(cluster).astype(float)
-    paired = n > 1
-    covered = float(n[paired].sum())
-    if covered <= 0:
-        return 0.0, np.inf
-    product = np.zeros(len(n))
-    for sign, (share, left) in ((1.0, treated), (-1.0, control)):
-        sums = [np.bincount(cluster, line) for line in (share, left, share * left)]
-        product += sign * (sums[0] * sums[1] - sums[2])
-    by_cluster = product[paired] / (n[paired] - 1) / covered
-    return float(by_cluster.sum()), float(np.sqrt(np.sum(by_cluster**2)))
+    if together and not stopped:
+        yield Caution(
+            f"Rows of one {scoring.columns.cluster!r} share their treatment beyond what the covariates "
+            "tell, and their outcome too, and the treatment changes among them. If they are the same "
+            f"unit at several times, the effect is wrong: {_ADVICE} If they are different units, name "
+            "their column under effects.unit."
+        )
 
 
 def _codes(batch: pa.RecordBatch, name: str) -> np.ndarray:

@@ -9,7 +9,8 @@ import pytest
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import EffectsResult
-from truelift.effects.support.repeated_units import in_order, shared_surprise
+from truelift.effects.support.repeated_units import in_order
+from truelift.effects.support.shared_surprises import difference_within, shared_surprise
 from truelift.settings import EffectOptions
 
 
@@ -92,6 +93,30 @@ def test_a_treatment_that_ends_is_as_bad_as_one_that_begins(adopters):
 def test_without_any_time_rows_of_a_unit_still_share_what_nobody_foresaw(adopters):
     text = stopped_by(estimated(without(adopters, "time")))
     assert "The treatment changes over the rows of 'id'" in text
+
+
+def test_without_any_time_the_comparison_within_units_disagrees_where_pairs_cancel():
+    g = np.random.default_rng(0)
+    unit, time = np.repeat(np.arange(400), 10), np.tile(np.arange(10), 400)
+    own = g.normal(size=400)
+    # Whoever adopts is better than who never does, and adopts at any time.
+    start = np.where((g.random(400) < 0.3) | (own < -0.5), 99, g.integers(2, 10, 400))
+    t = (time >= start[unit]).astype(int)
+    y = 5 * own[unit] + t + g.normal(size=len(unit))
+    rows = {"id": unit, "t": t, "x": g.normal(size=len(unit)), "y": y}
+    assert "The treatment changes over the rows of 'id'" in stopped_by(estimated(rows))
+
+
+def test_without_any_time_what_cancels_in_both_measures_is_said():
+    g = np.random.default_rng(3)
+    unit, time = np.repeat(np.arange(400), 10), np.tile(np.arange(10), 400)
+    own = g.normal(size=400)
+    start = np.where(g.random(400) < 0.3, 99, g.integers(2, 10, 400))
+    t = (time >= np.where(own < -0.5, 99, start)[unit]).astype(int)
+    # What time brings to all is as much as what sets adopters apart.
+    y = 2 * own[unit] + 0.5 * time + t + g.normal(size=len(unit))
+    result = estimated({"id": unit, "t": t, "x": g.normal(size=len(unit)), "y": y})
+    assert any("same unit at several times" in caution.text for caution in result.cautions)
 
 
 def test_a_unit_that_is_named_may_be_smaller_than_its_cluster(adopters):
@@ -208,3 +233,22 @@ def test_the_shared_surprise_is_the_mean_product_over_pairs_of_rows():
     bias, _ = shared_surprise(cluster, (b, r), (nothing, nothing))
     of = [np.mean([b[i] * r[j] for i in own for j in own if i != j]) for own in ((0, 1, 2), (3, 4))]
     assert bias == pytest.approx((3 * of[0] + 2 * of[1]) / 5)
+
+
+def test_the_difference_within_is_that_of_a_regression_with_an_intercept_a_cluster():
+    g = np.random.default_rng(9)
+    cluster = g.integers(0, 12, 200)
+    t = g.integers(0, 2, 200)
+    e, residual = g.uniform(0.2, 0.8, 200), g.normal(size=200) + t
+    lines = [
+        (own / chance - 1, own * residual / chance) for own, chance in ((t, e), (1 - t, 1 - e))
+    ]
+    dummies = np.eye(12)[cluster]
+    slope = np.linalg.lstsq(np.column_stack([t, dummies]), residual, rcond=None)[0][0]
+    assert difference_within(cluster, *lines)[0] == pytest.approx(-slope)
+
+
+def test_clusters_without_both_arms_say_nothing_of_a_difference_within():
+    b, r = np.array([1.0, 1.0, -1.0, -1.0]), np.array([2.0, 1.0, 0.0, 0.0])
+    other, nothing = -b, np.zeros(4)
+    assert difference_within(np.array([0, 0, 1, 1]), (b, r), (other, nothing)) == (0.0, np.inf)
