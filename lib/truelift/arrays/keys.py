@@ -54,6 +54,17 @@ def hash_keys(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return hashes
 
 
+def is_nameless(column: pa.Array) -> pa.Array:
+    """Which keys name nothing: nulls, NaN, blank texts (n truth values)."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        return pc.is_null(column, nan_is_null=True)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column.is_null()
+    return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
+
+
 def count_nameless(column: pa.Array) -> tuple[int, int]:
     """Keys that name nothing (nulls, NaN, blank texts), and texts that say so ("nan", "None")."""
     if pa.types.is_dictionary(column.type):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import special
 
-from truelift.arrays.keys import hash_keys, mix
+from truelift.arrays.keys import count_nameless, hash_keys, mix
 from truelift.errors import DataError
 from truelift.experiments.baseline import Baseline
 from truelift.experiments.design_results import Design, HistoryCheck, PowerPoint
@@ -73,21 +73,28 @@ def read_history(rows: pa.Table, spec: ExperimentSpec) -> History:
         If there are fewer than ten clusters, or the metric does not vary.
     """
     metric = spec.metric(spec.decides)
+    _check_names(rows, spec)
     unit = unit_hashes(rows, spec)
     value = numbers(rows, metric.column)
     lower = np.ones(len(value)) if metric.per == ROWS else numbers(rows, metric.per)
-    before = numbers(rows, metric.before) if metric.before else np.zeros(len(value))
+    before, given = np.zeros((2, len(value)))
+    if metric.before:
+        before = numbers(rows, metric.before)
+        given = rows[metric.before].is_valid().to_numpy().astype(float)
     density = float("nan")
     if metric.kind == "quantile":
         cut = float(np.quantile(value, metric.quantile))
         density, upper = density_at(value, metric.quantile), (value > cut).astype(float)
     else:
         cut, upper = float("nan"), value
-    sums = ClusterSums(4)
-    sums.add(unit, np.stack([np.ones(len(value)), upper, lower, before]))
+    sums = ClusterSums(5)
+    sums.add(unit, np.stack([np.ones(len(value)), upper, lower, before, given]))
     keys, by_unit = sums.finish()
-    counts, upper, lower, before = by_unit
-    before = before / counts
+    _, upper, lower, before, given = by_unit
+    # Units without it say nothing: they count as the mean of those that have it (an analysis gives
+    # them a mean of their own).
+    before = before / np.maximum(given, 1.0)
+    before[given == 0] = before[given > 0].mean() if given.any() else 0.0
     if metric.kind in ("mean", "proportion"):
         lower = np.ones(len(keys))
         if metric.kind == "proportion":
@@ -111,6 +118,15 @@ def read_history(rows: pa.Table, spec: ExperimentSpec) -> History:
     if not _residuals(found).any():
         raise DataError(f"{metric.column!r} does not vary between the clusters of the table.")
     return found
+
+
+def _check_names(rows: pa.Table, spec: ExperimentSpec) -> None:
+    for name in dict.fromkeys(n for n in (*spec.units_of, spec.cluster) if n):
+        if nameless := count_nameless(rows[name].combine_chunks())[0]:
+            raise DataError(
+                f"The table of past outcomes, column {name!r}: {nameless:,} rows are null, NaN or blank; "
+                "together they would count as one. Fill them in, or leave these rows out."
+            )
 
 
 def history_columns(spec: ExperimentSpec) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truelift.effects.panel.any_table import panel_plan
+from truelift.effects.panel.columns import as_number
 from truelift.effects.panel.lake_panel import LakePanel
 from truelift.effects.results import EffectsResult
 from truelift.effects.support.supported import Support
@@ -108,8 +109,10 @@ def scored_panel(
     if own:
         plan = lake.plan(named.uri, version=version)
     else:
+        paid = (text for text in reward.costs.values() if as_number(text) is None)
         options = EffectOptions(
-            treatment=treatment, outcomes=(reward.outcome,), covariates=columns, cluster=cluster, unit=unit
+            treatment=treatment, outcomes=(reward.outcome,),
+            covariates=tuple(dict.fromkeys((*columns, *paid))), cluster=cluster, unit=unit,
         )  # fmt: skip
         plan = panel_plan(lake, named, options, lake.buckets)
     effects = _effects_of(job, named.uri)

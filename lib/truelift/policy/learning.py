@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from truelift.effects.panel.arms import label_in
 from truelift.effects.panel.columns import as_number, is_number
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.support.supported import Support
@@ -51,12 +52,13 @@ def arms_of(labels: Sequence[str], support: Sequence[Support], options: RewardOp
     known = ", ".join(labels)
     for key, named in (("costs", options.costs), ("arms", options.arms)):
         for name in named:
-            if name not in labels:
+            if label_in(name, labels) is None:
                 raise ConfigError(f"{key}: there is no arm {name!r}; the arms are {known}.")
-    control = labels[0] if options.control is None else options.control
-    if control not in labels:
-        raise ConfigError(f"control: there is no arm {control!r}; the arms are {known}.")
-    others = [a for a in labels if a != control and (not options.arms or a in options.arms)]
+    control = labels[0] if options.control is None else label_in(options.control, labels)
+    if control is None:
+        raise ConfigError(f"control: there is no arm {options.control!r}; the arms are {known}.")
+    wanted = {label_in(name, labels) for name in options.arms} or {*labels}
+    others = [a for a in labels if a != control and a in wanted]
     refused = {
         judged.arm or labels[-1]: judged.reason
         for judged in support
@@ -76,9 +78,10 @@ def arms_of(labels: Sequence[str], support: Sequence[Support], options: RewardOp
 
 def costs_of(options: RewardOptions, arms: Sequence[str]) -> tuple[float | str, ...]:
     """By arm, a number or the name of a column."""
+    costs = {label_in(name, arms): text for name, text in options.costs.items()}
     found: list[float | str] = []
     for arm in arms:
-        text = options.costs.get(arm, "0")
+        text = costs.get(arm, "0")
         number = as_number(text)
         found.append(text if number is None else number)
     return tuple(found)

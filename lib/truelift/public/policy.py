@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.panel.any_table import memory_panel, numbered_panel
+from truelift.effects.panel.arms import label_of
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.extras import naming_extras
@@ -82,17 +83,18 @@ def learn_policy(
     } | options  # fmt: skip
     named = (groups,) if isinstance(groups, str) else tuple(groups)
     learning = LearnOptions(
-        reward=RewardOptions(outcome, worth, {a: str(c) for a, c in (costs or {}).items()}),
+        reward=RewardOptions(outcome, worth, {label_of(a): str(c) for a, c in (costs or {}).items()}),
         method=method, depth=depth, bins=bins, min_leaf=min_leaf, exploration=exploration, groups=named,
     )  # fmt: skip
     with naming_extras():
         held = opened(table)
         chosen = options_of({**given, "groups": named} if named else given, held.schema)
         count = Settings.buckets if buckets is None else buckets
+        paid = tuple(learning.reward.costs.values())
         if chosen.cluster:
-            panel = memory_panel(held, chosen, count)
+            panel = memory_panel(held, chosen, count, paid)
         else:
-            panel = numbered_panel(held, chosen, count)
+            panel = numbered_panel(held, chosen, count, paid)
             chosen = dataclasses.replace(chosen, cluster=panel.schema.names[-1])
         estimation = estimate_panel(panel, dataclasses.replace(chosen, groups=()), progress)
         rows = estimation.rows_of(panel)
@@ -104,12 +106,13 @@ def learn_policy(
         )
         arms = arms_of(scoring.columns.arms.labels, estimation.result.support, learning.reward)
         columns = row_columns(arms.labels, learning, panel.schema, panel.name)
-        numbered = _numbered(rows)
+        row = _free(rows.schema.names)
+        numbered = _numbered(rows, row)
         scorer = ScoreRowsKernel(
-            dataclasses.replace(scoring, columns=dataclasses.replace(scoring.columns, unit=_ROW)),
+            dataclasses.replace(scoring, columns=dataclasses.replace(scoring.columns, unit=row)),
             panel.name,
         )
-        join = JoinKernel(columns, panel.name, outcome, _ROW)
+        join = JoinKernel(columns, panel.name, outcome, row)
         made = {
             bucket: join(bucket, {"scores": scorer(bucket, {"panel": part}), "panel": part})
             for bucket, part in numbered.buckets.items()
@@ -118,13 +121,18 @@ def learn_policy(
         return learn(Ground(source, columns, scoring.folds, arms.notes), learning, progress)
 
 
-# Rows in memory have numbers, so they join whatever the units are called.
-_ROW = "__row__"
+def _free(taken: Sequence[str]) -> str:
+    """A name that no column has."""
+    name = "row"
+    while name in taken:
+        name += "_"
+    return name
 
 
-def _numbered(panel: MemoryPanel) -> MemoryPanel:
+def _numbered(panel: MemoryPanel, name: str) -> MemoryPanel:
+    """Rows in memory with numbers, so they join whatever the units are called."""
     parts = {
-        bucket: part.append_column(_ROW, pa.array(range(part.num_rows), pa.int64()))
+        bucket: part.append_column(name, pa.array(range(part.num_rows), pa.int64()))
         for bucket, part in panel.buckets.items()
     }
     return dataclasses.replace(panel, buckets=parts)

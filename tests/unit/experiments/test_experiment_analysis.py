@@ -245,6 +245,37 @@ def test_rows_without_an_arm_are_left_out_and_counted(rows):
     assert (found.units, found.without_arm) == (398, 8)
 
 
+@pytest.mark.parametrize("nothing", [float("nan"), None, " "], ids=["nan", "null", "blank"])
+def test_rows_without_a_unit_are_left_out_and_without_a_cluster_refused(rows, nothing):
+    names = [None if i < 8 else f"u{u}" for i, u in enumerate(rows["user"].to_pylist())]
+    kind = pa.float64() if isinstance(nothing, float) else pa.string()
+    values = [float(n[1:]) if n and kind == pa.float64() else n for n in names]
+    values = [nothing if value is None else value for value in values]
+    place = rows.schema.get_field_index("user")
+    holed = rows.set_column(place, "user", pa.array(values, kind))
+    found = analysed(holed)
+    assert (found.units, found.without_arm) == (398, 8)
+    beside = rows.append_column("school", holed["user"])
+    with pytest.raises(DataError, match=r"'school' \(cluster\): 8 rows are null, NaN or blank"):
+        analysed(beside, spec_of(cluster="school"))
+
+
+@pytest.mark.parametrize("arms", [("0", "1"), ("no", "yes"), ("False", "True")])
+@pytest.mark.parametrize("kind", [pa.bool_(), pa.int8(), pa.float64()])
+def test_arms_of_numbers_and_truth_values_are_those_that_are_written_like_them(rows, arms, kind):
+    place = rows.schema.get_field_index("arm")
+    coded = pa.compute.equal(rows["arm"], "treated").cast(pa.int8()).cast(kind)
+    spec = spec_of(arms=dict.fromkeys(arms, 0.5), control=arms[0])
+    found = analysed(rows.set_column(place, "arm", coded), spec)
+    assert of(found, "spend").estimate == of(analysed(rows), "spend").estimate
+
+
+def test_a_column_that_is_there_twice_is_refused(rows):
+    twice = pa.table([*rows.columns, rows["spend"]], [*rows.schema.names, "spend"])
+    with pytest.raises(TableError, match="2 columns named 'spend'"):
+        analysed(twice)
+
+
 def test_sizes_that_were_not_promised_stop_every_ship():
     found = analysed(world(2000, effect=2.0), spec_of(arms={"control": 0.6, "treated": 0.4}))
     assert found.decision == "hold" and not found.supported and found.exit_code == 3

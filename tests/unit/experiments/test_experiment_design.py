@@ -185,6 +185,26 @@ def test_what_is_stated_wins_over_the_past():
     assert found.icc == 0.5 and found.sd == pytest.approx(1, abs=0.1)
 
 
+def test_a_past_that_some_units_lack_explains_as_much_whatever_its_level():
+    metrics = {"spend": {"before": "before"}}
+    spec = spec_of(metrics=metrics)
+    table = past(2000, icc=0.0)
+    holed = np.where(np.arange(table.num_rows) % 5 < 2, np.nan, table["before"].to_numpy() - 50)
+    holes = pa.array(holed, from_pandas=True)
+    there = table.set_column(table.schema.get_field_index("before"), "before", holes)
+    found = with_history(spec, read_history(there, spec)).design.baseline
+    assert found.explained == pytest.approx(0.6 * 0.36, abs=0.02)
+
+
+def test_a_past_without_units_or_clusters_is_refused():
+    table = past()
+    for name in ("user", "school"):
+        holes = pa.array([None, *table[name].to_pylist()[1:]])
+        holed = table.set_column(table.schema.get_field_index(name), name, holes)
+        with pytest.raises(DataError, match=f"'{name}': 1 rows are null, NaN or blank"):
+            read_history(holed, spec_of(cluster="school"))
+
+
 @pytest.mark.parametrize("before", ["", "before"])
 def test_drawn_experiments_keep_the_level_and_have_the_designs_power(before):
     spec = spec_of(cluster="school", metrics={"spend": {"before": before}}, design={"effect": 0.2})

@@ -59,6 +59,26 @@ def test_its_value_holds_the_truth_and_beats_every_single_arm(learned):
     assert result.share.estimate == pytest.approx(0.3085 + 0.6915 / 2, abs=0.05)
 
 
+def test_columns_may_have_any_name_and_arms_and_costs_be_written_as_people_do():
+    frame = orders(n=1200).rename(columns={"need": "row", "age": "__row__"})
+    frame["arm"] = frame.arm != "none"
+    frame["postage"] = 0.3
+    asked = {**ASKED, "covariates": ["row", "__row__", "region"], "control": False}
+    plain = tl.learn_policy(frame, **asked, cluster="customer", costs={"1": 0.3}).result
+    for costs in ({True: 0.3}, {1: 0.3}, {"yes": 0.3}, {"true": "postage"}):
+        found = tl.learn_policy(frame, **asked, cluster="customer", costs=costs).result
+        assert found.value.estimate == pytest.approx(plain.value.estimate)
+    alone = tl.learn_policy(frame, **asked, costs={1: "postage"}).result
+    assert alone.cost.estimate == pytest.approx(0.3 * alone.share.estimate)
+
+
+def test_a_cost_that_is_no_number_is_named():
+    with pytest.raises(
+        TableError, match=r"'region': found type .*string.*expected a number \(costs\)"
+    ):
+        tl.learn_policy(orders(n=1200), **ASKED, cluster="customer", costs={"mail": "region"})
+
+
 def test_groups_are_told_with_bands_wider_than_intervals(learned):
     north, south = learned.result.groups
     assert (north.level, south.level) == ("north", "south")

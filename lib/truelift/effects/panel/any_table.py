@@ -145,21 +145,27 @@ def frame_panel(frame: Any, options: EffectOptions, buckets: int) -> MemoryPanel
     return memory_panel(frame_table(frame, f"the {type(frame).__name__}"), options, buckets)
 
 
-def memory_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> MemoryPanel:
+def memory_panel(
+    table: ForeignTable, options: EffectOptions, buckets: int, beside: tuple[str, ...] = ()
+) -> MemoryPanel:
     """A table in memory, cut by the hash of its cluster column that cuts the job's copy.
 
     So folds, start rows and sums are the job's (:func:`~truelift.lake.buckets.buckets_of`), and
-    with them every number up to the order in which a bucket's rows are added up.
+    with them every number up to the order in which a bucket's rows are added up. ``beside`` are
+    further columns, of those that there are.
 
     Raises
     ------
     TableError, DataError, ConfigError
         If the options do not fit its columns.
     """
-    return cut_table(table, table.here(_columns(table, options)), options.cluster, buckets)
+    columns = _with(table, _columns(table, options), beside)
+    return cut_table(table, table.here(columns), options.cluster, buckets)
 
 
-def numbered_panel(table: ForeignTable, options: EffectOptions, buckets: int) -> MemoryPanel:
+def numbered_panel(
+    table: ForeignTable, options: EffectOptions, buckets: int, beside: tuple[str, ...] = ()
+) -> MemoryPanel:
     """A table whose rows each stand for themselves: their numbers are its last column.
 
     Raises
@@ -169,7 +175,7 @@ def numbered_panel(table: ForeignTable, options: EffectOptions, buckets: int) ->
     """
     name = next(name for name in _ROWS if name not in table.schema.names)
     numbered = replace(table, schema=table.schema.append(pa.field(name, pa.int64())))
-    asked = _columns(numbered, replace(options, cluster=name))
+    asked = _with(table, _columns(numbered, replace(options, cluster=name)), beside)
     rows = table.here([column for column in asked if column != name])
     numbered_rows = rows.append_column(name, pa.array(np.arange(rows.num_rows)))
     return cut_table(table, numbered_rows, name, buckets)
@@ -183,6 +189,14 @@ def cut_table(table: ForeignTable, rows: pa.Table, cluster: str, buckets: int) -
     version = 0 if table.plan is None else table.plan.version
     held = {b: p for b, p in parts.items() if p.num_rows} or {0: rows}
     return MemoryPanel(held, table.name, version)
+
+
+def _with(
+    table: ForeignTable, columns: tuple[str, ...], beside: tuple[str, ...]
+) -> tuple[str, ...]:
+    further = [name for name in beside if name in table.schema.names]
+    table.stored(further)
+    return tuple(dict.fromkeys([*columns, *further]))
 
 
 def _columns(table: ForeignTable, options: EffectOptions) -> tuple[str, ...]:

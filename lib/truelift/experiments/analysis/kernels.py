@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from truelift.arrays.keys import is_nameless
 from truelift.arrays.texts import codes_among
 from truelift.experiments.analysis.layout import Layout, Scaling
 from truelift.experiments.analysis.units import (
@@ -31,8 +32,8 @@ class MomentsKernel:
     """What is to be known before sums can be scaled.
 
     The state has ``units`` (A), ``several`` (units in two arms), ``kept`` (units that are analysed),
-    ``total`` and ``square`` (Q) over these, ``without`` (rows without an arm), and ``max_time`` (latest
-    time, and earliest times -1).
+    ``total`` and ``square`` (Q) over these, ``without`` (rows without an arm), ``no_cluster`` (rows with
+    an arm and no cluster), and ``max_time`` (latest time, and earliest times -1).
 
     Parameters
     ----------
@@ -44,12 +45,15 @@ class MomentsKernel:
     layout: Layout
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
-        spec, seen = self.spec, np.zeros(1)
+        spec, seen, no_cluster = self.spec, np.zeros(1), np.zeros(1)
         time = np.full(2, -np.inf)
 
         def watched() -> Iterator[pa.RecordBatch]:
             for batch in batches:
                 seen[0] += batch.num_rows
+                if spec.cluster:
+                    astray = batch.filter(is_nameless(batch[spec.cluster]))
+                    no_cluster[0] += len(rows_of(astray, spec).arm) if astray.num_rows else 0
                 if spec.time:
                     found = days(batch, spec.time)
                     found = found[~np.isnan(found)]
@@ -68,6 +72,7 @@ class MomentsKernel:
             "total": found.sum(axis=(0, 2)),
             "square": np.square(found).sum(axis=(0, 2)),
             "without": np.array([seen[0] - units.rows.sum()]),
+            "no_cluster": no_cluster,
             "max_time": time,
         }
 

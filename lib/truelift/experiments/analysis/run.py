@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError, DataError
 from truelift.experiments.analysis.breakdowns import breakdown_of
@@ -169,14 +170,20 @@ def _now() -> str:
 
 
 def _check_arms(source: PanelSource, spec: ExperimentSpec) -> None:
-    found = [_label(value) for value in source.distinct([spec.arm])[spec.arm]]
-    missing = [arm for arm in spec.labels if arm not in found]
+    values = source.distinct([spec.arm])[spec.arm]
+    found = [value if isinstance(value, str) else label_of(value) for value in values]
+    # A text is the arm of that name; a number or a truth value, the arm that is written like it.
+    named = {
+        name: name if isinstance(value, str) else label_in(name, spec.labels)
+        for name, value in zip(found, values, strict=True)
+    }
+    missing = [arm for arm in spec.labels if arm not in named.values()]
     if missing:
         raise DataError(
             f"{source.name}, column {spec.arm!r}: no rows of the arm {', '.join(map(repr, missing))}; "
             f"found {', '.join(map(repr, found[:10])) or 'none'}."
         )
-    unknown = [arm for arm in found if arm not in spec.labels]
+    unknown = [name for name, arm in named.items() if arm not in spec.labels]
     if unknown:
         raise DataError(
             f"{source.name}, column {spec.arm!r}: found {', '.join(map(repr, unknown[:10]))}, which "
@@ -190,6 +197,12 @@ def _label(value: object) -> str:
 
 
 def _check_units(moments: State, spec: ExperimentSpec, table: str) -> None:
+    if nameless := int(moments["no_cluster"][0]):
+        raise DataError(
+            f"{table}, column {spec.cluster!r} (cluster): {nameless:,} rows are null, NaN or blank; "
+            "together they would count as one cluster. Expected in every row what its unit belongs to: "
+            "fill it in, or leave these rows out."
+        )
     several = int(moments["several"][0])
     if several and spec.several_arms == "refuse":
         raise DataError(

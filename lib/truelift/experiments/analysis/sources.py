@@ -20,7 +20,9 @@ def rows_here(table: ForeignTable, spec: ExperimentSpec) -> MemoryPanel:
     TableError
         For a column that is not there, or that cannot be used.
     """
+    columns = columns_of(spec)
+    table.stored([name for name in columns if name in table.schema.names])
     check_table(table.schema, table.name, spec)
-    rows = table.here(columns_of(spec))
+    rows = table.here(columns)
     whole_by = spec.cluster or spec.units_of[0]
     return cut_table(table, rows, whole_by, 1 + rows.num_rows // _ROWS)

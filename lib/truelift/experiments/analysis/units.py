@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.arrays.keys import hash_keys
+from truelift.arrays.keys import hash_keys, is_nameless
 from truelift.arrays.times import MICROSECONDS_PER_DAY
+from truelift.effects.panel.arms import Levels
 from truelift.errors import DataError
 from truelift.experiments.analysis.layout import Layout, quantiles_of, winsorised_of
 from truelift.experiments.history import numbers, unit_hashes
@@ -37,15 +38,12 @@ class Rows:
 
 def rows_of(batch: pa.RecordBatch, spec: ExperimentSpec) -> Rows:
     """Decode a batch; rows without an arm or a unit are left out."""
-    labels = pa.array(spec.labels)
-    column = batch[spec.arm]
-    text = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    code = pc.fill_null(pc.index_in(text.cast(pa.string()), value_set=labels), -1)
-    known = pc.greater_equal(code, 0)
+    code = Levels(spec.arm, spec.labels).codes(batch)
+    known = pa.array(code >= 0)
     for name in spec.units_of:
-        known = pc.and_(known, pc.is_valid(batch[name]))
+        known = pc.and_not(known, is_nameless(batch[name]))
     kept = batch.filter(known)
-    arm = code.filter(known).to_numpy(zero_copy_only=False).astype(np.int64)
+    arm = code[known.to_numpy(zero_copy_only=False)]
     unit = unit_hashes(kept, spec)
     cluster = hash_keys(kept[spec.cluster]) if spec.cluster else unit
     return Rows(unit, cluster, arm, kept)
