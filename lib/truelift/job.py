@@ -141,6 +141,12 @@ class Job:
         )
         return self._made(name, commit)
 
+    def replace_buckets(
+        self, name: str, kernel: RowKernel, plans: Mapping[str, ScanPlan]
+    ) -> Commit:
+        """Make a table hold a kernel's rows; see :meth:`~truelift.lake.Lake.replace_buckets`."""
+        return self._made(name, self.lake.replace_buckets(name, kernel, plans, self.fingerprint))
+
     def publish_files(
         self,
         name: str,

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truelift.errors import ConfigError, DataError
+from truelift.errors import ConfigError
 from truelift.features.catalogue import ITEM_ID, LookupSource
 from truelift.features.exposures import ExposureRows, exposure_rows
 from truelift.features.items import item_columns, item_table, lookup_of, spark_schema
 from truelift.features.panel import PanelKernel
 from truelift.features.planning import PanelPlan, plan_panel
 from truelift.features.results import FeaturesResult
-from truelift.features.sequences import SEQUENCE_SCHEMA, SequenceKernel, SequenceShape
+from truelift.features.sequences import EntryCountKernel, SequenceKernel, SequenceShape
 from truelift.features.streams import required_columns
 from truelift.features.users import profile_rows
+from truelift.features.vocabulary import coded_names, event_types
+from truelift.lake.tables import table_spec
 from truelift.logs.pseudonyms import UserKeys
 from truelift.steps import StepReport
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 _EVENTS = ("user_key", "event_time", "item_id", "value")
 _TYPED_EVENTS = ("user_key", "event_time", "item_id", "event_type", "quantity")
 _SESSIONS = ("user_key", "start")
-MOST_EVENT_TYPES = 1000
 _STEPS = 6
 
 
@@ -89,8 +90,7 @@ def build_features(job: Job) -> StepReport:
     )
     sequence_kernel = SequenceKernel(level, lookup_of(job.lake, vocabulary), shape)
     sequence_plans = {"events": job.plan("silver.events", _TYPED_EVENTS), "sessions": sessions}
-    sequences = job.lake.map_buckets(sequence_kernel, sequence_plans, spark_schema(SEQUENCE_SCHEMA))
-    sequence_commit = job.replace("gold.sequences", sequences)
+    sequence_commit = job.replace_buckets("gold.sequences", sequence_kernel, sequence_plans)
     units, treated = 0, 0
     if exposures is not None and panel is not None:
         job.progress.update("gold.panel", 5, _STEPS)
@@ -128,33 +128,13 @@ def build_features(job: Job) -> StepReport:
 
 
 def _vocabularies(job: Job) -> tuple[str, ...]:
-    """Write the codes of event types and categories; returns the event types by code.
-
-    Raises
-    ------
-    DataError
-        For more event types than are types of anything.
-    """
-    from pyspark.sql import functions as F
-
-    kinds = job.read("silver.events").select("event_type").distinct().limit(MOST_EVENT_TYPES + 1)
-    names = sorted(row[0] for row in kinds.collect() if row[0] is not None)
-    if len(names) > MOST_EVENT_TYPES:
-        raise DataError(
-            f"silver.events: found more than {MOST_EVENT_TYPES:,} event types, expected a few; "
-            "map them with clean.event_types, or map source.mapping.event_type to another column."
-        )
-    codes = [("event_type", code, name) for code, name in enumerate(names, start=1)]
-    columns = "kind string, code int, name string"
-    categories = (
-        job.lake.read("gold.items", job.outputs["gold.items"])
-        .where("category_index > 0")
-        .select(F.lit("category").alias("kind"), F.col("category_index").alias("code"), "category")
-        .distinct()
-    )
-    types = job.lake.spark.createDataFrame(codes, columns)
-    job.replace("gold.vocabularies", types.union(categories))
-    return tuple(names)
+    """Write the codes of event types and categories; returns the event types by code."""
+    names = event_types(job)
+    plan = job.plan("gold.items", ("category", "category_index"))
+    rows = coded_names(names, lookup_of(job.lake, plan).load())
+    columns = table_spec("gold.vocabularies").columns
+    job.replace("gold.vocabularies", job.lake.spark.createDataFrame(rows, columns))
+    return names
 
 
 def _keyed(job: Job, stream: str, keys: UserKeys) -> DataFrame:
@@ -202,7 +182,5 @@ def _write_panel(
 
 
 def _sequence_events(job: Job) -> int:
-    from pyspark.sql import functions as F
-
-    frame = job.lake.read("gold.sequences", job.outputs["gold.sequences"])
-    return int(frame.agg(F.sum(F.size("item_index"))).collect()[0][0] or 0)
+    plan = job.plan("gold.sequences", ("item_index",))
+    return int(job.lake.sum_buckets(EntryCountKernel(), {"sequences": plan}).get("entries", 0))

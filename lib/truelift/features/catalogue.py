@@ -227,7 +227,7 @@ def _load_plan(plan_json: str, columns: ItemColumns | None) -> pa.Table:
     plan = ScanPlan.from_json(plan_json)
     wanted = list(plan.columns)
     parts = [read_unit(plan, unit, wanted) for unit in plan.units]
-    table = pa.concat_tables(parts)
+    table = pa.concat_tables(parts) if parts else plan.schema.empty_table()
     return catalogue_of(table, columns) if columns else table
 
 

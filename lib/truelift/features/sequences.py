@@ -10,6 +10,7 @@ work (:mod:`truelift.models.sequence.windows`), so that every interaction is tra
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from truelift.arrays.texts import codes_among, sorted_codes, whole
 from truelift.errors import InvariantError
 from truelift.features.catalogue import LookupSource, index_of_keys, keys_of_items
 from truelift.features.timelines import BucketEvents, session_timeline
+from truelift.lake.states import State
 from truelift.lake.tables import table_spec
 
 SEQUENCE_SCHEMA = table_spec("gold.sequences").arrow
@@ -178,6 +180,15 @@ class SequenceKernel:
             events, tables["sessions"], index, self.shape, _categories(vocabulary), rows
         )
         return with_bucket(built, bucket).cast(SEQUENCE_SCHEMA)
+
+
+@dataclass(frozen=True)
+class EntryCountKernel:
+    """Sum kernel: the entries of all histories of a bucket."""
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        lists = (batch.column("item_index") for batch in batches)
+        return {"entries": np.array(sum(len(column.flatten()) for column in lists))}
 
 
 def _in_fixed_order(events: pa.Table) -> pa.Table:

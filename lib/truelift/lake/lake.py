@@ -14,7 +14,7 @@ from truelift.errors import MachineError
 from truelift.lake import kernels
 from truelift.lake.bucket_writes import commit_files, replace_by_kernel, takes_buckets
 from truelift.lake.data_files import DataFileRecord
-from truelift.lake.log import current_version, filesystem_of
+from truelift.lake.log import current_version, filesystem_of, recent_commits
 from truelift.lake.object_store import check_session, check_settings
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session
@@ -157,6 +157,27 @@ class Lake:
             )
         frame = self.map_buckets(kernel, plans, spec.schema())
         return replace_slices(frame, uri, spec, fingerprint, state, notes, slices)
+
+    def replace_buckets(
+        self,
+        name: str,
+        kernel: kernels.RowKernel,
+        plans: Mapping[str, ScanPlan],
+        fingerprint: str,
+    ) -> Commit:
+        """Make the table hold exactly what a kernel makes of other tables' buckets.
+
+        Skipped as :func:`~.writes.replace_table` is. The tasks write the files themselves where
+        the table and its storage allow it.
+        """
+        uri, spec = self.uri(name), table_spec(name)
+        newest = next(iter(recent_commits(uri, 1)), None)
+        if newest is not None and newest.fingerprint == fingerprint:
+            return Commit(name, newest.version, self.plan(name).rows, skipped=True)
+        if takes_buckets(uri, spec):
+            state = table_state(uri)
+            return replace_by_kernel(self.spark, kernel, plans, uri, spec, fingerprint, state, {})
+        return self.replace(name, self.map_buckets(kernel, plans, spec.schema()), fingerprint)
 
     def publish_files(
         self,
