@@ -168,7 +168,10 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     quantity, value = own_text(mapping.quantity), own_text(mapping.value)
     unit = _rate(own_text, options.amounts.unit_column, options.amounts.unit_factors)
     currency = _rate(own_text, options.amounts.currency_column, options.amounts.currency_rates)
-    ingest_time = own_text(mapping.ingest_time)
+    # Reading times is by far the longest of these expressions: none for what no source column has.
+    ingest_time = F.lit(None).cast("timestamp")
+    if mapping.ingest_time is not None:
+        ingest_time = instant_of(own_text(mapping.ingest_time), source)
     time = own_text(mapping.time)
     if mapping.time_of_day is not None:
         time = F.concat(time, F.lit(" "), own_text(mapping.time_of_day))
@@ -182,7 +185,7 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         item.isNull().alias("item_imputed"),
         time.alias("time_text"),
         instant_of(time, source).alias("event_time"),
-        instant_of(ingest_time, source).alias("ingest_time"),
+        ingest_time.alias("ingest_time"),
         F.coalesce(_translated(kind, options.event_types), F.lit(fallback)).alias("event_type"),
         kind.isNull().alias("event_type_imputed"),
         quantity.alias("quantity_text"),
