@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import yaml
@@ -36,6 +37,11 @@ def held(lake, name: str) -> pa.Table:
         for field in table.schema
     ]
     return table.cast(pa.schema(fields))
+
+
+def records(rows: pa.Table) -> list[SimpleNamespace]:
+    """Rows by column name; maps are dictionaries."""
+    return [SimpleNamespace(**row) for row in rows.to_pylist(maps_as_pydicts="strict")]
 
 
 def rows_of(rows, *columns: str) -> list[tuple]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from mlflow.models import ModelSignature
 from mlflow.pyfunc.model import PythonModel
 from mlflow.types import ColSpec, Schema
 
-from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from tests.conftest import RecordingRun
+from tests.spark.logs_source import held, rows_of, write_csv, write_dataset
 from tests.spark.test_logs_privacy import key_of
+from truelift.config import load_settings
 from truelift.errors import TableError
+from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
 from truelift.logs.clean import clean
 from truelift.logs.forget import forget_user
 from truelift.logs.ingest import ingest
+from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.steps import StepRecord, StepStore
 from truelift.tools import tool_job
@@ -89,33 +94,54 @@ def leave_records(root: str, page: Path, shown: str) -> None:
         )
 
 
-@pytest.fixture
-def lake(tmp_path, make_settings, make_job, monkeypatch):
-    monkeypatch.setenv("TRUELIFT_USER_KEY", "one")
-    path = write_csv(tmp_path / "own" / "a.csv", *LINES)
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    """The data set, and a lake with rows of both persons in every table, made once."""
+    folder = tmp_path_factory.mktemp("forget")
+    path = write_csv(folder / "a.csv", *LINES)
     options = {"max_quarantine_share": 1.0, "lower": ["user"]}
-    settings = make_settings(dataset=write_dataset(tmp_path / "own", {"path": path}, clean=options))
-    for job in (ingest, clean):
-        made = make_job(job.__name__, settings)
-        job(made)
-    lake: Lake = made.lake
+    dataset = write_dataset(folder, {"path": path}, clean=options)
+    report = (f"report.path={folder}/report",)
+    settings = load_settings("local", dataset, report, str(folder / "lake"))
+    lake = Lake.open(settings, spark)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRUELIFT_USER_KEY", "one")
+        for name, step in (("ingest", ingest), ("clean", clean)):
+            inputs = pin_inputs(step_named(name), lake)
+            step(Job(name, settings, lake, inputs, f"test-{name}", RecordingRun(), folder))
     for name in MADE:
         lake.replace(name, rows(lake, name, ANN, BOB), "gold")
     lake.replace("gold.sequences", rows(lake, "gold.sequences", BOB), "before she came")
     lake.replace("gold.sequences", rows(lake, "gold.sequences", ANN, BOB), "with her")
     # An item may be called what she is called.
     lake.replace("gold.items", rows(lake, "gold.items", "nobody", name="ann"), "gold")
-    uri = lake.uri("gold.sequences")
+    return dataset, lake.root
+
+
+@pytest.fixture
+def lake(shop, spark, make_settings, monkeypatch):
+    """That lake in a place of its own."""
+    monkeypatch.setenv("TRUELIFT_USER_KEY", "one")
+    dataset, made = shop
+    lake = Lake.open(make_settings(dataset=dataset), spark)
+    shutil.copytree(made, lake.root)
+    return lake
+
+
+@pytest.fixture
+def models(lake):
+    """Models of this lake before and after she came, and one of another lake."""
+    settings = lake._settings
     elsewhere = replace(settings, lake="/another/lake")
     for name, where, version in (
         ("before", settings, 0),
         ("with", settings, 1),
         ("another", elsewhere, 1),
     ):
-        register(where, name, uri, version)
-    return lake
+        register(where, name, lake.uri("gold.sequences"), version)
 
 
+@pytest.mark.usefixtures("models")
 def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(lake):
     # What an estimation on a table of others has left: its columns have no names of ours.
     write_deltalake(f"{lake.root}/work/panel-1-2-3", pa.table({"c0": [ANN, BOB]}))
@@ -125,7 +151,7 @@ def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(la
     with tool_job("forget_user", lake._settings) as job, pytest.raises(TableError, match="who"):
         forget_user(job, "ann")
     for name in (*MADE, "silver.events"):
-        assert (ANN,) in rows_of(lake.read(name), "user_key"), name
+        assert (ANN,) in rows_of(held(lake, name), "user_key"), name
     stray.unlink()
     with tool_job("forget_user", lake._settings) as job:
         done = forget_user(job, "ann")
@@ -137,7 +163,7 @@ def test_a_forgotten_user_is_in_no_table_file_or_log_and_her_models_are_named(la
     assert done.copies == 1
     assert done.namesakes == {"gold.items.name": 1}
     for name in (*MADE, "gold.sequences", "silver.events"):
-        assert set(rows_of(lake.read(name), "user_key")) == {(BOB,)}, name
+        assert set(rows_of(held(lake, name), "user_key")) == {(BOB,)}, name
     files = [f for f in Path(lake.root).rglob("*.parquet") if "_delta_log" not in f.parts]
     assert len(files) == done.files_scanned
     for file in files:

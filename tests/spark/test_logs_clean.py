@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.spark.logs_source import rows_of, write_csv, write_dataset
+from tests.conftest import RecordingRun
+from tests.spark.logs_source import held, records, rows_of, write_csv, write_dataset
+from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
+from truelift.job import Job
+from truelift.lake import Lake
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.judging import context_names, judge_flat
 from truelift.logs.neighbours.placing import by_user, judge_neighbours, parcelled
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.results import CleanResult
+from truelift.pipeline import pin_inputs, step_named
 from truelift.typed import from_plain
 
 DIRTY = [
@@ -69,8 +75,33 @@ def cleaned(tmp_path, make_settings, make_job):
     return make
 
 
-def test_every_row_is_kept_rejected_with_reasons_or_removed_as_a_copy(cleaned):
-    lake, result = cleaned(DIRTY)
+@pytest.fixture(scope="module")
+def dirty(spark, tmp_path_factory):
+    """A lake of the dirty rows, cleaned once for the tests that only read it, and the result."""
+    folder = tmp_path_factory.mktemp("dirty")
+    write_csv(folder / "0.csv", *DIRTY)
+    dataset = write_dataset(folder, {"path": str(folder / "*.csv")}, clean=LIMITS)
+    report = (f"report.path={folder}/report",)
+    settings = load_settings("local", dataset, report, str(folder / "lake"))
+    lake = Lake.open(settings, spark)
+    for name, step in (("ingest", ingest), ("clean", clean)):
+        inputs = pin_inputs(step_named(name), lake)
+        fingerprint = f"test-{name}-{sorted(inputs.items())}"
+        job = Job(name, settings, lake, inputs, fingerprint, RecordingRun(), folder)
+        step(job)
+    return lake, from_plain(CleanResult, job.results["CleanResult"])
+
+
+@pytest.fixture
+def dirty_copy(dirty, spark, tmp_path):
+    """The same lake in a place of its own, for a test that writes."""
+    lake, _ = dirty
+    shutil.copytree(lake.root, tmp_path / "lake-copy")
+    return Lake.open(replace(lake._settings, lake=str(tmp_path / "lake-copy")), spark)
+
+
+def test_every_row_is_kept_rejected_with_reasons_or_removed_as_a_copy(dirty):
+    lake, result = dirty
     assert (result.bronze, result.silver, result.quarantine, result.duplicates) == (20, 3, 16, 1)
     assert result.reasons == {
         "corrupt_row": 1,
@@ -88,8 +119,7 @@ def test_every_row_is_kept_rejected_with_reasons_or_removed_as_a_copy(cleaned):
         "value_over_maximum": 1,
     }
     assert result.labels == {"zero_quantity": 1, "zero_value": 1}
-    quarantine = lake.read("silver.quarantine")
-    by_row = {row.source_row: row for row in quarantine.collect()}
+    by_row = {row.source_row: row for row in records(held(lake, "silver.quarantine"))}
     assert sorted(by_row) == [1, *range(4, 20)]
     assert by_row[1].reasons == ["duplicate"]
     assert by_row[18].reasons == ["unreadable_time", "negative_quantity"]
@@ -98,8 +128,8 @@ def test_every_row_is_kept_rejected_with_reasons_or_removed_as_a_copy(cleaned):
     assert by_row[19].user_key is None
 
 
-def test_kept_rows_are_typed(cleaned):
-    lake, _ = cleaned(DIRTY)
+def test_kept_rows_are_typed(dirty):
+    lake, _ = dirty
     silver = lake.read("silver.events")
     found = rows_of(silver, "user_key", "item_id", "event_time", "quantity", "value", "labels")
     ten = datetime.datetime(2024, 1, 1, 10, 0)
@@ -111,16 +141,17 @@ def test_kept_rows_are_typed(cleaned):
     assert {row.event_type for row in silver.collect()} == {"event"}
 
 
-def test_cleaning_again_gives_the_same_tables_and_event_ids(cleaned, make_job):
-    lake, _ = cleaned(DIRTY)
-    before = rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket")
+def test_cleaning_again_gives_the_same_tables_and_event_ids(dirty_copy, make_job):
+    lake, columns = dirty_copy, ("event_id", "source_row", "bucket")
+    before, version = rows_of(held(lake, "silver.events"), *columns), lake.version("silver.events")
     settings = rebuilding(lake._settings)
     clean(make_job("clean", settings, lake, fingerprint="other"))
-    assert rows_of(lake.read("silver.events"), "event_id", "source_row", "bucket") == before
+    assert lake.version("silver.events") > version
+    assert rows_of(held(lake, "silver.events"), *columns) == before
 
 
-def test_same_job_after_its_commit_writes_no_new_version(cleaned, make_job):
-    lake, _ = cleaned(DIRTY)
+def test_same_job_after_its_commit_writes_no_new_version(dirty_copy, make_job):
+    lake = dirty_copy
     versions = [lake.version(name) for name in ("silver.events", "silver.quarantine")]
     clean(make_job("clean", lake._settings, lake))
     assert [lake.version(n) for n in ("silver.events", "silver.quarantine")] == versions
@@ -140,7 +171,7 @@ def test_earliest_of_a_repeated_event_id_is_kept_and_missing_ids_are_not_equal(c
         "a,r,2024-01-01 10:00:00,e2",  # its namesake was rejected
     ]
     lake, result = cleaned(lines, header="u,i,t,id", mapping=mapping)
-    kept = rows_of(lake.read("silver.events"), "user_key", "item_id")
+    kept = rows_of(held(lake, "silver.events"), "user_key", "item_id")
     assert kept == [("a", "p"), ("a", "q"), ("a", "r"), ("a", "y"), ("b", "x")]
     assert (result.silver, result.duplicates, result.reasons["unreadable_time"]) == (5, 3, 1)
     assert result.bronze == result.silver + result.duplicates + result.quarantine
@@ -172,7 +203,7 @@ def test_three_layouts_of_the_same_rows_give_the_same_silver(cleaned):
     found = []
     for name, files, ordered in (("one", 1, lines), ("three", 3, lines), ("back", 2, lines[::-1])):
         lake, result = cleaned(ordered, name=name, files=files)
-        found.append(rows_of(lake.read("silver.events"), *content))
+        found.append(rows_of(held(lake, "silver.events"), *content))
         assert (result.silver, result.duplicates) == (200, 10)
     assert found[0] == found[1] == found[2]
 
@@ -194,15 +225,15 @@ def test_rows_that_only_spark_may_write_are_judged_and_counted_alike(
     lines = [f"user{n % 3},item{n % 2},2024-01-01 10:00:{n % 7:02},1,1" for n in range(40)]
     lake, result = cleaned(DIRTY + lines, clean={"double_click_seconds": 2})
     places = ("source_row", "reasons", "raw", "labels", "bucket", "period")
-    silver = rows_of(lake.read("silver.events"), *SILVER)
-    removed = rows_of(lake.read("silver.quarantine"), *places)
+    silver = rows_of(held(lake, "silver.events"), *SILVER)
+    removed = rows_of(held(lake, "silver.quarantine"), *places)
     monkeypatch.setattr("truelift.logs.staging.takes_buckets", lambda uri, spec: False)
     job = make_job("clean", rebuilding(lake._settings), lake, fingerprint="other")
     clean(job)
     assert from_plain(CleanResult, job.results["CleanResult"]) == result
     assert {"double_click", "duplicate"} <= set(result.reasons)
-    assert rows_of(lake.read("silver.events"), *SILVER) == silver
-    assert rows_of(lake.read("silver.quarantine"), *places) == removed
+    assert rows_of(held(lake, "silver.events"), *SILVER) == silver
+    assert rows_of(held(lake, "silver.quarantine"), *places) == removed
 
 
 def test_silver_files_are_sorted_by_user_and_time(cleaned):
@@ -216,64 +247,61 @@ def test_silver_files_are_sorted_by_user_and_time(cleaned):
         assert keys == sorted(keys)
 
 
-@pytest.mark.parametrize(
-    ("options", "text", "expected"),
-    [
-        ({}, "2024-07-01 12:00:00", "2024-07-01 12:00:00"),
-        ({}, "2024-07-01T12:00:00.25Z", "2024-07-01 12:00:00.250000"),
-        ({"time_zone": "Europe/Berlin"}, "2024-07-01 12:00:00", "2024-07-01 10:00:00"),
-        ({"time_zone": "Europe/Berlin"}, "2024-07-01T12:00:00Z", "2024-07-01 12:00:00"),
-        ({"time_zone": "Europe/Berlin"}, "2024-07-01", "2024-06-30 22:00:00"),
-        ({"time_zone": "Europe/Berlin"}, "2024-03-31 02:30:00", "2024-03-31 01:30:00"),
-        ({"time_zone": "Europe/Berlin"}, "2024-10-27 02:30:00", "2024-10-27 00:30:00"),
-        ({"time_format": "epoch_s"}, "1704067200.25", "2024-01-01 00:00:00.250000"),
-        ({"time_format": "epoch_ms"}, "1704067200250", "2024-01-01 00:00:00.250000"),
-        ({"time_format": "epoch_us"}, "1704067200000001", "2024-01-01 00:00:00.000001"),
-        ({"time_format": "epoch_ns"}, "1704067200000001999", "2024-01-01 00:00:00.000001"),
-        ({"time_format": "rfc_2822"}, "Mon, 1 Jan 2024 01:00:00 +0100", "2024-01-01 00:00:00"),
-        ({"time_format": "rfc_2822"}, "Mon, 01 JAN 2024 00:00:07 GMT", "2024-01-01 00:00:07"),
-        ({"time_format": "M/d/yyyy H:mm"}, "12/1/2010 8:26", "2010-12-01 08:26:00"),
-        (
-            {"time_format": "dd/MMM/yyyy:HH:mm:ss Z", "time_zone": "Asia/Tokyo"},
-            "01/Jul/2024:00:00:01 -0400",
-            "2024-07-01 04:00:01",
-        ),
-    ],
-)
-def test_time_formats_and_zones(spark, options, text, expected):
+TIMES = [
+    ({}, "2024-07-01 12:00:00", "2024-07-01 12:00:00"),
+    ({}, "2024-07-01T12:00:00.25Z", "2024-07-01 12:00:00.250000"),
+    ({"time_zone": "Europe/Berlin"}, "2024-07-01 12:00:00", "2024-07-01 10:00:00"),
+    ({"time_zone": "Europe/Berlin"}, "2024-07-01T12:00:00Z", "2024-07-01 12:00:00"),
+    ({"time_zone": "Europe/Berlin"}, "2024-07-01", "2024-06-30 22:00:00"),
+    ({"time_zone": "Europe/Berlin"}, "2024-03-31 02:30:00", "2024-03-31 01:30:00"),
+    ({"time_zone": "Europe/Berlin"}, "2024-10-27 02:30:00", "2024-10-27 00:30:00"),
+    ({"time_format": "epoch_s"}, "1704067200.25", "2024-01-01 00:00:00.250000"),
+    ({"time_format": "epoch_ms"}, "1704067200250", "2024-01-01 00:00:00.250000"),
+    ({"time_format": "epoch_us"}, "1704067200000001", "2024-01-01 00:00:00.000001"),
+    ({"time_format": "epoch_ns"}, "1704067200000001999", "2024-01-01 00:00:00.000001"),
+    ({"time_format": "rfc_2822"}, "Mon, 1 Jan 2024 01:00:00 +0100", "2024-01-01 00:00:00"),
+    ({"time_format": "rfc_2822"}, "Mon, 01 JAN 2024 00:00:07 GMT", "2024-01-01 00:00:07"),
+    ({"time_format": "M/d/yyyy H:mm"}, "12/1/2010 8:26", "2010-12-01 08:26:00"),
+    (
+        {"time_format": "dd/MMM/yyyy:HH:mm:ss Z", "time_zone": "Asia/Tokyo"},
+        "01/Jul/2024:00:00:01 -0400",
+        "2024-07-01 04:00:01",
+    ),
+]
+# Numbers beyond all times, and texts that are none.
+BEYOND = [("epoch_s", 13), ("epoch_s", 32), ("epoch_ns", 32), ("epoch_s", 60)]
+NO_TIMES = ["", "noon", "12:30", "2024", "2024-13-01", "1704067200"]
+
+
+def instants(spark, cases) -> list[str | None]:
+    """What each text is as an instant under the options beside it: a column a case, one job."""
     from pyspark.sql import functions as F
 
     from truelift.logs.parsing import instant_of
     from truelift.settings import SourceOptions
 
-    moment = instant_of(F.col("t"), SourceOptions(**options))
-    row = spark.createDataFrame([(text,)], "t string").select(moment.cast("string")).first()
-    assert row[0].ljust(len(expected), "0") == expected
+    names = [f"c{number}" for number in range(len(cases))]
+    row, columns = tuple(text for _, text in cases), ", ".join(f"{name} string" for name in names)
+    frame = spark.createDataFrame([row], columns)
+    moments = [
+        instant_of(F.col(name), SourceOptions(**options)).cast("string").alias(name)
+        for name, (options, _) in zip(names, cases, strict=True)
+    ]
+    return list(frame.select(*moments).first())
 
 
-@pytest.mark.parametrize(
-    ("time_format", "digits"), [("epoch_s", 13), ("epoch_s", 32), ("epoch_ns", 32), ("epoch_s", 60)]
-)
-def test_time_formats_have_no_time_for_numbers_beyond_all_times(spark, time_format, digits):
-    from pyspark.sql import functions as F
-
-    from truelift.logs.parsing import instant_of
-    from truelift.settings import SourceOptions
-
-    moment = instant_of(F.col("t"), SourceOptions(time_format=time_format))
-    frame = spark.createDataFrame([("9" * digits,)], "t string")
-    assert frame.select(moment).first()[0] is None
+def test_time_formats_and_zones(spark):
+    found = instants(spark, [(options, text) for options, text, _ in TIMES])
+    for moment, (options, text, expected) in zip(found, TIMES, strict=True):
+        assert moment is not None, (options, text)
+        assert moment.ljust(len(expected), "0") == expected, (options, text)
 
 
-@pytest.mark.parametrize("text", ["", "noon", "12:30", "2024", "2024-13-01", "1704067200"])
-def test_other_text_is_no_iso_time(spark, text):
-    from pyspark.sql import functions as F
-
-    from truelift.logs.parsing import instant_of
-    from truelift.settings import SourceOptions
-
-    frame = spark.createDataFrame([(text,)], "t string")
-    assert frame.select(instant_of(F.col("t"), SourceOptions())).first()[0] is None
+def test_numbers_beyond_all_times_and_other_texts_are_no_times(spark):
+    cases = [({"time_format": name}, "9" * digits) for name, digits in BEYOND]
+    cases += [({}, text) for text in NO_TIMES]
+    found = instants(spark, cases)
+    assert dict(zip(map(str, cases), found, strict=True)) == dict.fromkeys(map(str, cases))
 
 
 def test_unreadable_times_name_column_value_and_format_and_touch_nothing(cleaned, tmp_path):
@@ -307,7 +335,7 @@ def test_a_mapping_that_bronze_does_not_have_is_named(cleaned, make_job):
     clean(job)
     (hint,) = from_plain(CleanResult, job.results["CleanResult"]).hints
     assert "source.mapping.value names the column 'price', which no file had" in hint
-    assert [row.value for row in lake.read("silver.events").collect()] == [None]
+    assert held(lake, "silver.events")["value"].to_pylist() == [None]
 
 
 def mapping_other(lake, **columns):
@@ -325,7 +353,7 @@ def test_the_same_record_with_a_key_that_comes_late_in_one_file_is_one_event(cle
     late = json.dumps({**first, "coupon": "c", "v": "2.5"})
     lake, result = cleaned([*fillers, late], header=late, format="jsonl")
     assert (result.silver, result.duplicates) == (1001, 1)
-    (event,) = lake.read("silver.events").filter("user_key = 'a'").collect()
+    (event,) = [row for row in records(held(lake, "silver.events")) if row.user_key == "a"]
     assert event.value == 2.5
 
 
@@ -344,7 +372,7 @@ def test_a_replaced_file_leaves_silver_as_if_it_had_never_been_there(cleaned, ma
     whole, _ = cleaned(second, name="whole")
     columns = ("event_id", "user_key", "event_time", "value", "labels", "source_row", "period")
     for table in ("silver.events", "silver.quarantine"):
-        assert rows_of(lake.read(table), *columns) == rows_of(whole.read(table), *columns)
+        assert rows_of(held(lake, table), *columns) == rows_of(held(whole, table), *columns)
     versions = [lake.version(n) for n in ("bronze.events", "silver.events")]
     ingest(make_job("ingest", lake._settings, lake))
     clean(make_job("clean", lake._settings, lake))
@@ -365,7 +393,7 @@ SPELT = ["NULL,x,2024-01-01,1,1", "(not set),x,2024-01-01,1,1", " NULL ,x,2024-0
 
 def test_words_for_missing_are_users_until_the_settings_say_what_they_are(cleaned):
     lake, result = cleaned(SPELT)
-    users = {row.user_key for row in lake.read("silver.events").collect()}
+    users = set(held(lake, "silver.events")["user_key"].to_pylist())
     assert users == {"NULL", "(not set)", "7.0", "7", "8.5"}
     text = " ".join(result.hints)
     for part in ("3 of 8 rows", "source.missing: ['NULL', '(not set)']", "'\\\\N' as their value",
@@ -378,7 +406,7 @@ def test_what_stands_for_nothing_is_missing_and_a_whole_number_is_one_id(cleaned
         SPELT, missing=["NULL", "(not set)", "\\N"], clean={"integer_ids": ["user"]}
     )
     assert result.reasons == {"missing_user": 3, "duplicate": 1}
-    found = rows_of(lake.read("silver.events"), "user_key", "item_id", "value")
+    found = rows_of(held(lake, "silver.events"), "user_key", "item_id", "value")
     assert found == [("7", "x", 1.0), ("7", "y", 1.0), ("8.5", "y", 1.0), ("a", "x", None)]
     assert result.hints == ()
 
