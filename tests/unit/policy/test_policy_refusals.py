@@ -78,6 +78,25 @@ def test_missing_rewards_are_counted(value):
     assert "column 'reward'" in said and "missing in 7 of 400 rows" in said
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0, 7.5])
+def test_a_reward_of_one_value_is_refused(value):
+    assert f"'reward': the reward is {value:g} in every row" in refused(log(reward=value))
+
+
+@pytest.mark.parametrize("model", ["by action", "additive"])
+def test_a_context_that_tells_the_reward_is_refused_where_a_model_would_use_it(model):
+    rng = np.random.default_rng(1)
+    table = log(age=rng.normal(size=400))
+    table["clicked"] = table.reward * 2 + 0.05 * rng.normal(size=400)
+    keys = {"context": ["age", "clicked"], "reward_model": model}
+    said = refused(table, **keys, estimators=["DR"])
+    assert "age, clicked explain 9" in said and "measured after the action" in said
+    policies = {"x": {"action": "to"}}
+    assert tl.evaluate_policies(table, **KEYS, **keys, policies=policies, estimators=["IPS"])
+    table["clicked"] = table.reward + rng.normal(size=400)  # a good forecast
+    assert tl.evaluate_policies(table, **KEYS, **keys, policies=policies, estimators=["DR"])
+
+
 def test_missing_actions_and_users_are_counted():
     assert "no action in 2 of 400 rows" in refused(log(action=[None] * 2 + ["a"] * 398))
     assert "no user in 4 of 400 rows" in refused(log(user=[None] * 4 + ["u"] * 396))

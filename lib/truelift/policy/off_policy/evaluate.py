@@ -27,12 +27,14 @@ from truelift.policy.off_policy.reading import (
     unknown_action,
 )
 from truelift.policy.off_policy.results import PoliciesResult
-from truelift.policy.off_policy.reward_model import RewardModel, fit
+from truelift.policy.off_policy.reward_model import RewardModel, explained_by_context, fit
 from truelift.policy.off_policy.spec import BanditSpec
 from truelift.progress import Tell
 
 # Numbers of a model's sums; above the first a model by action, above the second one at all is refused.
 _MOST_BY_ACTION, _MOST_NUMBERS = 4_000_000, 16_000_000
+# Share of a reward's variance that nothing explains which was known before the action.
+_LEAK = 0.98
 
 
 def evaluate(
@@ -59,7 +61,8 @@ def evaluate(
     checked = log.sum(CheckKernel(reader))
     check_rows(log, reader, checked)
     groups = ActionGroups.read(spec.groups, reader) if spec.groups else None
-    models, robust, told = reward_models(log, reader, layout, progress, groups)
+    squares = checked["squares"]
+    models, robust, told = reward_models(log, reader, layout, progress, groups, squares)
     progress("values")
     state = log.sum(ValueKernel(reader, layout, models, robust, groups))
     found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
@@ -150,8 +153,12 @@ def reward_models(
     layout: Layout,
     progress: Tell,
     groups: ActionGroups | None = None,
+    squares: np.ndarray | None = None,
 ) -> tuple[tuple[list[RewardModel], ...], tuple[tuple[list[RewardModel], ...], ...], str]:
-    """Reward models by reward and fold, those of every policy, and what they are in words."""
+    """Reward models by reward and fold, those of every policy, and what they are in words.
+
+    With the sums of the rewards' squares, a reward that the context tells is refused.
+    """
     spec = reader.spec
     if not layout.needs_model:
         return (), (), "none"
@@ -176,6 +183,8 @@ def reward_models(
     of_action = None if groups is None else groups.of_action
     for j in range(len(spec.rewards)):
         own = {k.removesuffix(f".{j}"): v for k, v in sums.items() if k.endswith(f".{j}")}
+        if squares is not None:
+            _check_leak(explained_by_context(own, float(squares[j])), spec, j)
         fitted.append(fit(own, 0, of_action))
         of_policies.append(tuple(fit(own, m, of_action) for m in range(1, models)))
     how = "by action" if by_action else "additive in context and action"
@@ -192,3 +201,17 @@ def _propensities_in_words(spec: BanditSpec) -> str:
     if spec.loggers:
         return f"of the mixture of {len(spec.loggers.propensities)} loggers (balanced)"
     return f"shares of the actions among rows alike in {', '.join(spec.propensity_by or ()) or 'nothing'}"
+
+
+def _check_leak(explained: float, spec: BanditSpec, reward: int) -> None:
+    """Refuse a context that tells the reward whatever was done.
+
+    A model that knows the reward predicts the same for every policy, with no error left.
+    """
+    if explained >= _LEAK:
+        raise DataError(
+            f"context: {', '.join(spec.context)} explain {explained:.1%} of the variance of "
+            f"{spec.rewards[reward]!r}, whatever was done. Where a part of the reward is among them, or "
+            "something that was measured after the action, every policy seems to be worth the same: take "
+            "such columns out. If all of it was known before, name estimators without a model: [IPS, SNIPS]."
+        )

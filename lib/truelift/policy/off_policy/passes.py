@@ -127,6 +127,14 @@ def check_rows(log: BanditLog, reader: Reader, state: State) -> None:
             missing, f"column {reward!r}", "the reward is missing",
             "a number in every row: 0 where nothing came of it, and no row where it is not known yet",
         )  # fmt: skip
+    for reward, most, least in zip(
+        spec.rewards, state["max_reward"], state["max_least"], strict=True
+    ):
+        if most == -least:
+            raise DataError(
+                f"{name}, column {reward!r}: the reward is {most:g} in every row, so every policy is worth "
+                "the same. Look at how it was made, or leave it out."
+            )
     if spec.user:
         refuse(state["no_user"][0], f"column {spec.user!r}", "no user", "a key in every row")
     where = f"column {spec.propensity!r}" if spec.propensity else "propensities"

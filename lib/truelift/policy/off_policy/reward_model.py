@@ -153,6 +153,27 @@ def fit(
     return found
 
 
+def explained_by_context(state: Mapping[str, np.ndarray], squares: float) -> float:
+    """Share of the reward's variance that least squares on the features explain, without the action.
+
+    Parameters
+    ----------
+    state : mapping
+        Sums by fold, of the features (with a constant) and the reward.
+    squares : float
+        Sum of the rewards' squares.
+    """
+    gram, right = state["gram"][:, 0].sum(axis=0), state["right"][:, 0].sum(axis=0)
+    rows, total = state["actions"][:, 0, :, :2].sum(axis=(0, 1))
+    variance = squares - total**2 / rows
+    if variance <= 1e-12 * squares or rows <= len(gram):
+        return 0.0
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    beta = solve_symmetric(gram / np.outer(scale, scale), right / scale) / scale
+    left = squares - 2 * right @ beta + beta @ gram @ beta
+    return float(1.0 - (left / (rows - len(gram))) / (variance / rows))
+
+
 def _fit(sums: Mapping[str, np.ndarray], rows: float, groups: np.ndarray | None) -> RewardModel:
     gram, right, actions = sums["gram"], sums["right"], sums["actions"]
     width = len(gram)
