@@ -58,13 +58,18 @@ def by_scores(
     return ListPolicy(name, np.exp(np.maximum(gap, -_LEAST)), explore, tilt)
 
 
+def by_order(name: str, order: np.ndarray, items: int, explore: float) -> ListPolicy:
+    """Given lists, a row a context, but for exploration."""
+    weights = np.zeros((len(order), items))
+    # What comes next is a billionth as likely, so that slots have their order.
+    np.put_along_axis(weights, order, 1e-9 ** np.arange(order.shape[1]), axis=1)
+    return ListPolicy(name, weights, explore)
+
+
 def by_rank(name: str, scores: np.ndarray, explore: float, length: int) -> ListPolicy:
     """The best ``length`` items in their order, but for exploration; ties go to the first item."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :length]
-    weights = np.zeros(scores.shape)
-    # What comes next is a billionth as likely, so that slots have their order.
-    np.put_along_axis(weights, order, 1e-9 ** np.arange(length), axis=1)
-    return ListPolicy(name, weights, explore)
+    return by_order(name, order, scores.shape[1], explore)
 
 
 def random_lists(contexts: int, items: int, name: str = "random") -> ListPolicy:

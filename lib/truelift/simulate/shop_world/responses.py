@@ -13,7 +13,7 @@ A nest is chosen by Gumbel's maximum over ``d log I_m`` and the outside option, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class Responses:
     satisfied: np.ndarray
     waits: np.ndarray
     mood: np.ndarray
+
+    def part(self, rows: np.ndarray) -> Responses:
+        """Those of some visits."""
+        return Responses(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,6 +41,13 @@ class Played:
     responses: Responses
     group: np.ndarray
 
+    def part(self, rows: np.ndarray) -> Played:
+        """Some of the visits."""
+        return Played(
+            self.moment, self.visits.part(rows), self.items[rows], self.chances[rows],
+            self.responses.part(rows), self.group[rows],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Shop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class Visits:
     user: np.ndarray
     context: np.ndarray
     holdout: np.ndarray
+
+    def part(self, rows: np.ndarray) -> Visits:
+        """Some of them."""
+        return Visits(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def __len__(self) -> int:
         return len(self.row)
