@@ -65,10 +65,8 @@ def no_evidence(shop: Shop) -> Evidence:
     """Nothing yet."""
     x, n, c = shop.contexts, shop.world.items, shop.world.categories
     widest = int(np.bincount(shop.goods.category).max())
-    return Evidence(
-        np.zeros(x), np.zeros(x), np.zeros((x, c)), np.zeros((x, n)), np.zeros((x, n, widest)),
-        *(np.zeros((x, n)) for _ in range(5)), np.zeros(x),
-    )  # fmt: skip
+    shapes = ((x,), (x,), (x, c), (x, n), (x, n, widest), *[(x, n)] * 5, (x,))
+    return Evidence(*[np.zeros(shape) for shape in shapes])
 
 
 def evidence_of(

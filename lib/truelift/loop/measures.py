@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from truelift.simulate.shop_world.noise import compiled
-from truelift.simulate.shop_world.people import People
 from truelift.simulate.shop_world.shop import Played, Shop
 
 _PAIRS = 2_000
@@ -20,19 +19,19 @@ def gini(count: np.ndarray) -> float:
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
 
 
-def similarity(people: People, seed: int) -> float:
-    """Mean Jaccard similarity of what two users know, over pairs that stay the same through rounds."""
+def similarity(items: np.ndarray, seed: int) -> float:
+    """Mean Jaccard similarity of two rows' items, over 2,000 pairs of rows."""
     random = np.random.default_rng([seed, 3])
-    pairs = random.integers(0, len(people.user), (_PAIRS, 2))
+    pairs = random.integers(0, max(len(items), 1), (_PAIRS, 2))
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    return float(_jaccard(people.known, pairs)) if len(pairs) else 0.0
+    return float(_jaccard(items, pairs)) if len(pairs) else 0.0
 
 
 @compiled
-def _jaccard(known, pairs):  # type: ignore[no-untyped-def]
-    total, width = 0.0, known.shape[1]
+def _jaccard(items, pairs):  # type: ignore[no-untyped-def]
+    total, width = 0.0, items.shape[1]
     for p in range(len(pairs)):
-        first, second = known[pairs[p, 0]], known[pairs[p, 1]]
+        first, second = items[pairs[p, 0]], items[pairs[p, 1]]
         shared, union = 0, 0
         for j in range(width):
             again = False
@@ -115,6 +114,7 @@ def measures_of(shop: Shop, played: list[Played], share_known: np.ndarray) -> di
         "gini_bought": gini(sales[there]),
         "novelty": float(surprise[shown].mean()) if n else 0.0,
         "small_providers": float(shop.goods.provider[shown].mean()) if n else 0.0,
+        "list_similarity": similarity(items[listed], shop.seed) if n else 0.0,
         "group_gap": _gap(added, listed, group),
     }
 

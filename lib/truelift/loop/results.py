@@ -23,6 +23,7 @@ TOLD = {
     "gini_bought": "Gini of items' purchases",
     "novelty": "bits of surprise an item shown",
     "similarity": "likeness of what two users know",
+    "list_similarity": "likeness of two lists",
     "group_gap": "additional purchases, smaller less larger group",
     "small_providers": "share of slots of small providers",
     "f1": "F1 of lists as predictions of purchases",
@@ -166,7 +167,7 @@ class LoopResult:
         for name in self.strategies:
             at = [self.curve(name, m).mean[-1] for m in
                   ("additional", "purchases_a_visit", "click_rate", "satisfaction", "coverage",
-                   "gini_bought", "similarity")]  # fmt: skip
+                   "gini_bought", "list_similarity")]  # fmt: skip
             lines.append(
                 f"{name:>14} {at[0]:11.3f} {at[1]:10.3f} {at[2]:7.3f} {at[3]:8.3f} {at[4]:9.2f} "
                 f"{at[5]:6.3f} {at[6]:9.3f}"

@@ -107,7 +107,7 @@ def _round(shop: Shop, name: str, options: LoopOptions, state: State, threads: i
         state.share_known = count / count.sum()
     row: Row = {"strategy": name, "seed": shop.seed, "round": moment}
     row |= measures_of(shop, played, state.share_known)
-    row["similarity"] = similarity(state.people, shop.seed)
+    row["similarity"] = similarity(state.people.known, shop.seed)
     row["profit_a_visit"] = (
         options.margin * row["revenue"] / max(row["visits"], 1.0)
         - options.placement * row["placement_price"]
@@ -166,8 +166,8 @@ def _forecast(
         known = _known(shop, options, state, others)
         planned = STRATEGIES[name](known)
         assert planned is not None
-        ways = [outlook_of(shop, p, last, known.model) for p in (policy, planned)]
-        states += [forecast_state(shop, p, known.model, *ways, rates) for p in parts]
+        present, coming = (outlook_of(shop, p, last, known.model) for p in (policy, planned))
+        states += [forecast_state(shop, p, known.model, present, coming, rates) for p in parts]
     return forecast_of(add_states(states), options.confidence)
 
 

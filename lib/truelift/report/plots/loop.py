@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from truelift.loop.results import TOLD, LoopResult
 from truelift.report.plots.canvas import (
@@ -28,7 +29,7 @@ _SHOWN = (
     "click_rate",
     "satisfaction",
     "gini_bought",
-    "similarity",
+    "list_similarity",
 )
 
 
@@ -55,7 +56,7 @@ def loop_curves(found: LoopResult, width: Width = "wide") -> Figure:
         # Not the shared title: panels stand side by side.
         axes.set_title(TOLD[measure], loc="left")
         axes.grid(axis="y")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4 if width == "wide" else 2)
     return figure
@@ -105,7 +106,7 @@ def forecasts_and_what_came(found: LoopResult, strategy: str, width: Width = "wi
     )  # fmt: skip
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_xlabel("round")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="best")
     title(axes, f"Additional purchases a visit, {strategy.replace('_', ' ')}")
     return figure
