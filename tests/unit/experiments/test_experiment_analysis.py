@@ -326,6 +326,52 @@ def test_groups_have_effects_of_their_own(rows):
         assert cell.estimate == pytest.approx(means["treated"] - means["control"])
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.bool_(), pa.string()])
+def test_groups_may_be_numbers_and_truth_values(rows, kind):
+    phone = pa.compute.equal(rows["device"], "phone")
+    values = (phone if kind == pa.bool_() else phone.cast(pa.int64())).cast(kind)
+    found = analysed(rows.append_column("own", values), spec_of(dimensions=["own"])).breakdowns[0]
+    expected = analysed(rows, spec_of(dimensions=["device"])).breakdowns[0]
+    assert [c.estimate for c in found.cells] == pytest.approx([c.estimate for c in expected.cells])
+
+
+def test_a_group_of_one_unit_an_arm_has_no_interval_of_width_zero_and_is_named(rows):
+    arm = dict(zip(rows["user"].to_pylist(), rows["arm"].to_pylist(), strict=True))
+    lone = [next(u for u in arm if arm[u] == label) for label in ("control", "treated")]
+    kind = ["rare" if u in lone else "ab"[u % 2] for u in rows["user"].to_pylist()]
+    found = analysed(rows.append_column("kind", pa.array(kind)), spec_of(dimensions=["kind"]))
+    assert {cell.cell for cell in found.breakdowns[0].cells} == {"a", "b"}
+    assert "by kind in 1 of 3 groups (rare)" in " ".join(found.cautions)
+
+
+def test_a_group_has_no_more_degrees_of_freedom_than_its_units(rows):
+    few = pa.array(["few" if u < 8 else "rest" for u in rows["user"].to_pylist()])
+    found = analysed(rows.append_column("kind", few), spec_of(dimensions=["kind"])).breakdowns[0]
+    cell = next(c for c in found.cells if c.cell == "few")
+    frame = rows.to_pandas().query("user < 8").groupby(["user", "arm"], as_index=False).spend.sum()
+    parts = [frame.spend[frame.arm == a].to_numpy() for a in ("control", "treated")]
+    error = np.sqrt(sum(p.var(ddof=1) / len(p) for p in parts))
+    assert cell.ci_upper - cell.estimate >= 0.99 * stats.t.isf(0.0125, 6) * error
+
+
+def test_what_was_measured_after_the_assignment_makes_no_cuped_and_nothing_is_concluded():
+    rows = world(2000, effect=1.0)
+    treated = np.array(rows["arm"].to_pylist()) == "treated"
+    noise = np.random.default_rng(3).normal(size=8000)
+    late = (
+        rows["spend"].to_numpy() + 0.1 * noise, treated.astype(float), np.where(treated, noise, np.nan)
+    )  # fmt: skip
+    place = rows.schema.get_field_index("spend_before")
+    for values in late:
+        column = pa.array(values, from_pandas=True)
+        found = analysed(rows.set_column(place, "spend_before", column))
+        assert not [e for e in found.effects if (e.metric, e.method) == ("spend", "CUPED")]
+        assert found.decision == "hold" and found.exit_code == 3
+        assert "'spend_before'" in found.reasons[0] and "measured after" in found.reasons[0]
+    same = rows.set_column(place, "spend_before", pa.array(np.full(8000, 7.0)))
+    assert analysed(same).exit_code == 0
+
+
 def test_an_effect_that_fades_is_found_and_one_that_lasts_is_not():
     rows = world(1500, effect=0.0, days=8)
     day, treated = np.asarray(rows["day"]), np.asarray(rows["arm"]) == "treated"

@@ -28,7 +28,7 @@ def pre_period_p_value(sums: ExperimentSums, places: list[int]) -> float:
         Of the covariates: an earlier outcome, and that it is missing.
     """
     p_values = [p for place in places for p in _differences(as_outcome(sums, place))]
-    return min(1.0, len(p_values) * min(p_values, default=1.0))
+    return min(1.0, len(p_values) * min(p_values)) if p_values else 1.0
 
 
 def _differences(sums: ExperimentSums) -> list[float]:

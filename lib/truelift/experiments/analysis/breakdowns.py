@@ -11,6 +11,8 @@ from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.experiment_estimates import ratios_together
 from truelift.inference.experiments import ExperimentSums
 
+# One cluster, whatever rounding makes of it.
+_ONE = 1 + 1e-9
 # Directions whose share of the largest eigenvalue is below this are none.
 _RANK = 1e-10
 
@@ -45,19 +47,23 @@ def breakdown_of(
     p_values: list[float] = []
     count = len(names)
     for arm, label in enumerate(spec.labels[1:], start=1):
-        lower = sums.total[[0, arm], 1 + count :]
-        used = np.flatnonzero((lower > 0).all(axis=0))
+        clusters = clusters_in_effect(sums, count)[[0, arm]]
+        used = np.flatnonzero((clusters > _ONE).all(axis=0))
         if len(used) < 2:
             continue
         ratios = [(1 + int(c), 1 + count + int(c)) for c in used]
         values, covariance = ratios_together(sums, ratios, arm)
         values, covariance = factor * values, factor**2 * covariance
         errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-        degrees = max(float(sums.arm_clusters[[0, arm]].sum() - 2), 1.0)
-        reach = -float(special.stdtrit(degrees, spec.level / 2 / len(used)))
+        # A cell has no more degrees of freedom than its own clusters leave, and its variance is by its
+        # own clusters less one, not by those of all cells.
+        own = clusters[:, used]
+        degrees = np.maximum(own.sum(axis=0) - 2, 1.0)
+        errors = errors * np.sqrt(own.min(axis=0) / (own.min(axis=0) - 1))
+        reaches = -special.stdtrit(degrees, spec.level / 2 / len(used)) * errors
         cells += [
-            CellEffect(names[c], label, float(v), float(v - reach * e), float(v + reach * e))
-            for c, v, e in zip(used, values, errors, strict=True)
+            CellEffect(names[c], label, float(v), float(v - r), float(v + r))
+            for c, v, r in zip(used, values, reaches, strict=True)
         ]
         if kind == "group":
             p_value = equal_effects(values, covariance)
@@ -71,6 +77,29 @@ def breakdown_of(
     if not cells:
         return None
     return Breakdown(column, kind, tuple(cells), tuple(findings), tuple(p_values))
+
+
+def clusters_in_effect(sums: ExperimentSums, count: int) -> np.ndarray:
+    """Clusters that each arm has in each cell, as many as of one size would be (A x C).
+
+    Exactly 1 where all rows are of one cluster: there is then no error to tell.
+
+    Parameters
+    ----------
+    sums : ExperimentSums
+        As :func:`breakdown_of` takes them.
+    count : int
+        C.
+    """
+    lower = sums.total[:, 1 + count :]
+    own = np.diag(sums.cross).reshape(sums.arms, -1)[:, 1 + count :]
+    return np.divide(lower**2, own, out=np.zeros_like(lower), where=own > 0)
+
+
+def thin_cells(names: tuple[str, ...], sums: ExperimentSums) -> tuple[str, ...]:
+    """Cells that have no effect: an arm has no rows there, or those of one cluster."""
+    found = clusters_in_effect(sums, len(names))
+    return tuple(n for n, fine in zip(names, (found > _ONE).all(axis=0), strict=True) if not fine)
 
 
 def equal_effects(values: np.ndarray, covariance: np.ndarray) -> float:

@@ -39,6 +39,7 @@ def decide(
     sample_ratio_p_value: float,
     units: int,
     final: bool,
+    unlike_before: str = "",
 ) -> Decision:
     """Apply the rule.
 
@@ -56,6 +57,8 @@ def decide(
     units : int
     final : bool
         Whether the planned end is reached.
+    unlike_before : str
+        In what the arms differed before the assignment, where they did by more than lots do.
     """
     rule = spec.decision
     leading = max(effects, key=lambda e: e.gain[0])
@@ -64,6 +67,9 @@ def decide(
             "The arms do not have the sizes that were promised "
             f"({p_text(sample_ratio_p_value)}): find out why before any figure is believed.",
         ))  # fmt: skip
+    if unlike_before:
+        said = f"Nothing is concluded: {unlike_before} Find out before any figure is believed."
+        return Decision(HOLD, leading.arm, (said,))
     if units < rule.least_units:
         return Decision(HOLD, leading.arm, (
             f"There are {units:,} units, fewer than the {rule.least_units:,} that the rule asks for.",

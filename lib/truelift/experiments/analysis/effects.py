@@ -51,6 +51,9 @@ def metric_effects(
                 if not before:
                     continue
                 before = _that_vary(sums, before)
+                if before_p_value(sums, before) < spec.decision.sample_ratio_level:
+                    failed[f"CUPED on {name}"] = differ_before(metric)
+                    continue
             try:
                 result = ratio_of_sums(sums, place.ratio, before, confidence=1 - spec.level)
             except DataError as error:
@@ -62,6 +65,31 @@ def metric_effects(
             degrees = [contrast.degrees_of_freedom for contrast in result.contrasts]
             found += effects_of(spec, name, method, estimand, means, covariance, degrees, rule)
     return tuple(found), failed
+
+
+def before_p_value(sums: ExperimentSums, before: tuple[tuple[int, int], ...]) -> float:
+    """P-value that the arms are alike in what is from before the assignment, with Bonferroni's factor.
+
+    Lots make no other difference; where it is larger, the column was measured after the assignment,
+    and CUPED would take the effect away, or the assignment was not by lot.
+    """
+    p_values: list[float] = []
+    for place in before:
+        try:
+            p_values += [c.p_value for c in ratio_of_sums(sums, place).contrasts]
+        except DataError:  # it does not vary within the arms
+            upper, lower = place
+            values = sums.total[:, upper] / np.maximum(sums.total[:, lower], 1e-300)
+            p_values += [0.0] if np.ptp(values) > 1e-9 * np.abs(values).max() else []
+    return min(1.0, len(p_values) * min(p_values)) if p_values else 1.0
+
+
+def differ_before(metric: Metric) -> str:
+    """That the arms were not alike, in words."""
+    return (
+        f"the arms differ in {metric.before!r}, or in who misses it, which is said to be from before "
+        "the assignment: either it was measured after, or the assignment was not by lot."
+    )
 
 
 def _that_vary(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from truelift.arrays.keys import is_nameless
-from truelift.arrays.texts import codes_among
+from truelift.effects.panel.arms import Levels
 from truelift.experiments.analysis.layout import Layout, Scaling
 from truelift.experiments.analysis.units import (
     Rows,
@@ -113,8 +114,8 @@ class CellsKernel:
     ----------
     spec : ExperimentSpec
     column : str
-    levels : tuple of str
-        Values of the column; empty where parts of the time are meant.
+    levels : tuple
+        Values of the column, as its type has them; empty where parts of the time are meant.
     start, width : float
         In days: where the first part begins, and how long each is.
     parts : int
@@ -128,7 +129,7 @@ class CellsKernel:
 
     spec: ExperimentSpec
     column: str
-    levels: tuple[str, ...] = ()
+    levels: tuple[Any, ...] = ()
     start: float = 0.0
     width: float = 1.0
     parts: int = 0
@@ -144,7 +145,7 @@ class CellsKernel:
     def code(self, rows: Rows) -> np.ndarray:
         """The cell of each row (n), -1 for none."""
         if self.levels:
-            return codes_among(rows.batch[self.column], pa.array(self.levels))
+            return Levels(self.column, self.levels).codes(rows.batch)
         time = days(rows.batch, self.column)
         start = days(rows.batch, self.since) if self.since else self.start
         # A day after an exposure is one of 24 hours.

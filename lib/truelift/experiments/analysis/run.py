@@ -11,9 +11,11 @@ import numpy as np
 from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError, DataError
-from truelift.experiments.analysis.breakdowns import breakdown_of
+from truelift.experiments.analysis.breakdowns import breakdown_of, thin_cells
 from truelift.experiments.analysis.decide import decide
 from truelift.experiments.analysis.effects import (
+    before_p_value,
+    differ_before,
     guardrail_checks,
     metric_effects,
     quantile_effects,
@@ -109,8 +111,11 @@ def analyze(
     )
     leading = _deciding(spec, effects, failed)
     final = planned is None or units >= planned
-    decided = decide(spec, leading, guardrails, ratio.p_value, units, final)
-    breakdowns = _breakdowns(read, source, spec, layout, scaling, caps, moments, progress)
+    unlike = ""
+    if before_p_value(sums, layout.places[spec.decides].before) < spec.decision.sample_ratio_level:
+        unlike = differ_before(spec.metric(spec.decides))
+    decided = decide(spec, leading, guardrails, ratio.p_value, units, final, unlike)
+    breakdowns, thin = _breakdowns(read, source, spec, layout, scaling, caps, moments, progress)
     own = next(e for e in leading if e.arm == decided.arm)
     fixed = rule_of(spec)
     look = Look(
@@ -149,9 +154,9 @@ def analyze(
         decision=decided.decision,
         arm=decided.arm,
         reasons=decided.reasons,
-        supported=ratio.p_value >= spec.decision.sample_ratio_level,
+        supported=ratio.p_value >= spec.decision.sample_ratio_level and not unlike,
         rule=fixed,
-        cautions=_cautions(spec, moments, dropped, failed, past, fixed, units, planned),
+        cautions=(*_cautions(spec, moments, dropped, failed, past, fixed, units, planned), *thin),
         looks=(*past, look),
     )
 
@@ -189,11 +194,6 @@ def _check_arms(source: PanelSource, spec: ExperimentSpec) -> None:
             f"{source.name}, column {spec.arm!r}: found {', '.join(map(repr, unknown[:10]))}, which "
             f"the experiment {spec.name} does not promise; its arms are {', '.join(spec.labels)}."
         )
-
-
-def _label(value: object) -> str:
-    """An arm's value as Arrow writes it as a text."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _check_units(moments: State, spec: ExperimentSpec, table: str) -> None:
@@ -312,10 +312,11 @@ def _breakdowns(
     caps: dict[str, float],
     moments: State,
     progress: Tell,
-) -> tuple[Breakdown, ...]:
+) -> tuple[tuple[Breakdown, ...], tuple[str, ...]]:
+    """The breakdowns, and what has no effect in them."""
     metric = spec.metric(spec.decides)
     if metric.kind == "quantile":
-        return ()
+        return (), ()
     place = layout.places[spec.decides].ratio
     factor, centre = scaling.ratio(place)
     below = float(scaling.scale[place[1] - 1]) if place[1] else 1.0
@@ -327,13 +328,14 @@ def _breakdowns(
     if spec.dimensions:
         values = source.distinct(list(spec.dimensions))
         for name in spec.dimensions:
-            levels = tuple(_label(value) for value in values[name])
+            levels = tuple(label_of(value) for value in values[name])
             if not 0 < len(levels) <= MOST_LEVELS:
                 raise DataError(
                     f"{source.name}, column {name!r} (dimensions): found {len(levels):,} values, "
                     f"expected 1 to {MOST_LEVELS}. Group the rare ones."
                 )
-            wanted.append(("group", replace(own, column=name, levels=levels), levels))
+            held = tuple(values[name])
+            wanted.append(("group", replace(own, column=name, levels=held), levels))
     last, first = float(moments["max_time"][0]), -float(moments["max_time"][1])
     if spec.time and last > first:
         start, width, parts = _parts(spec, first, last)
@@ -343,14 +345,21 @@ def _breakdowns(
             count = min(spec.periods, int(last - first) + 1)
             since = replace(own, column=spec.time, since=spec.exposed, parts=count)
             wanted.append(("since", since, tuple(f"day {i}" for i in range(count))))
-    found = []
+    found: list[Breakdown] = []
+    thin: list[str] = []
     for kind, kernel, names in wanted:
         progress(f"the effect by {kernel.since or kernel.column}")
         sums = ExperimentSums.from_state(read(kernel), 0)
         column = kernel.since or kernel.column
         part = breakdown_of(spec, column, kind, names, sums, factor)
         found += [part] if part is not None else []
-    return tuple(found)
+        if kind == "group" and (bare := thin_cells(names, sums)):
+            named = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
+            thin.append(
+                f"Not made: the effect by {column} in {len(bare)} of {len(names)} groups ({named}): an arm "
+                f"has fewer than two clusters there. Group the rare ones."
+            )
+    return tuple(found), tuple(thin)
 
 
 def _parts(spec: ExperimentSpec, first: float, last: float) -> tuple[float, float, int]:

@@ -98,6 +98,12 @@ def test_an_earlier_outcome_in_which_the_arms_differ_makes_no_cuped_and_stops(as
     assert {e.outcome: found.supports(e) for e in ate} == {"y_spend": False, "y_visits": True}
 
 
+def test_an_earlier_outcome_of_one_value_is_no_difference_between_the_arms(assigned):
+    found = further(with_column(assigned, "before", np.full(assigned.num_rows, 7.0)))
+    assert not [c for c in found.cautions if c.stops]
+    assert all(found.supports(e) for e in found.estimates if e.estimand == "ATE")
+
+
 def test_an_earlier_outcome_with_infinite_values_counts_them_as_missing(assigned):
     before = assigned["before"].to_numpy().copy()
     before[:3] = np.inf
