@@ -240,7 +240,7 @@ def files_of(uri: str) -> list[pafs.FileInfo]:
         raise TableError(
             f"There is no table at {uri}: found {there}. Expected a Delta table, Parquet or CSV: "
             "a file or a folder of files. Write other formats as Parquet first, or read them into "
-            "a DataFrame and hand that to estimate_effects_from."
+            "a DataFrame and hand that to a call of Python (import truelift as tl)."
         )
     return sorted(found, key=lambda f: f.path)
 

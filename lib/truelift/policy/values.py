@@ -166,6 +166,7 @@ def valued(fitting: Fitting, learned: Learned, notes: Sequence[str] = ()) -> Pol
     )
     gains = figures(means.combined(value - by_arm), arms, options.confidence)
     first = fitting.reader.columns
+    kept, left_out = _told_cells(quantities, state)
     return PolicyResult(
         method=options.method,
         outcome=options.reward.outcome,
@@ -184,8 +185,8 @@ def valued(fitting: Fitting, learned: Learned, notes: Sequence[str] = ()) -> Pol
         gains=gains,
         exploration=options.exploration,
         exploring=own[3],
-        groups=_groups(quantities, means, options.confidence),
-        notes=tuple(notes),
+        groups=_groups(quantities, means, options.confidence, kept),
+        notes=(*notes, *left_out),
         confidence=options.confidence,
     )
 
@@ -220,22 +221,45 @@ def _denominators(quantities: ValueQuantities) -> list[int]:
     return found
 
 
+def _told_cells(
+    quantities: ValueQuantities, state: State
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Cells of more than one cluster, and what is to be said of others and of units in none."""
+    total, squares = state["total"], np.diag(state["products"])
+    at = quantities.first_cell + quantities.per_cell * np.arange(len(quantities.cells))
+    # Equal where all of a cell is of one cluster: there is then no error to tell.
+    several = total[at] ** 2 > squares[at] * (1 + 1e-9)
+    notes = []
+    if bare := [
+        f"{c} {n}" for (c, n), fine in zip(quantities.cells, several, strict=True) if not fine
+    ]:
+        notes.append(f"Not told, for they have one cluster: {', '.join(bare)}. Merge levels.")
+    for column in dict.fromkeys(column for column, _ in quantities.cells):
+        own = [i for i, (name, _) in zip(at, quantities.cells, strict=True) if name == column]
+        if (none := 1 - float(total[own].sum() / total[0])) > 1e-9:
+            notes.append(
+                f"{none:.1%} of the units have no value of {column!r} and are in no group."
+            )
+    return tuple(np.flatnonzero(several).tolist()), tuple(notes)
+
+
 def _groups(
-    quantities: ValueQuantities, means: Ratios, confidence: float
+    quantities: ValueQuantities, means: Ratios, confidence: float, cells: tuple[int, ...]
 ) -> tuple[GroupFigures, ...]:
-    if not quantities.cells:
+    if not cells:
         return ()
     arms = quantities.fitting.reader.columns.arms
     at = np.eye(len(means.estimates))
     shares, gains, regrets, best = [], [], [], []
-    for cell in range(len(quantities.cells)):
+    for cell in cells:
         start = quantities.first_cell - 1 + cell * quantities.per_cell
         shares.append(at[start + 1])
         value, rewards = at[start + 2], at[start + 3 : start + 3 + len(arms)]
         gains.append(value - rewards[0])
         regrets.append(rewards - value)
         best.append(int(np.argmax(rewards @ means.estimates)))
-    names = [f"{column} {level}" for column, level in quantities.cells]
+    kept = [quantities.cells[cell] for cell in cells]
+    names = [f"{column} {level}" for column, level in kept]
     told = [figures(means.combined(np.array(part)), names, confidence) for part in (shares, gains)]
     # The best arm is chosen by the data: the band holds for all arms, so for that one too.
     every = [f"{name} {arm}" for name in names for arm in arms]
@@ -245,5 +269,5 @@ def _groups(
             column, level, told[0][g], told[1][g],
             replace(all_regrets[g * len(arms) + best[g]], name=names[g]), arms[best[g]],
         )
-        for g, (column, level) in enumerate(quantities.cells)
+        for g, (column, level) in enumerate(kept)
     )  # fmt: skip

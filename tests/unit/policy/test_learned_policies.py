@@ -86,6 +86,16 @@ def test_groups_are_told_with_bands_wider_than_intervals(learned):
     assert north.gain.band_upper > north.gain.ci_upper
 
 
+def test_a_group_of_one_cluster_is_named_and_units_without_a_group_are_counted():
+    frame = orders(n=1200)
+    frame["kind"] = np.where(frame.customer == 3, "lone", np.where(frame.index < 600, "a", "b"))
+    frame.loc[frame.customer >= 540, "kind"] = None
+    result = tl.learn_policy(frame, **ASKED, cluster="customer", groups="kind").result
+    assert [group.level for group in result.groups] == ["a", "b"]
+    assert "one cluster: kind lone" in result.notes[-2]
+    assert result.notes[-1].startswith("10.0% of the units have no value of 'kind'")
+
+
 def test_without_effects_the_value_out_of_fold_is_below_that_in_sample():
     result = tl.learn_policy(orders(0.0, n=1200), **ASKED, unit="customer").result
     assert result.optimism > 0
