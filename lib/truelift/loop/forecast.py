@@ -30,7 +30,7 @@ from truelift.simulate.shop_world.noise import compiled
 from truelift.simulate.shop_world.shop import Played, Shop
 
 State = dict[str, np.ndarray]
-_DRAWS = 400
+_DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,22 @@ class Outlook:
     ----------
     attention : ndarray, X x I
         z: chances of slots times how much they are looked at.
-    worth : ndarray, X x categories
-        Mean of what its lists add by a model.
+    context, items : ndarray, d and d x L
+        Some of its lists, 200 a context.
     """
 
     attention: np.ndarray
-    worth: np.ndarray
+    context: np.ndarray
+    items: np.ndarray
+
+    def worth(self, model: ListModel) -> np.ndarray:
+        """Mean of what its lists add by a model (X x categories)."""
+        added = model.worth(self.context, self.items)
+        return added.reshape(len(self.attention), _DRAWS, -1).mean(axis=1)
 
 
-def outlook_of(shop: Shop, policy: ListPolicy, moment: int, model: ListModel) -> Outlook:
-    """Means over 400 drawn lists a context; a slot's chances given those before it are exact."""
+def outlook_of(shop: Shop, policy: ListPolicy, moment: int, eyes: np.ndarray) -> Outlook:
+    """Means over drawn lists; a slot's chances given those before it are exact."""
     x, n, length = shop.contexts, shop.world.items, shop.world.list_length
     context = np.repeat(np.arange(x), _DRAWS).astype(np.int32)
     count = len(context)
@@ -71,9 +77,8 @@ def outlook_of(shop: Shop, policy: ListPolicy, moment: int, model: ListModel) ->
         np.zeros(count), np.zeros(n), np.zeros(count, np.bool_),
     )  # fmt: skip
     found = np.zeros((x, n))
-    _attention(public.weights, public.explore, context, available, items, model.eyes, found)
-    worth = model.worth(context, items).reshape(x, _DRAWS, -1).mean(axis=1)
-    return Outlook(found / _DRAWS, worth)
+    _attention(public.weights, public.explore, context, available, items, eyes, found)
+    return Outlook(found / _DRAWS, context, items)
 
 
 @compiled
@@ -139,11 +144,12 @@ def forecast_state(
     place = (context[:, None], items)
     ratio = planned.attention[place] / np.maximum(present.attention[place], 1e-12)
     modelled = model.worth(context, played.items)
-    rest = bought - rates[context] - (modelled - present.worth[context])
+    usual, coming = present.worth(model), planned.worth(model)
+    rest = bought - rates[context] - (modelled - usual[context])
     own = np.take_along_axis(rest, shop.goods.category[items], axis=1)
-    moved = (planned.worth - present.worth).sum(axis=1)[context]
+    moved = (coming - usual).sum(axis=1)[context]
     worth = purchases + moved + ((ratio - 1.0) * own).sum(axis=1)
-    worth -= (modelled - present.worth[context]).sum(axis=1)
+    worth -= (modelled - usual[context]).sum(axis=1)
     lines = np.stack([listed * worth, listed, ~listed * purchases, ~listed]).astype(float)
     sums = ClusterSums(4)
     sums.add(visits.user.astype(np.uint64), lines)

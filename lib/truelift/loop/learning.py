@@ -110,20 +110,30 @@ def _market(
 def _shrunken(
     parts: list[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[list[np.ndarray], list[np.ndarray], float]:
-    """Means and variances given the data of all categories, and tau^2."""
-    centre, tau = np.zeros(len(parts)), 1e-3
-    means: list[np.ndarray] = []
-    variances: list[np.ndarray] = []
+    """Means and variances given the data of all categories, and tau^2.
+
+    ``A^-1 = U (lambda + 1 / tau^2)^-1 U'`` with ``G / s^2 = U lambda U'``, which no step of EM
+    changes. Categories lie in one array; what a smaller one lacks has no data and does not count.
+    """
+    sizes = [len(rhs) for _, rhs in parts]
+    widest = max(sizes)
+    precision, data = np.zeros((len(parts), widest, widest)), np.zeros((len(parts), widest))
+    for place, (own, rhs) in enumerate(parts):
+        precision[place, : len(rhs), : len(rhs)], data[place, : len(rhs)] = own, rhs
+    there = np.arange(widest) < np.array(sizes)[:, None]
+    values, vectors = np.linalg.eigh(precision)
+    values, squares = np.maximum(values, 0.0), vectors**2
+    centre, tau = np.zeros((len(parts), 1)), 1e-3
+    mean = variance = data
     for _ in range(_STEPS):
-        means, variances = [], []
-        for (precision, rhs), mu in zip(parts, centre, strict=True):
-            inverse = np.linalg.inv(precision + np.eye(len(rhs)) / tau)
-            means.append(inverse @ (rhs + mu / tau))
-            variances.append(np.diag(inverse))
-        centre = np.array([m.mean() for m in means])
-        every = [v + (m - mu) ** 2 for m, v, mu in zip(means, variances, centre, strict=True)]
-        tau = max(float(np.concatenate(every).mean()), _LEAST)
-    return means, variances, tau
+        inverse = 1.0 / (values + 1.0 / tau)
+        turned = np.einsum("cij,ci->cj", vectors, data + there * centre / tau)
+        mean = np.einsum("cij,cj->ci", vectors, inverse * turned)
+        variance = np.einsum("cij,cj->ci", squares, inverse)
+        centre = (there * mean).sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True)
+        tau = max(float((variance + (mean - centre) ** 2)[there].mean()), _LEAST)
+    means = [m[:n] for m, n in zip(mean, sizes, strict=True)]
+    return means, [v[:n] for v, n in zip(variance, sizes, strict=True)], tau
 
 
 def shrunken_rates(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class LoopResult:
     @property
     def strategies(self) -> tuple[str, ...]:
         """In the order in which they were asked for."""
-        return tuple(dict.fromkeys(self.rounds["strategy"].to_pylist()))
+        return tuple(self._by_strategy)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -180,8 +181,15 @@ class LoopResult:
         ]
         return "\n".join(lines)
 
+    @cached_property
+    def _by_strategy(self) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.rounds.to_pylist():
+            found.setdefault(row["strategy"], []).append(row)
+        return found
+
     def _rows(self, strategy: str) -> list[dict[str, Any]]:
-        return [r for r in self.rounds.to_pylist() if r["strategy"] == strategy]
+        return self._by_strategy[strategy]
 
     def _values(self, strategy: str, measure: str) -> np.ndarray:
         """Seeds x rounds."""

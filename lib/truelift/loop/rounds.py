@@ -160,13 +160,14 @@ def _forecast(
     """What the next lists would bring, by the logs of the last round, each fold by the other three."""
     last = state.moment - 1
     rates = rates_of(shop, [p for parts in folds for p in parts])
+    present = outlook_of(shop, policy, last, state.eyes)
     states = []
     for fold, parts in enumerate(folds):
         others = reduce(Evidence.plus, (e for f, e in enumerate(state.folds) if f != fold))
         known = _known(shop, options, state, others)
         planned = STRATEGIES[name](known)
         assert planned is not None
-        present, coming = (outlook_of(shop, p, last, known.model) for p in (policy, planned))
+        coming = outlook_of(shop, planned, last, state.eyes)
         states += [forecast_state(shop, p, known.model, present, coming, rates) for p in parts]
     return forecast_of(add_states(states), options.confidence)
 

@@ -164,7 +164,7 @@ def test_attention_of_a_policy_is_what_its_lists_get(known):
     shop, weights = known.shop, np.random.default_rng(0).gamma(0.3, size=(6, 24))
     policy = ListPolicy("x", weights, 0.1)
     eyes = known.model.eyes
-    outlook = outlook_of(shop, policy, 0, known.model)
+    outlook = outlook_of(shop, policy, 0, eyes)
     n = 60_000
     context = np.full(n, 2, np.int32)
     listed, _ = draw_lists(
