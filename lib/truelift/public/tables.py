@@ -89,13 +89,15 @@ def named_columns(
 def text_codes(column: pa.ChunkedArray, table: str, name: str) -> pa.DictionaryArray:
     """A column of keys as codes of distinct texts; whole numbers are spelt without a point.
 
+    A blank text names nobody: it is null, as in the logs.
+
     Raises
     ------
     TableError
         For numbers with a fraction, which name nobody.
     """
     if column.type == _TEXT and column.num_chunks == 1:
-        return column.chunk(0)
+        return _without_blanks(column.chunk(0))
     if pa.types.is_floating(column.type):
         column = _whole_numbers(column, table, name)
     if not pa.types.is_dictionary(column.type):
@@ -104,11 +106,18 @@ def text_codes(column: pa.ChunkedArray, table: str, name: str) -> pa.DictionaryA
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
     values = whole.dictionary
-    if pa.types.is_string(values.type):
-        return whole
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        return pa.DictionaryArray.from_arrays(whole.indices, values.cast(pa.string()))
-    return pa.DictionaryArray.from_arrays(whole.indices, values.cast(pa.string()))
+    if not pa.types.is_string(values.type):
+        whole = pa.DictionaryArray.from_arrays(whole.indices, values.cast(pa.string()))
+    return _without_blanks(whole)
+
+
+def _without_blanks(codes: pa.DictionaryArray) -> pa.DictionaryArray:
+    blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(codes.dictionary), ""), False)
+    if not pc.any(blank).as_py():
+        return codes
+    place = pc.fill_null(blank.take(codes.indices), False)
+    indices = pc.if_else(place, pa.scalar(None, codes.indices.type), codes.indices)
+    return pa.DictionaryArray.from_arrays(indices, codes.dictionary)
 
 
 def _whole_numbers(column: pa.ChunkedArray, table: str, name: str) -> pa.ChunkedArray:

@@ -127,6 +127,14 @@ def test_every_event_knows_the_row_of_its_session(silver):
     assert counted.tolist() == found.table["events"].to_pylist()
 
 
+@pytest.mark.parametrize("coded", [False, True])
+def test_a_blank_user_is_nobody(coded):
+    frame = pd.DataFrame({"u": ["a", "", " ", None, "a"], "t": [START] * 5})
+    found = tl.sessions(frame.astype({"u": "category"}) if coded else frame, user="u", time="t")
+    assert found.of_events.tolist() == [0, -1, -1, -1, 0]
+    assert found.left_out == 3
+
+
 def test_events_without_a_user_or_a_time_belong_to_no_session():
     at = [START, None, START, START + timedelta(minutes=5)]
     frame = pd.DataFrame({"u": [1.0, 1, None, 1], "t": at})
