@@ -160,7 +160,13 @@ def test_usual_names_of_the_time_are_known(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("listened_when", "1704103200"), ("order_date", "1/1/24"), ("x", "2024-01-01 10:00:00 UTC")],
+    [
+        ("listened_when", "1704103200"),
+        ("order_date", "1/1/24"),
+        ("x", "2024-01-01 10:00:00 UTC"),
+        ("x", "881250949"),
+        ("x", "1704103200123"),
+    ],
 )
 def test_a_column_that_may_be_the_time_is_not_left_out_in_silence(tmp_path, name, value):
     text = f"n,user,{name},item\n1,ann,{value},x\n"

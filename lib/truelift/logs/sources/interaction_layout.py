@@ -40,6 +40,9 @@ _NAMES = {
 }  # fmt: skip
 # What a column's name has that may be the time under a name of its own.
 _LIKE_TIME = re.compile(r"time|date|stamp|_at$|At$|when", re.ASCII)
+# 1990 to 2100, in which the seconds of a recorded interaction lie.
+_FIRST_SECOND, _LAST_SECOND = 631_152_000, 4_102_444_800
+_UNITS = (1, 10**3, 10**6, 10**9)
 _LIST_OF_ITEMS = re.compile(r"item.*list")
 _TYPED = re.compile(r"^([^:]+):(token|float|token_seq|float_seq)$")
 
@@ -240,7 +243,11 @@ def _refuse_what_names_hide(names: Sequence[str], rows: Sequence[Sequence[str]],
 
 
 def _is_clock(text: str) -> bool:
-    """Whether a text is an instant with a time of day, which is no number and no name."""
+    """Whether a text is an instant with a time of day, or a whole number of our age's seconds (or
+    milli-, micro- or nanoseconds).
+    """
+    if text.isascii() and text.isdigit():
+        return any(_FIRST_SECOND <= int(text) // unit < _LAST_SECOND for unit in _UNITS)
     return ":" in text and iso_micros(text) is not None
 
 
