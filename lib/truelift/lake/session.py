@@ -135,6 +135,9 @@ def _common(options: SparkOptions) -> dict[str, str]:
         # several times as long as the rows' own work; this value switches that off.
         "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         "spark.ui.showConsoleProgress": "false",
+        # Spark would look up for every expression which line of Python made it, to name the line in
+        # an error of its own: that takes longer than making the expression.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         **{f"spark.executorEnv.{name}": value for name, value in KEPT_MEMORY.items()},
     }
 
