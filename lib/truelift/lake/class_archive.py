@@ -32,7 +32,7 @@ def archive_path() -> Path:
     java = Path(home) / "bin" / "java" if home else Path(shutil.which("java") or "java")
     found = importlib.util.find_spec("pyspark")
     places = (found and found.submodule_search_locations) or [""]
-    spark = f"{importlib.metadata.version('pyspark')} {places[0]}"
+    spark = f"{importlib.metadata.version('pyspark')} {Path(places[0]).resolve()}"
     key = hashlib.sha256(f"{java.resolve()} {spark}".encode()).hexdigest()[:12]
     return Path(sys.prefix) / f"truelift-classes-{key}.jsa"
 
