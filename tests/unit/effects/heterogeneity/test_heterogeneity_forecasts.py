@@ -74,8 +74,14 @@ def fitted(source, estimation, sequential, options=OPTIONS) -> dict[int, np.ndar
     return forecast_by_bucket(source, estimation, forecast)
 
 
-def test_trees_forecast_a_curved_effect_out_of_fold_and_lines_do_not(source, estimation):
-    trees = fitted(source, estimation, sequential=False)
+@pytest.fixture(scope="module")
+def found_by(source, estimation) -> dict[bool, dict[int, np.ndarray]]:
+    """Forecasts by bucket: of models of all other folds, and of the folds before."""
+    return {sequential: fitted(source, estimation, sequential) for sequential in (False, True)}
+
+
+def test_trees_forecast_a_curved_effect_out_of_fold_and_lines_do_not(source, estimation, found_by):
+    trees = found_by[False]
     truth = np.concatenate([standard(source.buckets[b]) ** 2 for b in trees])
     found = np.concatenate(list(trees.values()))
     assert np.corrcoef(found, truth)[0, 1] > 0.85
@@ -106,10 +112,10 @@ def changed_outcomes(source: MemoryPanel, fold: int) -> MemoryPanel:
 
 @pytest.mark.parametrize("sequential", [False, True])
 def test_a_folds_outcomes_leave_its_own_forecasts_as_they_are_to_the_bit(
-    source, estimation, sequential
+    source, estimation, found_by, sequential
 ):
     """With the nuisances as they are: these have seen the outcomes of other folds, as ever."""
-    before = fitted(source, estimation, sequential)
+    before = found_by[sequential]
     after = fitted(changed_outcomes(source, 2), estimation, sequential)
     kept = {0, 1, 2} if sequential else {2}
     assert before.keys() == after.keys()
@@ -162,10 +168,10 @@ def test_readers_and_forecasts_travel_to_tasks(source, estimation):
     assert read.outcome_count == 1 and read.arms == 1
 
 
-def test_monotone_outcomes_do_not_make_monotone_effects(source, estimation):
+def test_monotone_outcomes_do_not_make_monotone_effects(source, estimation, found_by):
     bound = replace(OPTIONS, boosting=OPTIONS.boosting | {"monotone": [["x_1", 1]]})
-    free, kept = (fitted(source, estimation, False, options) for options in (OPTIONS, bound))
-    np.testing.assert_array_equal(free[3], kept[3])
+    kept = fitted(source, estimation, False, bound)
+    np.testing.assert_array_equal(found_by[False][3], kept[3])
 
 
 def test_an_unknown_learner_of_forecasts_is_refused_with_those_there_are():
