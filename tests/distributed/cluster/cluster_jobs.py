@@ -1,4 +1,7 @@
-"""Runs the jobs of the cluster test in this process, for comparison: the local run."""
+"""Jobs one after another in one application, each called as its script in ``jobs/`` calls it.
+
+``cluster_jobs.py JOB[,JOB...] [OPTION ...]``: submitted to the cluster, or run as it is.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,8 @@ import sys
 
 from truelift.cli import main
 
-JOBS = ("ingest", "clean", "sessionize", "build_features", "estimate_effects")
-
 if __name__ == "__main__":
-    for job in JOBS:
-        code = main([job, *sys.argv[1:]])
+    for job in sys.argv[1].split(","):
+        code = main([job, *sys.argv[2:]])
         if code:
             sys.exit(code)

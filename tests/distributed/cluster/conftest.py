@@ -17,9 +17,10 @@ import psutil
 import pyspark
 import pytest
 
+from tests.own_process import ROOT
+from truelift.lake.class_archive import archive_options
 from truelift.lake.session import delta_jars
 
-ROOT = Path(__file__).resolve().parents[3]
 SPARK_HOME = Path(pyspark.__file__).parent
 WHEEL_VERSION = "0.1.0+cluster"
 
@@ -32,8 +33,8 @@ class Cluster:
     folder: Path
     wheel: Path
 
-    def submit(self, job: str, arguments: Sequence[str], name: str = "") -> subprocess.Popen:
-        """Start ``spark-submit jobs/<job>.py`` against the cluster; the log goes to a file."""
+    def submit(self, script: Path, arguments: Sequence[str]) -> subprocess.Popen:
+        """Start ``spark-submit SCRIPT`` against the cluster; the log goes to a file of its name."""
         command = [
             str(SPARK_HOME / "bin" / "spark-submit"),
             *("--master", self.url),
@@ -43,27 +44,27 @@ class Cluster:
             *("--py-files", str(self.wheel)),
             *("--conf", "spark.ui.enabled=false"),
             *("--conf", "spark.databricks.delta.snapshotPartitions=2"),
-            str(ROOT / "jobs" / f"{job}.py"),
+            str(script),
             *arguments,
         ]
-        log = (self.folder / f"{name or job}.log").open("wb")
+        log = (self.folder / f"{script.stem}.log").open("wb")
         return subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment(), cwd=self.folder
         )
 
-    def run(self, job: str, arguments: Sequence[str]) -> str:
-        """Submit and wait; the job's output. A job that fails fails the test with its log."""
-        process = self.submit(job, arguments)
+    def run(self, script: Path, arguments: Sequence[str]) -> str:
+        """Submit and wait; what it printed. What fails fails the test with its log."""
+        process = self.submit(script, arguments)
         try:
-            code = process.wait(timeout=400)
+            code = process.wait(timeout=1200)
         finally:
             process.kill()
-        text = self.log(job)
-        assert code == 0, f"{job} ended with {code}:\n{text[-6000:]}"
+        text = self.log(script.stem)
+        assert code == 0, f"{script.name} ended with {code}:\n{text[-6000:]}"
         return text
 
     def log(self, name: str) -> str:
-        """What a submitted job printed so far."""
+        """What a submitted script printed so far."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def executors(self) -> list[psutil.Process]:
@@ -85,6 +86,8 @@ def environment() -> dict[str, str]:
         PYSPARK_DRIVER_PYTHON=sys.executable,
         SPARK_LOCAL_IP="127.0.0.1",
         SPARK_HOME=str(SPARK_HOME),
+        # All of them start the classes that an embedded session starts.
+        JDK_JAVA_OPTIONS=f"{os.environ.get('JDK_JAVA_OPTIONS', '')} {archive_options()}".strip(),
     )
     return env
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,14 +12,15 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from tests.distributed.cluster.cluster_jobs import JOBS
-from tests.distributed.cluster.conftest import ROOT, WHEEL_VERSION, Cluster
+from tests.distributed.cluster.conftest import WHEEL_VERSION, Cluster
+from tests.own_process import ROOT, in_this_process
 from truelift.simulate.log_files import write_logs
 from truelift.simulate.logs import simulate_logs
 
-# Several submitted jobs, each with a JVM to start.
+# Submitted jobs, with a JVM to start for driver and executors.
 pytestmark = pytest.mark.timeout(1500)
 
+JOBS = ("ingest", "clean", "sessionize", "build_features", "estimate_effects")
 TABLES = (
     "bronze.events",
     "silver.events",
@@ -49,6 +49,7 @@ def arguments(tmp_path_factory):
             f"report.path={lake}-report",
             "effects.support.min_clusters_per_arm=5",
             "buckets=10",
+            "spark.shuffle_partitions=4",
         )
         return [
             *("--dataset", str(mapping), "--lake", str(lake)),
@@ -59,21 +60,13 @@ def arguments(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory, arguments) -> Path:
+def local(spark, tmp_path_factory, arguments) -> Path:
     """A lake made by the same jobs on this machine alone."""
-    lake = tmp_path_factory.mktemp("local") / "lake"
-    script = ROOT / "tests" / "distributed" / "cluster" / "cluster_jobs.py"
-    path = f"{ROOT}:{ROOT / 'lib'}"
-    done = subprocess.run(
-        [sys.executable, str(script), *arguments(lake), "--set", "spark.master=local[2]"],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=420,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return lake
+    folder = tmp_path_factory.mktemp("local")
+    for job in JOBS:
+        done = in_this_process(folder, job, *arguments(folder / "lake"))
+        assert done.code == 0, done.err[-4000:]
+    return folder / "lake"
 
 
 def rows_of(lake: Path, table: str) -> list[str]:
@@ -99,8 +92,8 @@ def test_submitted_jobs_make_the_tables_of_the_local_run(
     cluster: Cluster, local, arguments, tmp_path
 ):
     lake = tmp_path / "lake"
-    for job in JOBS:
-        cluster.run(job, arguments(lake))
+    script = ROOT / "tests" / "distributed" / "cluster" / "cluster_jobs.py"
+    cluster.run(script, [",".join(JOBS), *arguments(lake)])
     record = json.loads((lake / "_truelift" / "steps" / "sessionize.json").read_text())
     assert record["code_version"].startswith(WHEEL_VERSION)  # it was the wheel that ran
     for table in TABLES:
@@ -115,27 +108,28 @@ def test_both_workers_ran_executors(cluster: Cluster):
 
 
 def test_an_executor_killed_in_the_middle_changes_nothing(
-    cluster: Cluster, local, arguments, tmp_path
+    cluster: Cluster, spark, local, arguments, tmp_path
 ):
     lake = tmp_path / "lake"
-    cluster.run("ingest", arguments(lake))
-    job = cluster.submit("clean", arguments(lake), name="clean-killed")
+    shutil.copytree(local / "bronze", lake / "bronze")
+    job = cluster.submit(ROOT / "jobs" / "clean.py", arguments(lake))
     try:
         killed = kill_one_working_executor(cluster, job)
-        assert job.wait(timeout=300) == 0, cluster.log("clean-killed")[-6000:]
+        assert job.wait(timeout=900) == 0, cluster.log("clean")[-6000:]
     finally:
         job.kill()
     assert not psutil.pid_exists(killed.pid)
-    cluster.run("sessionize", arguments(lake))
+    done = in_this_process(tmp_path, "sessionize", *arguments(lake))
+    assert done.code == 0, done.err[-4000:]
     for table in ("silver.events", "silver.quarantine", "silver.sessions"):
         assert rows_of(lake, table) == rows_of(local, table), table
 
 
 def kill_one_working_executor(cluster: Cluster, job: subprocess.Popen) -> psutil.Process:
     """Wait until tasks have finished and others run; then SIGKILL one of two executors."""
-    until = time.monotonic() + 240
+    until = time.monotonic() + 900
     while time.monotonic() < until and job.poll() is None:
-        finished = cluster.log("clean-killed").count("TaskSetManager: Finished task")
+        finished = cluster.log("clean").count("TaskSetManager: Finished task")
         working = cluster.executors()
         if finished >= 5 and len(working) == 2:
             working[0].kill()
@@ -143,4 +137,4 @@ def kill_one_working_executor(cluster: Cluster, job: subprocess.Popen) -> psutil
             assert job.poll() is None, "the job ended before its executor was killed"
             return working[0]
         time.sleep(0.1)
-    raise AssertionError(f"no two working executors:\n{cluster.log('clean-killed')[-3000:]}")
+    raise AssertionError(f"no two working executors:\n{cluster.log('clean')[-3000:]}")
