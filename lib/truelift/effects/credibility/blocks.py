@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.effects.scores.kinds.att import att_numerators
+from truelift.effects.scores.quantities import UnitBlock, arm_scores
+
 
 @dataclass(frozen=True, eq=False)
 class ShortNuisances:
@@ -133,11 +136,11 @@ class ContrastLines:
 def contrast_lines(block: CredibilityBlock, lines: ContrastLines) -> np.ndarray:
     """All summands of a block, lines x n; see :class:`ContrastLines`.
 
-    With ``o = e_a / e_0`` the ATE's score is ``m_a - m_0 + 1[D = a](Y - m_a) / e_a -
-    1[D = 0](Y - m_0) / e_0``, the ATT's numerator ``(1[D = a] - 1[D = 0] o)(Y - m_0)``. The
-    Riesz representers are ``1[D = a] / e_a - 1[D = 0] / e_0`` and, up to the share of the arm,
-    ``1[D = a] - 1[D = 0] o``; their moments ``1 / e_a + 1 / e_0`` and ``1[D = a](1 + o)``
-    (Chernozhukov, Cinelli, Newey, Sharma & Syrgkanis 2022).
+    The scores are those that the estimates are made of (:func:`~.scores.quantities.arm_scores`,
+    :func:`~.kinds.att.att_numerators`). With ``o = e_a / e_0`` the Riesz representers are
+    ``1[D = a] / e_a - 1[D = 0] / e_0`` and, up to the share of the arm, ``1[D = a] - 1[D = 0] o``;
+    their moments ``1 / e_a + 1 / e_0`` and ``1[D = a](1 + o)`` (Chernozhukov, Cinelli, Newey, Sharma
+    & Syrgkanis 2022).
     """
     out = np.empty((len(lines), len(block)))
     members, propensity, regression = block.members, block.propensity, block.outcome_regression
@@ -145,8 +148,9 @@ def contrast_lines(block: CredibilityBlock, lines: ContrastLines) -> np.ndarray:
     residual = block.outcome - own
     squares = residual**2
     over0 = members[0] / propensity[0]
-    beyond = block.outcome - regression[0]
     jay = lines.outcomes
+    units = UnitBlock(block.arm, block.outcome, propensity, regression)
+    scores = arm_scores(units, propensity)
     out[0] = 1.0
     for c in range(1, lines.arms):
         odds = propensity[c] / propensity[0]
@@ -155,8 +159,8 @@ def contrast_lines(block: CredibilityBlock, lines: ContrastLines) -> np.ndarray:
         ate, _ = lines.estimate("ATE", c, 0)
         att, _ = lines.estimate("ATT", c, 0)
         out[c] = members[c]
-        out[ate : ate + jay] = regression[c] - regression[0] + weight * residual
-        out[att : att + jay] = share * beyond
+        out[ate : ate + jay] = scores[c] - scores[0]
+        out[att : att + jay] = att_numerators(units, propensity, c)
         moment, square = lines.riesz("ATE", c)
         out[moment], out[square] = 1.0 / propensity[c] + 1.0 / propensity[0], weight**2
         moment, square = lines.riesz("ATT", c)

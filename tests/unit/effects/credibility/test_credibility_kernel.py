@@ -10,13 +10,16 @@ import pytest
 
 from tests.unit.effects.credibility_blocks import FOLDS, in_buckets, part_of, simulate_block
 from truelift.effects.credibility.assessment import AssessmentOptions, assess
-from truelift.effects.credibility.blocks import ShortNuisances
+from truelift.effects.credibility.blocks import ContrastLines, ShortNuisances, contrast_lines
 from truelift.effects.credibility.kernel import (
     CredibilityKernel,
     CredibilityOptions,
     credibility_state,
 )
 from truelift.effects.credibility.placebo import PlaceboOptions
+from truelift.effects.scores.kinds.att import ATT
+from truelift.effects.scores.layout import ScoreLayout
+from truelift.effects.scores.quantities import UnitBlock, quantities
 from truelift.errors import ConfigError, DataError
 from truelift.lake.states import add_states, pack_state, unpack_state
 
@@ -44,6 +47,27 @@ def state_of(block, options=OPTIONS, batches=1):
     return add_states(
         credibility_state(parts, fold, options) for fold, parts in in_buckets(block, 10, batches)
     )
+
+
+@pytest.mark.parametrize("arms", [2, 3])
+def test_the_scores_of_the_checks_are_those_of_the_estimates(arms):
+    block = panel_block(arms=arms)
+    layout = ScoreLayout(arms, 2, own=(ATT.sums,))
+    units = UnitBlock(block.arm, block.outcome, block.propensity, block.outcome_regression)
+    summed = np.zeros((len(layout), 1))
+    for part in quantities(units, layout, clip=0.0):
+        part.add_up(np.zeros(len(block), int), summed)
+    lines = ContrastLines(arms, 2)
+    found = contrast_lines(block, lines).sum(axis=1)
+    for estimand, a, j in lines.estimates():
+        top, bottom = lines.estimate(estimand, a, j)
+        total = {key: summed[layout.place(*key), 0] for key in layout.keys}
+        if estimand == "ATE":
+            assert found[top] == pytest.approx(total["apo", a, j] - total["apo", 0, j], rel=1e-11)
+            assert found[bottom] == total["unit",]
+        else:
+            assert found[top] == pytest.approx(total["att", a, j], rel=1e-11)
+            assert found[bottom] == total["arm", a]
 
 
 @pytest.mark.parametrize("arms", [2, 3])

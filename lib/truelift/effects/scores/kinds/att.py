@@ -30,15 +30,18 @@ def keys(layout: ScoreLayout) -> Iterator[Key]:
         yield from layout.over("att", a)
 
 
+def att_numerators(units: UnitBlock, propensity: np.ndarray, a: int) -> np.ndarray:
+    """The psi_b of arm a, J x n, with the propensities given."""
+    share = (units.arm == a) - (units.arm == 0) * (propensity[a] / propensity[0])
+    return share * (units.outcome - units.outcome_regression[0])
+
+
 def summands(
     units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray, scores: np.ndarray
 ) -> Iterator[Summands]:
     """The psi_b of every arm."""
-    beyond = units.outcome - units.outcome_regression[0]
-    control = units.arm == 0
     for a in range(1, layout.arms):
-        share = (units.arm == a) - control * (propensity[a] / propensity[0])
-        yield Summands(share * beyond, layout.lines(layout.over("att", a)))
+        yield Summands(att_numerators(units, propensity, a), layout.lines(layout.over("att", a)))
 
 
 def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
