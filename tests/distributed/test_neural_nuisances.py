@@ -266,9 +266,9 @@ def test_more_processes_than_parts_of_a_table_are_refused(written):
 def test_a_package_predicts_alike_after_its_bytes_and_refuses_other_rows(written):
     from dataclasses import replace
 
-    from truelift.effects.estimate import first_moments
     from truelift.effects.neural.package import CausalPackage
     from truelift.effects.neural.pyfunc import CausalModel
+    from truelift.effects.nuisances.first_pass import first_moments
     from truelift.effects.nuisances.learners.neural import train
     from truelift.effects.panel.columns import panel_columns
     from truelift.errors import DataError

@@ -14,16 +14,10 @@ import pyarrow as pa
 from scipy.special import xlogy
 
 from truelift.effects.nuisances.calibration import calibrated
+from truelift.effects.nuisances.first_pass import first_moments, start_rows
 from truelift.effects.nuisances.fitted import Fitted
 from truelift.effects.nuisances.linear import variance_of_fitting
-from truelift.effects.nuisances.moments import (
-    Moments,
-    MomentsKernel,
-    broken_outcomes,
-    make_moments,
-    missing_covariates,
-)
-from truelift.effects.panel.categories import categories_of
+from truelift.effects.nuisances.moments import Moments
 from truelift.effects.panel.columns import PanelColumns, is_randomised
 from truelift.effects.panel.selection import (
     Selection,
@@ -36,13 +30,6 @@ from truelift.effects.panel.selection import (
     without_outcomes,
 )
 from truelift.effects.panel.source import PanelSource, State, SumKernel
-from truelift.effects.panel.start import (
-    StartKernel,
-    covariate_scale,
-    make_start,
-    outcome_scale,
-    start_buckets,
-)
 from truelift.effects.results import Design, EffectsResult
 from truelift.effects.scores.catalogue import (
     clip_levels_of,
@@ -64,23 +51,20 @@ from truelift.effects.scores.sums import ScoreSumsKernel, Scoring
 from truelift.effects.support.assignment_check import assignment_cautions
 from truelift.effects.support.cautions import with_cautions
 from truelift.effects.support.coded_numbers import code_cautions
-from truelift.effects.support.covariate_checks import check_range, covariate_cautions
+from truelift.effects.support.covariate_checks import covariate_cautions
 from truelift.effects.support.leaks import leak_cautions
 from truelift.effects.support.level_balance import level_cautions
 from truelift.effects.support.overlap import overlap_summaries
 from truelift.effects.support.presence_checks import not_estimable, presence_cautions, size_cautions
+from truelift.effects.support.refusals import refuse_second_way, refuse_sums, told_arms
 from truelift.effects.support.repeated_units import repeat_cautions
 from truelift.effects.support.supported import verdict
 from truelift.effects.support.verdict import support
 from truelift.errors import DataError
-from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.normal_equations import centred
-from truelift.lake.conditions import quoted
 from truelift.progress import Tell
 from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
-
-_WAYS = ("cluster", "second_cluster")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +127,7 @@ def estimate_panel(
         )
     chosen = selected(source, options)
     source = chosen.source
-    drawn = _start_rows(source, chosen.columns, options, progress)
+    drawn = start_rows(source, chosen.columns, options, progress)
     moments = first_moments(source, chosen.columns, options, progress, drawn)
     columns = moments.columns
     if gone := [n for n in options.outcomes if n not in columns.outcomes]:
@@ -165,13 +149,13 @@ def estimate_panel(
     corrected = corrected_of(columns, options)
     powers = PowerLines.of(scoring.layout, corrected) if corrected else None
     sums = source.sum(ScoreSumsKernel(scoring, powers), columns.of_scores(), columns.batch_rows())
-    _check_scores(sums, columns, options, source.name)
+    refuse_sums(sums, columns, options, source.name)
     if columns.second_cluster is not None:
         progress(f"pass {fitted.passes + 2}: sums by {columns.second_cluster}")
         sums |= source.second_sums(
             PartialSumsKernel(scoring, columns.batch_rows()), columns.of_scores()
         )
-        _check_second_way(sums, columns, source.name)
+        refuse_second_way(sums, columns, source.name)
     found = _estimation(source, options, moments, fitted, scoring, sums)
     said = replace(found, result=_said(chosen, found, sums, options), conditions=chosen.conditions)
     return replace(said, result=_checked(source, drawn, said, options, progress))
@@ -209,117 +193,6 @@ def _checked(
     result = with_cautions(result, repeat_cautions(source, found.scoring, result, drawn))
     result = with_cautions(result, code_cautions(source, drawn, found.scoring, result))
     return with_cautions(result, level_cautions(run, found.scoring, result))
-
-
-def _start_rows(
-    source: PanelSource, columns: PanelColumns, options: EffectOptions, progress: Tell
-) -> pa.Table:
-    progress("drawing the start rows")
-    rows = source.bucket_rows()
-    return source.start_rows(
-        StartKernel(columns, start_buckets(rows, options.nuisances.start_rows))
-    )
-
-
-def first_moments(
-    source: PanelSource,
-    columns: PanelColumns,
-    options: EffectOptions,
-    progress: Tell,
-    drawn: pa.Table | None = None,
-) -> Moments:
-    """The first pass over all rows: features, scales and moments.
-
-    ``drawn`` are the start rows, where they are there already.
-    """
-    if drawn is None:
-        drawn = _start_rows(source, columns, options, progress)
-    check_range(drawn, columns, source.name)
-    scales = outcome_scale(drawn, columns), covariate_scale(drawn, columns)
-    categories = categories_of(source, drawn, columns, *scales, options, progress)
-    start = make_start(drawn, columns, options, categories=categories)
-
-    def first_pass() -> State:
-        progress("pass 1: moments and a Newton step")
-        kernel = MomentsKernel(columns, start, options.nuisances.folds)
-        return source.sum(kernel, columns.of_moments(), columns.batch_rows())
-
-    state = first_pass()
-    if gone := broken_outcomes(state, columns):
-        # Encodings by outcome have seen their values too: all is made anew without them.
-        kept = tuple(name for name in columns.outcomes if name not in gone)
-        moments = first_moments(source, replace(columns, outcomes=kept), options, progress)
-        return replace(moments, left_out=gone)
-    missing = missing_covariates(state, columns)
-    if missing and options.features.missing == "indicator":
-        # The start rows did not show these; with a feature for them the pass is made again.
-        start = make_start(drawn, columns, options, missing, categories)
-        state = first_pass()
-    return make_moments(state, columns, start, source.name)
-
-
-def _check_scores(sums: State, columns: PanelColumns, options: EffectOptions, table: str) -> None:
-    for name, nameless in zip(_WAYS, sums["no_cluster"][:, 0], strict=True):
-        if nameless:
-            column = getattr(columns, name)
-            raise DataError(
-                f"{table}, {name} {column!r}: {int(nameless):,} rows are null, NaN or blank; "
-                "together they would count as one cluster. Expected the unit that each row "
-                f"belongs to: fill it in, or leave these rows out with effects.filter: "
-                f"{quoted(column)} is not null (where it is a text, and {quoted(column)} != '')."
-            )
-    if cut := clusters_in_two_buckets(sums["max_sketch"]):
-        raise DataError(
-            f"{table}: at least {cut:,} values of the cluster column {columns.cluster!r} lie in "
-            "more than one bucket. Expected each cluster in one bucket: partition the table by a "
-            f"hash of {columns.cluster!r}, or name the column that it is partitioned by as "
-            "effects.cluster."
-        )
-    _check_chances(sums, columns, table)
-    if wrong := int(sums["odd_choice"][0]):
-        raise DataError(
-            f"{table}: policies choose no known arm in {wrong:,} rows; expected one of "
-            f"{', '.join(columns.arms.labels)} in every row (effects.policies)."
-        )
-    for name, found in zip(_arm_names(columns), sums["clusters"][1:].astype(int), strict=True):
-        if found < options.support.min_clusters_per_arm:
-            raise DataError(
-                f"{table}: the {name} arm has {found:,} clusters ({columns.cluster!r}), expected "
-                f"at least {options.support.min_clusters_per_arm}: standard errors would be too small. "
-                "Use more of them, or lower effects.support.min_clusters_per_arm."
-            )
-
-
-def _check_chances(sums: State, columns: PanelColumns, table: str) -> None:
-    outside, elsewhere = sums["odd_propensity"].astype(int).tolist()
-    if outside:
-        raise DataError(
-            f"{table}: the known propensities of {outside:,} rows are missing, or not above 0 and "
-            "below 1. Expected in every row a chance of every arm (effects.nuisances.propensity); filter out "
-            "rows that an arm cannot have."
-        )
-    if elsewhere:
-        most, least = (sums["max_propensity_total"] * (1.0, -1.0)).tolist()
-        raise DataError(
-            f"{table}: the known propensities of {elsewhere:,} rows do not add up to one over the "
-            f"arms {', '.join(columns.arms.labels)} (found {least:.6g} to {most:.6g}). Expected in "
-            "every row the chance of each arm (effects.nuisances.propensity)."
-        )
-
-
-def _check_second_way(sums: State, columns: PanelColumns, table: str) -> None:
-    if (found := int(sums["second_clusters"][0])) < 2:
-        raise DataError(
-            f"{table}: the column {columns.second_cluster!r} (effects.second_cluster) has {found} "
-            "value(s), expected at least 2: all rows would be one cluster. Leave the key out, or "
-            "name a column that cuts the rows finer."
-        )
-
-
-def _arm_names(columns: PanelColumns) -> tuple[str, ...]:
-    """What people call the arms: of two, the control and the treated."""
-    labels = columns.arms.labels
-    return ("control", "treated") if len(labels) == 2 else labels
 
 
 def _estimation(
@@ -422,7 +295,7 @@ def _nuisance_quality(moments: Moments, sums: State) -> dict[str, float]:
         "propensity_log_loss_constant": float(-xlogy(rows / n, rows / n).sum()),
     }
     p = len(moments.design)
-    for a, label in enumerate(_arm_names(moments.columns)):
+    for a, label in enumerate(told_arms(moments.columns)):
         gram = moments.gram[:, a].sum(axis=0)
         _, covariance = centred(gram)
         for j, name in enumerate(moments.outcomes.names):

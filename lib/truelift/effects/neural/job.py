@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from truelift.effects.estimate import first_moments
 from truelift.effects.look import check_columns
 from truelift.effects.neural.package import CausalPackage
+from truelift.effects.nuisances.first_pass import first_moments
 from truelift.effects.nuisances.learners.neural import NEURAL, train
 from truelift.effects.nuisances.learners.reading import DesignReader
 from truelift.effects.panel.selection import selected
