@@ -236,10 +236,22 @@ def copied(values: np.ndarray, target: np.ndarray) -> float:
     broken = rare & _rare(values) & (target != np.round(target))
     if np.count_nonzero(broken) >= _FEWEST:
         own, other = values[broken], target[broken]
-        for relation in (own - other, own / other):
-            digits = np.abs(relation).max(initial=0.0) + np.abs(other).max()
-            most = max(most, _commonest(relation[np.isfinite(relation)], 1e-9 * digits))
+        shift, multiple = own - other, own / other
+        multiple = multiple[np.isfinite(multiple)]
+        digits = np.abs(own).max() + np.abs(other).max()
+        most = max(most, _commonest(shift, _rounding(shift, digits)))
+        most = max(most, _commonest(multiple, _rounding(multiple, np.median(np.abs(multiple)))))
     return most / len(target) if most >= _FEWEST else 0.0
+
+
+def _rounding(relation: np.ndarray, digits: float) -> float:
+    """How far apart relations may lie that are the same: nine digits, but a millionth of their spread.
+
+    A large level (seconds since 1970 beside an outcome of a few) would make all of them alike; no less
+    than what floating point makes of such a level.
+    """
+    spread = float(np.subtract(*np.quantile(relation, [0.95, 0.05])))
+    return max(min(1e-9 * digits, 1e-6 * spread), 1e-15 * digits)
 
 
 def _rare(values: np.ndarray) -> np.ndarray:

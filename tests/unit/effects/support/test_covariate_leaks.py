@@ -112,6 +112,16 @@ def test_common_values_that_two_columns_share_are_no_copy(world):
     assert not [c for c in result.cautions if c.stops]
 
 
+@pytest.mark.parametrize("level", [1e9, 1.7e9, 1e12])
+def test_a_covariate_or_an_outcome_of_a_large_level_is_no_copy(world, level):
+    result = estimated(world, world["noise"] + level)
+    assert not [c for c in result.cautions if c.stops]
+    result = estimated(world | {"y": world["y"] + level}, world["noise"])
+    assert not [c for c in result.cautions if c.stops]
+    half = np.where(world["noise"] > 0, world["y"], world["noise"]) + 1e6
+    assert any(c.stops for c in estimated(world, half).cautions)
+
+
 def test_an_arm_in_which_the_outcome_has_one_value_is_not_taken_for_a_leak(world):
     only_treated = np.where(world["t"] == 1, world["y"], 0.0)
     result = estimated(world | {"y": only_treated}, world["noise"])
