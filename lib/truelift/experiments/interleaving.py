@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import special
 
-from truelift.arrays.keys import hash_keys, mix
+from truelift.arrays.keys import count_nameless, hash_keys, mix
 from truelift.errors import DataError
 from truelift.experiments.spec import among
 from truelift.inference.clusters import ClusterSums
@@ -158,6 +158,11 @@ def preference(
             f"Outcomes of shape {outcome.shape} of {len(cluster)} clusters' lists; expected "
             f"{lists.items.shape}."
         )
+    _check_names(cluster, "cluster")
+    if wrong := int(np.count_nonzero(~np.isfinite(outcome))):
+        raise DataError(
+            f"outcome: {wrong:,} values are missing or not finite; expected 0 where nothing came of it."
+        )
     sign = np.where(lists.team == 1, 1.0, -1.0) * (lists.team >= 0)
     if lists.method == METHODS[1]:
         # Outcome over its chance where shown, less the same where not: half of either.
@@ -190,8 +195,22 @@ def interleave(
         For a method that there is not.
     """
     among(method, METHODS, "method")
+    if len(lists) != len(first):
+        raise DataError(
+            f"lists: found {len(lists):,} keys of {len(first):,} lists, expected one each."
+        )
+    _check_names(lists, "lists")
     make = team_draft if method == METHODS[0] else causal_interleaving
     return make(first, second, lists, salt)
+
+
+def _check_names(keys: pa.Array, argument: str) -> None:
+    """Refuse keys that name nothing: together they would be one, with one coin and one error."""
+    if nameless := count_nameless(keys)[0]:
+        raise DataError(
+            f"{argument}: {nameless:,} of {len(keys):,} keys are null, NaN or blank; expected one in every "
+            "place."
+        )
 
 
 def _coins(lists: pa.Array, salt: str, place: int) -> np.ndarray:

@@ -101,6 +101,21 @@ def test_it_is_two_calls():
         tl.interleave(first, second, range(30), "s", "balanced")
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_keys_that_name_nothing_and_missing_outcomes_are_refused(nothing):
+    first, second, keys = rankings(5, 10, 4)
+    users = [nothing, "a", "b", "c", nothing]
+    with pytest.raises(DataError, match="lists: 2 of 5 keys are null"):
+        tl.interleave(first, second, users, "s")
+    with pytest.raises(DataError, match="lists: found 3 keys of 5 lists"):
+        tl.interleave(first, second, users[1:4], "s")
+    lists = tl.interleave(first, second, keys.to_pylist(), "s")
+    with pytest.raises(DataError, match="cluster: 2 of 5 keys are null"):
+        tl.preferred(lists, lists.shown, users)
+    with pytest.raises(DataError, match=r"outcome: .* values are missing"):
+        tl.preferred(lists, np.full(lists.items.shape, np.nan), range(5))
+
+
 def test_rankings_that_do_not_fit_are_refused():
     first, second, keys = rankings(5, 10, 4)
     with pytest.raises(DataError, match="same number of items"):
