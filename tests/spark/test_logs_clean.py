@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import RecordingRun
-from tests.spark.logs_source import held, records, rows_of, write_csv, write_dataset
+from tests.spark.logs_source import (
+    held,
+    records,
+    rows_of,
+    run_steps,
+    write_csv,
+    write_dataset,
+)
 from truelift.config import load_settings
 from truelift.errors import ConfigError, DataError, InvariantError, TableError
-from truelift.job import Job
 from truelift.lake import Lake
 from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
@@ -21,7 +26,6 @@ from truelift.logs.judging import context_names, judge_flat
 from truelift.logs.neighbours.placing import by_user, judge_neighbours, parcelled
 from truelift.logs.pseudonyms import UserKeys
 from truelift.logs.results import CleanResult
-from truelift.pipeline import pin_inputs, step_named
 from truelift.typed import from_plain
 
 DIRTY = [
@@ -84,11 +88,7 @@ def dirty(spark, tmp_path_factory):
     report = (f"report.path={folder}/report",)
     settings = load_settings("local", dataset, report, str(folder / "lake"))
     lake = Lake.open(settings, spark)
-    for name, step in (("ingest", ingest), ("clean", clean)):
-        inputs = pin_inputs(step_named(name), lake)
-        fingerprint = f"test-{name}-{sorted(inputs.items())}"
-        job = Job(name, settings, lake, inputs, fingerprint, RecordingRun(), folder)
-        step(job)
+    job = run_steps(lake, settings, folder, ingest, clean)
     return lake, from_plain(CleanResult, job.results["CleanResult"])
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import RecordingRun
 from tests.spark.logs_source import held, rows_of, write_csv, write_dataset
+from truelift.config import load_settings
 from truelift.errors import JobFailure
+from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.maintenance import compact
 from truelift.lake.tables import table_spec
@@ -19,6 +23,8 @@ from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.results import CleanResult, SessionsResult
 from truelift.logs.sessionize import sessionize
+from truelift.pipeline import pin_inputs, step_named
+from truelift.steps import StepStore
 from truelift.typed import from_plain
 
 HEADER = "u,i,t,q,v,id,k"
@@ -71,35 +77,77 @@ def deliveries(seed: int, parts: int) -> list[list[str]]:
     return [everything[part::parts] for part in range(parts)]
 
 
+class Workshop:
+    """A lake over the raw files of a folder, and a way to run jobs on it."""
+
+    def __init__(self, spark, folder: Path, name: str):
+        self.raw, self.place = folder / "raw", folder / name
+        options = {"period": "day", "buckets": 5, "sessions": {"timeout_seconds": 1800}}
+        source = {"path": str(self.raw / "*.csv"), **SOURCE}
+        dataset = write_dataset(self.place, source, clean=CLEAN, **options)
+        places = (f"report.path={self.place}",)
+        self.settings = load_settings("local", dataset, places, str(self.place / "lake"))
+        self.lake = Lake.open(self.settings, spark)
+        self.store = StepStore(self.lake.root)
+
+    def job(self, name: str, fingerprint: str = "") -> Job:
+        inputs = pin_inputs(step_named(name), self.lake)
+        label = fingerprint or f"test-{name}-{sorted(inputs.items())}"
+        return Job(
+            name, self.settings, self.lake, inputs, label, RecordingRun(), self.place,
+            store=self.store,
+        )  # fmt: skip
+
+    def run(self, *steps):
+        results = {}
+        for step in steps or (ingest, clean, sessionize):
+            job = self.job(step.__name__)
+            step(job)
+            results |= job.results
+        return results
+
+    def deliver(self, number: int, lines: list[str]) -> Path:
+        return Path(write_csv(self.raw / f"{number}.csv", *lines, header=HEADER))
+
+
 @pytest.fixture
-def workshop(tmp_path, make_settings, make_job, spark):
-    """``workshop(name)``: a lake of its own over the files of ``tmp_path``; runs the jobs."""
+def copied(spark, tmp_path_factory):
+    """``copied(workshop)``: the same files with another lake of the same content; what is then
+    delivered is taken away after the test."""
+    before: dict[Path, set[Path]] = {}
 
-    class Workshop:
-        def __init__(self, name: str, **overrides):
-            options = {"period": "day", "buckets": 5, "sessions": {"timeout_seconds": 1800}}
-            source = {"path": str(tmp_path / "raw" / "*.csv"), **SOURCE}
-            dataset = write_dataset(
-                tmp_path / name, source, clean=CLEAN, **{**options, **overrides}
-            )
-            folder = replace(make_settings(dataset=dataset).report, path=str(tmp_path / name))
-            settings = make_settings(dataset=dataset)
-            self.settings = replace(settings, lake=str(tmp_path / name / "lake"), report=folder)
-            self.lake = Lake.open(self.settings, spark)
+    def copy(shop: Workshop) -> Workshop:
+        folder, name = shop.place.parent, tmp_path_factory.mktemp("copy").name
+        before[shop.raw] = set(shop.raw.iterdir())
+        made = Workshop(spark, folder, name)
+        shutil.copytree(shop.lake.root, made.lake.root, dirs_exist_ok=True)
+        return made
 
-        def run(self, *jobs):
-            results = {}
-            for job in jobs or (ingest, clean, sessionize):
-                made = make_job(job.__name__, self.settings, self.lake)
-                job(made)
-                results |= made.results
-            return results
-
-    return Workshop
+    yield copy
+    for raw, files in before.items():
+        for file in set(raw.iterdir()) - files:
+            file.unlink()
 
 
-def deliver(tmp_path: Path, number: int, lines: list[str]) -> None:
-    write_csv(tmp_path / "raw" / f"{number}.csv", *lines, header=HEADER)
+@pytest.fixture(scope="module", params=SEEDS)
+def grown(request, spark, tmp_path_factory):
+    """A lake after three deliveries, and what the last runs left."""
+    shop = Workshop(spark, tmp_path_factory.mktemp("grown"), "grown")
+    for number, lines in enumerate(deliveries(request.param, 3)):
+        shop.deliver(number, lines)
+        results = shop.run()
+    return shop, results
+
+
+@pytest.fixture(scope="module")
+def week(spark, tmp_path_factory):
+    """A lake after the first delivery of calm days."""
+    lines = [f"u{n},x,2024-01-0{1 + n % 5} 10:00:00,1,1,e{n},view" for n in range(50)]
+    shop = Workshop(spark, tmp_path_factory.mktemp("week"), "own")
+    # The data end later than anything that comes, so no other session is opened or closed.
+    shop.deliver(0, [*lines, "z,x,2024-01-08 10:00:00,7,1,last,view"])
+    shop.run()
+    return shop
 
 
 def content(lake: Lake) -> dict[str, list]:
@@ -109,16 +157,11 @@ def content(lake: Lake) -> dict[str, list]:
     return {name: rows_of(held(lake, name), *columns) for name, columns in tables.items()}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_deliveries_in_any_order_give_the_tables_of_one_rebuild(tmp_path, workshop, seed):
-    parts = deliveries(seed, 3)
-    grown = workshop("grown")
-    for number, lines in enumerate(parts):
-        deliver(tmp_path, number, lines)
-        results = grown.run()
-    whole = workshop("whole")
+def test_deliveries_in_any_order_give_the_tables_of_one_rebuild(spark, grown):
+    shop, results = grown
+    whole = Workshop(spark, shop.place.parent, "whole")
     wanted = whole.run()
-    found, expected = content(grown.lake), content(whole.lake)
+    found, expected = content(shop.lake), content(whole.lake)
     for name, rows in expected.items():
         assert found[name] == rows, name
     for cls in (CleanResult, SessionsResult):
@@ -134,15 +177,11 @@ def test_deliveries_in_any_order_give_the_tables_of_one_rebuild(tmp_path, worksh
             assert (ours.users, ours.open_sessions) == (theirs.users, theirs.open_sessions)
 
 
-def test_an_increment_leaves_other_slices_as_they_are(tmp_path, workshop):
-    lines = [f"u{n},x,2024-01-0{1 + n % 5} 10:00:00,1,1,e{n},view" for n in range(50)]
-    # The data end later than anything that comes, so no other session is opened or closed.
-    deliver(tmp_path, 0, [*lines, "z,x,2024-01-08 10:00:00,1,1,last,view"])
-    shop = workshop("own")
-    shop.run()
+def test_an_increment_leaves_other_slices_as_they_are(week, copied):
+    shop = copied(week)
     tables = ("silver.events", "silver.sessions")
     before = {name: {u.uri for u in shop.lake.plan(name).units} for name in tables}
-    deliver(tmp_path, 1, ["u1,y,2024-01-05 15:00:00,1,1,late,view"])
+    shop.deliver(1, ["u1,y,2024-01-05 15:00:00,1,1,late,view"])
     shop.run()
     # Sessions are made anew in the bucket's days within the timeout of the change, too.
     reached = {"silver.events": {"2024-01-05"}, "silver.sessions": {"2024-01-04", "2024-01-05"}}
@@ -152,40 +191,33 @@ def test_an_increment_leaves_other_slices_as_they_are(tmp_path, workshop):
         assert len({place["bucket"] for place in fresh}) == 1, name
 
 
-def test_compaction_brings_nothing_to_do(tmp_path, workshop):
-    shop = workshop("own")
-    for number in range(2):
-        deliver(tmp_path, number, [f"a,x,2024-01-01 10:0{number}:00,1,1,e{number},view"])
-        shop.run()
-    versions = [shop.lake.version(n) for n in ("silver.events", "silver.sessions")]
-    before = content(shop.lake)
+def test_compaction_brings_nothing_to_do(grown, copied):
+    shop = copied(grown[0])
+    tables = ("silver.events", "silver.sessions")
+    versions = [shop.lake.version(n) for n in tables]
+    before, bronze = content(shop.lake), shop.lake.version("bronze.events")
     compact(shop.lake, "bronze.events")
+    assert shop.lake.version("bronze.events") > bronze
     shop.run(clean, sessionize)
-    assert [shop.lake.version(n) for n in ("silver.events", "silver.sessions")] == versions
-    deliver(tmp_path, 3, ["a,x,2024-01-01 10:09:00,1,1,e9,view"])
+    assert [shop.lake.version(n) for n in tables] == versions
+    shop.deliver(3, ["c,new,2024-01-03 23:59:00,1,1,after,view"])
     shop.run()
     assert len(content(shop.lake)["silver.events"]) == len(before["silver.events"]) + 1
 
 
-def test_changed_rules_clean_everything_anew(tmp_path, workshop):
-    deliver(
-        tmp_path, 0, ["a,x,2024-01-01 10:00:00,7,1,e1,view", "a,x,2024-01-01 11:00:00,1,1,e2,view"]
-    )
-    shop = workshop("own")
-    shop.run()
+def test_changed_rules_clean_everything_anew(week, copied):
+    shop = copied(week)
     shop.settings = replace(shop.settings, clean=replace(shop.settings.clean, max_quantity=5.0))
     result = from_plain(CleanResult, shop.run(clean)["CleanResult"])
-    assert (result.silver, result.reasons) == (1, {"quantity_over_maximum": 1})
+    assert (result.silver, result.reasons) == (50, {"quantity_over_maximum": 1})
 
 
-def test_of_two_writers_at_once_one_wins_and_no_row_is_lost(tmp_path, workshop, make_job):
-    lines = [f"u{n % 9},x{n},2024-01-0{1 + n % 5} 1{n % 10}:00:00,1,1,e{n},view" for n in range(60)]
-    deliver(tmp_path, 0, lines[:30])
-    shop = workshop("own")
-    shop.run()
-    deliver(tmp_path, 1, lines[30:])
+def test_of_two_writers_at_once_one_wins_and_no_row_is_lost(week, copied):
+    shop = copied(week)
+    lines = [f"u{n % 9},y{n},2024-01-0{1 + n % 5} 1{n % 10}:30:00,1,1,n{n},view" for n in range(30)]
+    shop.deliver(1, lines)
     shop.run(ingest)
-    jobs = [make_job("clean", shop.settings, shop.lake, fingerprint=f"writer-{n}") for n in (1, 2)]
+    jobs = [shop.job("clean", f"writer-{n}") for n in (1, 2)]
     failed: list[BaseException] = []
     gate = threading.Barrier(2)
 
@@ -203,5 +235,7 @@ def test_of_two_writers_at_once_one_wins_and_no_row_is_lost(tmp_path, workshop, 
     assert all("another run wrote to it meanwhile" in str(error) for error in failed)
     shop.run(clean, sessionize)
     ids = [row[0] for row in content(shop.lake)["silver.events"]]
-    assert sorted(ids) == sorted(f"e{n}" for n in range(60))
+    assert sorted(ids) == sorted(
+        [*(f"e{n}" for n in range(50)), "last", *(f"n{n}" for n in range(30))]
+    )
     assert content(shop.lake)["silver.quarantine"] == []

@@ -6,56 +6,98 @@ import datetime
 import random
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 import truelift as tl
-from tests.spark.logs_source import held, rows_of, write_csv, write_dataset
-from truelift.logs.clean import clean
-from truelift.logs.ingest import ingest
+from tests.spark.logs_source import held, put_rows, rows_of, run_steps, write_dataset
+from truelift.config import load_settings
+from truelift.lake import Lake
+from truelift.lake.buckets import buckets_of
+from truelift.lake.periods import period_of
+from truelift.lake.tables import table_spec
 from truelift.logs.results import SessionsResult
 from truelift.logs.sessionize import sessionize
-from truelift.settings import SessionOptions
+from truelift.logs.sessions.kernel import EVENT_COLUMNS, SessionKernel
+from truelift.settings import SessionOptions, Settings
 from truelift.typed import from_plain
 
-HEADER = "u,i,t,s"
-MAPPING = {"user": "u", "item": "i", "time": "t", "session": "s"}
+CONTENT = ("session_id", "user_key", "start", "end", "events", "items", "value", "bucket")
 
 
-def random_lines(seed=3, users=12, events=400):
-    """Events with many gaps of exactly the timeout, and some at one moment."""
+def random_events(seed=3, users=12, events=400):
+    """Events (user, item, second, session) with many gaps of exactly the timeout, and some at one
+    moment."""
     chance = random.Random(seed)
-    lines, clock = [], dict.fromkeys(range(users), 1_704_067_200)
+    rows, clock = [], dict.fromkeys(range(users), 1_704_067_200)
     for number in range(events):
         user = chance.randrange(users)
         clock[user] += chance.choice([0, 5, 1799, 1800, 1801, 7200])
-        lines.append(f"user{user},item{number},{clock[user]},{user}-{number // 100}")
-    return lines
+        rows.append((f"user{user}", f"item{number}", clock[user], f"{user}-{number // 100}"))
+    return rows
 
 
-@pytest.fixture
-def made(tmp_path, make_settings, make_job):
-    """``made(lines, ...)``: ingest, clean and sessionize; the lake and the result."""
+def write_events(lake: Lake, settings: Settings, rows, parts: int = 1) -> None:
+    """Rows of ``silver.events`` in files of their own for each part, in the order given."""
+    buckets = buckets_of(pa.array([user for user, *_ in rows]), settings.buckets).tolist()
+    micros = np.array([second for _, _, second, _ in rows]) * 1_000_000
+    periods = period_of(micros, settings.period).to_pylist()
+    events = [
+        {
+            "event_id": f"e{item}-{second}",
+            "user_key": user,
+            "event_time": datetime.datetime.fromtimestamp(second, datetime.timezone.utc),
+            "event_type": "event",
+            "item_id": item,
+            "quantity": 1.0,
+            "value": float(second % 7),
+            "source_session": session,
+            "context": [],
+            "labels": [],
+            "bucket": bucket,
+            "period": period,
+        }
+        for (user, item, second, session), bucket, period in zip(
+            rows, buckets, periods, strict=True
+        )
+    ]
+    for part in range(parts):
+        put_rows(lake, "silver.events", events[part::parts], "append")
 
-    def make(lines, *overrides, name="own", files=1):
-        folder = tmp_path / name
-        for number in range(files):
-            write_csv(folder / f"{number}.csv", *lines[number::files], header=HEADER)
-        source = {"path": str(folder / "*.csv"), "mapping": MAPPING, "time_format": "epoch_s"}
-        settings = make_settings(*overrides, dataset=write_dataset(folder, source))
-        settings = replace(settings, lake=str(tmp_path / f"lake-{name}"))
-        for step in (ingest, clean, sessionize):
-            job = make_job(step.__name__, settings)
-            step(job)
+
+@pytest.fixture(scope="module")
+def made(spark, tmp_path_factory):
+    """``made(rows, ...)``: the lake with these events, sessionized; the job and the result."""
+
+    def make(rows, *overrides, parts=1):
+        folder = tmp_path_factory.mktemp("sessions")
+        mapping = {"user": "u", "item": "i", "time": "t", "session": "s"}
+        dataset = write_dataset(folder, {"path": "none.csv", "mapping": mapping})
+        places = (f"report.path={folder}/report", *overrides)
+        settings = load_settings("local", dataset, places, str(folder / "lake"))
+        lake = Lake.open(settings, spark)
+        write_events(lake, settings, rows, parts)
+        job = run_steps(lake, settings, folder, sessionize)
         return job, from_plain(SessionsResult, job.results["SessionsResult"])
 
     return make
 
 
-def test_sessions_are_those_of_sparks_session_window(made):
+@pytest.fixture(scope="module")
+def whole(made):
+    """Many events in a file a bucket."""
+    return made(random_events())
+
+
+def sessions_of(job):
+    return rows_of(held(job.lake, "silver.sessions"), *CONTENT)
+
+
+def test_sessions_are_those_of_sparks_session_window(whole):
     from pyspark.sql import functions as F
 
-    job, result = made(random_lines())
+    job, result = whole
     events = job.lake.read("silver.events")
     # Both let a gap equal to the timeout continue the session, and a greater one end it.
     window = F.session_window("event_time", "1800 seconds")
@@ -72,66 +114,46 @@ def test_sessions_are_those_of_sparks_session_window(made):
     assert rows_of(events.sparkSession.createDataFrame(here.table), "*") == of_the_job
 
 
-def test_three_layouts_and_both_ways_in_give_the_same_sessions(made, spark):
-    lines = random_lines(events=300)
-    content = ("session_id", "user_key", "start", "end", "events", "items", "value", "bucket")
-    one, _ = made(lines, name="one")
-    three, _ = made(lines, name="three", files=3)
-    back, _ = made(lines[::-1], "buckets=5", name="back", files=2)
-    expected = rows_of(held(one.lake, "silver.sessions"), *content)
+def test_three_layouts_and_both_ways_in_give_the_same_sessions(whole, made):
+    expected = sessions_of(whole[0])
     assert len(expected) > 50
-    for other in (three, back):
-        assert rows_of(held(other.lake, "silver.sessions"), *content) == expected
-    # More files in a bucket, in no order: append the rows of one bucket in two halves.
-    events = one.lake.read("silver.events")
-    one.lake.replace("silver.events", events.repartition(7), "scattered")
-    scattered = one.lake.plan("silver.events")
-    assert len(scattered.units) > 5
-    again = replace_inputs(one, scattered.version)
-    sessionize(again)
-    assert rows_of(held(again.lake, "silver.sessions"), *content) == expected
+    rows = random_events()
+    # More files in a bucket, in an order of their own.
+    for ordered, parts in ((rows, 3), (rows[::-1], 2)):
+        other, _ = made(ordered, parts=parts)
+        files = len(whole[0].lake.plan("silver.events").units)
+        assert len(other.lake.plan("silver.events").units) == files * parts > files
+        assert sessions_of(other) == expected
     # Spark's rows in place of files.
-    through_rows = rows_of(_through_rows(one, scattered, spark), *content)
-    assert through_rows == expected
+    assert rows_of(_through_rows(other), *CONTENT) == expected
 
 
-def replace_inputs(job, version):
-    job.inputs = {"silver.events": version}
-    job.fingerprint = "scattered"
-    return job
-
-
-def _through_rows(job, plan, spark):
-    from truelift.lake.tables import table_spec
-    from truelift.logs.sessions.kernel import EVENT_COLUMNS, SessionKernel
-
-    indirect = replace(plan.select(EVENT_COLUMNS), direct=False, reason="a test", units=())
+def _through_rows(job):
+    plan = job.lake.plan("silver.events", EVENT_COLUMNS)
+    indirect = replace(plan, direct=False, reason="a test", units=())
     schema = table_spec("silver.sessions").schema()
     return job.lake.map_buckets(
         SessionKernel(SessionOptions(), 10**18), {"events": indirect}, schema
     )
 
 
-def test_number_of_buckets_does_not_change_the_sessions(made):
-    lines = random_lines(events=200)
-    content = ("session_id", "user_key", "start", "end", "events")
-    few, _ = made(lines, "buckets=5", name="few")
-    many, _ = made(lines, "buckets=11", name="many")
-    assert rows_of(held(few.lake, "silver.sessions"), *content) == rows_of(
-        held(many.lake, "silver.sessions"), *content
-    )
+def test_number_of_buckets_does_not_change_the_sessions(whole, made):
+    many, _ = made(random_events(), "buckets=11")
+    buckets = {row[-1] for row in sessions_of(many)}
+    assert max(buckets) > 5
+    assert [row[:-1] for row in sessions_of(many)] == [row[:-1] for row in sessions_of(whole[0])]
 
 
 def test_result_counts_days_open_sessions_and_agreement(made):
     day = 1_704_067_200  # 2024-01-01
     job, result = made(
         [
-            f"a,x,{day},s1",
-            f"a,y,{day + 60},s1",
-            f"a,x,{day + 4000},s2",
-            f"b,x,{day + 86_400},s3",
-            f"b,x,{day + 86_460},s4",
-            f"c,x,{day + 86_400 + 1860},s5",
+            ("a", "x", day, "s1"),
+            ("a", "y", day + 60, "s1"),
+            ("a", "x", day + 4000, "s2"),
+            ("b", "x", day + 86_400, "s3"),
+            ("b", "x", day + 86_460, "s4"),
+            ("c", "x", day + 86_400 + 1860, "s5"),
         ]
     )
     assert result.per_day == (("2024-01-01", 2), ("2024-01-02", 2))
@@ -144,14 +166,14 @@ def test_result_counts_days_open_sessions_and_agreement(made):
 
 def test_respected_source_sessions_are_the_sessions(made):
     day = 1_704_067_200
-    lines = [f"a,x,{day},s1", f"a,y,{day + 9000},s1", f"a,x,{day + 9000},s2"]
-    job, result = made(lines, "sessions.given=respect")
+    rows = [("a", "x", day, "s1"), ("a", "y", day + 9000, "s1"), ("a", "x", day + 9000, "s2")]
+    job, result = made(rows, "sessions.given=respect")
     assert (result.sessions, result.agreement.f1) == (2, 1.0)
     assert rows_of(held(job.lake, "silver.sessions"), "events") == [(1,), (2,)]
 
 
-def test_the_same_job_again_writes_no_new_version(made, make_job):
-    job, _ = made(random_lines(events=50))
+def test_the_same_job_again_writes_no_new_version(whole, make_job):
+    job, _ = whole
     version = job.lake.version("silver.sessions")
     again = make_job("sessionize", job.settings, job.lake)
     sessionize(again)
