@@ -11,7 +11,9 @@ weight, and a new order of the same items costs little:
 c the category of the item in slot k, f the model's worth, E' its mean under the next policy; less the mean
 of the visits without a list. **What chose the next lists may not judge them**: users are in four folds; a
 fold is judged with the model, and with the policy, that the other three make (as policies on units that
-did not choose them). One visit a user and round; errors are clustered by user.
+did not choose them). One visit a user and round; errors are clustered by user. What was hardly ever shown
+has weights of hundreds and few visits that decide: Student's t has as many degrees of freedom as visits
+really count, ``(sum psi^2)^2 / sum psi^4 - 1`` in either group, put together by Welch and Satterthwaite.
 """
 
 from __future__ import annotations
@@ -157,6 +159,7 @@ def forecast_state(
     return {
         "total": by_user.sum(axis=1),
         "cross": by_user @ by_user.T,
+        "powers": np.stack([_powers(*by_user[:2]), _powers(*by_user[2:])]),
         "clusters": np.array([float(by_user.shape[1])]),
     }
 
@@ -166,8 +169,20 @@ def forecast_of(state: State, confidence: float) -> Forecast | None:
     if min(state["total"][1], state["total"][3]) < 2:
         return None
     found, covariance = ratios_of([[(0, 1)], [(2, 3)]], state)
-    error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
+    variance = np.maximum(np.diag(covariance), 0.0)
+    error = float(np.sqrt(max(variance.sum() - 2 * covariance[0, 1], 0.0)))
     estimate = float(found[0] - found[1])
-    degrees = np.array([max(min(state["total"][1], state["total"][3]) - 1.0, 1.0)])
-    low, high = student_interval(np.array([estimate]), np.array([error]), degrees, confidence)
+    # (N - theta D)^4 of a ratio's clusters, from the sums of their products.
+    signs = np.array([[1.0, -4 * t, 6 * t**2, -4 * t**3, t**4] for t in found])
+    fourth = (signs * state["powers"]).sum(axis=1) / state["total"][[1, 3]] ** 4
+    effective = np.maximum(variance**2 / np.maximum(fourth, 1e-300) - 1.0, 1.0)
+    degrees = variance.sum() ** 2 / max(float((variance**2 / effective).sum()), 1e-300)
+    low, high = student_interval(
+        np.array([estimate]), np.array([error]), np.array([max(degrees, 1.0)]), confidence
+    )
     return Forecast(estimate, error, float(low[0]), float(high[0]))
+
+
+def _powers(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Sums of ``N^4, N^3 D, N^2 D^2, N D^3, D^4``."""
+    return np.array([(top ** (4 - k) * bottom**k).sum() for k in range(5)])
