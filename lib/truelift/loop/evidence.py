@@ -85,7 +85,7 @@ def evidence_of(
     weight = np.ones(len(visits))
     if policy is not None and policy.tilt and propensities:
         public = ListPolicy(policy.name, policy.weights, policy.explore)
-        stated = chances_of(public, played.items, visits.context, goods.available(played.moment))
+        stated = chances_of(public, played.items, visits.context, shop.sold(played.moment))
         weight = stated.prod(axis=1) / played.chances.prod(axis=1)
     within = np.arange(shop.world.items) - np.searchsorted(goods.category, goods.category)
     _add(

@@ -73,7 +73,7 @@ def outlook_of(shop: Shop, policy: ListPolicy, moment: int, eyes: np.ndarray) ->
     context = np.repeat(np.arange(x), _DRAWS).astype(np.int32)
     count = len(context)
     public = ListPolicy(policy.name, policy.weights, policy.explore)
-    available = shop.goods.available(moment)
+    available = shop.sold(moment)
     items, _ = draw_lists(
         public, length, shop.seed ^ 0x0FF, moment, np.arange(count), context, available,
         np.zeros(count), np.zeros(n), np.zeros(count, np.bool_),

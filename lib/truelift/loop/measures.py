@@ -76,7 +76,7 @@ def measures_of(shop: Shop, played: list[Played], share_known: np.ndarray) -> di
     purchases = (bought >= 0).sum(axis=1)
     shown = items[listed].ravel()
     moment = played[0].moment
-    there = shop.goods.available(moment)
+    there = shop.sold(moment)
     exposures = np.bincount(shown, minlength=shop.world.items)
     sales = np.bincount(bought[bought >= 0], minlength=shop.world.items)
     price = shop.market(moment).price

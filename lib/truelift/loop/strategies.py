@@ -47,12 +47,12 @@ class Known:
 
     def ranked(self, name: str, scores: np.ndarray) -> ListPolicy:
         """The best items of those that are sold, in every context, with the share of exploration."""
-        there = np.where(self.shop.goods.available(self.moment), scores, -np.inf)
+        there = np.where(self.shop.sold(self.moment), scores, -np.inf)
         return by_rank(name, there, self.options.explore, self.shop.world.list_length)
 
     def best(self, name: str, model: ListModel, value: np.ndarray, cost: np.ndarray) -> ListPolicy:
         """Lists that are put together slot by slot of what adds most, given the slots above."""
-        world, there = self.shop.world, self.shop.goods.available(self.moment)
+        world, there = self.shop.world, self.shop.sold(self.moment)
         order = model.best(there, world.list_length, value, cost)
         return by_order(name, order, world.items, self.options.explore)
 
@@ -89,7 +89,7 @@ def _bandit(known: Known) -> ListPolicy:
     shape, rate = shrunken_rates(shop, known.evidence.attributed, known.evidence.looks)
     random = np.random.default_rng([shop.seed, 2, known.moment])
     weights = np.zeros((shop.contexts, shop.world.items))
-    there = shop.goods.available(known.moment)
+    there = shop.sold(known.moment)
     for _ in range(_DRAWS):
         drawn = by_context(shop, random.gamma(shape) / rate)
         best = np.argsort(-np.where(there, drawn, -np.inf), axis=1, kind="stable")[:, :length]

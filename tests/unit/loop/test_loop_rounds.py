@@ -137,7 +137,7 @@ def test_every_strategy_explores_and_shows_only_what_is_sold(name, known):
     policy = STRATEGIES[name](known)
     assert policy is not None
     assert policy.explore >= OPTIONS.explore
-    sold = known.shop.goods.available(1)
+    sold = known.shop.sold(1)
     listed, chances = draw_lists(
         policy, 3, 1, 1, np.arange(600), np.tile(np.arange(6, dtype=np.int32), 100), sold,
         np.zeros(600), np.zeros(24), np.zeros(600, np.bool_),
@@ -168,7 +168,7 @@ def test_attention_of_a_policy_is_what_its_lists_get(known):
     n = 60_000
     context = np.full(n, 2, np.int32)
     listed, _ = draw_lists(
-        policy, 3, 9, 0, np.arange(n), context, shop.goods.available(0), np.zeros(n), np.zeros(24),
+        policy, 3, 9, 0, np.arange(n), context, shop.sold(0), np.zeros(n), np.zeros(24),
         np.zeros(n, np.bool_),
     )  # fmt: skip
     found = sum(np.bincount(listed[:, k], minlength=24) * eyes[k] for k in range(3)) / n

@@ -60,7 +60,7 @@ def test_truth_says_what_lists_changed_and_holdouts_saw_none(written):
 
 def test_inverse_logged_chances_recover_the_brute_force_value_of_another_policy(shop, written):
     """Lists of one slot's choice: the best item first, the rest by lot as in the log."""
-    other = int(np.flatnonzero(shop.goods.available(0))[-1])
+    other = int(np.flatnonzero(shop.sold(0))[-1])
     slots = parquet.read_table(written.folder / "exposures")
     first = slots.filter(pc.and_(pc.equal(slots["slot"], 0), pc.equal(slots["round"], 0)))
     found = tl.evaluate_policies(

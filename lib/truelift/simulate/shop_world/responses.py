@@ -92,9 +92,11 @@ class Market:
 
 
 def market_of(world: ShopWorld, goods: Catalogue, seed: int, moment: int) -> Market:
-    """Prices, some reduced, and what is in stock."""
+    """Prices, some reduced, and what is in stock: never less than a list."""
     log_price, stock = np.log(goods.price), goods.available(moment)
     _market(seed, moment, world.promotion, world.discount, world.stockout, log_price, stock)
+    if stock.sum() < world.list_length:
+        stock = goods.available(moment)
     return Market(log_price, stock)
 
 

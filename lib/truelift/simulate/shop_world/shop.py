@@ -85,6 +85,10 @@ class Shop:
         """Prices and stock of a round."""
         return market_of(self.world, self.goods, self.seed, moment)
 
+    def sold(self, moment: int) -> np.ndarray:
+        """Whether each item can be put on a list in a round: whoever makes lists knows the stock."""
+        return self.market(moment).in_stock
+
     def visits(self, people: People, moment: int) -> Visits:
         """Who comes."""
         return arrivals(self.world, people, self.seed, moment)
@@ -97,7 +101,7 @@ class Shop:
         empty = visits.holdout if holdout else np.zeros(len(visits), np.bool_)
         return draw_lists(
             policy, self.world.list_length, self.seed, other_moment(moment, draw), visits.user, visits.context,
-            self.goods.available(moment), people.hidden[visits.row], self.goods.push[self.goods.category],
+            self.sold(moment), people.hidden[visits.row], self.goods.push[self.goods.category],
             empty,
         )  # fmt: skip
 
