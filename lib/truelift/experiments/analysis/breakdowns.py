@@ -99,7 +99,8 @@ def clusters_in_effect(sums: ExperimentSums, count: int) -> np.ndarray:
 def thin_cells(names: tuple[str, ...], sums: ExperimentSums) -> tuple[str, ...]:
     """Cells that have no effect: an arm has no rows there, or those of one cluster."""
     found = clusters_in_effect(sums, len(names))
-    return tuple(n for n, fine in zip(names, (found > _ONE).all(axis=0), strict=True) if not fine)
+    fine = np.all(found > _ONE, axis=0).tolist()
+    return tuple(name for name, is_fine in zip(names, fine, strict=True) if not is_fine)
 
 
 def equal_effects(values: np.ndarray, covariance: np.ndarray) -> float:
