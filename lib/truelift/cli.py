@@ -30,12 +30,12 @@ _FIRST = (*(step.name for step in STEPS), "run_pipeline", "plan")
 class Commands(click.Group):
     """Commands by name, each loaded when it is asked for: a file of :mod:`truelift.commands`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Steps in their order, then the pipeline, then what looks at a lake or tends it."""
         names = {_title(m.name) for m in pkgutil.iter_modules(commands.__path__)} | set(_FIRST)
         return [*_FIRST, *sorted(names - set(_FIRST))]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of a name; None where there is none."""
         files = {_title(m.name): m.name for m in pkgutil.iter_modules(commands.__path__)}
         if file := files.get(cmd_name):

@@ -103,7 +103,7 @@ def _imported(place: str) -> Any:
 
 
 @cache
-def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+def _entry_points(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:  # noqa: ARG001
     # The metadata of every package is looked at: some milliseconds, once for a path.
     return {point.name: point for point in entry_points(group=group)}
 

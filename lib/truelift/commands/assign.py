@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     help="another experiment's: of one layer they may share no unit; repeatable",
 )  # fmt: skip
 def assign(
-    settings: Settings, experiment: str, units: str, out: str, beside: tuple[str, ...]
+    settings: Settings,  # noqa: ARG001
+    experiment: str,
+    units: str,
+    out: str,
+    beside: tuple[str, ...],
 ) -> Assignment:
     """Who gets which arm of an experiment: a table of who is where and why."""
     from truelift.config import load_spec

@@ -68,15 +68,15 @@ class NamedColumn:
     number: bool = False
 
 
-def _no_columns(options: EffectOptions) -> Mapping[str, NamedColumn]:
+def _no_columns(options: EffectOptions) -> Mapping[str, NamedColumn]:  # noqa: ARG001
     return {}
 
 
-def _no_metrics(result: EffectsResult) -> Mapping[str, float]:
+def _no_metrics(result: EffectsResult) -> Mapping[str, float]:  # noqa: ARG001
     return {}
 
 
-def _no_passes(sight: Sight) -> Passes[None]:
+def _no_passes(sight: Sight) -> Passes[None]:  # noqa: ARG001
     yield from ()
 
 

@@ -76,7 +76,7 @@ def append_rows(
     """
     from deltalake import WriterProperties, write_deltalake
 
-    def write(table: Any, properties: Any) -> None:
+    def write(table: Any, properties: Any) -> None:  # noqa: ARG001
         write_deltalake(
             storage_uri(uri),
             rows,

@@ -146,7 +146,7 @@ def _rows_of_bucket(
 
 
 def _state_of_bucket(
-    bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],
+    bucket: int, sources: dict[str, Iterator[pa.RecordBatch]], schemas: dict[str, pa.Schema],  # noqa: ARG001
     kernel: SumKernel, batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     (batches,) = sources.values()

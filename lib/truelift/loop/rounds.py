@@ -64,7 +64,7 @@ def run_strategy(
     file : Path, optional
         Where the state is kept between rounds, and gone on from.
     """
-    state = _begun(shop, name, options, file)
+    state = _begun(shop, name, file)
     while state.moment < options.rounds:
         tell(f"{name}, seed {shop.seed}, round {state.moment + 1} of {options.rounds}")
         _round(shop, name, options, state, threads)
@@ -73,7 +73,7 @@ def run_strategy(
     return state.rows
 
 
-def _begun(shop: Shop, name: str, options: LoopOptions, file: Path | None) -> State:
+def _begun(shop: Shop, name: str, file: Path | None) -> State:
     """The state that is kept, or the one before the first round."""
     saved = _load(file) if file is not None else None
     if saved is not None:

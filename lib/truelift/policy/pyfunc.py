@@ -30,7 +30,10 @@ class PolicyModel(PythonModel):
         refuse_unknown((*rule.numbers, *rule.texts, UNIT), ())
 
     def predict(
-        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        self,
+        context: Any,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         """Decide for each row.
 

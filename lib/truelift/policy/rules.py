@@ -126,7 +126,7 @@ class LinearRule:
             found.append(f"Forecast gain of {arm}, for a standard deviation more of: {told}.")
         return tuple(found)
 
-    def drawing(self, arms: Sequence[str]) -> tuple[str, ...]:
+    def drawing(self, arms: Sequence[str]) -> tuple[str, ...]:  # noqa: ARG002
         """Nothing to draw."""
         return ()
 

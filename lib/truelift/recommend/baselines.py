@@ -114,7 +114,7 @@ def count_known(shards: Shards, split: Any, items: int, join: Join) -> Counts:
     return total
 
 
-def count_actions(shards: Shards, split: Any, actions: int, join: Join) -> Counts:
+def count_actions(shards: Shards, split: Any, actions: int, join: Join) -> Counts:  # noqa: ARG001
     """How often each kind of event is in the training part, for every part."""
     counts = np.zeros(actions + 1)
     for histories in shards():

@@ -53,7 +53,7 @@ def registered_name(settings: Settings) -> str:
     return name
 
 
-def current_champion(job: Job, name: str, folder: Path) -> Champion | None:
+def current_champion(job: Job, name: str, folder: Path) -> Champion | None:  # noqa: ARG001
     """The champion under a registered name, downloaded to ``folder``; None if there is none."""
     import mlflow
     from mlflow.exceptions import MlflowException

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Figures = Mapping[str, "Callable[[], Figure]"]
 
 
-def _no_figures(content: ReportContent) -> Figures:
+def _no_figures(content: ReportContent) -> Figures:  # noqa: ARG001
     return {}
 
 

@@ -119,7 +119,7 @@ def simulate_logs(
     treated, chance = _treatments(random, visit_share, windows, days, world.uplift)
     visits = np.argwhere(random.random((users, days)) < chance)
     shop = Shop(random, world.items, datetime.datetime.fromisoformat(world.first_day))
-    drawn = [shop.visit(int(user), int(day), int(user) % len(CATEGORIES)) for user, day in visits]
+    drawn = [shop.visit(int(day), int(user) % len(CATEGORIES)) for user, day in visits]
     clean = [
         {**event, "visitor": visitors[int(user)]}
         for (user, _), events in zip(visits, drawn, strict=True)

@@ -20,7 +20,7 @@ class Shop:
         self._items = items
         self._price = np.round(random.gamma(2.0, 5.0, items) + 0.5, 2)
 
-    def visit(self, user: int, day: int, taste: int) -> list[dict[str, Any]]:
+    def visit(self, day: int, taste: int) -> list[dict[str, Any]]:
         """Events of one visit; ``at`` is UTC without a zone."""
         moment = self._start + datetime.timedelta(
             days=day, seconds=float(self._random.uniform(8 * 3600, 20 * 3600))

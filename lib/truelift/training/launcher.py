@@ -114,7 +114,7 @@ def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
 # ---------------------------------------------------------------- Spark tasks
 
 
-def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline: float) -> Outcome:
+def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline: float) -> Outcome:  # noqa: ARG001
     import horovod.runner.common.util.timeout
     import horovod.runner.launch
     import horovod.spark

@@ -17,7 +17,7 @@ from truelift.errors import DataError
 from truelift.settings import EffectOptions
 
 
-def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return options.credibility.enabled
 
 

@@ -125,11 +125,11 @@ def _means(
     return centre + scale * values, spread, precision, known
 
 
-def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return {"APO", "ATE"} <= set(options.estimands)
 
 
-def _result(sight: Sight, found: None) -> EffectsResult:
+def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     """Relative lifts beside the means that they are made of."""
     scoring = sight.estimation.scoring
     lifts = relative_lifts(

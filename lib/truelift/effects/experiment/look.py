@@ -17,7 +17,7 @@ from truelift.settings import EffectOptions
 Found = tuple[Experiment, dict[str, str], list[Caution]]
 
 
-def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return is_randomised(columns)
 
 

@@ -12,11 +12,11 @@ from truelift.inference.hypotheses import non_inferiority_test
 from truelift.settings import EffectOptions
 
 
-def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return bool(options.experiment.non_inferiority_margin)
 
 
-def _result(sight: Sight, found: None) -> EffectsResult:
+def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     """Non-inferiority of every ATE whose outcome has a margin."""
     options = sight.options
     tests = tuple(

@@ -75,7 +75,7 @@ class _BestLinearTally:
         self._fit = fit
         self._products = ClusterProducts(len(fit.coefficients), fold, folds)
 
-    def add(self, block: ScoredBlock, cate: np.ndarray) -> None:
+    def add(self, block: ScoredBlock, cate: np.ndarray) -> None:  # noqa: ARG002
         features = self._fit.of(block.x)
         residual = block.weights * (block.score - self._fit.coefficients @ features)
         self._products.add(block.cluster, features * residual)

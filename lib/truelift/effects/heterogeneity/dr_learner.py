@@ -48,7 +48,7 @@ class _GramTally:
         self._gram = np.zeros((folds, covariates + 2, covariates + 2))
         self._fold = fold
 
-    def add(self, block: ScoredBlock, cate: np.ndarray) -> None:
+    def add(self, block: ScoredBlock, cate: np.ndarray) -> None:  # noqa: ARG002
         z = np.concatenate([np.ones((1, len(block.score))), block.x, block.score[None]])
         weighted = z if block.weight is None else z * block.weight
         self._gram[self._fold] += weighted @ z.T

@@ -16,7 +16,7 @@ from truelift.settings import EffectOptions
 Found = tuple[tuple[VaryingEffect, ...], dict[str, str]]
 
 
-def _asked(options: EffectOptions, columns: PanelColumns) -> bool:
+def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return options.heterogeneity.enabled
 
 

@@ -50,7 +50,7 @@ class Alone:
 
     rank, size = 0, 1
 
-    def sum(self, values: np.ndarray, name: str) -> np.ndarray:
+    def sum(self, values: np.ndarray, name: str) -> np.ndarray:  # noqa: ARG002
         """The values themselves."""
         return values
 

@@ -26,7 +26,10 @@ class CausalModel(PythonModel):
         refuse_unknown(self._package.design.columns(), ())
 
     def predict(
-        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        self,
+        context: Any,
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         """Predict for each row.
 

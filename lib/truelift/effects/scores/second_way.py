@@ -41,7 +41,10 @@ class PartialSumsKernel:
         return next(self.in_parts(bucket, iter(table.to_batches()), table.schema))
 
     def in_parts(
-        self, bucket: int, batches: Iterator[pa.RecordBatch], schema: pa.Schema
+        self,
+        bucket: int,
+        batches: Iterator[pa.RecordBatch],
+        schema: pa.Schema,  # noqa: ARG002
     ) -> Iterator[pa.Table]:
         """One table, from a stream of the bucket's rows."""
         scoring = self.scoring

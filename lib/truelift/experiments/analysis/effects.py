@@ -61,7 +61,7 @@ def metric_effects(
                 continue
             means = factor * result.means + centre
             covariance = factor**2 * result.covariance
-            estimand = estimand_of(name, metric, caps.get(name))
+            estimand = estimand_of(metric, caps.get(name))
             degrees = [contrast.degrees_of_freedom for contrast in result.contrasts]
             found += effects_of(spec, name, method, estimand, means, covariance, degrees, rule)
     return tuple(found), failed
@@ -162,7 +162,7 @@ def effects_of(
     return found
 
 
-def estimand_of(name: str, metric: Metric, cap: float | None = None) -> str:
+def estimand_of(metric: Metric, cap: float | None = None) -> str:
     """What is compared, in words."""
     if metric.kind == "quantile":
         return f"quantile {metric.quantile:g} of {metric.column} over rows"
@@ -204,7 +204,7 @@ def quantile_effects(
     """
     covariance = indicator.covariance * np.outer(slopes, slopes)
     degrees = [contrast.degrees_of_freedom for contrast in indicator.contrasts]
-    estimand = estimand_of(name, spec.metric(name))
+    estimand = estimand_of(spec.metric(name))
     return effects_of(spec, name, "difference", estimand, values, covariance, degrees, rule)
 
 

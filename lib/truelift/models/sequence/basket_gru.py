@@ -80,7 +80,7 @@ class BasketGRU(keras.layers.Layer):
             bias_initializer=keras.initializers.Constant(0.5),
         )
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002
         """Make all weights; the shapes depend on the options alone."""
         width, units = self.options.items + 1, self.options.units
         self.embedding = self.add_weight(

@@ -72,7 +72,7 @@ class EventModel(keras.layers.Layer):
             State ``p`` of a window depends on its events ``0..p`` only.
         """
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002
         """Make all weights; the shapes depend on the options alone."""
         width, units = self.options.items + 1, self.options.units
         start = keras.initializers.RandomNormal(stddev=self.options.embedding_spread or units**-0.5)

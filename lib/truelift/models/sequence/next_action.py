@@ -67,7 +67,7 @@ class NextAction(keras.layers.Layer):
         self.side_features = ("event_type",)
         self.seeds = keras.random.SeedGenerator()
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: Any = None) -> None:  # noqa: ARG002
         """Make all weights."""
         options = self.options
         inputs = feature_count(options.items)
@@ -114,7 +114,7 @@ class NextAction(keras.layers.Layer):
         hits = tf.reduce_sum(tf.cast(best == actions, tf.float32))
         return hits, tf.cast(tf.size(actions), tf.float32)
 
-    def query_inputs(self, batch: Batch, lengths: np.ndarray) -> tuple[Any, ...]:
+    def query_inputs(self, batch: Batch, lengths: np.ndarray) -> tuple[Any, ...]:  # noqa: ARG002
         """Features after the last event of each window."""
         features = session_features(batch, self.options.items)
         last = np.zeros((batch.windows, features.shape[1]), np.float32)

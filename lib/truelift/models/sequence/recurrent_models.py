@@ -42,7 +42,7 @@ class Recurrent(EventModel):
             layer.build((None, None, units))
         self.to_items = Affine(self, "to_items", units, units)
 
-    def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:
+    def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:  # noqa: ARG002
         """States from events, one after the other."""
         windows, positions = sizes(events)[:2]
         units, rate = self.options.units, self.options.dropout

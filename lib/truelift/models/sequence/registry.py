@@ -52,7 +52,7 @@ class ModelEntry:
         return self.make_options(items, sequence, sizes)
 
 
-def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
+def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:  # noqa: ARG001
     from truelift.models.sequence.basket_gru import BasketGRUOptions
 
     return asdict(BasketGRUOptions(items, sequence.units, sequence.layers, sequence.dropout))

@@ -121,7 +121,7 @@ def _write_csv(stream: pa.NativeFile, whole: pa.Table, ragged: pa.Table, is_firs
     )
 
 
-def _write_json(stream: pa.NativeFile, whole: pa.Table, ragged: pa.Table, is_first: bool) -> None:
+def _write_json(stream: pa.NativeFile, whole: pa.Table, ragged: pa.Table, is_first: bool) -> None:  # noqa: ARG001
     for table, names, end in (
         (whole, EVENT_COLUMNS, "}\n"),
         (ragged, EVENT_COLUMNS[:_LEFT], "\n"),

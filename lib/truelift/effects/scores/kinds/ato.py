@@ -36,7 +36,10 @@ def keys(layout: ScoreLayout) -> Iterator[Key]:
 
 
 def summands(
-    units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray, scores: np.ndarray
+    units: UnitBlock,
+    layout: ScoreLayout,
+    propensity: np.ndarray,  # noqa: ARG001
+    scores: np.ndarray,  # noqa: ARG001
 ) -> Iterator[Summands]:
     """The q and the score of every arm, with propensities as they were predicted."""
     regression = units.outcome_regression
@@ -55,7 +58,7 @@ def summands(
         yield Summands(np.concatenate([weight[None], values]), lines)
 
 
-def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
+def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:  # noqa: ARG001
     """One contrast with the control an arm."""
     labels = columns.arms.labels
     for a in range(1, len(labels)):

@@ -37,14 +37,17 @@ def att_numerators(units: UnitBlock, propensity: np.ndarray, a: int) -> np.ndarr
 
 
 def summands(
-    units: UnitBlock, layout: ScoreLayout, propensity: np.ndarray, scores: np.ndarray
+    units: UnitBlock,
+    layout: ScoreLayout,
+    propensity: np.ndarray,
+    scores: np.ndarray,  # noqa: ARG001
 ) -> Iterator[Summands]:
     """The psi_b of every arm."""
     for a in range(1, layout.arms):
         yield Summands(att_numerators(units, propensity, a), layout.lines(layout.over("att", a)))
 
 
-def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
+def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:  # noqa: ARG001
     """One contrast with the control an arm."""
     labels = columns.arms.labels
     for a in range(1, len(labels)):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from truelift.settings import EffectOptions
 
 
-def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
+def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:  # noqa: ARG001
     """One mean an arm."""
     for a, label in enumerate(columns.arms.labels):
         ratio = Ratio(((("apo", a, j), 1.0),), UNIT)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from truelift.settings import EffectOptions
 
 
-def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:
+def build(columns: PanelColumns, options: EffectOptions, j: int) -> Iterator[Estimand]:  # noqa: ARG001
     """A value and a gain over the control a policy."""
     for s, (name, _) in enumerate(columns.policies):
         ratio = Ratio(((("policy", s, j), 1.0),), UNIT)
