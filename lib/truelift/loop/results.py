@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Measures that are told, with what they are.
 TOLD = {
-    "additional": "additional purchases a visit with a list (truth)",
+    "additional": "additional purchases a visit (truth)",
     "purchases_a_visit": "purchases a visit",
     "click_rate": "clicks an item shown",
     "conversion": "visits with a purchase",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from truelift.loop.results import TOLD, LoopResult
+from truelift.loop.results import TOLD, Comparison, LoopResult
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, fragment, note, section, table
 from truelift.report.numbers import count, number, plural
@@ -43,10 +43,17 @@ def _finding(found: LoopResult) -> Html:
         return element("p", "One strategy alone: nothing to compare it with.")
     return note(
         "good" if best.wins else "warning",
-        f"{best.strategy.replace('_', ' ')} brought most",
+        _title(found, best),
         element("p", best.sentence().replace("_", " ") + ".", class_="finding"),
         bullets([c.sentence().replace("_", " ") for c in compared if c is not best]),
     )
+
+
+def _title(found: LoopResult, best: Comparison) -> str:
+    strategy, against = (n.replace("_", " ") for n in (best.strategy, found.against))
+    if best.wins:
+        return f"{strategy} brought most, and surely more than {against}"
+    return f"No strategy surely brought more than {against}; {strategy} brought most here"
 
 
 def _last_round(found: LoopResult) -> Html:
