@@ -112,7 +112,7 @@ def arrays(spec: BanditSpec, log: Any, chances: np.ndarray | None) -> dict[str, 
     ranked = None if chances is None else chances[:, sorted(code, key=lambda item: code[item])]
     for bucket, table in sorted(log.panel.buckets.items()):
         batch = table.combine_chunks().to_batches()[0]
-        rows = reader.rows(batch, 0)
+        rows = reader.rows(batch, 0, bucket)
         place = batch.column(batch.schema.get_field_index("position")).to_numpy() - 1
         own = np.full((len(place), count), 1 / count) if ranked is None else ranked[place]
         fold = bucket % spec.folds
