@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +9,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from tests.own_process import Finished, in_a_process, in_this_process
 from truelift.lake.tables import TABLES
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "sample=0.03",
     "buckets=10",
@@ -28,38 +25,22 @@ SMALL = (
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A command that ended: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True)
 class Workspace:
     """A folder with a lake, an MLflow store and a report in it."""
 
     folder: Path
 
-    def truelift(self, *arguments: str, timeout: float = 600) -> Finished:
-        """Run ``truelift ...`` in the folder, in a process of its own."""
-        path = os.pathsep.join(filter(None, [str(ROOT / "lib"), os.environ.get("PYTHONPATH")]))
-        done = subprocess.run(
-            [sys.executable, "-m", "truelift.cli", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout, done.stderr)
+    def alone(self, *arguments: str) -> Finished:
+        """Run the pipeline with the small settings as a user does: a process, and its own Spark."""
+        return in_a_process(self.folder, *self._pipeline(*arguments))
 
     def pipeline(self, *arguments: str, settings: tuple[str, ...] = ()) -> Finished:
-        """Run the pipeline with the small settings."""
+        """The same call in this process, on the session that is there."""
+        return in_this_process(self.folder, *self._pipeline(*arguments, settings=settings))
+
+    def _pipeline(self, *arguments: str, settings: tuple[str, ...] = ()) -> list[str]:
         options = [x for item in (*SMALL, *settings) for x in ("--set", item)]
-        return self.truelift("run_pipeline", "--lake", "lake", *options, *arguments)
+        return ["run_pipeline", "--lake", "lake", *options, *arguments]
 
     def versions(self) -> dict[str, int]:
         """Delta version of every table there is."""
@@ -80,7 +61,7 @@ def workspace(tmp_path_factory) -> Workspace:
 @pytest.fixture(scope="session")
 def first(workspace) -> Finished:
     """The first run of the whole pipeline."""
-    return workspace.pipeline()
+    return workspace.alone()
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,22 @@
-"""Two commands' worth of promises: it runs, it accounts for rows, and again changes nothing."""
+"""Two commands' worth of promises: it runs, it accounts for rows, and again changes nothing.
+
+The first run and help are processes, as users start them. What runs after it runs here, on the
+session that all tests share.
+"""
 
 from __future__ import annotations
 
-import os
+import runpy
 import shutil
-import subprocess
-import sys
 
 import pytest
 
-from tests.pipeline.conftest import ROOT, SMALL
+from tests.own_process import ROOT, environment_kept, in_a_process, in_this_process
+from tests.pipeline.conftest import SMALL
 from truelift.pipeline import STEPS
 
+# The whole pipeline runs before the first test ends.
+pytestmark = pytest.mark.timeout(1500)
 NAMES = [step.name for step in STEPS]
 
 
@@ -127,14 +132,14 @@ def test_a_second_run_skips_every_step_and_changes_nothing(after_first, workspac
     assert workspace.versions() == after_first
 
 
-def test_steps_run_again_on_request_write_the_same_tables(after_first, workspace, steps):
+def test_steps_run_again_on_request_write_the_same_tables(spark, after_first, workspace, steps):
     again = workspace.pipeline("--only", "sessionize")
     assert again.code == 0, again.err[-4000:]
     assert list(steps(again.out)) == ["sessionize"]
     assert workspace.versions() == after_first
 
 
-def test_a_step_that_died_between_commit_and_record_changes_nothing(after_first, workspace):
+def test_a_step_that_died_between_commit_and_record_changes_nothing(spark, after_first, workspace):
     # The process was killed after Delta's commit: the tables are there, the record is not.
     (workspace.folder / "lake" / "_truelift" / "steps" / "estimate_effects.json").unlink()
     again = workspace.pipeline()
@@ -143,7 +148,7 @@ def test_a_step_that_died_between_commit_and_record_changes_nothing(after_first,
 
 
 def test_a_changed_setting_reruns_its_step_and_those_that_read_it(
-    after_first, workspace, tmp_path, steps
+    spark, after_first, workspace, tmp_path
 ):
     shutil.copytree(workspace.folder, tmp_path / "copy")
     copy = type(workspace)(tmp_path / "copy")
@@ -157,32 +162,26 @@ def test_a_changed_setting_reruns_its_step_and_those_that_read_it(
 
 
 def test_an_unknown_step_lists_the_steps(workspace):
-    wrong = workspace.truelift("run_pipeline", "--lake", "lake", "--only", "sessionise")
+    arguments = ("run_pipeline", "--lake", "lake", "--only", "sessionise")
+    wrong = in_this_process(workspace.folder, *arguments)
     assert wrong.code == 2
     assert "sessionize" in wrong.err
     assert "Traceback" not in wrong.err
 
 
 def test_help_of_every_job_shows_a_runnable_example(workspace):
-    for name in (NAMES[0], "run_pipeline"):
-        shown = workspace.truelift(name, "--help")
+    for name, call in ((NAMES[0], in_this_process), ("run_pipeline", in_a_process)):
+        shown = call(workspace.folder, name, "--help")
         assert shown.code == 0
         assert f"truelift {name} --dataset complete_journey" in shown.out
         assert f"spark-submit jobs/{name}.py" in shown.out
 
 
 @pytest.mark.parametrize("notebook", ["01_run_the_pipeline", "02_read_the_effects"])
-def test_notebooks_run_as_plain_python(after_first, workspace, notebook):
-    path = os.pathsep.join([str(ROOT / "lib"), os.environ.get("PYTHONPATH", "")])
-    parameters = {"TRUELIFT_LAKE": "lake", "TRUELIFT_SET": " ".join(SMALL)}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "notebooks" / f"{notebook}.py")],
-        cwd=workspace.folder,
-        env={**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg", **parameters},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+def test_notebooks_run_as_plain_python(spark, after_first, workspace, notebook):
+    with environment_kept(workspace.folder) as patch:
+        patch.setenv("MPLBACKEND", "Agg")
+        patch.setenv("TRUELIFT_LAKE", "lake")
+        patch.setenv("TRUELIFT_SET", " ".join(SMALL))
+        runpy.run_path(str(ROOT / "notebooks" / f"{notebook}.py"), run_name="__main__")
     assert workspace.versions() == after_first
