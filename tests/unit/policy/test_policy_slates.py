@@ -117,9 +117,8 @@ def drawn(rows: int = 3000):
 
 def test_sums_are_the_published_formulas_row_by_row():
     users, w, r = drawn()
-    found = dict(
-        zip(SLATE_ESTIMATORS, slate_values(slate_state(users, w, r)).estimates, strict=False)
-    )
+    values = slate_values(slate_state(users, w, r))
+    found = dict(zip(values.names, values.estimates, strict=True))
     running = np.cumprod(w, axis=1)
     expected = {
         "SIPS": np.mean(w.prod(axis=1) * r.sum(axis=1)),
@@ -129,6 +128,7 @@ def test_sums_are_the_published_formulas_row_by_row():
         "SNSIPS": np.sum(w.prod(axis=1) * r.sum(axis=1)) / np.sum(w.prod(axis=1)),
         "SNIIPS": np.sum((w * r).sum(axis=0) / w.sum(axis=0)),
         "SNRIPS": np.sum((running * r).sum(axis=0) / running.sum(axis=0)),
+        "present": np.mean(r.sum(axis=1)),
     }
     assert found == pytest.approx(expected, rel=1e-12)
 

@@ -29,5 +29,15 @@ def test_policies_stand_on_the_page_with_their_values_and_reasons(evaluated, who
     assert f"All {len(evaluated.estimates)} estimates" in page
 
 
+def test_the_values_of_whole_lists_stand_on_the_page(whole, undrawn):
+    log = bandit_log(800)
+    log = log.assign(slot=log.index % 2 + 1, list=log.index // 2)
+    result = tl.evaluate_policies(
+        log, **KEYS, policies=POLICIES, position="slot", slate="list", estimators=["IPS"]
+    )
+    page = render_page(replace(whole, others=(result,)))
+    assert "reward a list" in page and "cascade-DR" in page
+
+
 def test_a_run_without_policies_has_no_such_part(whole, undrawn):
     assert 'id="policies"' not in render_page(whole)

@@ -10,6 +10,7 @@ from truelift.errors import ConfigError, DataError
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
+from truelift.policy.off_policy.lists import list_values
 from truelift.policy.off_policy.log import BanditLog, first_few, is_numeric
 from truelift.policy.off_policy.passes import (
     CheckKernel,
@@ -65,6 +66,10 @@ def evaluate(
     models, robust, told = reward_models(log, reader, layout, progress, groups, squares)
     progress("values")
     state = log.sum(ValueKernel(reader, layout, models, robust, groups))
+    lists, worth = (), ()
+    if spec.slate:
+        progress("lists")
+        lists, worth = list_values(log, reader, -checked["max_least"])
     found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
     return PoliciesResult(
         table=log.name,
@@ -83,6 +88,8 @@ def evaluate(
         reward_model=told,
         select=spec.select,
         folds=spec.folds,
+        lists=lists,
+        list_worth=worth,
     )
 
 

@@ -101,4 +101,14 @@ def _rows(lake: Lake, result: PoliciesResult) -> DataFrame:
             "reason": value.reason if value else support.reason,
         }  # fmt: skip
         rows.append(tuple(getattr(e, c) if c in own else beside[c] for c in schema.names))
+    for one in result.lists:
+        support, value = result.verdict(one.policy), result.value(one.policy, one.reward)
+        found = {
+            **vars(one), "log": result.table, "log_version": result.table_version, "selected": False,
+            "support": support.verdict, "support_reason": support.reason, "rows": result.rows,
+            "users": result.users, "confidence": result.confidence, "run_id": result.run_id,
+            "ships": bool(value and value.ships),
+            "reason": value.reason if value else support.reason,
+        }  # fmt: skip
+        rows.append(tuple(found.get(c) for c in schema.names))
     return lake.spark.createDataFrame(rows, schema)

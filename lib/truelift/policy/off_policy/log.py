@@ -101,7 +101,7 @@ def check_columns(table: ForeignTable, spec: BanditSpec) -> None:
         Naming all that are missing, and the nearest that there is.
     """
     keys: dict[str, str] = {}
-    for key in ("action", "user", "propensity", "position"):
+    for key in ("action", "user", "propensity", "position", "slate"):
         keys |= {name: key for name in [getattr(spec, key)] if name}
     keys |= dict.fromkeys(spec.rewards, "rewards") | dict.fromkeys(spec.context, "context")
     keys |= dict.fromkeys(spec.propensity_by or (), "propensity_by")

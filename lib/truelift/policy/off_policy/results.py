@@ -92,6 +92,32 @@ class PolicyValue:
 
 
 @dataclass(frozen=True)
+class ListEstimate:
+    """One estimate of what a policy that fills lists earns a list.
+
+    Parameters
+    ----------
+    policy, reward, estimator : str
+    estimate, standard_error : float
+        Clustered by user.
+    ci_lower, ci_upper : float
+    difference, difference_lower, difference_upper : float
+        Less what the log's lists earned, on the same lists.
+    """
+
+    policy: str
+    reward: str
+    estimator: str
+    estimate: float
+    standard_error: float
+    ci_lower: float
+    ci_upper: float
+    difference: float
+    difference_lower: float
+    difference_upper: float
+
+
+@dataclass(frozen=True)
 class PresentValue:
     """What the policy that wrote the log earned a row."""
 
@@ -125,6 +151,10 @@ class PoliciesResult:
     select : str
     folds : int
     run_id : str
+    lists : tuple of ListEstimate
+        Where the log has lists.
+    list_worth : tuple of float
+        How many lists of the policy the log's lists are worth, by policy, by the weights of whole lists.
     """
 
     table: str
@@ -144,6 +174,8 @@ class PoliciesResult:
     select: str
     folds: int
     run_id: str = ""
+    lists: tuple[ListEstimate, ...] = ()
+    list_worth: tuple[float, ...] = ()
 
     @property
     def supported(self) -> bool:

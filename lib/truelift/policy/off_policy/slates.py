@@ -29,11 +29,13 @@ from truelift.policy.off_policy.inference import ratios_of
 State = dict[str, np.ndarray]
 #: In the order of the estimates.
 SLATE_ESTIMATORS = ("SIPS", "IIPS", "RIPS", "PI", "SNSIPS", "SNIIPS", "SNRIPS", "cascade-DR")
+#: What the lists of the log earned, last.
+PRESENT = "present"
 
 
 @dataclass(frozen=True, eq=False)
 class SlateValues:
-    """Estimates of the reward of a list.
+    """Estimates of the reward of a list, and the reward of the log's lists, last.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def slate_state(
             "policy's chance of its item divided by the log's."
         )
     n, slots = weights.shape
-    lines = np.empty((4 * slots + 4, n))
+    lines = np.empty((4 * slots + 5, n))
     running = np.cumprod(weights, axis=1)
     lines[:slots], lines[slots : 2 * slots] = (weights * rewards).T, weights.T
     lines[2 * slots : 3 * slots], lines[3 * slots : 4 * slots] = (running * rewards).T, running.T
@@ -101,6 +103,7 @@ def slate_state(
         parts = running * (rewards - predicted) + before * mean_predicted
         lines[4 * slots + 2] = parts.sum(axis=1)
     lines[4 * slots + 3] = 1.0
+    lines[4 * slots + 4] = whole
     sums = ClusterSums(len(lines))
     sums.add(users, lines)
     keys, found = sums.finish()
@@ -123,7 +126,7 @@ def slate_values(state: State) -> SlateValues:
     """
     slots, model = int(state["max_slots"][0]), bool(state["max_model"][0])
     own, running = range(slots), range(2 * slots, 3 * slots)
-    whole, additive, doubly, lists = range(4 * slots, 4 * slots + 4)
+    whole, additive, doubly, lists, present = range(4 * slots, 4 * slots + 5)
     terms: list[list[tuple[int, int]]] = [
         [(whole, lists)],
         [(line, lists) for line in own],
@@ -135,9 +138,10 @@ def slate_values(state: State) -> SlateValues:
     ]
     if model:
         terms.append([(doubly, lists)])
+    names = (*SLATE_ESTIMATORS[: len(terms)], PRESENT)
+    terms.append([(present, lists)])
     estimates, covariance = ratios_of(terms, state)
     errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    names = SLATE_ESTIMATORS[: len(terms)]
     users, count = round(float(state["clusters"][0])), round(float(state["total"][lists]))
     return SlateValues(names, estimates, errors, covariance, users, count)
 

@@ -153,6 +153,9 @@ class BanditSpec:
         Columns that the reward model may use: numbers as they are, texts by hash.
     position : str, optional
         The place in a list, which the reward model uses too.
+    slate : str, optional
+        The column that rows of one list share, a row a slot: values of whole lists are told, too. Needs
+        ``position``; propensities are those of a slot's action given the slots before it.
     actions : tuple of str
         All actions that there are, where some were never logged.
     groups : GroupTable, optional
@@ -190,6 +193,7 @@ class BanditSpec:
     loggers: Loggers | None = None
     context: tuple[str, ...] = ()
     position: str | None = None
+    slate: str | None = None
     actions: tuple[str, ...] = ()
     groups: GroupTable | None = None
     estimators: tuple[str, ...] = UNGROUPED
@@ -216,6 +220,12 @@ class BanditSpec:
                 "expected one: propensity (a column), propensity_table, propensity_by (columns within "
                 "which the actions' shares are taken), or loggers (several policies)."
             )
+        if self.slate and not self.position:
+            raise ConfigError(
+                "slate: found without position; expected the column of the slot, too."
+            )
+        if self.slate and not self.user:
+            object.__setattr__(self, "user", self.slate)  # each list stands for itself
         for key in ("rewards", "policies", "estimators"):
             if not getattr(self, key):
                 raise ConfigError(f"{key}: found none, expected at least one.")
@@ -276,7 +286,7 @@ class BanditSpec:
 
     def columns(self) -> tuple[str, ...]:
         """All columns of the log that are read, each once."""
-        optional = [c for c in (self.user, self.propensity, self.position) if c]
+        optional = [c for c in (self.user, self.propensity, self.position, self.slate) if c]
         table = self.propensity_table.by if self.propensity_table else ()
         several = self.loggers
         logged = (several.column, *several.propensities.values()) if several else ()

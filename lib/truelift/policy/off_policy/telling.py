@@ -63,12 +63,28 @@ def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
     own = [e for e in result.estimates if (e.policy, e.reward) == (policy, reward)]
     for name in dict.fromkeys(e.estimator for e in own):
         lines += _estimator([e for e in own if e.estimator == name])
+    lines += _lists(result, policy, reward)
     chosen = result.selected(policy, reward)
     if chosen is not None:
         lines.append(
             f"  * by the rule {result.select!r}; a shrunk estimate's interval has no bias in it"
         )
     return lines
+
+
+def _lists(result: PoliciesResult, policy: str, reward: str) -> list[str]:
+    """Values of whole lists, by what is assumed of a slot's reward."""
+    own = [e for e in result.lists if (e.policy, e.reward) == (policy, reward)]
+    if not own:
+        return []
+    worth = result.list_worth[[s.policy for s in result.support].index(policy)]
+    lines = [f"  a whole list (the weights of whole lists are worth {worth:,.0f} lists):"]
+    return lines + [
+        f"    {e.estimator:<22} {e.estimate:>11.5g} ±{e.standard_error:<9.3g} [{e.ci_lower:.5g}, "
+        f"{e.ci_upper:.5g}], {e.difference:+.4g} against the log's [{e.difference_lower:+.4g}, "
+        f"{e.difference_upper:+.4g}]"
+        for e in own
+    ]
 
 
 def _estimator(sweep: list[PolicyEstimate]) -> list[str]:

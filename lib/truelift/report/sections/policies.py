@@ -23,6 +23,7 @@ def policies(content: ReportContent) -> Html | None:
             _values(result, present),
             bullets(_sentences(result, present)),
             _sweep(result, present),
+            _lists(result, present),
         ]
     parts += [
         _support(result),
@@ -84,6 +85,30 @@ def _sweep(result: PoliciesResult, present: PresentValue) -> Html:
     )
     swept = table(caption, header, rows, frozenset({2, 3, 4, 5}))
     return element("details", element("summary", f"All {len(own)} estimates"), swept)
+
+
+def _lists(result: PoliciesResult, present: PresentValue) -> Html | None:
+    own = [e for e in result.lists if e.reward == present.reward]
+    if not own:
+        return None
+    places = decimals_for(min(e.standard_error for e in own) or 1.0)
+    rows = [
+        (
+            e.policy, e.estimator, number(e.estimate, places), interval(e.ci_lower, e.ci_upper, places),
+            number(e.difference, places, signed=True),
+            interval(e.difference_lower, e.difference_upper, places),
+        )
+        for e in own
+    ]  # fmt: skip
+    header = (
+        "Policy", "Estimator", f"{present.reward} a list", "Interval", "Against the log's lists",
+        "Interval",
+    )  # fmt: skip
+    caption = (
+        "Whole lists. SIPS assumes nothing of users, RIPS and cascade-DR that they look from the top down, "
+        "IIPS that a slot's reward is its own item's, PI that a list's reward is a sum over its slots"
+    )
+    return table(caption, header, rows, frozenset({2, 3, 4, 5}))
 
 
 def _row(e: PolicyEstimate, places: int) -> tuple[str, ...]:
