@@ -66,6 +66,9 @@ class RecordingRun:
     def log_tags(self, tags):
         self.tags.update(tags)
 
+    def describe(self, text):
+        self.description = text
+
 
 @pytest.fixture(scope="session")
 def spark():

@@ -81,8 +81,8 @@ class JobRun:
         self._mlflow.log_dict(to_plain(dict(value)), name)
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
-        """Tags of this run."""
-        self._mlflow.set_tags(dict(tags))
+        """Tags of this run; characters that a tag's name may not have become ``_``."""
+        self._mlflow.set_tags({re.sub(r"[^\w\-. /:]", "_", k): v for k, v in tags.items()})
 
     def log_table(self, name: str, uri: str, version: int, context: str) -> None:
         """A Delta table at a version, as a data set of the run (``context``: input, output)."""

@@ -226,6 +226,20 @@ _SPECS = (
         ("log",),
     ),
     TableSpec(
+        "gold.assignments",
+        "experiment string, user_key string, arm string, reason string, layer string, "
+        "stratum string, bucket int",
+        ("experiment",),
+        people=_USER,
+    ),
+    TableSpec(
+        "gold.experiments",
+        "experiment string, look int, at string, units bigint, planned_units bigint, metric string, "
+        "arm string, versus string, estimate double, statistic double, lower double, upper double, "
+        "decision string, reason string, rule string, log string, log_version bigint, run_id string",
+        ("experiment",),
+    ),
+    TableSpec(
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),

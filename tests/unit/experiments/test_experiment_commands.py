@@ -112,7 +112,7 @@ def test_an_experiment_is_analysed_and_its_looks_are_kept(written, tmp_path, cap
 def test_sizes_that_were_not_promised_are_exit_code_3(written, tmp_path, capsys):
     table = observed(tmp_path / "observed.parquet", 4000, promised=0.3)
     arguments = ["--spec", written(**TRIAL, design={}), "--table", table]
-    arguments += ["--set", f"report.path={tmp_path}/report"]
+    arguments += ["--looks", str(tmp_path), "--set", f"report.path={tmp_path}/report"]
     assert main(["analyze_experiment", *arguments]) == 3
     assert "NOT as promised" in capsys.readouterr().out
 
@@ -121,9 +121,14 @@ def test_columns_and_arms_that_are_missing_are_one_message_and_exit_code_2(
     written, tmp_path, capsys
 ):
     table = observed(tmp_path / "observed.parquet", 100)
-    for changes, said in (({"unit": "buyer"}, "no column 'buyer'"), ({"arms": {"control": 0.5, "new": 0.5}}, "no rows of the arm 'new'")):  # fmt: skip
+    looks = ["--looks", str(tmp_path)]
+    for changes, said, where in (
+        ({"unit": "buyer"}, "no column 'buyer'", looks),
+        ({"unit": "buyer"}, "no column 'buyer'", []),  # before any lake is opened
+        ({"arms": {"control": 0.5, "new": 0.5}}, "no rows of the arm 'new'", looks),
+    ):
         spec = written(**{**TRIAL, **changes}, design={})
-        assert main(["analyze_experiment", "--spec", spec, "--table", table]) == 2
+        assert main(["analyze_experiment", "--spec", spec, "--table", table, *where]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
 
@@ -148,6 +153,8 @@ def test_units_are_assigned_into_a_file_in_which_they_stay(written, tmp_path, ca
         assert main(["assign", *people, "--out", str(tmp_path / name), *beside]) == code
     assert "1,000 units of two take part in" in capsys.readouterr().err
     assert not (tmp_path / "two").exists()
+    assert main(["assign", *people, "--beside", str(tmp_path / "one")]) == 2
+    assert "--beside: found without --out" in capsys.readouterr().err
     pq.write_table(pa.table({"x": [1]}), out)
     assert main(["assign", *arguments]) == 2
     assert "expected an assignment" in capsys.readouterr().err

@@ -70,15 +70,22 @@ def panel_plan(lake: Lake, address: TableAddress, options: EffectOptions, bucket
         if lies_in_buckets(plan, options.cluster, buckets):
             return plan
     table = open_foreign(address)
-    columns = _columns(table, options)
+    return bucketed_plan(lake, address, table, _columns(table, options), options.cluster, buckets)
+
+
+def bucketed_plan(
+    lake: Lake, address: TableAddress, table: ForeignTable, columns: tuple[str, ...], cluster: str,
+    buckets: int,
+) -> ScanPlan:  # fmt: skip
+    """A plan of the copy of some columns in buckets of a cluster's; made where there is none."""
     held = fingerprint_of(
-        uri=address.uri, version=table.version, columns=columns, cluster=options.cluster,
+        uri=address.uri, version=table.version, columns=columns, cluster=cluster,
         types=[str(kind) for kind in table.stored(columns).types], buckets=buckets,
     )  # fmt: skip
     # Those of the same table at another version are current no more, once this one is there.
     of_table = f"panel-{fingerprint_of(uri=address.uri)[:10]}-"
     of_version = f"{of_table}{fingerprint_of(version=table.version)[:10]}-"
-    copy = _copied(lake, f"{of_version}{held}", table, columns, options.cluster, buckets)
+    copy = _copied(lake, f"{of_version}{held}", table, columns, cluster, buckets)
     if table.version == table_version(TableAddress(address.uri)):
         discard_copies(lake.root, of_table, but=of_version)
     return copy

@@ -334,15 +334,29 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """The newest look at an experiment of a lake."""
+
+    experiment: str
+    look: int
+    at: str
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Experiments:
-    """Experiments that were analysed together.
+    """Experiments that were analysed together, and where all of the lake's stand.
 
     Parameters
     ----------
     analyses : tuple of Analysis
+    conclusions : tuple of Conclusion
+        Of all experiments of the lake, the newest first; empty without a lake.
     """
 
     analyses: tuple[Analysis, ...]
+    conclusions: tuple[Conclusion, ...] = ()
 
     @property
     def exit_code(self) -> int:

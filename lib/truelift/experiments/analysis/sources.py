@@ -1,12 +1,19 @@
-"""An experiment's rows, read into this process."""
+"""An experiment's rows, read into this process or by Spark."""
 
 from __future__ import annotations
 
-from truelift.effects.panel.any_table import cut_table
+from typing import TYPE_CHECKING
+
+from truelift.effects.panel.any_table import bucketed_plan, cut_table
 from truelift.effects.panel.source import MemoryPanel
 from truelift.experiments.analysis.layout import check_table, columns_of
 from truelift.experiments.spec import ExperimentSpec
-from truelift.lake.foreign import ForeignTable
+from truelift.lake.address import TableAddress
+from truelift.lake.foreign import ForeignTable, open_foreign
+
+if TYPE_CHECKING:
+    from truelift.effects.panel.lake_panel import LakePanel
+    from truelift.lake import Lake
 
 # Rows of a bucket: what is held of a bucket at once is a line a unit.
 _ROWS = 500_000
@@ -26,3 +33,21 @@ def rows_here(table: ForeignTable, spec: ExperimentSpec) -> MemoryPanel:
     rows = table.here(columns)
     whole_by = spec.cluster or spec.units_of[0]
     return cut_table(table, rows, whole_by, 1 + rows.num_rows // _ROWS)
+
+
+def rows_in_lake(lake: Lake, address: TableAddress, spec: ExperimentSpec) -> LakePanel:
+    """The rows of a table that Spark reads, in a copy by bucket of units or clusters in ``work/``.
+
+    Raises
+    ------
+    TableError
+        For a column that is not there, or that cannot be used.
+    """
+    from truelift.effects.panel.lake_panel import LakePanel
+
+    table = open_foreign(address)
+    columns = columns_of(spec)
+    table.stored([name for name in columns if name in table.schema.names])
+    check_table(table.schema, table.name, spec)
+    whole_by = spec.cluster or spec.units_of[0]
+    return LakePanel(lake, bucketed_plan(lake, address, table, columns, whole_by, lake.buckets))

@@ -37,7 +37,7 @@ def experiments(content: ReportContent) -> Html | None:
     if found is None:
         return None
     parts = [_part(analysis, i) for i, analysis in enumerate(found.analyses)]
-    index = _index(found) if len(parts) > 1 else None
+    index = _index(found) if len(parts) > 1 or len(found.conclusions) > 1 else None
     return section("experiments", HEADING, index, *parts)
 
 
@@ -179,9 +179,15 @@ def _to_check(analysis: Analysis) -> Html:
 
 
 def _index(found: Experiments) -> Html:
-    """All experiments of the page, with what they came to."""
-    rows = [(a.name, a.decision, f"{a.look}", a.reasons[0]) for a in found.analyses]
-    return table("Where they stand", ("Experiment", "Decision", "Looks", "Why"), rows)
+    """All experiments of the lake, or of the page, with what they came to."""
+    if found.conclusions:
+        rows = [
+            (c.experiment, c.decision, day(c.at), f"{c.look}", c.reason) for c in found.conclusions
+        ]
+        header: tuple[str, ...] = ("Experiment", "Decision", "When", "Looks", "Why")
+        return table("Where all experiments of the lake stand", header, rows)
+    own = [(a.name, a.decision, f"{a.look}", a.reasons[0]) for a in found.analyses]
+    return table("Where they stand", ("Experiment", "Decision", "Looks", "Why"), own)
 
 
 def _plots(content: ReportContent) -> Figures:
