@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,14 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.panel.columns import is_number
-from truelift.errors import TableError
+from truelift.errors import ConfigError, TableError
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import open_foreign
 from truelift.policy.package import PolicyPackage
 
 if TYPE_CHECKING:
     from truelift.job import Job
+    from truelift.policy.off_policy.spec import BanditSpec
 
 DECISIONS = "unit_id string, arm string, best_arm string, propensity double"
 
@@ -99,6 +100,32 @@ def load_policy(model: str, folder: Path) -> PolicyPackage:
     if not path.is_file():
         raise TableError(f"--model {model}: it is no policy that learn_policy registered.")
     return PolicyPackage.from_text(path.read_text(encoding="utf-8"))
+
+
+def with_packages(spec: BanditSpec, folder: Path) -> BanditSpec:
+    """A specification whose learned policies are read, from files or from the registry.
+
+    Raises
+    ------
+    TableError
+        For a model that is not there, or is no policy.
+    """
+    read = {
+        name: replace(policy, package=_package(policy.model, folder / str(i)).to_text())
+        for i, (name, policy) in enumerate(spec.policies.items())
+        if policy.model
+    }
+    return replace(spec, policies={**spec.policies, **read}) if read else spec
+
+
+def _package(model: str, folder: Path) -> PolicyPackage:
+    place = Path(model)
+    if not place.is_file():
+        return load_policy(model, folder)
+    try:
+        return PolicyPackage.from_text(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, ConfigError) as error:
+        raise TableError(f"{model}: it is no policy that learn_policy made ({error}).") from error
 
 
 def _decisions(batches: Iterator[pa.RecordBatch], text: str) -> Iterator[pa.RecordBatch]:

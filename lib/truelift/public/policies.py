@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from truelift.errors import ConfigError
 from truelift.extras import naming_extras
+from truelift.policy.applying import with_packages
 from truelift.policy.off_policy.evaluate import evaluate
 from truelift.policy.off_policy.log import memory_log
 from truelift.policy.off_policy.results import PoliciesResult
@@ -45,7 +48,7 @@ def evaluate_policies(
     policies : mapping of str to mapping
         By name, what the policy does: ``{"action": column}``, ``{"always": "A"}``,
         ``{"uniform": True}``, ``{"logging": True}``, ``{"chances": {"A": column, ...}}``,
-        ``{"table": {...}}`` or ``{"logged_chance": column}``.
+        ``{"table": {...}}``, ``{"logged_chance": column}`` or ``{"model": "models:/NAME@ALIAS"}``.
     user : str, optional
         Rows that share it may be dependent; without it every row stands for itself.
     propensity : str, optional
@@ -90,6 +93,8 @@ def evaluate_policies(
                 f"buckets: found {count}, expected at least folds ({spec.folds}), for folds are made "
                 "of buckets."
             )
+        with tempfile.TemporaryDirectory(prefix="truelift-policies-") as folder:
+            spec = with_packages(spec, Path(folder))
         return evaluate(memory_log(opened(log), spec, count), spec, progress)
 
 

@@ -113,7 +113,8 @@ def reader_of(log: BanditLog, spec: BanditSpec) -> Reader:
         key = f"policies.{name}"
         if policy.table:
             tables[name] = read_chances(policy.table, actions, key)
-        unknown = [a for a in [policy.always, *policy.chances] if a and a not in names]
+        arms = policy.learned.arms if policy.learned else ()
+        unknown = [a for a in [policy.always, *policy.chances, *arms] if a and a not in names]
         if unknown:
             raise DataError(unknown_action(key, unknown))
     context = [*spec.context, *([spec.position] if spec.position else [])]

@@ -89,10 +89,10 @@ class ActionGroups:
             elif policy.action or policy.always:
                 taken = reader.taken(policy, rows.batch)
                 chance = ((self.of_action[np.maximum(taken, 0)] == group) & (taken >= 0)) * 1.0
-            elif policy.chances:
+            elif policy.chances or policy.learned:
                 chance = np.zeros(len(group))
-                for code, column in reader.chance_columns(policy):
-                    chance += (self.of_action[code] == group) * number_column(rows.batch, column)
+                for code, own in reader.action_chances(policy, rows.batch):
+                    chance += (self.of_action[code] == group) * own
             else:
                 hashes, _ = self.tables[name].cells_of(rows.batch)
                 chance = self.tables[name].of_actions(hashes, group)

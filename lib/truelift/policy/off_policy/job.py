@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from truelift.lake.address import TableAddress
 from truelift.lake.tables import table_spec
+from truelift.policy.applying import with_packages
 from truelift.policy.off_policy.evaluate import evaluate
 from truelift.policy.off_policy.log import lake_log
 from truelift.policy.off_policy.results import PoliciesResult, PolicyEstimate
@@ -41,6 +42,7 @@ def evaluate_policies(job: Job, uri: str, spec: BanditSpec) -> PoliciesResult:
         For a log or a policy that cannot be used.
     """
     address = TableAddress.parse(uri)
+    spec = with_packages(spec, job.workdir)
     job.run.log_dict("policies.yaml", to_plain(spec))
     job.progress.update("bringing the log into buckets")
     with lake_log(job.lake, address, spec, job.settings.buckets) as log:

@@ -122,6 +122,7 @@ def check_columns(table: ForeignTable, spec: BanditSpec) -> None:
     logged = [p.logged_chance for p in spec.policies.values() if p.logged_chance]
     logged += list(spec.loggers.propensities.values()) if spec.loggers else []
     logged += of_groups
+    logged += [name for policy in spec.policies.values() for name in policy.numbers]
     for name in [*spec.rewards, *([spec.propensity] if spec.propensity else []), *chances, *logged]:
         if not is_numeric(kinds[name]):
             raise TableError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -301,10 +301,9 @@ class Reader:
             taken = self.taken(policy, batch)
             found = (taken == action).astype(float)
             unlogged = float(np.count_nonzero(missing[np.maximum(taken, 0)] & (taken >= 0)))
-        elif policy.chances:
+        elif policy.chances or policy.learned:
             found = np.zeros(n)
-            for code, column in self.chance_columns(policy):
-                chance = number_column(batch, column)
+            for code, chance in self.action_chances(policy, batch):
                 found = np.where(action == code, chance, found)
                 unlogged += float(chance.sum()) if missing[code] else 0.0
         else:
@@ -326,10 +325,23 @@ class Reader:
         assert policy.action is not None
         return self.codes(column_of(batch, policy.action))
 
-    def chance_columns(self, policy: PolicySpec) -> list[tuple[int, str]]:
-        """Code of each action that a policy may take, with the column of its chance."""
-        codes = self.codes(pa.array(list(policy.chances), pa.string()))
-        return list(zip(codes.tolist(), policy.chances.values(), strict=True))
+    def action_chances(
+        self, policy: PolicySpec, batch: pa.RecordBatch
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Code of each action that a policy may take, with its chance in every row (n)."""
+        package = policy.learned
+        if package is None:
+            codes = self.codes(pa.array(list(policy.chances), pa.string()))
+            for code, column in zip(codes.tolist(), policy.chances.values(), strict=True):
+                yield code, number_column(batch, column)
+            return
+        looked: dict[str, np.ndarray | pa.Array] = {
+            name: np.asarray(number_column(batch, name)) for name in policy.numbers
+        }
+        looked |= {name: texts(column_of(batch, name)) for name in policy.texts}
+        chances = package.propensities(package.rule.choose(looked))
+        codes = self.codes(pa.array(list(chances), pa.string()))
+        yield from zip(codes.tolist(), chances.values(), strict=True)
 
     def predictions(self, rows: Rows, name: str, model: Rewards, own: np.ndarray) -> np.ndarray:
         """A policy's mean prediction in each row (n); ``own`` are those of the logged actions."""
@@ -342,10 +354,10 @@ class Reader:
             return self._uniform(rows.features, model)
         if policy.action or policy.always:
             found = model.of_actions(rows.features, self.taken(policy, rows.batch))
-        elif policy.chances:
+        elif policy.chances or policy.learned:
             found = np.zeros(n)
-            for code, column in self.chance_columns(policy):
-                found += number_column(rows.batch, column) * model.of_one(rows.features, code)
+            for code, chance in self.action_chances(policy, rows.batch):
+                found += chance * model.of_one(rows.features, code)
         else:
             table = self.tables[name]
             _, cells = table.cells_of(rows.batch)

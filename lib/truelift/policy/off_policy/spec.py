@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 from truelift.errors import ConfigError
 from truelift.policy.off_policy.estimators import ESTIMATORS, UNGROUPED, Layout
 from truelift.policy.off_policy.support import SupportLimits
+from truelift.policy.package import PolicyPackage
 
 SELECTIONS = ("mse", "slope", *ESTIMATORS)
 MODELS = ("auto", "additive", "by action")
@@ -92,6 +94,11 @@ class PolicySpec:
         Chances by context.
     logged_chance : str, optional
         The column of its chance of the logged action; serves the estimators without a reward model.
+    model : str, optional
+        A policy that ``learn_policy`` made: a version or alias of the registry as ``models:/NAME@ALIAS``, or
+        the file of a package.
+    package : str
+        What the model says, in JSON; filled in when it is read.
     explore : float
         Share of the rounds in which it takes any action instead, all alike.
     """
@@ -103,14 +110,17 @@ class PolicySpec:
     chances: dict[str, str] = field(default_factory=dict)
     table: ChanceTable | None = None
     logged_chance: str | None = None
+    model: str | None = None
+    package: str = ""
     explore: float = 0.0
 
     def __post_init__(self) -> None:
-        ways = [f.name for f in fields(self) if f.name != "explore" and getattr(self, f.name)]
+        beside = ("explore", "package")
+        ways = [f.name for f in fields(self) if f.name not in beside and getattr(self, f.name)]
         if len(ways) != 1:
             raise ConfigError(
                 f"policies: found a policy by {' and '.join(ways) or 'nothing'}, expected one of "
-                "action, always, uniform, logging, chances, table, logged_chance."
+                "action, always, uniform, logging, chances, table, logged_chance, model."
             )
         if not 0 <= self.explore <= 1 or (self.explore and (self.logging or self.logged_chance)):
             raise ConfigError(
@@ -123,7 +133,22 @@ class PolicySpec:
         """Columns of the log that it reads."""
         by = self.table.by if self.table else ()
         named = [name for name in (self.action, self.logged_chance) if name]
-        return (*named, *self.chances.values(), *by)
+        return (*named, *self.chances.values(), *by, *self.numbers, *self.texts)
+
+    @cached_property
+    def learned(self) -> PolicyPackage | None:
+        """The policy that a model holds, once it is read."""
+        return PolicyPackage.from_text(self.package) if self.package else None
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Columns of numbers that a learned policy looks at."""
+        return self.learned.rule.numbers if self.learned else ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Columns of texts that it looks at."""
+        return self.learned.rule.texts if self.learned else ()
 
 
 @dataclass(frozen=True)
