@@ -27,7 +27,7 @@ from truelift.policy.off_policy.reading import (
     read_chances,
     unknown_action,
 )
-from truelift.policy.off_policy.results import PoliciesResult
+from truelift.policy.off_policy.results import ListEstimate, PoliciesResult
 from truelift.policy.off_policy.reward_model import RewardModel, explained_by_context, fit
 from truelift.policy.off_policy.spec import BanditSpec
 from truelift.progress import Tell
@@ -66,7 +66,8 @@ def evaluate(
     models, robust, told = reward_models(log, reader, layout, progress, groups, squares)
     progress("values")
     state = log.sum(ValueKernel(reader, layout, models, robust, groups))
-    lists, worth = (), ()
+    lists: tuple[ListEstimate, ...] = ()
+    worth: tuple[float, ...] = ()
     if spec.slate:
         progress("lists")
         lists, worth = list_values(log, reader, -checked["max_least"])
