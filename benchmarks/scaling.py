@@ -68,7 +68,6 @@ def main() -> None:
         "1 process": {"processes": 1},
         f"1 process, {many} threads": {"processes": 1, "threads_per_process": many},
         f"{many} processes": {"processes": many},
-        f"{many} processes, fp16": {"processes": many, "compression": "fp16"},
     }
     figures = {name: measure(data, name, how) for name, how in contestants.items()}
     for name, how in contestants.items():
@@ -164,8 +163,7 @@ def covered(stretches: list[tuple[int, int]]) -> int:
 
 def check_bytes(figures: dict[str, Any], how: dict[str, Any]) -> None:
     """A step reduces every parameter's gradient once, and the number of targets."""
-    width = 2 if how.get("compression") == "fp16" else 4
-    expected = width * figures["parameters"] + 4
+    expected = 4 * figures["parameters"] + 4
     found = figures["bytes_reduced_a_step"]
     assert found in (expected, 0 if how["processes"] == 1 else expected), (found, expected)
 

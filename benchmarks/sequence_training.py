@@ -7,9 +7,6 @@ pads all to 200. Ours trains on the same events, and once more on all events, as
 default: long histories in several windows. Both have two blocks, one head, width 64, dropout 0.2
 and full softmax; RecTools keeps its batch of 128. Contestants take turns, round by round; figures are
 medians, and a ratio is the median of those of the rounds.
-
-With ``--xla`` the recipes of SASRec and the GRU are trained with XLA and without, and no peer is
-asked; ratios are histories a second, with XLA divided by without.
 """
 
 from __future__ import annotations
@@ -47,19 +44,13 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=12, help="of 128 users, for RecTools")
     parser.add_argument("--repeats", type=int, default=3, help="rounds; contestants take turns")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument("--xla", action="store_true", help="with XLA beside without, no peers")
-    parser.add_argument("--out")
+    parser.add_argument("--out", default="benchmarks/results/sequence_training.json")
     arguments = parser.parse_args()
-    name = "sequence_xla" if arguments.xla else "sequence_training"
-    arguments.out = arguments.out or f"benchmarks/results/{name}.json"
     data = simulated(arguments.users, arguments.items)
     events = int(data.lengths.sum())
     print(f"{data.users:,} users, {len(data.item_keys):,} items, {events:,} events, "
           f"mean {data.lengths.mean():.0f}, median {np.median(data.lengths):.0f}")  # fmt: skip
 
-    if arguments.xla:
-        publish(name, data.users, *with_and_without_xla(data, arguments.threads), arguments.out)
-        return
     processes = arguments.processes or arguments.threads
     options = recipe(
         "sasrec", epochs=2, patience=2, max_length=LENGTH, units=64, layers=2, heads=1,
@@ -129,31 +120,6 @@ def rectools(
             "--length", str(LENGTH), "--threads", str(threads),
             "--batches", str(batches), "--options", json.dumps(SHAPE),
         )  # fmt: skip
-
-
-def with_and_without_xla(
-    data: Interactions, threads: int
-) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Both recipes in one process: histories a second in the second epoch, after compilation."""
-    figures: dict[str, dict[str, float]] = {}
-    ratios = {}
-    for model in ("sasrec", "gru"):
-        rates = {}
-        for xla in (False, True):
-            options = recipe(
-                model, epochs=2, patience=2, xla=xla, processes=1, threads_per_process=threads
-            )
-            label = f"{model} with XLA" if xla else model
-            first, last = train(data, options, 1, label).result.epochs
-            rates[xla] = data.users / last.seconds
-            figures[label] = {
-                "histories_a_second": round(rates[xla], 1),
-                "seconds": round(last.seconds, 1),
-                "seconds_of_the_first_epoch": round(first.seconds, 1),
-                "threads": threads,
-            }
-        ratios[f"{model}, with XLA / without"] = round(rates[True] / rates[False], 3)
-    return figures, ratios
 
 
 if __name__ == "__main__":

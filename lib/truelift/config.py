@@ -26,6 +26,7 @@ import yaml
 from truelift.errors import ConfigError, TrueliftError
 from truelift.older_names import Renamed, hint_of, in_sections, tell
 from truelift.settings import EffectOptions, Settings
+from truelift.settings.gone import refuse_gone
 from truelift.settings.panel_spec import PanelSpec
 from truelift.spelling import load_as_written
 from truelift.typed import from_plain, to_plain
@@ -113,6 +114,7 @@ def load_settings(
     merged = _merge(_merge(merged, {"env": env, "dataset": title}), given)
     if lake:
         merged["lake"] = lake
+    refuse_gone(merged)
     return _fill(from_plain(Settings, merged))
 
 

@@ -22,7 +22,6 @@ OPTIONS = {
     "epochs": 3,
     "batch_size": 1,
     "dropout": 0.3,
-    "average": 0.9,
     "learning_rate": 0.005,
     "checkpoint_steps": 5,
     "hang_seconds": 15,

@@ -1,4 +1,4 @@
-"""A training step by itself: accumulated batches, averaged weights, the rate's schedule."""
+"""A training step by itself: accumulated batches, the rate's schedule."""
 
 from __future__ import annotations
 
@@ -93,27 +93,6 @@ def test_what_waits_at_the_end_of_an_epoch_is_an_update_of_its_own():
     ours.flush()
     assert ours.settled
     assert float(model.weight[0]) == pytest.approx(float(expected.weight[0]))
-
-
-def test_averaged_weights_follow_and_are_in_place_only_inside():
-    ours, model = trainer(average=0.5)
-    mean, seen = 0.0, []
-    for update in (1, 2, 3):
-        ours.step(JOINED)
-        seen.append(float(model.weight[0]))
-        decay = min(0.5, (1 + update) / (10 + update))
-        mean = decay * mean + (1 - decay) * seen[-1]
-    with ours.averaged():
-        assert float(model.weight[0]) == pytest.approx(mean, rel=1e-5)
-    assert float(model.weight[0]) == seen[-1]
-
-
-def test_gradients_of_16_bits_are_near_though_their_sum_is_beyond_16_bits():
-    # 300 targets with a gradient of -2,000 each: 16 bits end at 65,504.
-    many = batch([1] * 300, [1000] * 300)
-    ours, model = trainer(compression="fp16")
-    ours.step(many)
-    assert float(model.weight[0]) == pytest.approx(200.0, rel=1e-3)
 
 
 def test_the_rate_warms_up_in_a_line_and_falls_in_a_cosine_to_its_last_share():

@@ -193,7 +193,7 @@ def test_without_a_gpu_mixed_precision_is_noted_as_without_effect(trained):
     said = [n for n in training_of(trained).notes if n.startswith("sequence.mixed_precision")]
     assert said == ["sequence.mixed_precision had no effect: there is no GPU; trained in float32."]
     tags = mlflow.MlflowClient().get_run(trained.run.run_id).data.tags
-    assert (tags["truelift.precision"], tags["truelift.xla"]) == ("float32", "false")
+    assert tags["truelift.precision"] == "float32"
 
 
 def test_the_registered_model_knows_names_of_event_types(trained):

@@ -30,8 +30,7 @@ class SequenceOptions:
     (``keep``) or leaves them out (``drop``); ``sampled_candidates`` adds metrics among that many
     drawn items, which are biased. ``negatives`` and ``calibration`` belong to the
     sampled losses. ``embedding_spread`` is the standard deviation of item embeddings at the start
-    (event models; 0: ``units ** -0.5``). ``average`` is the decay of a moving average of the weights, which is then
-    what is evaluated and kept; 0 switches it off.
+    (event models; 0: ``units ** -0.5``).
     """
 
     model: str = "basket_gru"
@@ -39,7 +38,6 @@ class SequenceOptions:
     launcher: str = "local"
     threads_per_process: int = 1
     network_interfaces: tuple[str, ...] = ()
-    compression: str = "none"
     # what is learned from
     step: str = "session"
     max_length: int = 100
@@ -58,7 +56,6 @@ class SequenceOptions:
     embedding_spread: float = 0.02
     expansion: int = 1
     relative_time: bool = False
-    gated: bool = False
     loss: str = "full_softmax"
     negatives: int = 256
     calibration: float = 0.75
@@ -69,10 +66,8 @@ class SequenceOptions:
     learning_rate: float = 0.003
     warmup_steps: int = 50
     final_rate: float = 0.02
-    average: float = 0.0
     patience: int = 2
     mixed_precision: bool = False
-    xla: bool = False
     shuffle_buffer: int = 4096
     reading: str = "all"
     tune: int = 0
@@ -96,7 +91,6 @@ class SequenceOptions:
 
         need("step", self.step in ("session", "event"), "'session' or 'event'")
         need("launcher", self.launcher in ("local", "spark"), "'local' or 'spark'")
-        need("compression", self.compression in ("none", "fp16"), "'none' or 'fp16'")
         need("reading", self.reading in ("all", "own"), "'all' or 'own'")
         need("tune", self.tune == 0 or self.tune >= 2, "0 (no search) or at least 2 trials")
         need(
@@ -137,7 +131,6 @@ class SequenceOptions:
         need("held_out_users", 0 < self.held_out_users < 1, "a share in (0, 1)")
         need("dropout", 0 <= self.dropout < 1, "a share in [0, 1)")
         need("embedding_spread", self.embedding_spread >= 0, "at least 0")
-        need("average", 0 <= self.average < 1, "a decay in [0, 1)")
         need("final_rate", 0 <= self.final_rate <= 1, "a share of learning_rate in [0, 1]")
         need("calibration", 0 <= self.calibration <= 1, "a share in [0, 1]")
         need("units", self.units % max(self.heads, 1) == 0, "a multiple of sequence.heads")

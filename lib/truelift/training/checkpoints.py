@@ -65,7 +65,7 @@ class Checkpoint:
     epochs : tuple of EpochRecord
         Epochs that are over.
     arrays : mapping of str to numpy.ndarray
-        Weights, averages and best weights by name, variables of the optimizer, random states
+        Weights and best weights by name, variables of the optimizer, random states
         and sums of the epoch under way, one row a rank.
     """
 

@@ -85,9 +85,8 @@ class Training:
                 return
             record = self._epoch(epoch)
             self._heartbeat.beat(f"validation of epoch {epoch}")
-            with self._trainer.averaged():
-                loss, value = self._validate()
-                self.best.offer(value, epoch, named_weights(self._trainer.model))
+            loss, value = self._validate()
+            self.best.offer(value, epoch, named_weights(self._trainer.model))
             self.epochs.append(_with_validation(record, loss, value, self.task))
             measure = "accuracy" if self.task == "classification" else f"NDCG@{self.options.top_k}"
             self._tell(epoch, self._steps, f"epoch {epoch}/{self.options.epochs}, validation "
@@ -173,7 +172,6 @@ class Training:
             **{f"weight:{name}": value for name, value in named_weights(trainer.model).items()},
             **{f"best:{name}": value for name, value in best.items()},
             **{f"optimizer:{i}": np.asarray(v) for i, v in enumerate(trainer.state)},
-            **{f"average:{i}": v.numpy() for i, v in enumerate(trainer.averages)},
         }
 
     def _take_up(self) -> None:
@@ -191,8 +189,6 @@ class Training:
         assign_weights(trainer.model, _named(arrays, "weight:"))
         for i, variable in enumerate(trainer.state):
             variable.assign(arrays[f"optimizer:{i}"])
-        for i, mean in enumerate(trainer.averages):
-            mean.assign(arrays[f"average:{i}"])
         self.best = BestWeights.restored(
             checkpoint.best_value, checkpoint.best_epoch, _named(arrays, "best:")
         )

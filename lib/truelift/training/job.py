@@ -117,7 +117,6 @@ def train_sequence(job: Job) -> StepReport:
         {
             "truelift.vocabulary": package.vocabulary_hash,
             "truelift.precision": trained.precision,
-            "truelift.xla": str(package.options.get("xla", False)).lower(),
             **{f"truelift.{table}": str(version) for table, version in job.inputs.items()},
         }
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +24,6 @@ class Trainer:
     accumulate : int
         Batches whose gradients are added up before the ranks reduce them and update weights;
         an update is then that of the joined batch.
-    average : float
-        Decay of an exponential moving average of the weights (0: none). Early on the decay is
-        ``(1 + t) / (10 + t)`` after ``t`` updates, so that the start is forgotten soon (Tan &
-        Le 2019 train EfficientNet so).
-    compression : str
-        Of gradients on their way between ranks: ``'none'`` or ``'fp16'``.
     rows : RowAdam, optional
         Updates the model's ``sparse_variables``, whose gradients are lists of rows; they are
         reduced as rows too, and never laid out. Not together with ``accumulate``.
@@ -39,8 +32,6 @@ class Trainer:
     model: Any
     optimizer: Any
     accumulate: int = 1
-    average: float = 0.0
-    compression: str = "none"
     rows: RowAdam | None = None
 
     def __post_init__(self) -> None:
@@ -48,9 +39,6 @@ class Trainer:
         variables = self.model.trainable_variables
         tables = {id(v) for v in self.model.sparse_variables} if self.rows else set()
         self._is_table = [id(v) in tables for v in variables]
-        self.averages: list[Any] = []
-        if self.average:
-            self.averages = [tf.Variable(v.value, trainable=False) for v in variables]
         self._sums: list[Any] = []
         self._pending = 0
         if self.accumulate > 1:
@@ -94,19 +82,6 @@ class Trainer:
             self._update()
             self._pending = 0
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Inside, the model has its averaged weights, if there are any."""
-        variables = self.model.trainable_variables if self.averages else []
-        kept = [v.numpy().copy() for v in variables]
-        for variable, mean in zip(variables, self.averages, strict=True):
-            variable.assign(mean)
-        try:
-            yield
-        finally:
-            for variable, value in zip(variables, kept, strict=True):
-                variable.assign(value)
-
     def _gradients(self, inputs: Sequence[tf.Tensor]) -> tuple[list[Any], Any, Any]:
         with tf.GradientTape() as tape:
             loss, weight = self.model.loss(*inputs)
@@ -142,12 +117,7 @@ class Trainer:
         for is_table, gradient, variable in zip(self._is_table, gradients, variables, strict=True):
             sides[is_table][0].append(gradient)
             sides[is_table][1].append(variable)
-        means, total = mean_gradients(sides[False][0], weight, self.compression)
+        means, total = mean_gradients(sides[False][0], weight)
         self.optimizer.apply(means, sides[False][1])
         if self.rows:
             self.rows.apply(mean_rows(sides[True][0], total))
-        if self.averages:
-            updates = tf.cast(self.optimizer.iterations.value, tf.float32)
-            decay = tf.minimum(self.average, (1.0 + updates) / (10.0 + updates))
-            for mean, variable in zip(self.averages, variables, strict=True):
-                mean.assign_add((1.0 - decay) * (variable.value - mean))

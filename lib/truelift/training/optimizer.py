@@ -1,7 +1,7 @@
 """Horovod's part of a training step, written for Keras 3.
 
 Horovod's own Keras wrappers call ``Variable.ref()``, which Keras 3 no longer has, so the
-collectives are called here. They stay outside XLA.
+collectives are called here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def mean_gradients(
-    gradients: Sequence[Any], weight: Any, compression: str = "none"
-) -> tuple[list[Any], Any]:
+def mean_gradients(gradients: Sequence[Any], weight: Any) -> tuple[list[Any], Any]:
     """Gradients of the mean over all ranks' targets, from each rank's gradient of the sum.
 
     The targets are counted too, so a rank with few or no targets in its batch weighs as much
@@ -30,9 +28,6 @@ def mean_gradients(
         they would grow with every rank.
     weight : tensor
         Number (or sum of weights) of the own targets.
-    compression : str
-        ``'fp16'`` halves the traffic: what travels is the gradient of the mean, whose size does
-        not depend on the batch and so fits the range of 16 bits, to about three digits.
 
     Returns
     -------
@@ -40,12 +35,6 @@ def mean_gradients(
         The mean gradients and the number of targets of all ranks.
     """
     dense = [tf.convert_to_tensor(g) for g in gradients]
-    if compression == "fp16":
-        total = hvd.allreduce(weight, op=hvd.Sum)
-        scale = 1.0 / tf.maximum(total, 1.0)
-        small = [tf.cast(g * scale, tf.float16) for g in dense]
-        summed = hvd.grouped_allreduce(small, op=hvd.Sum)
-        return [tf.cast(g, d.dtype) for g, d in zip(summed, dense, strict=True)], total
     *summed, total = hvd.grouped_allreduce([*dense, weight], op=hvd.Sum)
     scale = 1.0 / tf.maximum(total, 1.0)
     return [g * scale for g in summed], total

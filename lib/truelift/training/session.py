@@ -177,11 +177,9 @@ def _trainer(job: RankJob, model: Any, steps: int) -> Trainer:
     known = {id(v) for v in tables}
     optimizer.build([v for v in model.trainable_variables if id(v) not in known])
     rows = RowAdam(tables, schedule) if tables else None
-    trainer = Trainer(
-        model, optimizer, options.accumulate, options.average, options.compression, rows
-    )
+    trainer = Trainer(model, optimizer, options.accumulate, rows)
     # The random states stay each rank's own.
-    broadcast([*model.trainable_variables, *trainer.state, *trainer.averages])
+    broadcast([*model.trainable_variables, *trainer.state])
     return trainer
 
 

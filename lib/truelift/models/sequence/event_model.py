@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from truelift.models.runtime import product_precision
-from truelift.models.sequence.batches import Batch, LengthBuckets
+from truelift.models.sequence.batches import Batch
 from truelift.models.sequence.chance import Draws, NegativeSampler
 from truelift.models.sequence.event_options import SLICE_TOKENS, EventModelOptions
 from truelift.models.sequence.layers import sizes
@@ -26,7 +26,6 @@ from truelift.models.sequence.losses import (
     NEVER,
     binary_cross_entropy,
     full_softmax,
-    plain_softmax,
     sampled_softmax,
 )
 from truelift.models.sequence.tokens import lay_out
@@ -50,9 +49,6 @@ class EventModel(keras.layers.Layer):
         self.seeds = keras.random.SeedGenerator()
         self.sampler = NegativeSampler(np.zeros(options.items + 1), 0.0)
         self._product_type = tf.as_dtype(product_precision(options.mixed_precision))
-        self._batch_loss = self._loss_of
-        if options.xla:
-            self._batch_loss = tf.function(self._loss_of, jit_compile=True)
 
     @abstractmethod
     def encode(self, events: Any, seconds: Any, draws: Draws | None) -> Any:
@@ -117,11 +113,7 @@ class EventModel(keras.layers.Layer):
 
     def training_inputs(self, batch: Batch) -> tuple[Any, ...]:
         """Items, side features and seconds of all slots."""
-        width = 0
-        if self.options.xla:  # each new shape is compiled, so there are few
-            buckets = LengthBuckets(self.options.max_length, 1)
-            width = buckets.edges[buckets.bucket(batch.width)]
-        tokens = lay_out(batch, self.options.side_features, width)
+        tokens = lay_out(batch, self.options.side_features)
         return tf.constant(tokens.items), tf.constant(tokens.sides), tf.constant(tokens.seconds)
 
     def training_signature(self) -> tuple[Any, ...]:
@@ -139,7 +131,7 @@ class EventModel(keras.layers.Layer):
 
     def loss(self, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
         """The loss of the options over the positions that have a target."""
-        return self._batch_loss(tf.cast(self.seeds.next(), tf.int32), items, sides, seconds)
+        return self._loss_of(tf.cast(self.seeds.next(), tf.int32), items, sides, seconds)
 
     def _loss_of(self, seed: Any, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
         draws = Draws(seed)
@@ -157,9 +149,8 @@ class EventModel(keras.layers.Layer):
         events = self._events(table, items[:, :-1], sides[:, :-1])
         states = self.encode(events, seconds[:, :-1], draws)
         targets = tf.reshape(items[:, 1:], [-1])
-        if not self.options.xla:  # XLA wants shapes that do not depend on values
-            real = tf.where(targets > 0)[:, 0]
-            states, targets = tf.gather(states, real), tf.gather(targets, real)
+        real = tf.where(targets > 0)[:, 0]
+        states, targets = tf.gather(states, real), tf.gather(targets, real)
         return self.target_loss(states, output, bias, targets, negatives, log_expected)
 
     def target_loss(
@@ -168,8 +159,6 @@ class EventModel(keras.layers.Layer):
         """Loss of states against their targets, in rows of ``table``."""
         options = self.options
         if options.loss == "full_softmax":
-            if options.xla:
-                return plain_softmax(states, table, bias, targets)
             return full_softmax(states, table, bias, targets, SLICE_TOKENS)
         if options.loss == "sampled_softmax":
             return sampled_softmax(states, table, bias, targets, negatives, log_expected)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from truelift.errors import DataError
 from truelift.settings.checks import require
 from truelift.settings.sequence import LOSSES
 
@@ -53,8 +54,6 @@ class EventModelOptions:
         Whether a step touches only the rows of the batch's items (sampled losses alone).
     mixed_precision : bool
         Whether matrix products are in bfloat16 where a GPU is present.
-    xla : bool
-        Whether forward and backward are compiled by XLA.
     """
 
     items: int
@@ -70,7 +69,6 @@ class EventModelOptions:
     popularity_power: float = 0.0
     sparse: bool = False
     mixed_precision: bool = False
-    xla: bool = False
 
     def __post_init__(self) -> None:
         def need(name: str, condition: bool, expected: str) -> None:
@@ -82,7 +80,6 @@ class EventModelOptions:
         need("popularity_power", 0 <= self.popularity_power <= 1, "a power in [0, 1]")
         need("sparse", not self.sparse or self.loss != "full_softmax",
              "false with full_softmax, whose gradient reaches every row")  # fmt: skip
-        need("xla", not (self.xla and self.sparse), "false with sparse: XLA knows no unique ids")
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -97,20 +94,31 @@ class EventModelOptions:
         known = {**DEFAULT_SIZES, **(sizes or {})}
         own = {f.name for f in fields(cls)}
         same = ("units", "layers", "dropout", "embedding_spread", "max_length", "loss", "negatives",
-                "calibration", "mixed_precision", "xla", "heads", "expansion", "relative_time",
-                "gated")  # fmt: skip
+                "calibration", "mixed_precision", "heads", "expansion", "relative_time")  # fmt: skip
         given = {name: getattr(sequence, name) for name in same if name in own}
         side = tuple((name, int(known[name])) for name in sequence.side_features)
         options = cls(items=items, side_features=side, **{**given, **more})
         sampled = options.loss != "full_softmax"
-        sparse = sampled and items >= SPARSE_FROM and not options.xla
-        return replace(options, sparse=sparse)
+        return replace(options, sparse=sampled and items >= SPARSE_FROM)
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`plain`, also after a trip through JSON."""
+        """The inverse of :meth:`plain`, also after a trip through JSON.
+
+        Raises
+        ------
+        DataError
+            For the options of a model that this version cannot build.
+        """
+        # Models that were registered before these options went still name them.
+        known = {name: value for name, value in plain.items() if name not in ("xla", "gated")}
+        if plain.get("gated"):
+            raise DataError(
+                "The model was trained with sequence.gated, which is no longer an option, so its "
+                "weights do not fit; run train_sequence again."
+            )
         side = tuple((str(name), int(size)) for name, size in plain["side_features"])
-        return cls(**{**plain, "side_features": side})
+        return cls(**{**known, "side_features": side})
 
     def plain(self) -> dict[str, Any]:
         """As numbers, texts and lists."""
@@ -129,11 +137,8 @@ class SASRecOptions(EventModelOptions):
         Width of the feed-forward layer as a multiple of ``units``.
     relative_time : bool
         Whether attention weights see the time between two events.
-    gated : bool
-        Whether a gate says how much of a layer's result each state takes up.
     """
 
     heads: int = 1
     expansion: int = 1
     relative_time: bool = False
-    gated: bool = False

@@ -85,15 +85,6 @@ def _softmax_slices(
     return loss, to_states, to_both[:, :units], to_both[:, units]
 
 
-def plain_softmax(states: Any, table: Any, bias: Any, targets: Any) -> tuple[Any, Any]:
-    """The loss of :func:`full_softmax` with all scores at once, for XLA, which fuses them."""
-    bias = _float(bias) + tf.one_hot(0, tf.shape(bias)[0], on_value=NEVER, off_value=0.0)
-    scores = tf.matmul(_float(states), _float(table), transpose_b=True) + bias
-    each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=scores)
-    real = targets > 0
-    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
-
-
 def sampled_softmax(
     states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
 ) -> tuple[Any, Any]:

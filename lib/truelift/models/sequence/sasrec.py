@@ -3,9 +3,6 @@
 With ``relative_time``, attention scores get a learned bias by the power of two in which the
 seconds between two events lie, after TiSASRec (Li, Wang & McAuley 2020), which learns vectors
 for clipped intervals; a bias costs a look-up where these cost two products.
-
-With ``gated``, each layer's result passes a gate on its way to the residual, as in the ranking
-transformer LiGR (Borisyuk et al. 2025).
 """
 
 from __future__ import annotations
@@ -75,23 +72,13 @@ class Block:
         self._out = Affine(model, f"{name}_out", units, units)
         self._wide = Affine(model, f"{name}_wide", units, wide)
         self._narrow = Affine(model, f"{name}_narrow", wide, units)
-        if options.gated:
-            self._gates = [Affine(model, f"{name}_gate_{i}", units, units) for i in range(2)]
 
     def __call__(self, x: Any, windows: Any, positions: Any, seen: Any, draws: Any) -> Any:
         rate = self._options.dropout
-        normed = self._norms[0](x)
-        looked = self._out(self._attention(normed, windows, positions, seen))
-        x += drop(self._through_gate(0, normed, looked), rate, draws)
-        normed = self._norms[1](x)
-        hidden = self._narrow(tf.nn.relu(self._wide(normed)))
-        return x + drop(self._through_gate(1, normed, hidden), rate, draws)
-
-    def _through_gate(self, layer: int, state: Any, result: Any) -> Any:
-        """What of a layer's result is added: all, or a share that the state decides."""
-        if not self._options.gated:
-            return result
-        return tf.sigmoid(self._gates[layer](state)) * result
+        looked = self._out(self._attention(self._norms[0](x), windows, positions, seen))
+        x += drop(looked, rate, draws)
+        hidden = self._narrow(tf.nn.relu(self._wide(self._norms[1](x))))
+        return x + drop(hidden, rate, draws)
 
     def _attention(self, x: Any, windows: Any, positions: Any, seen: Any) -> Any:
         heads, units = self._options.heads, self._options.units

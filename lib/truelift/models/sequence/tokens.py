@@ -28,7 +28,7 @@ class Tokens:
     seconds: np.ndarray
 
 
-def lay_out(batch: Batch, side_features: Sequence[tuple[str, int]], width: int = 0) -> Tokens:
+def lay_out(batch: Batch, side_features: Sequence[tuple[str, int]]) -> Tokens:
     """Spread a batch's entries over slots.
 
     Parameters
@@ -37,10 +37,8 @@ def lay_out(batch: Batch, side_features: Sequence[tuple[str, int]], width: int =
         One entry a slot at most, as windows of ``step='event'`` have.
     side_features : sequence of (str, int)
         Features to lay out and their number of codes; a code beyond it becomes 0, unknown.
-    width : int, optional
-        Pad to at least so many positions.
     """
-    shape = (batch.windows, max(batch.width, width) + 1)
+    shape = (batch.windows, batch.width + 1)
     items = np.zeros(shape, np.int32)
     sides = np.zeros((*shape, len(side_features)), np.int32)
     seconds = np.zeros(shape, np.int32)

@@ -37,11 +37,6 @@ def test_a_code_beyond_those_known_counts_as_unknown():
     assert lay_out(packed(table), [("event_type", 3)]).sides[0, :, 0].tolist() == [0, 1, 0, 2]
 
 
-def test_a_wider_layout_only_adds_padding():
-    batch = packed(histories([(4, 0, 0)]))
-    assert lay_out(batch, (), width=3).items.tolist() == [[0, 4, 0, 0]]
-
-
 def test_a_batch_without_entries_is_all_padding():
     tokens = lay_out(filler(), ())
     assert tokens.items.shape == (1, 2)
