@@ -102,7 +102,7 @@ def trainer(model: Any) -> Callable[[Any], float]:
     import keras
     import tensorflow as tf
 
-    from truelift.training.sparse_rows import RowAdam, sum_rows_over_ranks
+    from truelift.training.sparse_rows import RowAdam, sum_rows
 
     rows = model.sparse_variables
     dense = [v for v in model.trainable_variables if all(v is not r for r in rows)]
@@ -118,7 +118,7 @@ def trainer(model: Any) -> Callable[[Any], float]:
         of_dense, of_rows = tape.gradient(loss, (dense, rows))
         adam.apply([tf.convert_to_tensor(g) for g in of_dense], dense)
         if rows:
-            row_adam.apply([sum_rows_over_ranks(g, f"table {i}") for i, g in enumerate(of_rows)])
+            row_adam.apply([sum_rows(g) for g in of_rows])
         return loss
 
     return lambda batch: float(step(*model.training_inputs(batch)))

@@ -71,5 +71,14 @@ def test_equal_sums_of_different_weights_are_noticed(found):
 
 def test_counts_are_pooled(found):
     for own in found:
-        assert own["largest"] == 11
+        assert own["largest"] == [11, 0]
         assert own["sum"] == [2, 1]
+
+
+def test_arrays_of_different_length_are_joined_in_the_order_of_ranks(found):
+    for own in found:
+        assert own["joined"] == [0, 10, 11]
+
+
+def test_all_get_the_bytes_of_the_first(found):
+    assert {own["of_first"] for own in found} == {"first"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from truelift.distributed.collective import Alone
 from truelift.models.runtime import start_tensorflow
 
 RATE = 0.1
@@ -74,5 +75,5 @@ def test_no_rows_no_change(tf):
 
     table = keras.Variable(np.ones((3, 2), "f4"))
     nothing = tf.IndexedSlices(tf.zeros([0, 2]), tf.zeros([0], tf.int32), [3, 2])
-    RowAdam([table], lambda _: RATE).apply([sum_rows_over_ranks(nothing, "none")])
+    RowAdam([table], lambda _: RATE).apply([sum_rows_over_ranks(nothing, "none", Alone())])
     assert np.array_equal(table, np.ones((3, 2)))

@@ -12,13 +12,8 @@ from truelift.models.sequence.batches import Batch
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_rank():
+def tensorflow():
     start_tensorflow()
-    import horovod.tensorflow as hvd
-
-    hvd.init()
-    yield
-    hvd.shutdown()
 
 
 class Line:

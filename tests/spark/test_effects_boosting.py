@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.effects.panels import simulate_panel, with_column
+from truelift.distributed.barrier import run_barrier
 from truelift.effects.boosting import BoostingOptions, PanelReader, fit_in_memory, fit_on_plan
 from truelift.effects.panel.arms import Levels
 from truelift.effects.panel.columns import Scale
@@ -83,3 +84,12 @@ def test_a_treatment_outside_the_arms_is_one_message_from_all_tasks(spark, panel
         DataError, match=r"panel: 4 rows have a treatment that is none of the 2 arms"
     ):
         fit_on_plan(spark, plan, READER, FOLDS, OPTIONS)
+
+
+def test_tasks_of_a_barrier_stage_join_what_each_has_in_their_order(spark):
+    def work(tasks, batches):
+        own = np.arange(1 + tasks.rank, dtype=np.int64)[:, None] + 10 * tasks.rank
+        return tasks.size, tasks.join(own).tolist(), tasks.max(own[0]).tolist()
+
+    found = run_barrier(spark.range(0, 2, 1, 2), work, "the tasks of a test")
+    assert found == (2, [[0], [10], [11]], [10])

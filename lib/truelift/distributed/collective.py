@@ -1,23 +1,46 @@
-"""Processes that hold parts of the rows and add their sums up: one alone, or a barrier's tasks."""
+"""What processes that share a piece of work tell each other: sums, the largest, all of it.
+
+One process is :class:`Alone`; Horovod's ranks are :class:`~.horovod_ranks.HorovodRanks`, tasks of a
+barrier stage of Spark :class:`~.barrier.BarrierTasks`. All members call in the same order.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 
 class Collective(Protocol):
-    """What training needs to know of the processes that share it; all call it in the same order."""
+    """Members 0 to ``size - 1``; ``name`` says in messages what a member waits for."""
 
     rank: int
     size: int
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """The sum over all workers, on each of them."""
+    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:
+        """The sum over all members, on each of them."""
 
-    def max(self, values: np.ndarray) -> np.ndarray:
-        """The largest over all workers, on each of them."""
+    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:
+        """The largest over all members, on each of them."""
+
+    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:
+        """The members' arrays end to end, in their order; the first axes may differ in length."""
+
+
+class TensorCollective(Collective, Protocol):
+    """Members that train one Keras model together."""
+
+    def sum_tensors(self, tensors: list[Any]) -> list[Any]:
+        """:meth:`sum` of several tensors at once, inside a compiled step too."""
+
+    def join_tensors(self, tensor: Any, name: str) -> Any:
+        """:meth:`join` of a tensor, inside a compiled step too."""
+
+    def share(self, variables: list[Any]) -> None:
+        """Give all members the variables' values of the first."""
+
+    def of_first(self, data: bytes) -> bytes:
+        """What the first member gives, on all of them."""
 
 
 class Alone:
@@ -26,36 +49,29 @@ class Alone:
     rank = 0
     size = 1
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
+    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:
         """The values themselves."""
         return values
 
-    def max(self, values: np.ndarray) -> np.ndarray:
+    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:
         """The values themselves."""
         return values
 
+    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:
+        """The values themselves."""
+        return values
 
-class BarrierTasks:
-    """Tasks of a barrier stage: members of XGBoost's communicator; to be made inside its context."""
+    def sum_tensors(self, tensors: list[Any]) -> list[Any]:
+        """The tensors themselves."""
+        return tensors
 
-    def __init__(self) -> None:
-        from xgboost import collective
+    def join_tensors(self, tensor: Any, name: str) -> Any:
+        """The tensor itself."""
+        return tensor
 
-        self.rank = int(collective.get_rank())
-        self.size = int(collective.get_world_size())
+    def share(self, variables: list[Any]) -> None:
+        """Nobody to share with."""
 
-    def sum(self, values: np.ndarray) -> np.ndarray:
-        """All-reduce; XGBoost returns the flat array."""
-        return self._reduced(values, "SUM")
-
-    def max(self, values: np.ndarray) -> np.ndarray:
-        """All-reduce of the largest."""
-        return self._reduced(values, "MAX")
-
-    def _reduced(self, values: np.ndarray, operation: str) -> np.ndarray:
-        from xgboost import collective
-
-        if not values.size:
-            return values
-        found = collective.allreduce(values, collective.Op[operation])
-        return np.asarray(found).reshape(values.shape)
+    def of_first(self, data: bytes) -> bytes:
+        """The data themselves."""
+        return data

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from truelift.arrays.shares import about_equal
 from truelift.errors import TableError
 from truelift.lake.conditions import quoted
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
@@ -239,13 +240,9 @@ def assigned_tasks(
         b: sum(u.size for members in named.values() for u in members) for b, named in units.items()
     }
     count = min(len(units), max(cores, math.ceil(sum(size.values()) / _TARGET_TASK_BYTES)))
-    tasks: list[list[tuple[int, _BucketUnits]]] = [[] for _ in range(count)]
-    loads = [0] * count
-    for bucket in sorted(units, key=lambda b: (-size[b], b)):
-        lightest = loads.index(min(loads))
-        loads[lightest] += max(size[bucket], 1)
-        tasks[lightest].append((bucket, units[bucket]))
-    return [sorted(task, key=lambda item: item[0]) for task in tasks]
+    buckets = sorted(units)
+    shares = about_equal([size[b] for b in buckets], count)
+    return [[(buckets[i], units[buckets[i]]) for i in sorted(share)] for share in shares]
 
 
 def _without_units(plans: Mapping[str, ScanPlan]) -> dict[str, ScanPlan]:

@@ -8,7 +8,6 @@ write them says :mod:`~.owner`.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from truelift.arrays.archive import from_bytes, to_bytes
 from truelift.distributed.rank import write_atomically
 from truelift.errors import ConfigError, DataError, JobFailure, StorageError
 from truelift.lake.log import filesystem_of
@@ -31,19 +31,6 @@ from truelift.typed import from_plain, to_plain
 _MAGIC = b"truelift checkpoint 1 "
 _NAME = re.compile(r"^(\d{10})\.checkpoint$")
 KEPT = 2
-
-
-def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays by name as a NumPy archive."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def from_bytes(data: bytes) -> dict[str, np.ndarray]:
-    """The inverse of :func:`to_bytes`; nothing in ``data`` is executed."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from truelift.distributed.collective import Alone, Collective
 from truelift.errors import DataError
 from truelift.models.sequence.histories import Histories, ItemSets
 from truelift.models.sequence.registry import CLASSIFICATION
@@ -44,25 +45,6 @@ PARTS = ("validation", "test")
 # Stripes of the catalogue in which ranks exchange pairs of items, so that no rank has to hold
 # the pairs of all of them at once.
 _STRIPES = 8
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """How ranks put together what each has; one process keeps what it has.
-
-    Parameters
-    ----------
-    add : callable
-        Sum of an array over the ranks, by name.
-    join : callable
-        The ranks' arrays end to end, by name.
-    first : bool
-        Whether this is the rank that evaluates what no rank's shards hold.
-    """
-
-    add: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
-    join: Callable[[np.ndarray, str], np.ndarray] = lambda own, name: own
-    first: bool = True
 
 
 @dataclass(frozen=True)
@@ -136,7 +118,8 @@ class Comparison:
         ``categories`` (codes of the items), ``item_factors`` (of Spark ALS) and the champion
         (:func:`~truelift.recommend.champion.as_arrays`), where known; ``allowed``, where only
         some items compete.
-    ranks : Ranks
+    ranks : Collective
+        Those that have the other users.
     task : str
         ``'ranking'``, or ``'classification'``: the next action is wanted in place of the next
         items, and accuracy is measured.
@@ -150,12 +133,12 @@ class Comparison:
         options: SequenceOptions,
         seed: int = 0,
         arrays: Mapping[str, np.ndarray] | None = None,
-        ranks: Ranks | None = None,
+        ranks: Collective | None = None,
         task: str = "ranking",
     ) -> None:
         self._shards, self._split, self._items = shards, split, items
         self._sequence, self._arrays = options, dict(arrays or {})
-        self._ranks = ranks or Ranks()
+        self._ranks = ranks or Alone()
         self._classifies = task == CLASSIFICATION
         # Not functools.cached_property: its lock is of the class, and these call collectives.
         self._made: dict[str, Any] = {}
@@ -176,7 +159,7 @@ class Comparison:
         own = count(self._shards, self._split, self._items, self._ranks.join)
         return {
             part: {
-                name: self._ranks.add(counts, f"{part} {name}")
+                name: self._ranks.sum(counts, f"{part} {name}")
                 for name, counts in sorted(of_part.items())
             }
             for part, of_part in own.items()
@@ -276,10 +259,10 @@ class Comparison:
         state = evaluator.layout.zeros()
         for histories in self._shards():
             add_part(evaluator, state, self._split, part, histories, self._classifies)
-        if self._ranks.first:
+        if self._ranks.rank == 0:
             add_strangers(evaluator, state, self._split, part)
         pooled = {
-            name: self._ranks.add(own, f"{part} {name}") if own.size else own
+            name: self._ranks.sum(own, f"{part} {name}") if own.size else own
             for name, own in state.items()
         }
         return self._finish(evaluator, pooled, part)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import horovod.tensorflow as hvd
 import numpy as np
 
 from truelift.distributed.heartbeat import Heartbeat
@@ -19,7 +18,6 @@ from truelift.training.checkpoints import BestWeights, Checkpoint, CheckpointFol
 from truelift.training.divergence import check_loss, check_weights
 from truelift.training.feed import Feed
 from truelift.training.loop import Trainer
-from truelift.training.optimizer import bytes_of_root, rows_of_ranks, sum_over_ranks
 from truelift.training.results import EpochRecord
 
 # Loss, weight, sequences, seconds waited for input and seconds of a rank in an epoch.
@@ -38,6 +36,7 @@ class Training:
         Batches of an epoch.
     feed : Feed
     trainer : Trainer
+        With the ranks that train together.
     validate : callable
         Gives the validation loss and the value that chooses the epoch (higher is better).
     folder : CheckpointFolder, optional
@@ -72,6 +71,7 @@ class Training:
         self.best = BestWeights()
         self.warnings: list[str] = []
         self._run, self._steps, self._feed, self._trainer = run, steps, feed, trainer
+        self._ranks = trainer.ranks
         self._validate, self._folder = validate, folder
         self._report, self._heartbeat = report, heartbeat
         self._next = (1, 0)
@@ -105,7 +105,7 @@ class Training:
             check_loss(loss, epoch, step, self._trainer.rate)
             sums[:3] += loss, weight, batch.sequences
             sums[3:] = before[3:] + np.array([self._feed.waited, time.perf_counter() - begun])
-            rate = sums[2] / sums[4] * hvd.size()
+            rate = sums[2] / sums[4] * self._ranks.size
             self._tell(epoch, step, f"epoch {epoch}/{self.options.epochs}, step {step}/"
                        f"{self._steps}, loss {sums[0] / max(sums[1], 1.0):.3f}, "
                        f"{rate:.0f} sequences/s")  # fmt: skip
@@ -118,14 +118,14 @@ class Training:
         check_weights(
             self._trainer.model.trainable_variables, epoch, self._steps, self._trainer.rate
         )
-        loss, weight, sequences, waited, spent = sum_over_ranks(sums, "epoch")
+        loss, weight, sequences, waited, spent = self._ranks.sum(sums, "epoch")
         return EpochRecord(
             epoch=epoch,
             train_loss=float(loss / max(weight, 1e-12)),
             validation_loss=float("nan"),
             validation_ndcg=float("nan"),
-            seconds=float(spent / hvd.size()),
-            sequences_per_second=float(sequences / (spent / hvd.size())),
+            seconds=float(spent / self._ranks.size),
+            sequences_per_second=float(sequences / (spent / self._ranks.size)),
             input_wait_share=float(waited / spent),
         )
 
@@ -145,9 +145,10 @@ class Training:
         self._heartbeat.beat("checkpoint")
         # These two are a rank's own; what else there is, all ranks have alike.
         states = [np.asarray(v).ravel() for v in random_states(self._trainer.model)]
-        random = rows_of_ranks(np.concatenate([np.zeros(0, np.uint32), *states]), "random states")
-        sums = rows_of_ranks(self._sums, "sums")
-        if hvd.rank() > 0:
+        own = np.concatenate([np.zeros(0, np.uint32), *states])
+        random = self._ranks.join(own[None], "random states")
+        sums = self._ranks.join(self._sums[None], "sums")
+        if self._ranks.rank > 0:
             return
         epoch, step = self._next
         checkpoint = Checkpoint(
@@ -177,11 +178,11 @@ class Training:
     def _take_up(self) -> None:
         """Go to where the newest whole checkpoint is, if there is one."""
         found = None
-        if hvd.rank() == 0 and self._folder is not None:
+        if self._ranks.rank == 0 and self._folder is not None:
             found, passed = self._folder.newest(self._run)
             for line in passed:
                 self._warn(line)
-        data = bytes_of_root(b"" if found is None else found.to_bytes())
+        data = self._ranks.of_first(b"" if found is None else found.to_bytes())
         if not data:
             return
         checkpoint = Checkpoint.from_bytes(data)
@@ -194,10 +195,10 @@ class Training:
         )
         self.epochs = list(checkpoint.epochs)
         self._next = (checkpoint.epoch, checkpoint.step)
-        if len(arrays["sums"]) == hvd.size():
-            self._sums = arrays["sums"][hvd.rank()]
-            _set_random_states(trainer.model, arrays["random"][hvd.rank()])
-        elif hvd.rank() == 0:  # another number of ranks: dropout draws anew
+        if len(arrays["sums"]) == self._ranks.size:
+            self._sums = arrays["sums"][self._ranks.rank]
+            _set_random_states(trainer.model, arrays["random"][self._ranks.rank])
+        elif self._ranks.rank == 0:  # another number of ranks: dropout draws anew
             self._sums = arrays["sums"].sum(axis=0)
         where = f"epoch {checkpoint.epoch}, step {checkpoint.step}"
         self._tell(checkpoint.epoch, checkpoint.step, f"resumed at {where}", always=True)

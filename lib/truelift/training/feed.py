@@ -17,15 +17,15 @@ A background thread reads ahead, so that the training step does not wait for inp
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from truelift.distributed.read_ahead import read_ahead
 from truelift.lake.scan import ScanPlan, ScanUnit
 from truelift.models.sequence.batches import Batch, LengthBuckets, filler, grouped, pack
 from truelift.models.sequence.histories import COLUMNS, SIDE_FEATURES, Histories
@@ -34,6 +34,8 @@ from truelift.models.sequence.windows import Window, step_counts, training_windo
 ReadUnit = Callable[[ScanPlan, ScanUnit], pa.Table]
 # What of whole histories may be trained on: the ``training`` of a split.
 TrainingPart = Callable[[Histories], Histories]
+# Batches that may wait for the training.
+_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -167,9 +169,10 @@ class Feed:
         ``waited`` grows by the seconds that the caller spent waiting for input.
         """
         taken = done
-        for batch in self._in_background(self._batches(number, done)):
-            taken += 1
-            yield batch
+        with closing(read_ahead(self._batches(number, done), _AHEAD, "feed")) as batches:
+            for batch in self._timed(batches):
+                taken += 1
+                yield batch
         for _ in range(steps - taken):
             yield filler(self._sides)
 
@@ -194,43 +197,14 @@ class Feed:
             for window in training_windows(past, self.options.max_length, self.options.step):
                 yield _by_itself(window)
 
-    def _in_background(self, batches: Iterator[Batch], ahead: int = 8) -> Iterator[Batch]:
-        ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
-        stopped = threading.Event()
-
-        def put(entry: Batch | BaseException | None) -> bool:
-            while not stopped.is_set():
-                try:
-                    ready.put(entry, timeout=0.2)
-                    return True
-                except queue.Full:
-                    continue
-            return False
-
-        def produce() -> None:
-            try:
-                for batch in batches:
-                    if not put(batch):
-                        return
-                put(None)
-            except BaseException as error:  # handed to the consumer, which raises it
-                put(error)
-
-        thread = threading.Thread(target=produce, name="feed", daemon=True)
-        thread.start()
-        try:
-            while True:
-                begin = time.perf_counter()
-                entry = ready.get()
-                self.waited += time.perf_counter() - begin
-                if entry is None:
-                    return
-                if isinstance(entry, BaseException):
-                    raise entry
-                yield entry
-        finally:
-            stopped.set()
-            thread.join()
+    def _timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        while True:
+            begin = time.perf_counter()
+            batch = next(batches, None)
+            self.waited += time.perf_counter() - begin
+            if batch is None:
+                return
+            yield batch
 
 
 def _by_itself(window: Window) -> Window:

@@ -27,7 +27,7 @@ from truelift.training.figures import learning_curve
 from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
 from truelift.training.owner import new_token
-from truelift.training.rank import RankJob, RankResult, pack
+from truelift.training.rank import RankJob, RankResult
 from truelift.training.results import TrainingResult
 from truelift.training.search import search, with_checkpoints
 
@@ -106,7 +106,7 @@ def train_sequence(job: Job) -> StepReport:
         version = label.rpartition(" ")[2]
         options = replace(options, warm_start=version)
         job.run.log_tags({"truelift.warm_start": version})
-    rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=pack(known)), root)
+    rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=known), root)
     job.progress.update(f"starting {options.processes} processes")
     trained, weights = launch(rank_job, folder / "final", on_progress)
     for sentence in trained.warnings:

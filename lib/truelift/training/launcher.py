@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from truelift.arrays.archive import from_bytes
 from truelift.distributed.lifeline import end_with_parent
 from truelift.distributed.processes import (
     START_SECONDS,
@@ -26,8 +27,8 @@ from truelift.distributed.watch import RankWatch
 from truelift.errors import JobFailure
 from truelift.training import checkpoints
 from truelift.training.owner import new_token
-from truelift.training.rank import RankJob, RankResult, run
-from truelift.typed import from_plain, to_plain
+from truelift.training.rank import RankJob, RankResult, handed_over, run
+from truelift.typed import from_plain
 
 Outcome = tuple[RankResult, dict[str, np.ndarray]]
 
@@ -100,7 +101,9 @@ def _owned(job: RankJob, owner: str, restarts: int, tell: OnProgress) -> RankJob
 
 def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline: float) -> Outcome:
     given = replace(job, progress=str(folder / "progress.jsonl"), heartbeats=str(folder))
-    (folder / "job.json").write_text(json.dumps(to_plain(given)), encoding="utf-8")
+    job_json, arrays = handed_over(given)
+    (folder / "job.json").write_text(job_json, encoding="utf-8")
+    (folder / "arrays.npz").write_bytes(arrays)
     options = job.sequence
     run_processes(
         "truelift.training.rank", folder, options.processes, options.threads_per_process,
@@ -108,7 +111,7 @@ def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
         RankWatch(folder, options.hang_seconds), deadline,
     )  # fmt: skip
     result = from_plain(RankResult, json.loads((folder / "result.json").read_text()))
-    return result, checkpoints.from_bytes((folder / "weights.npz").read_bytes())
+    return result, from_bytes((folder / "weights.npz").read_bytes())
 
 
 # ---------------------------------------------------------------- Spark tasks
@@ -126,7 +129,7 @@ def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     try:
         outcomes = horovod.spark.run(
             run_in_task,
-            args=(json.dumps(to_plain(job)),),
+            args=handed_over(job),
             num_proc=count,
             start_timeout=START_SECONDS,
             use_gloo=True,
@@ -142,7 +145,7 @@ def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     if failures:
         raise error_from(failures, "a rank failed", "")
     first = next(o for o in outcomes if o["rank"] == 0)
-    return from_plain(RankResult, first["result"]), checkpoints.from_bytes(first["weights"])
+    return from_plain(RankResult, first["result"]), from_bytes(first["weights"])
 
 
 def _stall_bounds(hang_seconds: int) -> Mapping[str, str]:
@@ -154,7 +157,7 @@ def _stall_bounds(hang_seconds: int) -> Mapping[str, str]:
     }
 
 
-def run_in_task(job_json: str) -> dict[str, Any]:
+def run_in_task(job_json: str, arrays: bytes) -> dict[str, Any]:
     """A rank inside a Spark task; its failure comes back as a value.
 
     It ends with what started it: Horovod looks each second whether its parent is the same, and so
@@ -162,6 +165,6 @@ def run_in_task(job_json: str) -> dict[str, Any]:
     """
     end_with_parent()
     try:
-        return run(job_json)
+        return run(job_json, arrays)
     except Exception as error:
         return failure(int(os.environ.get("HOROVOD_RANK", "0")), error)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from truelift.distributed.collective import Alone, TensorCollective
 from truelift.models.sequence.batches import Batch
-from truelift.training.optimizer import mean_gradients
 from truelift.training.sparse_rows import RowAdam, mean_rows
 
 
@@ -27,12 +27,14 @@ class Trainer:
     rows : RowAdam, optional
         Updates the model's ``sparse_variables``, whose gradients are lists of rows; they are
         reduced as rows too, and never laid out. Not together with ``accumulate``.
+    ranks : TensorCollective
     """
 
     model: Any
     optimizer: Any
     accumulate: int = 1
     rows: RowAdam | None = None
+    ranks: TensorCollective = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         signature = list(self.model.training_signature())
@@ -117,7 +119,35 @@ class Trainer:
         for is_table, gradient, variable in zip(self._is_table, gradients, variables, strict=True):
             sides[is_table][0].append(gradient)
             sides[is_table][1].append(variable)
-        means, total = mean_gradients(sides[False][0], weight)
+        means, total = mean_gradients(sides[False][0], weight, self.ranks)
         self.optimizer.apply(means, sides[False][1])
         if self.rows:
-            self.rows.apply(mean_rows(sides[True][0], total))
+            self.rows.apply(mean_rows(sides[True][0], total, self.ranks))
+
+
+def mean_gradients(
+    gradients: Sequence[Any], weight: Any, ranks: TensorCollective
+) -> tuple[list[Any], Any]:
+    """Gradients of the mean over all ranks' targets, from each rank's gradient of the sum.
+
+    The targets are counted too, so a rank with few or no targets in its batch weighs as much
+    as it has: the step equals one on the joined batch.
+
+    Parameters
+    ----------
+    gradients : sequence of tensor
+        Gradients of the sum of the own losses; sparse ones are made dense, since summed sparse
+        they would grow with every rank.
+    weight : tensor
+        Number (or sum of weights) of the own targets.
+    ranks : TensorCollective
+
+    Returns
+    -------
+    gradients, weight
+        The mean gradients and the number of targets of all ranks.
+    """
+    dense = [tf.convert_to_tensor(g) for g in gradients]
+    *summed, total = ranks.sum_tensors([*dense, weight])
+    scale = 1.0 / tf.maximum(total, 1.0)
+    return [g * scale for g in summed], total

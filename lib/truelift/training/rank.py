@@ -6,18 +6,14 @@ Run as ``python -m truelift.training.rank JOB.json`` under ``horovodrun``, or th
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from truelift.arrays.archive import from_bytes, to_bytes
 from truelift.distributed.rank import run_rank
 from truelift.models.runtime import start_tensorflow
 from truelift.settings import SequenceOptions
@@ -51,8 +47,8 @@ class RankJob:
         Stop after this epoch, to go on later; the learning rate still follows ``epochs``.
     test : bool
         Whether the test window is looked at.
-    arrays : str
-        What the rankers beside the model need to know, packed (:func:`pack`).
+    arrays : dict of str to numpy.ndarray
+        What the rankers beside the model need to know; they go to the ranks beside the rest.
     codes : dict of str to int
         Number of codes (0, unknown, among them) of side features, where known.
     """
@@ -68,7 +64,7 @@ class RankJob:
     heartbeats: str | None = None
     until_epoch: int | None = None
     test: bool = True
-    arrays: str = ""
+    arrays: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, int] = field(default_factory=dict)
 
 
@@ -82,7 +78,7 @@ _OPERATION = (
 
 def run_key(job: RankJob) -> str:
     """A hash of all that decides what a training comes to: data, split, seed and settings."""
-    plain = to_plain(job)
+    plain = to_plain(replace(job, arrays={}))
     for name in ("progress", "checkpoints", "owner", "heartbeats", "until_epoch", "test", "arrays"):
         plain.pop(name)
     for name in _OPERATION:
@@ -122,23 +118,18 @@ class RankResult:
     precision: str = "float32"
 
 
-def pack(arrays: Mapping[str, np.ndarray]) -> str:
-    """Arrays as text, without pickle, so that they travel inside the job."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return base64.b64encode(buffer.getvalue()).decode()
+def handed_over(job: RankJob) -> tuple[str, bytes]:
+    """The job as JSON, and its arrays as an archive."""
+    return json.dumps(to_plain(replace(job, arrays={}))), to_bytes(job.arrays, compressed=True)
 
 
-def unpack(text: str) -> dict[str, np.ndarray]:
-    """The arrays that :func:`pack` wrote."""
-    if not text:
-        return {}
-    with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
-
-
-def run(job_json: str) -> dict[str, Any]:
+def run(job_json: str, arrays: bytes) -> dict[str, Any]:
     """Train and evaluate; the value of rank 0 also holds the weights, as bytes.
+
+    Parameters
+    ----------
+    job_json, arrays
+        See :func:`handed_over`.
 
     Returns
     -------
@@ -146,31 +137,31 @@ def run(job_json: str) -> dict[str, Any]:
         ``rank`` and, for rank 0, ``result`` (plain) and ``weights``. On failure ``error``,
         ``message`` and ``trace``, so that the launcher can say what went wrong where.
     """
-    job = from_plain(RankJob, json.loads(job_json))
+    job = replace(from_plain(RankJob, json.loads(job_json)), arrays=from_bytes(arrays))
     start_tensorflow(job.sequence.threads_per_process, own_process=True)
-    import horovod.tensorflow as hvd
     import tensorflow as tf
 
     # With it, the same seed and number of processes give the same numbers.
     tf.config.experimental.enable_op_determinism()
 
-    from truelift.training import checkpoints
+    from truelift.distributed.horovod_ranks import HorovodRanks
     from truelift.training.session import train_and_evaluate
 
-    hvd.init()
-    result, weights = train_and_evaluate(job)
-    if hvd.rank() > 0:
-        return {"rank": hvd.rank()}
-    return {"rank": 0, "result": to_plain(result), "weights": checkpoints.to_bytes(weights)}
+    ranks = HorovodRanks()
+    result, weights = train_and_evaluate(job, ranks)
+    if ranks.rank > 0:
+        return {"rank": ranks.rank}
+    return {"rank": 0, "result": to_plain(result), "weights": to_bytes(weights)}
 
 
 def main(folder: str) -> None:
-    """Entry point of a process: reads ``job.json`` in the folder, leaves its result there."""
+    """Entry point of a process: reads the job in the folder, leaves its result there."""
     run_rank(folder, _files)
 
 
 def _files(place: Path) -> dict[str, bytes]:
-    outcome = run((place / "job.json").read_text(encoding="utf-8"))
+    job = (place / "job.json").read_text(encoding="utf-8")
+    outcome = run(job, (place / "arrays.npz").read_bytes())
     if outcome["rank"] > 0:
         return {}
     return {

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import horovod.tensorflow as hvd
 import keras
 import numpy as np
 
+from truelift.distributed.collective import TensorCollective
 from truelift.distributed.heartbeat import Heartbeat
 from truelift.distributed.rank import reporter
 from truelift.errors import DataError, InvariantError
@@ -25,22 +25,18 @@ from truelift.recommend.evaluation import Ranker
 from truelift.recommend.splits import Split, split_from_plain
 from truelift.training import warm_start
 from truelift.training.checkpoints import CheckpointFolder
-from truelift.training.comparison import Comparison, Ranks, Tested
+from truelift.training.comparison import Comparison, Tested
+from truelift.training.divergence import weights_spread
 from truelift.training.epochs import Training
 from truelift.training.feed import Feed, FeedOptions
 from truelift.training.loop import Trainer
-from truelift.training.optimizer import (
-    broadcast,
-    join_ranks,
-    largest_over_ranks,
-    sum_over_ranks,
-    weights_spread,
-)
-from truelift.training.rank import RankJob, RankResult, run_key, unpack
+from truelift.training.rank import RankJob, RankResult, run_key
 from truelift.training.sparse_rows import RowAdam
 
 
-def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]:
+def train_and_evaluate(
+    job: RankJob, ranks: TensorCollective
+) -> tuple[RankResult, dict[str, np.ndarray]]:
     """Train on this rank's share together with the others; see :class:`RankJob`.
 
     Returns
@@ -55,27 +51,27 @@ def train_and_evaluate(job: RankJob) -> tuple[RankResult, dict[str, np.ndarray]]
     InvariantError
         If the ranks' weights differ after training.
     """
-    heartbeat = Heartbeat(job.heartbeats, hvd.rank())
+    heartbeat = Heartbeat(job.heartbeats, ranks.rank)
     try:
-        return _train_and_evaluate(job, heartbeat)
+        return _train_and_evaluate(job, ranks, heartbeat)
     finally:
         heartbeat.stop()
 
 
 def _train_and_evaluate(
-    job: RankJob, heartbeat: Heartbeat
+    job: RankJob, ranks: TensorCollective, heartbeat: Heartbeat
 ) -> tuple[RankResult, dict[str, np.ndarray]]:
     started = time.perf_counter()
     options = job.sequence
     split = split_from_plain(job.split)
-    feed = _feed(job, split)
-    report = reporter(job.progress, hvd.rank())
+    feed = _feed(job, split, ranks)
+    report = reporter(job.progress, ranks.rank)
     # Initial weights come from rank 0; what differs by rank is which units dropout drops.
-    keras.utils.set_random_seed(job.seed * 1009 + hvd.rank())
+    keras.utils.set_random_seed(job.seed * 1009 + ranks.rank)
 
     heartbeat.beat("counting windows")
     own = feed.census()
-    windows = sum_over_ranks(own, "census")
+    windows = ranks.sum(own, "census")
     if windows.sum() == 0:
         raise DataError(
             "gold.sequences: found no session before the validation window, expected some to "
@@ -84,25 +80,23 @@ def _train_and_evaluate(
     if options.reading == "all":
         steps = feed.buckets.batches(windows)
     else:
-        steps = largest_over_ranks(feed.buckets.batches(own), "steps")
+        steps = int(ranks.max(np.array(feed.buckets.batches(own), np.int64), "steps"))
     entry = registry.entry(options.model)
     made = entry.options(job.items, options, job.codes)
     # What the model ranks: items, or a classifier's actions.
     ranked = int(made["items"])
-    arrays = unpack(job.arrays)
     comparison = Comparison(
-        feed.histories, split, ranked, options, job.seed, arrays,
-        Ranks(sum_over_ranks, join_ranks, hvd.rank() == 0), entry.task,
-    )  # fmt: skip
+        feed.histories, split, ranked, options, job.seed, job.arrays, ranks, entry.task
+    )
     heartbeat.beat("counting items")
     counts = comparison.training_counts
     model = entry.build(made)
     model.start_from_popularity(counts)
-    if warm_start.begin(model, arrays):
+    if warm_start.begin(model, job.arrays):
         report(always=True, text=f"begins with the weights of version {options.warm_start}")
     precision, unmet = precision_of(model, options.mixed_precision)
     report(always=True, text=unmet or f"products in {precision}")
-    trainer = _trainer(job, model, steps)
+    trainer = _trainer(job, model, steps, ranks)
     ranker = _Watched(SequenceRanker(model, ranked, options.max_length, options.step), heartbeat)
 
     heartbeat.beat("choosing the window of recent popularity")
@@ -117,7 +111,7 @@ def _train_and_evaluate(
         run_key(job), options, steps, feed, trainer, validate, folder, report, heartbeat
     )
     training.run(job.until_epoch or options.epochs)
-    spread = weights_spread(model.trainable_variables)
+    spread = weights_spread(model.trainable_variables, ranks)
     if spread > 0:
         raise InvariantError(
             f"After training the weights differ between ranks (checksums by {spread:.3g}), "
@@ -139,7 +133,7 @@ def _train_and_evaluate(
         train_windows=int(windows.sum()),
         steps_per_epoch=steps,
         recent_days=recent_days,
-        processes=hvd.size(),
+        processes=ranks.size,
         gains=tested.gains,
         best_baseline=tested.best_baseline,
         left_out=tested.left_out,
@@ -164,7 +158,7 @@ def precision_of(model: Any, mixed: bool) -> tuple[str, str | None]:
     return precision, f"sequence.mixed_precision had no effect: {why}; trained in float32."
 
 
-def _trainer(job: RankJob, model: Any, steps: int) -> Trainer:
+def _trainer(job: RankJob, model: Any, steps: int, ranks: TensorCollective) -> Trainer:
     options = job.sequence
     # Gradients that wait at the end of an epoch make an update of their own.
     updates = -(-steps // options.accumulate) * options.epochs
@@ -177,9 +171,9 @@ def _trainer(job: RankJob, model: Any, steps: int) -> Trainer:
     known = {id(v) for v in tables}
     optimizer.build([v for v in model.trainable_variables if id(v) not in known])
     rows = RowAdam(tables, schedule) if tables else None
-    trainer = Trainer(model, optimizer, options.accumulate, rows)
+    trainer = Trainer(model, optimizer, options.accumulate, rows, ranks)
     # The random states stay each rank's own.
-    broadcast([*model.trainable_variables, *trainer.state])
+    ranks.share([*model.trainable_variables, *trainer.state])
     return trainer
 
 
@@ -195,7 +189,7 @@ class _Watched:
         return self.ranker.scores(histories)
 
 
-def _feed(job: RankJob, split: Split) -> Feed:
+def _feed(job: RankJob, split: Split, ranks: TensorCollective) -> Feed:
     options = FeedOptions(
         max_length=job.sequence.max_length,
         step=job.sequence.step,
@@ -205,4 +199,4 @@ def _feed(job: RankJob, split: Split) -> Feed:
         reading=job.sequence.reading,
     )
     plan = ScanPlan.from_json(job.plan)
-    return Feed(plan, hvd.rank(), hvd.size(), options, split.training, read_unit)
+    return Feed(plan, ranks.rank, ranks.size, options, split.training, read_unit)

@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import horovod.tensorflow as hvd
 import tensorflow as tf
+
+from truelift.distributed.collective import TensorCollective
 
 
 def sum_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
@@ -30,7 +31,9 @@ def sum_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     return tf.IndexedSlices(rows, ids, gradient.dense_shape)
 
 
-def sum_rows_over_ranks(gradient: tf.IndexedSlices, name: str) -> tf.IndexedSlices:
+def sum_rows_over_ranks(
+    gradient: tf.IndexedSlices, name: str, ranks: TensorCollective
+) -> tf.IndexedSlices:
     """The sum of all ranks' rows, equal on all ranks.
 
     Parameters
@@ -39,18 +42,21 @@ def sum_rows_over_ranks(gradient: tf.IndexedSlices, name: str) -> tf.IndexedSlic
         The own rows; none is allowed.
     name : str
         Names the collectives; unique within a step.
+    ranks : TensorCollective
     """
-    if hvd.is_initialized() and hvd.size() > 1:
-        ids = hvd.allgather(gradient.indices, name=f"{name} ids")
-        values = hvd.allgather(gradient.values, name=f"{name} rows")
+    if ranks.size > 1:
+        ids = ranks.join_tensors(gradient.indices, f"{name} ids")
+        values = ranks.join_tensors(gradient.values, f"{name} rows")
         gradient = tf.IndexedSlices(values, ids, gradient.dense_shape)
     return sum_rows(gradient)
 
 
-def mean_rows(gradients: Sequence[tf.IndexedSlices], total: Any) -> list[tf.IndexedSlices]:
+def mean_rows(
+    gradients: Sequence[tf.IndexedSlices], total: Any, ranks: TensorCollective
+) -> list[tf.IndexedSlices]:
     """Rows of the mean over all ranks' targets, of which there are ``total``."""
     scale = 1.0 / tf.maximum(total, 1.0)
-    summed = [sum_rows_over_ranks(g, f"table {i}") for i, g in enumerate(gradients)]
+    summed = [sum_rows_over_ranks(g, f"table {i}", ranks) for i, g in enumerate(gradients)]
     return [tf.IndexedSlices(g.values * scale, g.indices, g.dense_shape) for g in summed]
 
 

@@ -11,12 +11,13 @@ from tests.unit.models.sequence.test_histories import as_lists, histories
 from tests.unit.recommend.test_every_position import pasts
 from truelift.cli import main
 from truelift.config import load_settings
+from truelift.distributed.collective import Alone
 from truelift.errors import ConfigError, DataError
 from truelift.recommend.given_test import pinned_file, read_rows, split_of_rows
 from truelift.recommend.lists import SomeUsers
 from truelift.recommend.splits import LeaveOneOut, split_from_plain, split_to_plain
 from truelift.settings import SequenceOptions
-from truelift.training.comparison import Comparison, Ranks
+from truelift.training.comparison import Comparison
 
 KEYS = ("a", "b", "c", "d")
 LAKE = histories([(1, 0, 0), (2, 1, 0), (3, 2, 1)], [(4, 5, 0), (1, 6, 1)], [(2, 0, 0)])
@@ -103,7 +104,7 @@ def test_known_users_and_strangers_are_evaluated_together_once():
     def figures(part, ranks):
         return Comparison(lambda: iter([part]), split("every"), 4, options, ranks=ranks)
 
-    found = figures(LAKE, Ranks()).test("model", ById())
+    found = figures(LAKE, Alone()).test("model", ById())
     assert found.metrics[0].users == 2
     # Two positions of u0 want items 4 and 1, two of the stranger 3 and 2.
     assert found.metrics[0].hit_rate == 0.5
@@ -114,8 +115,9 @@ def test_known_users_and_strangers_are_evaluated_together_once():
 def test_a_rank_that_is_not_the_first_leaves_the_strangers_to_that_one():
     nobody = LAKE.take(np.zeros(3, dtype=bool))
     options = replace(OPTIONS, positions="every")
-    for first, users in ((True, 1), (False, 0)):
-        ranks = Ranks(first=first)
+    for rank, users in ((0, 1), (1, 0)):
+        ranks = Alone()
+        ranks.rank = rank
         ours = Comparison(lambda: iter([nobody]), split("every"), 4, options, ranks=ranks)
         evaluator = ours._evaluator({"model": ById()}, ours.options)
         if users:

@@ -13,7 +13,7 @@ from truelift.models.sequence.histories import Histories
 from truelift.recommend.baselines import ALL_TIME, MOST_FREQUENT, PERSONAL, next_actions
 from truelift.recommend.splits import DAY, TemporalSplit
 from truelift.settings import SequenceOptions
-from truelift.training.comparison import Comparison, Ranks
+from truelift.training.comparison import Comparison
 
 ITEMS, DAYS = 12, 40
 SPLIT = TemporalSplit(30 * DAY, 35 * DAY, 40 * DAY)
@@ -48,24 +48,38 @@ def comparison(histories, options=OPTIONS, **others):
     return Comparison(lambda: iter([histories]), SPLIT, ITEMS, options, **others)
 
 
+class Meeting:
+    """Ranks in threads that meet at every collective."""
+
+    def __init__(self, rank: int, size: int, barrier: threading.Barrier, place: list) -> None:
+        self.rank, self.size = rank, size
+        self._barrier, self._place = barrier, place
+
+    def sum(self, values, name):
+        return np.sum(self._met(values), axis=0)
+
+    def max(self, values, name):
+        return np.max(self._met(values), axis=0)
+
+    def join(self, values, name):
+        return np.concatenate(self._met(values))
+
+    def _met(self, values):
+        self._place[self.rank] = values
+        self._barrier.wait()
+        found = list(self._place)
+        self._barrier.wait()
+        return found
+
+
 def in_ranks(histories, count: int, work, options=OPTIONS):
     """What ``work(comparison)`` gives on each of several ranks, which meet at every collective."""
     barrier, place, results = threading.Barrier(count, timeout=20), [None] * count, [None] * count
 
     def rank(number):
-        def together(combine):
-            def collective(own, name):
-                place[number] = own
-                barrier.wait()
-                result = combine(place)
-                barrier.wait()
-                return result
-
-            return collective
-
         total = len(histories)
         mine = histories.slice(number * total // count, (number + 1) * total // count)
-        ranks = Ranks(together(lambda p: np.sum(p, axis=0)), together(np.concatenate))
+        ranks = Meeting(number, count, barrier, place)
         results[number] = work(comparison(mine, options, ranks=ranks))
 
     threads = [threading.Thread(target=rank, args=(n,)) for n in range(count)]

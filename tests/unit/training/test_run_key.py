@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from truelift.settings import SequenceOptions
@@ -31,7 +32,9 @@ def test_how_a_training_is_run_does_not_make_it_another(options):
 
 
 def test_where_it_stops_and_what_stands_beside_it_does_not_either():
-    other = replace(JOB, until_epoch=2, test=False, arrays="packed", checkpoints="/somewhere")
+    other = replace(
+        JOB, until_epoch=2, test=False, arrays={"categories": np.zeros(3)}, checkpoints="/somewhere"
+    )
     assert run_key(other) == run_key(JOB)
 
 

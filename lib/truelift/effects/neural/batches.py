@@ -6,13 +6,12 @@ batches, so that the training step does not wait for input and memory is bounded
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.distributed.read_ahead import read_ahead
 from truelift.effects.boosting.reading import Block
 from truelift.models.trees.binning import drawn
 
@@ -127,7 +126,7 @@ class RankRows:
 
     def epoch(self, number: int) -> Iterator[Rows]:
         """Training batches, each row once, in an order of the epoch's own."""
-        return _in_background(self._batches(number))
+        return read_ahead(self._batches(number), _AHEAD, "panel rows")
 
     def choosing(self) -> Iterator[Rows]:
         """The validation rows."""
@@ -164,37 +163,3 @@ class RankRows:
     def steps(self, train_rows: int) -> int:
         """Batches an epoch of so many rows."""
         return -(-train_rows // self.batch_size)
-
-
-def _in_background(batches: Iterator[Rows]) -> Iterator[Rows]:
-    ready: queue.Queue[Rows | BaseException | None] = queue.Queue(maxsize=_AHEAD)
-    stopped = threading.Event()
-
-    def put(entry: Rows | BaseException | None) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(entry, timeout=0.2)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def produce() -> None:
-        try:
-            for batch in batches:
-                if not put(batch):
-                    return
-            put(None)
-        except BaseException as error:  # handed to the consumer, which raises it
-            put(error)
-
-    thread = threading.Thread(target=produce, name="panel rows", daemon=True)
-    thread.start()
-    try:
-        while (entry := ready.get()) is not None:
-            if isinstance(entry, BaseException):
-                raise entry
-            yield entry
-    finally:
-        stopped.set()
-        thread.join()

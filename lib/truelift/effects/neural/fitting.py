@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from truelift.distributed.collective import TensorCollective
 from truelift.effects.neural.batches import RankRows, Rows
 from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.network import FoldNetworks
@@ -29,42 +30,9 @@ _PRIOR_UNITS, _MOST_DECAY = 1000.0, 2.0
 Report = Callable[[str, int, int], None]
 
 
-class Ranks(Protocol):
-    """What training needs of the processes that share it."""
-
-    rank: int
-    size: int
-
-    def sum(self, values: np.ndarray, name: str) -> np.ndarray:
-        """The sum over all ranks, on each of them."""
-
-    def sum_gradients(self, tensors: list[Any]) -> list[Any]:
-        """The same for tensors inside a compiled step."""
-
-    def share(self, variables: list[Any]) -> None:
-        """Give all ranks the values of rank 0."""
-
-
-class Alone:
-    """One process holds every row."""
-
-    rank, size = 0, 1
-
-    def sum(self, values: np.ndarray, name: str) -> np.ndarray:  # noqa: ARG002
-        """The values themselves."""
-        return values
-
-    def sum_gradients(self, tensors: list[Any]) -> list[Any]:
-        """The tensors themselves."""
-        return tensors
-
-    def share(self, variables: list[Any]) -> None:
-        """Nobody to share with."""
-
-
 def fit_networks(
     rows: RankRows, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int,
-    ranks: Ranks, report: Report = lambda text, done, total: None, *, sequential: bool = False,
+    ranks: TensorCollective, report: Report = lambda text, done, total: None, *, sequential: bool = False,
 ) -> NeuralFit:  # fmt: skip
     """Train K networks; every model's epoch is chosen by validation rows outside its fold.
 
@@ -75,7 +43,7 @@ def fit_networks(
     options : NeuralOptions
     folds, features, arms, outcomes : int
         K, p, A, J.
-    ranks : Ranks
+    ranks : TensorCollective
     report : callable, optional
         Told a line, steps done and steps in all.
     sequential : bool
@@ -170,7 +138,8 @@ def fit_networks(
 
 
 def _factors(
-    nuisances: NeuralNuisances, rows: RankRows, shares: np.ndarray, uses: np.ndarray, ranks: Ranks
+    nuisances: NeuralNuisances, rows: RankRows, shares: np.ndarray, uses: np.ndarray,
+    ranks: TensorCollective,
 ) -> np.ndarray:  # fmt: skip
     sums = np.zeros((len(uses), len(FACTORS)))
     for some in rows.choosing():
@@ -214,14 +183,14 @@ def _signature(network: FoldNetworks) -> list[Any]:
     ]
 
 
-def _compiled_step(network: FoldNetworks, optimizer: Any, ranks: Ranks) -> Any:
+def _compiled_step(network: FoldNetworks, optimizer: Any, ranks: TensorCollective) -> Any:
     def step(x: Any, arm: Any, outcome: Any, fold: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
             sums, weights = network.losses_by_fold(x, arm, outcome, fold, weight, own=False)
             loss = tf.reduce_sum(sums)
         variables = network.trainable_variables
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
-        *summed, total = ranks.sum_gradients([*gradients, weights])
+        *summed, total = ranks.sum_tensors([*gradients, weights])
         # Each model's gradient is of the mean over the rows that it may see.
         scale = 1.0 / tf.maximum(total, 1e-6)
         means = [g * tf.reshape(scale, [-1] + [1] * (len(g.shape) - 1)) for g in summed]

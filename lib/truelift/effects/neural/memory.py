@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from truelift.distributed.collective import Alone
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
 from truelift.effects.neural.options import NeuralOptions
@@ -28,7 +29,7 @@ def fit_in_memory(
         See :func:`~truelift.effects.panel.training_folds.training_folds`.
     """
     start_tensorflow(options.threads_per_process)
-    from truelift.effects.neural.fitting import Alone, fit_networks
+    from truelift.effects.neural.fitting import fit_networks
 
     held = tuple(blocks)
     rows = RankRows(

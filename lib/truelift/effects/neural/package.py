@@ -5,13 +5,13 @@ A NumPy archive of the weights with a JSON header; nothing in it is executed whe
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from truelift.arrays.archive import from_bytes, to_bytes
 from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances.moments import Moments
@@ -68,20 +68,14 @@ class CausalPackage:
         }
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         arrays = {f"weight:{name}": w for name, w in self.nuisances.weights.items()}
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, header=text, **arrays)  # type: ignore[arg-type]
-        return buffer.getvalue()
+        return to_bytes({"header": text, **arrays}, compressed=True)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> CausalPackage:
         """The inverse of :meth:`to_bytes`."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            header: dict[str, Any] = json.loads(archive["header"].tobytes().decode())
-            weights = {
-                name.removeprefix("weight:"): archive[name]
-                for name in archive.files
-                if name != "header"
-            }
+        arrays = from_bytes(data)
+        header: dict[str, Any] = json.loads(arrays.pop("header").tobytes().decode())
+        weights = {name.removeprefix("weight:"): values for name, values in arrays.items()}
         return cls(
             NeuralNuisances(from_plain(NeuralOptions, header["options"]), weights),
             header["folds"],

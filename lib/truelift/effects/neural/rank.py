@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from truelift.arrays.shares import about_equal
+from truelift.distributed.horovod_ranks import HorovodRanks
 from truelift.distributed.rank import reporter, run_rank
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
@@ -46,42 +46,10 @@ class NeuralJob:
     sequential: bool = False
 
 
-class HorovodRanks:
-    """The ranks that Horovod knows; see :class:`~.fitting.Ranks`."""
-
-    def __init__(self) -> None:
-        import horovod.tensorflow as hvd
-
-        hvd.init()
-        self._hvd = hvd
-        self.rank, self.size = hvd.rank(), hvd.size()
-
-    def sum(self, values: np.ndarray, name: str) -> np.ndarray:
-        """All-reduce of a small array."""
-        import tensorflow as tf
-
-        total: np.ndarray = self._hvd.allreduce(tf.constant(values), op=self._hvd.Sum, name=name)
-        return np.asarray(total)
-
-    def sum_gradients(self, tensors: list[Any]) -> list[Any]:
-        """One grouped all-reduce."""
-        return list(self._hvd.grouped_allreduce(tensors, op=self._hvd.Sum))
-
-    def share(self, variables: list[Any]) -> None:
-        """Broadcast from rank 0."""
-        self._hvd.broadcast_variables([v.value for v in variables], root_rank=0)
-
-
 def units_of(plan: ScanPlan, rank: int, size: int) -> list[ScanUnit]:
     """The units of one rank: the largest first, each to the rank with the fewest rows."""
-    loads = [0] * size
-    mine = []
-    for unit in sorted(plan.units, key=lambda u: (-u.rows, u.uri, u.row_group or 0)):
-        lightest = loads.index(min(loads))
-        loads[lightest] += unit.rows
-        if lightest == rank:
-            mine.append(unit)
-    return mine
+    units = sorted(plan.units, key=lambda u: (u.uri, u.row_group or 0))
+    return [units[i] for i in about_equal([unit.rows for unit in units], size)[rank]]
 
 
 def blocks_of(job: NeuralJob, unit: ScanUnit) -> Iterator[Block]:
@@ -112,7 +80,7 @@ def train(job: NeuralJob, progress: Path | None) -> NeuralFit:
     )  # fmt: skip
 
 
-def _reporter(path: Path | None):  # type: ignore[no-untyped-def]
+def _reporter(path: Path | None) -> Callable[[str, int, int], None]:
     write = reporter(str(path) if path else None, 0)
     return lambda text, done, total: write(text=text, done=done, total=total)
 

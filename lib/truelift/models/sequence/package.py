@@ -7,7 +7,6 @@ of Keras opens in another, and so that it can travel to a Spark worker as bytes.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from truelift.arrays.archive import from_bytes, to_bytes
 from truelift.errors import DataError
 from truelift.models.sequence import registry
 from truelift.models.sequence.registry import CLASSIFICATION
@@ -92,25 +92,19 @@ class ModelPackage:
             "event_types": list(self.sides.event_types),
             "split": self.split,
         }
-        buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         arrays = {"header": text, **{f"weight:{k}": v for k, v in self.weights.items()}}
         if self.sides.categories is not None:
             arrays["categories"] = self.sides.categories.astype(np.int32)
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        return buffer.getvalue()
+        return to_bytes(arrays, compressed=True)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ModelPackage:
         """The inverse of :meth:`to_bytes`; nothing in ``data`` is executed."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            header = json.loads(archive["header"].tobytes().decode())
-            weights = {
-                name.removeprefix("weight:"): archive[name]
-                for name in archive.files
-                if name.startswith("weight:")
-            }
-            categories = archive["categories"] if "categories" in archive.files else None
+        arrays = from_bytes(data)
+        header = json.loads(arrays.pop("header").tobytes().decode())
+        categories = arrays.pop("categories", None)
+        weights = {name.removeprefix("weight:"): values for name, values in arrays.items()}
         header["item_keys"] = tuple(header["item_keys"])
         # Packages of before these were known have neither event types nor a split.
         sides = SideCodes(tuple(header.pop("event_types", ())), categories)
