@@ -19,10 +19,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from measuring import Run, measured, publish
 
+from truelift.evaluation.evaluator import CHUNK, EvaluationOptions, Evaluator
+from truelift.evaluation.finish import Finish
+from truelift.evaluation.measures import Catalogue
 from truelift.models.sequence.histories import Histories, ItemSets
-from truelift.recommend.evaluation import CHUNK, EvaluationOptions, Evaluator
-from truelift.recommend.finish import Finish
-from truelift.recommend.measures import Catalogue
 
 K = 10
 

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import yaml
 from sequence_data import Interactions
 
+from truelift.evaluation.splits import split_from, split_to_plain
 from truelift.lake.scan import ScanPlan, ScanUnit, schema_hex
 from truelift.models.sequence import registry
 from truelift.models.sequence.histories import COLUMNS, Histories
-from truelift.recommend.splits import split_from, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob, RankResult

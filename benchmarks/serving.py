@@ -6,7 +6,7 @@ Each client sends its next request when it has its answer; requests are of 1 his
 with 100 interactions each on average. The weights are fresh ones: speed does not depend on what
 they are. The peers are served in the same way: "popularity" answers everyone alike and reads no
 history, so what it costs is MLflow's server and the JSON, below which no model gets; "a call a
-request" is the same model without :mod:`truelift.recommend.batching`. Clients and server share
+request" is the same model without :mod:`truelift.serving.batching`. Clients and server share
 the machine. The last line is one JSON object; ratios are requests a second, ours divided by the
 peer's.
 """
@@ -36,7 +36,7 @@ from mlflow.pyfunc.model import PythonModel
 from truelift.models.runtime import start_tensorflow
 from truelift.models.sequence import registry
 from truelift.models.sequence.package import ModelPackage, named_weights
-from truelift.recommend import pyfunc
+from truelift.serving import pyfunc
 from truelift.settings import SequenceOptions
 
 SIZES = (1, 32)

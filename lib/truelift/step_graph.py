@@ -112,7 +112,7 @@ STEPS: tuple[Step, ...] = (
         "the sequence model, trained by Horovod processes from a scan plan",
         reads=("gold.sequences", "gold.items", "gold.vocabularies?"),
         sections=("sequence", "seed", "tracking"),
-        foreign=("truelift.recommend.given_test:pinned_file",),
+        foreign=("truelift.evaluation.given_test:pinned_file",),
     ),
     Step(
         "estimate_effects",
@@ -131,7 +131,7 @@ STEPS: tuple[Step, ...] = (
         writes=("gold.recommendations",),
         sections=("recommend", "tracking"),
         after=("train_sequence",),
-        foreign=("truelift.recommend.lists:pinned_files",),
+        foreign=("truelift.evaluation.lists:pinned_files",),
     ),
     Step(
         "report",

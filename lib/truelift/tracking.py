@@ -8,11 +8,9 @@ import logging
 import os
 import re
 import sqlite3
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +18,13 @@ import yaml
 
 from truelift.config import without_secrets
 from truelift.errors import MachineError
+from truelift.model_store import ModelStore
 from truelift.run_notes import experiment_note, parameters
 from truelift.settings import Settings
 from truelift.typed import to_plain
 
-CHALLENGER = "challenger"
-CHAMPION = "champion"
-GATE = "truelift.gate"
 # What MLflow's pages show as a description.
 NOTE = "mlflow.note.content"
-
-
-@dataclass(frozen=True)
-class RegisteredModel:
-    """A model version in the registry."""
-
-    name: str
-    version: str
-    uri: str
 
 
 class JobRun:
@@ -106,67 +93,17 @@ class JobRun:
             tags={
                 "mlflow.parentRunId": self.run_id,
                 NOTE: f"{name[:1].upper()}{name[1:]} of the search for settings in the run above.",
-                **self._origin(),
+                **origin(self._settings),
             },
         ).info.run_id
         for key, value in params.items():
             client.log_param(run, key, value)
         return NestedRun(client, run)
 
-    def register_pyfunc(
-        self,
-        python_model: Any,
-        artifacts: Mapping[str, str],
-        signature: Any,
-        input_example: Any,
-        requirements: list[str],
-        tags: Mapping[str, str] | None = None,
-        name: str | None = None,
-        about: str = "",
-        about_version: str = "",
-    ) -> RegisteredModel:
-        """Log a pyfunc model, register it (by default as configured), alias it `challenger`.
-
-        ``about`` describes the registered model, whatever the version, and ``about_version`` this
-        one. Each version says of what data set and share of its users it is.
-        """
-        name = name or self._settings.tracking.model_name
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            info = self._mlflow.pyfunc.log_model(
-                name="model",
-                python_model=python_model,
-                artifacts=dict(artifacts),
-                signature=signature,
-                input_example=input_example,
-                pip_requirements=requirements,
-                registered_model_name=name,
-            )
-        version = str(info.registered_model_version)
-        client = self._mlflow.MlflowClient()
-        client.set_registered_model_alias(name, CHALLENGER, version)
-        for key, value in {**self._origin(), **(tags or {})}.items():
-            client.set_model_version_tag(name, version, key, value)
-        if about:
-            client.update_registered_model(name, about)
-        if about_version:
-            client.update_model_version(name, version, about_version)
-        return RegisteredModel(name, version, f"models:/{name}/{version}")
-
-    def _origin(self) -> dict[str, str]:
-        return origin(self._settings)
-
-    def close_gate(self, model: RegisteredModel, promoted: bool, reason: str) -> None:
-        """Tag a version, and the run, with why it became `champion` or did not; move the alias."""
-        client = self._mlflow.MlflowClient()
-        said = client.get_model_version(model.name, model.version).description
-        client.update_model_version(
-            model.name, model.version, "\n\n".join(filter(None, [said, f"Gate: {reason}."]))
-        )
-        client.set_model_version_tag(model.name, model.version, GATE, reason)
-        self._mlflow.set_tag(GATE, reason)
-        if promoted:
-            client.set_registered_model_alias(model.name, CHAMPION, model.version)
+    @property
+    def models(self) -> ModelStore:
+        """The registry, in which this run's models come to lie."""
+        return ModelStore(origin(self._settings))
 
 
 class NestedRun:
@@ -192,16 +129,6 @@ class NestedRun:
 def origin(settings: Settings) -> dict[str, str]:
     """Tags that say which data a run or a model version comes from, and what share of the users."""
     return {"truelift.dataset": settings.dataset, "truelift.sample": f"{settings.sample:g}"}
-
-
-def version_with_alias(mlflow: Any, name: str, alias: str) -> str | None:
-    """The version of a registered model that has an alias; None if there is none."""
-    try:
-        return str(mlflow.MlflowClient().get_model_version_by_alias(name, alias).version)
-    except mlflow.exceptions.MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
 
 
 def metric_name(name: str) -> str:

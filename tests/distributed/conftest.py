@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from truelift.evaluation.splits import DAY, TemporalSplit, split_to_plain
 from truelift.lake.scan import make_plan
 from truelift.models.sequence.histories import COLUMNS
-from truelift.recommend.splits import DAY, TemporalSplit, split_to_plain
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob

@@ -21,8 +21,8 @@ from truelift.models.sequence import registry
 from truelift.models.sequence.histories import Histories
 from truelift.models.sequence.package import ModelPackage, named_weights
 from truelift.models.sequence.sides import SideCodes
-from truelift.recommend import pyfunc
-from truelift.recommend.scorer import Scorer
+from truelift.serving import pyfunc
+from truelift.serving.scorer import Scorer
 from truelift.settings import SequenceOptions
 
 ITEMS = 40

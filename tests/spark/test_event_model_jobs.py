@@ -12,6 +12,9 @@ import pytest
 
 from truelift.config import load_settings
 from truelift.errors import TableError
+from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.on_spark import SparkComparison
+from truelift.evaluation.splits import DAY, LeaveOneOut
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
@@ -20,11 +23,8 @@ from truelift.models.sequence.sides import gap_buckets
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import recommend
 from truelift.recommend.results import RecommendResult
-from truelift.recommend.splits import DAY, LeaveOneOut
 from truelift.steps import StepRecord, StepStore
 from truelift.tracking import job_run
-from truelift.training.comparison import Comparison
-from truelift.training.evaluate import SparkComparison
 from truelift.training.job import train_sequence
 from truelift.training.results import TrainingResult
 from truelift.typed import from_plain

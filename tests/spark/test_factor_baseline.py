@@ -6,7 +6,7 @@ import numpy as np
 from pyspark.ml.recommendation import ALS
 
 from tests.unit.models.sequence.test_histories import histories
-from truelift.recommend.factors import FactorOptions, Factors
+from truelift.evaluation.factors import FactorOptions, Factors
 
 
 def test_folding_in_gives_the_users_factors_that_spark_fitted(spark):

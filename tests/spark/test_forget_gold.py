@@ -71,11 +71,11 @@ def register(settings, name: str, uri: str, version: int) -> None:
     with job_run(settings, "train_sequence", {}) as run:
         run.log_table("gold.sequences", uri, version, "input")
         column = Schema([ColSpec("string", "items")])
-        made = run.register_pyfunc(
+        made = run.models.register(
             name=name, python_model=Nothing(), artifacts={}, input_example=None, requirements=[],
             signature=ModelSignature(column, column),
         )  # fmt: skip
-        run.close_gate(made, True, "promoted: first model")
+        run.models.close_gate(made, True, "promoted: first model")
 
 
 def leave_records(root: str, page: Path, shown: str) -> None:

@@ -9,6 +9,9 @@ import pytest
 from tests.distributed.conftest import FAST, ITEMS, cycle_world
 from truelift.config import load_settings
 from truelift.errors import DataError, TableError
+from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.known_items import known_items
+from truelift.evaluation.on_spark import PackagedRanker, evaluate_sequence
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec
@@ -16,13 +19,10 @@ from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import load_challenger, recommend
 from truelift.recommend.results import RecommendResult
-from truelift.recommend.scorer import Scorer
+from truelift.serving.scorer import Scorer
 from truelift.steps import StepRecord, StepStore
 from truelift.tracking import job_run
-from truelift.training.comparison import Comparison
-from truelift.training.evaluate import PackagedRanker, evaluate_sequence
 from truelift.training.job import split_of, train_sequence
-from truelift.training.known_items import known_items
 from truelift.training.results import TrainingResult
 from truelift.typed import from_plain
 

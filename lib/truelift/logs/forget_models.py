@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from truelift.lake.lake import lake_root
 from truelift.lake.tables import TABLES
 from truelift.logs.person import Person, condition_of, shares_keys
+from truelift.model_store import ModelStore
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -38,14 +39,13 @@ def models_trained_on(job: Job, person: Person, users: DataFrame) -> tuple[str, 
     client = MlflowClient()
     held: dict[tuple[str, int], bool] = {}
     found = []
-    for model in client.search_registered_models():
-        for version in client.search_model_versions(f"name='{model.name}'"):
-            for table in _tables_read(job, client, version.run_id):
-                if table not in held:
-                    held[table] = _holds(job, *table, person, users)
-                if held[table]:
-                    found.append(f"{model.name}, version {version.version}")
-                    break
+    for name, version, run_id in ModelStore().versions():
+        for table in _tables_read(job, client, run_id):
+            if table not in held:
+                held[table] = _holds(job, *table, person, users)
+            if held[table]:
+                found.append(f"{name}, version {version}")
+                break
     return tuple(sorted(found))
 
 

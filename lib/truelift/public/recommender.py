@@ -13,18 +13,18 @@ import pyarrow.compute as pc
 from truelift.arrays.texts import encode
 from truelift.arrays.times import MICROSECONDS, microseconds
 from truelift.errors import ConfigError, DataError
+from truelift.evaluation import items_together, session_neighbours
+from truelift.evaluation.baselines import ALL_TIME, RECENT_DAYS, count_known, rankers, recent_name
+from truelift.evaluation.evaluator import EvaluationOptions, Evaluator, Ranker
+from truelift.evaluation.finish import Finish
+from truelift.evaluation.measures import Catalogue
+from truelift.evaluation.results import RankingMetrics
+from truelift.evaluation.splits import LeaveOneOut
 from truelift.extras import naming_extras
 from truelift.logs.sessions.boundaries import sort_and_find_gaps
 from truelift.models.sequence.histories import Histories
 from truelift.public.tables import instants, is_spark_frame, named_columns, opened, text_codes
-from truelift.recommend import neighbours, session_neighbours
-from truelift.recommend.baselines import ALL_TIME, RECENT_DAYS, count_known, rankers, recent_name
-from truelift.recommend.evaluated import RankingMetrics
-from truelift.recommend.evaluation import EvaluationOptions, Evaluator, Ranker
-from truelift.recommend.finish import Finish
-from truelift.recommend.measures import Catalogue
-from truelift.recommend.ranking import rank
-from truelift.recommend.splits import LeaveOneOut
+from truelift.serving.ranking import rank
 from truelift.settings import SequenceOptions, SessionOptions
 
 if TYPE_CHECKING:
@@ -299,9 +299,9 @@ def _rankers(
             if name not in found
         }  # fmt: skip
     popularity = counts[ALL_TIME]
-    if only in (None, neighbours.NAME):
-        pairs = neighbours.count_pairs([known], items, _STEP, each)
-        found[neighbours.NAME] = neighbours.Neighbours.fit(pairs, popularity, _STEP, each)
+    if only in (None, items_together.NAME):
+        pairs = items_together.count_pairs([known], items, _STEP, each)
+        found[items_together.NAME] = items_together.Neighbours.fit(pairs, popularity, _STEP, each)
     if only in (None, session_neighbours.NAME):
         held = session_neighbours.collect([known])
         found[session_neighbours.NAME] = session_neighbours.SessionNeighbours.fit(

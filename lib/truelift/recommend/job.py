@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,16 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import DataError, JobFailure, TableError
+from truelift.evaluation import champion, gate, lists
+from truelift.evaluation.registered import current_champion, load_package
+from truelift.features.side_codes import side_codes
+from truelift.features.vocabulary import vocabulary
 from truelift.lake.tables import table_spec
+from truelift.model_store import CHALLENGER, ModelStore
+from truelift.models.sequence import registry
 from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.models.sequence.package import ModelPackage
-from truelift.recommend import champion, gate, lists
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.results import RecommendationExample, RecommendResult
+from truelift.training.results import TrainingResult
 
 if TYPE_CHECKING:
     from truelift.job import Job
-    from truelift.recommend.scorer import Scorer
+    from truelift.serving.scorer import Scorer
     from truelift.steps import StepReport
 
 _logger = logging.getLogger("truelift.recommend")
@@ -44,7 +49,7 @@ class RecommendKernel:
     item_keys : tuple of str
         Keys of the items of ``gold.items``, by index.
     index : numpy.ndarray of int32
-        The model's index of each of them; see :func:`~truelift.recommend.champion.item_index`.
+        The model's index of each of them; see :func:`~truelift.evaluation.champion.item_index`.
     count : int
         Items a user.
     seen_items : str
@@ -86,7 +91,7 @@ class RecommendKernel:
 
     def scorer(self) -> Scorer:
         """The model as it ranks the items of ``gold.items``; built once a process."""
-        from truelift.recommend.scorer import Scorer, loaded
+        from truelift.serving.scorer import Scorer, loaded
 
         own = loaded(self.package)
         ranker = champion.Translated(own.ranker, self.index)
@@ -156,7 +161,6 @@ def recommend(job: Job) -> StepReport:
     JobFailure
         If a user is left without recommendations.
     """
-    from truelift.features.vocabulary import vocabulary
     from truelift.lake.tables import table_spec
     from truelift.steps import StepReport
 
@@ -268,27 +272,15 @@ def load_challenger(job: Job) -> tuple[str, ModelPackage]:
     TableError
         If there is none.
     """
-    import mlflow
-
-    from truelift.recommend.pyfunc import read_package
-    from truelift.tracking import CHALLENGER
-    from truelift.training.results import TrainingResult
-
     name = job.settings.tracking.model_name
     trained = job.load_result(TrainingResult)
-    try:
-        if trained is not None and trained.model_uri == f"models:/{name}/{trained.model_version}":
-            version = str(trained.model_version)
-        else:
-            found = mlflow.MlflowClient().get_model_version_by_alias(name, CHALLENGER)
-            version = str(found.version)
-        uri = f"models:/{name}/{version}"
-        folder = mlflow.artifacts.download_artifacts(uri, dst_path=str(job.workdir / "model"))
-    except mlflow.exceptions.MlflowException as error:
-        raise TableError(
-            f"The registry has no model {name} to recommend with ({error}). Run train_sequence."
-        ) from error
-    return version, read_package(Path(folder))
+    if trained is not None and trained.model_uri == f"models:/{name}/{trained.model_version}":
+        version: str | None = str(trained.model_version)
+    else:
+        version = ModelStore().version(name, CHALLENGER)
+    if version is None:
+        raise TableError(f"The registry has no model {name} to recommend with. Run train_sequence.")
+    return version, load_package(job, name, version)
 
 
 def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]:
@@ -308,7 +300,7 @@ def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]
         If the newest model is one of other items, or its side features have other codes.
     """
     name = job.settings.tracking.model_name
-    holder = champion.current_champion(job, name, job.workdir / "champion")
+    holder = current_champion(job, name)
     best = holder.package if holder is not None else None
     if holder is not None and best is not None and _obstacle(job, best, item_keys) is None:
         return holder.version, best
@@ -328,8 +320,6 @@ def load_model(job: Job, item_keys: tuple[str, ...]) -> tuple[str, ModelPackage]
 
 
 def _obstacle(job: Job, package: ModelPackage, item_keys: tuple[str, ...]) -> str | None:
-    from truelift.models.sequence import registry
-    from truelift.recommend.side_codes import side_codes
 
     if package.model not in registry.MODELS or registry.entry(package.model).task != "ranking":
         return f"a model {package.model} does not rank items"

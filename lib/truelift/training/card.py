@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from truelift.evaluation.champion import NAME as CHAMPION
 from truelift.models.sequence.package import ModelPackage
-from truelift.recommend.champion import NAME as CHAMPION
 from truelift.training.rank import RankResult
 from truelift.training.results import RankingMetrics
 

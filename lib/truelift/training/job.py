@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
+from truelift.evaluation import champion, gate
+from truelift.evaluation.figures import segments_figure
+from truelift.evaluation.known_items import known_items
+from truelift.evaluation.lake_split import split_of
+from truelift.evaluation.named_metrics import flat, named_metrics
+from truelift.evaluation.registered import current_champion, load_models, registered_name
+from truelift.evaluation.sampled import WARNING
+from truelift.evaluation.splits import split_to_plain
+from truelift.features.side_codes import side_codes
 from truelift.features.vocabulary import vocabulary
 from truelift.models.sequence import registry
 from truelift.models.sequence.histories import COLUMNS
 from truelift.models.sequence.package import ModelPackage
-from truelift.recommend import champion, gate
-from truelift.recommend.figures import segments_figure
-from truelift.recommend.given_test import given_test
-from truelift.recommend.named_metrics import flat, named_metrics
-from truelift.recommend.sampled import WARNING
-from truelift.recommend.side_codes import side_codes
-from truelift.recommend.splits import Split, split_from, split_to_plain
 from truelift.training import warm_start
 from truelift.training.card import about_model, about_version, card, headline_of
 from truelift.training.checkpoints import CheckpointFolder
 from truelift.training.figures import learning_curve
-from truelift.training.known_items import known_items
 from truelift.training.launcher import launch
 from truelift.training.owner import new_token
 from truelift.training.rank import RankJob, RankResult
@@ -52,7 +53,6 @@ def train_sequence(job: Job) -> StepReport:
         If the sequences are too few or too short for the split.
     """
     from truelift.steps import StepReport
-    from truelift.training.evaluate import load_models
 
     options = job.settings.sequence
     entry = registry.entry(options.model)
@@ -93,8 +93,8 @@ def train_sequence(job: Job) -> StepReport:
         sides=sides,
         split=split.describe(),
     )
-    name = champion.registered_name(job.settings)
-    holder = champion.current_champion(job, name, job.workdir / "champion")
+    name = registered_name(job.settings)
+    holder = current_champion(job, name)
     obstacle = champion.obstacle(holder, package) if holder else None
     known, notes = known_items(job, split, len(item_keys))
     if holder and not obstacle:
@@ -127,7 +127,7 @@ def train_sequence(job: Job) -> StepReport:
     unknown = champion.unknown_items(standing.package, item_keys) if standing else 0
     if standing and unknown:
         _logger.warning(gate.never_offered(standing.version, unknown, len(item_keys)))
-    job.run.close_gate(registered, verdict.promoted, verdict.reason)
+    job.run.models.close_gate(registered, verdict.promoted, verdict.reason)
     result = TrainingResult(
         epochs=trained.epochs,
         test=trained.test,
@@ -194,22 +194,6 @@ def _readable_plan(job: Job, features: Sequence[str]) -> ScanPlan:
     return plan
 
 
-def split_of(job: Job, item_keys: Sequence[str]) -> tuple[Split, tuple[str, ...]]:
-    """The split that the settings ask for, on the events that there are, and sentences on it."""
-    from pyspark.sql import functions as F
-
-    if job.settings.sequence.test_file is not None:
-        return given_test(job, item_keys)
-    bounds = (
-        job.read("gold.sequences")
-        .agg(F.min(F.array_min("event_time")), F.max(F.array_max("event_time")))
-        .first()
-    )
-    if bounds is None or bounds[0] is None:
-        raise DataError("gold.sequences: found no event, expected some in at least one history.")
-    return split_from(job.settings.sequence, bounds[0], bounds[1]), ()
-
-
 def _log(job: Job, trained: RankResult, plan: ScanPlan) -> None:
     for record in trained.epochs:
         job.log_metrics(record.metrics(), step=record.epoch)
@@ -270,12 +254,12 @@ def _register(job: Job, name: str, package: ModelPackage, trained: RankResult) -
 
     job.progress.update("registering the model")
     start_tensorflow()
-    from truelift.recommend import pyfunc
+    from truelift.serving import pyfunc
 
     best = trained.test[0]
     made = card(trained)
     hits = {f"test.hit_rate_at_{best.k}": f"{best.hit_rate:.4f}"} if not package.classifies else {}
-    return job.run.register_pyfunc(
+    return job.run.models.register(
         name=name,
         python_model=pyfunc.SequenceModel(),
         artifacts=pyfunc.save(package, job.workdir),

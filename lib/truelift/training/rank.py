@@ -30,7 +30,7 @@ class RankJob:
     plan : str
         Scan plan of ``gold.sequences`` as JSON.
     split : dict
-        Plain form of the split (:func:`~truelift.recommend.splits.split_to_plain`).
+        Plain form of the split (:func:`~truelift.evaluation.splits.split_to_plain`).
     items : int
         Size of the vocabulary.
     seed : int

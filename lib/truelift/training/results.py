@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from truelift.recommend.evaluated import RankingMetrics
+from truelift.evaluation.results import RankingMetrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ class TrainingResult:
     notes : tuple of str
         Baselines and metrics that are missing, and why; warnings.
     gate : str
-        What the gate said (:mod:`truelift.recommend.gate`).
+        What the gate said (:mod:`truelift.evaluation.gate`).
     below_baseline : str or None
         The best baseline, where the model is below it on the test part.
     champion_version : str or None

@@ -13,6 +13,9 @@ from truelift.distributed.collective import TensorCollective
 from truelift.distributed.heartbeat import Heartbeat
 from truelift.distributed.rank import reporter
 from truelift.errors import DataError, InvariantError
+from truelift.evaluation.comparison import Comparison, Tested
+from truelift.evaluation.evaluator import Ranker
+from truelift.evaluation.splits import Split, split_from_plain
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.models.runtime import product_precision
 from truelift.models.schedules import WarmupCosine
@@ -21,11 +24,8 @@ from truelift.models.sequence.event_model import EventModel
 from truelift.models.sequence.histories import Histories
 from truelift.models.sequence.package import assign_weights
 from truelift.models.sequence.scoring import SequenceRanker
-from truelift.recommend.evaluation import Ranker
-from truelift.recommend.splits import Split, split_from_plain
 from truelift.training import warm_start
 from truelift.training.checkpoints import CheckpointFolder
-from truelift.training.comparison import Comparison, Tested
 from truelift.training.divergence import weights_spread
 from truelift.training.epochs import Training
 from truelift.training.feed import Feed, FeedOptions

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from truelift.errors import DataError
+from truelift.evaluation import champion
 from truelift.models.sequence.package import ModelPackage, assign_weights, named_weights
-from truelift.recommend import champion
 
 # Weights that hold something for each item, and along which axis.
 ITEM_AXES = {"item_embedding": 0, "item_bias": 0, "candidate_embedding": 0, "item_repeat": 1}

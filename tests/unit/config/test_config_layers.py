@@ -8,7 +8,7 @@ import pytest
 
 from truelift.config import describe, load_settings
 from truelift.errors import ConfigError
-from truelift.recommend import champion
+from truelift.evaluation.registered import registered_name
 from truelift.settings import Settings
 from truelift.typed import from_plain, to_plain
 
@@ -48,7 +48,7 @@ def test_a_sample_shares_no_experiment_and_no_registered_model_with_the_full_run
     found = [load_settings(env, overrides=[*names, f"sample={share}"]) for share in scales]
     for name in ("experiment", "model_name"):
         assert len({getattr(s.tracking, name) for s in found}) == len(scales)
-    for model in (champion.registered_name(s) for s in found[1:]):
+    for model in (registered_name(s) for s in found[1:]):
         assert "sample-0_" in model
         assert model.count(".") == found[0].tracking.model_name.count(".")
 

@@ -68,10 +68,18 @@ def run(settings):
     with job_run(settings, "ingest", {}, sections=["source", "sample"], about="Raw files.") as made:
         made.log_headline({"files": 3, "frequent items ndcg": 0.25, "verdict": "fine"})
         made.log_headline({"files again": 3})
-        model = made.register_pyfunc(
-            Nothing(), {}, None, None, [], {"gain": "+0.01"}, about="For all.", about_version="One."
+        model = made.models.register(
+            settings.tracking.model_name,
+            Nothing(),
+            {},
+            None,
+            None,
+            [],
+            {"gain": "+0.01"},
+            about="For all.",
+            about_version="One.",
         )
-        made.close_gate(model, True, "promoted: first model")
+        made.models.close_gate(model, True, "promoted: first model")
     return mlflow.get_run(made.run_id), model
 
 

@@ -38,11 +38,11 @@ from truelift.effects.results import (
     OverlapSummary,
 )
 from truelift.effects.support.supported import Support
+from truelift.evaluation.results import Difference, Measure, SegmentMeasures
 from truelift.features.results import FeaturesResult
 from truelift.inference.hypotheses import HypothesisTest
 from truelift.inference.sample_ratio import SampleRatio
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
-from truelift.recommend.evaluated import Difference, Measure, SegmentMeasures
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.report.content import ReportContent
 from truelift.report.markup import element

@@ -67,7 +67,7 @@ def test_a_sample_is_named_in_the_description(sample, said):
 
 def test_a_classifiers_gain_is_of_its_accuracy():
     made = trained(0.4, {"Recent": (0.2, 0.1, 0.3)}, Recent=0.3)
-    from truelift.recommend.evaluated import Measure
+    from truelift.evaluation.results import Measure
 
     accurate = tuple(
         replace(m, measures=(Measure("accuracy", None, v, v, v),))

@@ -13,6 +13,7 @@ from truelift.effects.nuisances.learners.neural import NEURAL, train
 from truelift.effects.nuisances.learners.reading import DesignReader
 from truelift.effects.panel.selection import selected
 from truelift.errors import TableError
+from truelift.model_store import ModelStore
 
 if TYPE_CHECKING:
     from truelift.effects.neural.results import NeuralFit
@@ -115,7 +116,8 @@ def _register(job: Job, package: CausalPackage, panel: LakePanel, kind: str) -> 
     example = _example(panel, package)
     model = CausalModel()
     model._package = package
-    return job.run.register_pyfunc(
+    return job.run.models.register(
+        name=job.settings.tracking.model_name,
         python_model=CausalModel(),
         artifacts={PACKAGE: str(path)},
         signature=infer_signature(example, model.predict(None, example)),
@@ -154,22 +156,15 @@ def load_package(model: str, folder: Path) -> CausalPackage:
     TableError
         If the registry has no such model, or it is of another kind.
     """
-    import mlflow
-
     from truelift.effects.neural.pyfunc import FILE
 
-    try:
-        place = mlflow.artifacts.download_artifacts(model, dst_path=str(folder))
-    except mlflow.exceptions.MlflowException as error:
-        raise TableError(
-            f"effects.nuisances.learners.neural.model {model}: the registry has no such model ({error}). Run "
-            "train_causal, or leave the key out."
-        ) from error
-    path = Path(place) / "artifacts" / FILE
+    key = f"effects.nuisances.learners.neural.model {model}"
+    place = ModelStore().download(model, folder, key, "Run train_causal, or leave the key out.")
+    path = place / "artifacts" / FILE
     if not path.is_file():
         raise TableError(
-            f"effects.nuisances.learners.neural.model {model}: found no networks of train_causal in it; name a model "
-            "that train_causal registered."
+            f"{key}: found no networks of train_causal in it; name a model that train_causal "
+            "registered."
         )
     return CausalPackage.from_bytes(path.read_bytes())
 

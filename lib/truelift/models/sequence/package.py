@@ -20,6 +20,9 @@ from truelift.models.sequence import registry
 from truelift.models.sequence.registry import CLASSIFICATION
 from truelift.models.sequence.sides import SideCodes
 
+#: What a package is called among a registered model's files.
+FILE = "package.npz"
+
 
 @dataclass(frozen=True)
 class ModelPackage:

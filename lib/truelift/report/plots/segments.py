@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from truelift.recommend.evaluated import Measure, RankingMetrics
-from truelift.recommend.segment_names import SEGMENTS
+from truelift.evaluation.results import Measure, RankingMetrics
+from truelift.evaluation.segment_names import SEGMENTS
 from truelift.report.numbers import model_name
 from truelift.report.plots.canvas import (
     BLUE,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from truelift.evaluation.segment_names import meaning
 from truelift.progress import duration
 from truelift.recommend.results import RecommendationExample, RecommendResult
-from truelift.recommend.segment_names import meaning
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, element, missing, section, table
 from truelift.report.numbers import (
