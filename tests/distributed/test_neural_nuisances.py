@@ -10,10 +10,11 @@ from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.boosting.reading import Block
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.neural.batches import RankRows, chooses
-from truelift.effects.neural.forward import NeuralNuisances
 from truelift.effects.neural.memory import fit_in_memory
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.nuisances import NeuralNuisances
+from truelift.effects.panel.training_folds import training_folds
 from truelift.errors import ConfigError
+from truelift.models.causal.options import NeuralOptions
 from truelift.models.runtime import start_tensorflow
 from truelift.settings import EffectOptions
 
@@ -35,10 +36,10 @@ def some_block(seed: int = 0, n: int = 240) -> Block:
 
 def random_networks(kind: str, targeted: float = 0.0):
     start_tensorflow()
-    from truelift.effects.neural.network import FoldNetworks
+    from truelift.models.causal.network import FoldNetworks
 
     options = NeuralOptions(kind=kind, shared=(5, 6), head=(7,), targeted=targeted)
-    made = FoldNetworks(options, FOLDS, 4, ARMS, 2)
+    made = FoldNetworks(options, training_folds(FOLDS), 4, ARMS, 2)
     rng = np.random.default_rng(5)
     for variable in made.by_name.values():
         variable.assign(rng.normal(size=variable.shape) * 0.5)

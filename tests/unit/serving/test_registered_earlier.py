@@ -17,7 +17,9 @@ def test_a_sequence_model_finds_its_class_where_it_was_and_where_it_is(module):
 
 
 def test_networks_of_effects_find_their_class():
-    assert type(pickle.loads(_named("truelift.effects.neural.pyfunc", "CausalModel"))) is CausalModel
+    assert (
+        type(pickle.loads(_named("truelift.effects.neural.pyfunc", "CausalModel"))) is CausalModel
+    )
 
 
 @pytest.mark.parametrize("kind", [SequenceModel, CausalModel])

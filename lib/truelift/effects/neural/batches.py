@@ -13,6 +13,7 @@ import numpy as np
 
 from truelift.distributed.read_ahead import read_ahead
 from truelift.effects.boosting.reading import Block
+from truelift.models.causal.rows import Rows
 from truelift.models.trees.binning import drawn
 
 # Rows mixed with one another; at 200 features of four bytes 50 MB.
@@ -24,63 +25,15 @@ _VALIDATION = 7
 Part = Callable[[], Iterator[Block]]
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """n units as a step takes them.
-
-    Parameters
-    ----------
-    x : ndarray of float32, (n, p)
-    arm, fold : ndarray of int32, n
-    outcome : ndarray of float32, (n, J)
-    weight : ndarray of float32, n
-    """
-
-    x: np.ndarray
-    arm: np.ndarray
-    outcome: np.ndarray
-    fold: np.ndarray
-    weight: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.arm)
-
-    def take(self, index: np.ndarray | slice) -> Rows:
-        """Some of the rows."""
-        return Rows(
-            self.x[index], self.arm[index], self.outcome[index], self.fold[index],
-            self.weight[index],
-        )  # fmt: skip
-
-    @staticmethod
-    def of(block: Block, keep: np.ndarray) -> Rows:
-        """The rows of a block where ``keep`` is true."""
-        return Rows(
-            np.ascontiguousarray(block.covariates[:, keep].T, dtype=np.float32),
-            block.arm[keep].astype(np.int32),
-            np.ascontiguousarray(block.outcome[:, keep].T, dtype=np.float32),
-            block.fold[keep].astype(np.int32),
-            block.weights()[keep].astype(np.float32),
-        )
-
-    @staticmethod
-    def joined(parts: Sequence[Rows]) -> Rows:
-        """One after the other."""
-        return Rows(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("x", "arm", "outcome", "fold", "weight")
-            )
-        )
-
-    @staticmethod
-    def none(features: int, outcomes: int) -> Rows:
-        """No rows: the batch of a rank that has run out."""
-        whole, real = np.zeros(0, np.int32), np.zeros(0, np.float32)
-        return Rows(
-            np.zeros((0, features), np.float32), whole, np.zeros((0, outcomes), np.float32),
-            whole, real,
-        )  # fmt: skip
+def rows_of(block: Block, keep: np.ndarray) -> Rows:
+    """The rows of a block where ``keep`` is true."""
+    return Rows(
+        np.ascontiguousarray(block.covariates[:, keep].T, dtype=np.float32),
+        block.arm[keep].astype(np.int32),
+        np.ascontiguousarray(block.outcome[:, keep].T, dtype=np.float32),
+        block.fold[keep].astype(np.int32),
+        block.weights()[keep].astype(np.float32),
+    )
 
 
 def chooses(cluster: np.ndarray, share: float) -> np.ndarray:
@@ -132,7 +85,7 @@ class RankRows:
         """The validation rows."""
         for part in self.parts:
             for block in part():
-                rows = Rows.of(block, chooses(block.cluster, self.validation))
+                rows = rows_of(block, chooses(block.cluster, self.validation))
                 if len(rows):
                     yield rows
 
@@ -142,7 +95,7 @@ class RankRows:
         size = 0
         for index in generator.permutation(len(self.parts)):
             for block in self.parts[index]():
-                rows = Rows.of(block, ~chooses(block.cluster, self.validation))
+                rows = rows_of(block, ~chooses(block.cluster, self.validation))
                 held.append(rows)
                 size += len(rows)
                 if size >= self.buffer_rows:

@@ -12,14 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from truelift.distributed.collective import TensorCollective
-from truelift.effects.neural.batches import RankRows, Rows
-from truelift.effects.neural.forward import NeuralNuisances
-from truelift.effects.neural.network import FoldNetworks
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.batches import RankRows
+from truelift.effects.neural.nuisances import NeuralNuisances
 from truelift.effects.neural.results import NeuralFit
-from truelift.effects.neural.tempering import FACTORS, entropies, log_shares, tempered
 from truelift.effects.panel.training_folds import training_folds
 from truelift.errors import DataError
+from truelift.models.causal.network import FoldNetworks
+from truelift.models.causal.options import NeuralOptions
+from truelift.models.causal.rows import Rows
+from truelift.models.causal.tempering import FACTORS, entropies, log_shares, tempered
 from truelift.models.schedules import WarmupCosine
 
 # Steps an epoch should have, and rows a step where the data are few.
@@ -72,7 +73,8 @@ def fit_networks(
     rows = replace(rows, batch_size=_batch_of_rank(options.batch_size, totals[0], ranks.size))
     own[ranks.rank] = rows.steps(train_rows)
     steps = int(ranks.sum(own, "steps").max())
-    network = FoldNetworks(options, folds, features, arms, outcomes, sequential)
+    uses = training_folds(folds, sequential)
+    network = FoldNetworks(options, uses, features, arms, outcomes)
     epochs, patience = _schedule(options, steps)
     total = steps * epochs
     optimizer = keras.optimizers.AdamW(
@@ -120,7 +122,6 @@ def fit_networks(
     factor, weights = np.ones(folds), best
     if options.tempered and arms > 1:
         report("chances of treatment by the validation rows", total, total)
-        uses = training_folds(folds, sequential)
         shares = log_shares(ranks.sum(arm_weight, "arms"), uses)
         factor = _factors(NeuralNuisances(options, best), rows, shares, uses, ranks)
         weights = tempered(best, factor, shares)

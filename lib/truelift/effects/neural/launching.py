@@ -14,9 +14,9 @@ from truelift.errors import DataError, TableError
 
 if TYPE_CHECKING:
     from truelift.effects.boosting.barrier import Reader
-    from truelift.effects.neural.options import NeuralOptions
     from truelift.effects.neural.results import NeuralFit
     from truelift.lake.scan import ScanPlan
+    from truelift.models.causal.options import NeuralOptions
 
 
 def fit_on_plan(

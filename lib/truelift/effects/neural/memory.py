@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from truelift.distributed.collective import Alone
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
-from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.neural.results import NeuralFit
+from truelift.models.causal.options import NeuralOptions
 from truelift.models.runtime import start_tensorflow
 
 

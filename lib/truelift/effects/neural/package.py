@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from truelift.arrays.archive import from_bytes, to_bytes
-from truelift.effects.neural.forward import NeuralNuisances
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.nuisances import NeuralNuisances
 from truelift.effects.nuisances.moments import Moments
 from truelift.effects.panel.arms import Levels
 from truelift.effects.panel.columns import Scale
 from truelift.effects.panel.design import Category, Design, Hashed, OneHot
 from truelift.effects.panel.target_encoding import TargetEncoded
 from truelift.errors import DataError
+from truelift.models.causal.options import NeuralOptions
 from truelift.typed import from_plain, to_plain
 
 _OF_LEVELS: dict[str, type] = {

@@ -15,8 +15,8 @@ from truelift.distributed.horovod_ranks import HorovodRanks
 from truelift.distributed.rank import reporter, run_rank
 from truelift.effects.boosting.reading import Block
 from truelift.effects.neural.batches import RankRows
-from truelift.effects.neural.options import NeuralOptions
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
+from truelift.models.causal.options import NeuralOptions
 from truelift.models.runtime import start_tensorflow
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.neural.forward import NeuralNuisances
+from truelift.effects.neural.nuisances import NeuralNuisances
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ import pytest
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances.fitted import Fitted, Predictions
 from truelift.effects.nuisances.learners import neural
 from truelift.effects.nuisances.stack import simplex_weights
+from truelift.models.causal.options import NeuralOptions
 from truelift.settings import EffectOptions
 
 

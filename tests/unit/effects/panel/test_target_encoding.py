@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.neural.forward import NeuralNuisances
-from truelift.effects.neural.options import NeuralOptions
+from truelift.effects.neural.nuisances import NeuralNuisances
 from truelift.effects.neural.package import CausalPackage
 from truelift.effects.nuisances.first_pass import first_moments
 from truelift.effects.panel.columns import Scale, panel_columns
 from truelift.effects.panel.level_table import LevelKernel, level_hashes, level_sums
 from truelift.effects.panel.target_encoding import TargetEncoded, variance_components
+from truelift.models.causal.options import NeuralOptions
 from truelift.settings import EffectOptions
 
 OPTIONS = EffectOptions(folds=5, categorical={"shop": "target"}, target_prior=10.0)

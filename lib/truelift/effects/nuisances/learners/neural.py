@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from truelift.effects.neural.options import NeuralOptions
 from truelift.effects.nuisances.fitted import Fitted
 from truelift.effects.nuisances.learners.learner import FoldRegressions, Learner
 from truelift.effects.nuisances.learners.reading import DesignReader
@@ -15,6 +14,7 @@ from truelift.effects.nuisances.linear import fit_linear
 from truelift.effects.nuisances.moments import Moments
 from truelift.effects.nuisances.stack import fit_stack
 from truelift.effects.panel.source import PanelSource
+from truelift.models.causal.options import NeuralOptions
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 

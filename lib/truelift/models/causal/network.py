@@ -12,9 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from truelift.effects.neural.forward import weight_shapes
-from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.panel.training_folds import training_folds
+from truelift.models.causal.forward import weight_shapes
+from truelift.models.causal.options import NeuralOptions
 
 # Chances nearer to zero than this count as this in the targeted term, which divides by them.
 _LEAST_CHANCE = 0.02
@@ -26,19 +25,19 @@ class FoldNetworks(keras.Model):
     Parameters
     ----------
     options : NeuralOptions
-    folds, features, arms, outcomes : int
-    sequential : bool
-        See :func:`~truelift.effects.panel.training_folds.training_folds`.
+    uses : ndarray of bool, (K, K)
+        Whether the model of fold k (row) may see fold j (column).
+    features, arms, outcomes : int
     """
 
     def __init__(
-        self, options: NeuralOptions, folds: int, features: int, arms: int, outcomes: int,
-        sequential: bool = False,
-    ) -> None:  # fmt: skip
+        self, options: NeuralOptions, uses: np.ndarray, features: int, arms: int, outcomes: int
+    ) -> None:
         super().__init__(name=options.kind)
         self.options = options
+        folds = len(uses)
         self.folds, self.arms = folds, arms
-        self._uses = training_folds(folds, sequential).astype(np.float32)
+        self._uses = uses.astype(np.float32)
         generator = np.random.default_rng(options.seed)
         self.by_name: dict[str, Any] = {}
         for name, shape in weight_shapes(options, folds, features, arms, outcomes).items():

@@ -18,8 +18,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import softmax
 
-from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.nuisances.fitted import Predictions
+from truelift.models.causal.options import NeuralOptions
 
 Weights = Mapping[str, np.ndarray]
 
@@ -61,7 +60,7 @@ def _pairs(widths: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True, eq=False)
-class NeuralNuisances:
+class CausalNetworks:
     """Cross-fitted networks; the weights of index k have not seen fold k.
 
     Parameters
@@ -74,18 +73,12 @@ class NeuralNuisances:
     options: NeuralOptions
     weights: Weights
 
-    @property
-    def name(self) -> str:
-        """The kind of network."""
-        return self.options.kind
-
-    def predict(self, block: np.ndarray, fold: int) -> Predictions:
-        """See :class:`~truelift.effects.nuisances.fitted.Nuisances`."""
-        own, x = self._own(fold), block[1:].T
+    def chances_and_outcomes(self, x: np.ndarray, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Chances of the arms (n, A) and outcomes under them (A, n, J), from features (p, n)."""
+        own, x = self._own(fold), x.T
         shared = _tower(x, own, "shared", len(self.options.shared))
         outcome = self._outcome(x, shared, own)
-        odds = self._log_odds(x, shared, own)
-        return Predictions(softmax(odds, axis=1).T, np.moveaxis(outcome, -1, 1))
+        return softmax(self._log_odds(x, shared, own), axis=1), outcome
 
     def log_odds(self, x: np.ndarray, fold: int) -> np.ndarray:
         """The arms' log odds (n, A) up to a constant of each unit, from features (p, n)."""
@@ -93,7 +86,7 @@ class NeuralNuisances:
         return self._log_odds(x.T, _tower(x.T, own, "shared", len(self.options.shared)), own)
 
     def regression(self, x: np.ndarray, fold: int, arm: int, outcome: int) -> np.ndarray:
-        """One outcome regression (n) of :meth:`predict`, from features (p, n)."""
+        """One outcome (n) of :meth:`chances_and_outcomes`, from features (p, n)."""
         own = self._own(fold)
         shared = _tower(x.T, own, "shared", len(self.options.shared))
         return self._outcome(x.T, shared, own)[arm, :, outcome]

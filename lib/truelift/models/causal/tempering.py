@@ -14,8 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import logsumexp
 
-from truelift.effects.neural.batches import Rows
-from truelift.effects.neural.forward import NeuralNuisances
+from truelift.models.causal.forward import CausalNetworks
+from truelift.models.causal.rows import Rows
 
 #: From the network's own odds to the arms' shares; the first of the best is taken.
 FACTORS = np.linspace(1.0, 0.0, 21)
@@ -29,7 +29,7 @@ def log_shares(arm_weight: np.ndarray, uses: np.ndarray) -> np.ndarray:
     arm_weight : ndarray, (K, A)
         Weight of the training rows by fold and arm.
     uses : ndarray of bool, (K, K)
-        See :func:`~truelift.effects.panel.training_folds.training_folds`.
+        Whether the model of fold k (row) may see fold j (column).
     """
     # One more row an arm: an arm that a model has not met is not impossible.
     seen = uses @ arm_weight + 1.0
@@ -37,13 +37,13 @@ def log_shares(arm_weight: np.ndarray, uses: np.ndarray) -> np.ndarray:
 
 
 def entropies(
-    nuisances: NeuralNuisances, rows: Rows, shares: np.ndarray, uses: np.ndarray
+    networks: CausalNetworks, rows: Rows, shares: np.ndarray, uses: np.ndarray
 ) -> np.ndarray:
     """Weighted sums (K, F) of each model's cross-entropy over the rows of the folds it uses.
 
     Parameters
     ----------
-    nuisances : NeuralNuisances
+    networks : CausalNetworks
     rows : Rows
     shares : ndarray, (K, A)
         See :func:`log_shares`.
@@ -53,7 +53,7 @@ def entropies(
     for k, used in enumerate(uses):
         own = used[rows.fold]
         arm, weight = rows.arm[own], rows.weight[own].astype(np.float64)
-        distance = nuisances.log_odds(rows.x[own].T, k) - shares[k]
+        distance = networks.log_odds(rows.x[own].T, k) - shares[k]
         for place, factor in enumerate(FACTORS):
             odds = shares[k] + factor * distance
             each = logsumexp(odds, axis=1) - odds[np.arange(len(arm)), arm]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from truelift.effects.neural.batches import Rows
-from truelift.effects.neural.forward import NeuralNuisances, weight_shapes
-from truelift.effects.neural.options import NeuralOptions
-from truelift.effects.neural.tempering import FACTORS, entropies, log_shares, tempered
+from truelift.effects.neural.nuisances import NeuralNuisances
 from truelift.effects.panel.training_folds import training_folds
+from truelift.models.causal.forward import weight_shapes
+from truelift.models.causal.options import NeuralOptions
+from truelift.models.causal.rows import Rows
+from truelift.models.causal.tempering import FACTORS, entropies, log_shares, tempered
 
 FOLDS, FEATURES = 3, 2
 
