@@ -161,7 +161,6 @@ def recommend(job: Job) -> StepReport:
     JobFailure
         If a user is left without recommendations.
     """
-    from truelift.lake.tables import table_spec
     from truelift.steps import StepReport
 
     options = job.settings.recommend
