@@ -153,6 +153,6 @@ def test_a_program_that_the_launcher_starts_does_not_hold_the_lifeline(tmp_path)
 def test_a_rank_in_a_task_asks_the_kernel_to_end_it_with_its_parent(monkeypatch):
     asked = []
     monkeypatch.setattr(launcher, "end_with_parent", lambda: asked.append(True))
-    monkeypatch.setattr(launcher, "run", lambda job: {"rank": 1})
-    assert launcher.run_in_task("{}") == {"rank": 1}
+    monkeypatch.setattr(launcher, "run", lambda job, arrays: {"rank": 1})
+    assert launcher.run_in_task("{}", b"") == {"rank": 1}
     assert asked == [True]
