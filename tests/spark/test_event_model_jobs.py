@@ -12,7 +12,7 @@ import pytest
 
 from truelift.config import load_settings
 from truelift.errors import TableError
-from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.on_spark import SparkComparison
 from truelift.evaluation.splits import DAY, LeaveOneOut
 from truelift.job import Job
@@ -258,7 +258,7 @@ def test_the_neighbouring_sessions_are_the_same_on_spark(shop, recommended):
     plan = shop.lake.plan("gold.sequences", columns)
     spread = SparkComparison(shop.lake.spark, plan, shop.lake.buckets, *given)
     whole = Histories.from_arrow(shop.lake.read("gold.sequences").select(*columns).toArrow())
-    alone = Comparison(lambda: iter([whole]), *given)
+    alone = RankComparison(lambda: iter([whole]), *given)
     past = split.test(whole)[0]
     np.testing.assert_array_equal(
         spread.baselines("test")["session kNN"].scores(past),

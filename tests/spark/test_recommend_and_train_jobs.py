@@ -9,7 +9,7 @@ import pytest
 from tests.distributed.conftest import FAST, ITEMS, cycle_world
 from truelift.config import load_settings
 from truelift.errors import DataError, TableError
-from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.known_items import known_items
 from truelift.evaluation.on_spark import PackagedRanker, evaluate_sequence
 from truelift.job import Job
@@ -196,7 +196,9 @@ def test_spark_and_one_machine_agree_to_the_last_bit(evaluated, filled, settings
     ]
     split, _ = split_of(job, [f"item-{i:02d}" for i in range(1, ITEMS + 1)])
     known, _ = known_items(job, split, ITEMS)
-    one = Comparison(lambda: iter(shards), split, ITEMS, settings.sequence, settings.seed, known)
+    one = RankComparison(
+        lambda: iter(shards), split, ITEMS, settings.sequence, settings.seed, known
+    )
     found = one.compare({"version 1": PackagedRanker(package.to_bytes(), index)})
     assert found.metrics == evaluated.test
 

@@ -1,7 +1,4 @@
-"""The model beside its baselines on the splits, over the users of all ranks.
-
-Each rank evaluates the users of its own part of the table; what leaves a rank are sums
-(:mod:`truelift.evaluation.sums`), so two ranks and one give the same figures to the last bit.
+"""The model beside its baselines on the splits, over all users.
 
 What is *counted* (popularity) counts up to the evaluated window. What is *fitted* (neighbours,
 factors) learns from the training part alone, as the model does. The window of recent popularity
@@ -10,13 +7,13 @@ and the best baseline, which the tests compare with, are chosen on the validatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from truelift.distributed.collective import Alone, Collective
 from truelift.errors import DataError
 from truelift.evaluation import factors, items_together, session_neighbours
 from truelift.evaluation.baselines import (
@@ -24,8 +21,6 @@ from truelift.evaluation.baselines import (
     MOST_FREQUENT,
     RECENT_DAYS,
     Popularity,
-    count_actions,
-    count_known,
     next_actions,
     rankers,
     recent_name,
@@ -42,9 +37,6 @@ from truelift.models.sequence.registry import CLASSIFICATION
 from truelift.settings import SequenceOptions
 
 PARTS = ("validation", "test")
-# Stripes of the catalogue in which ranks exchange pairs of items, so that no rank has to hold
-# the pairs of all of them at once.
-_STRIPES = 8
 
 
 @dataclass(frozen=True)
@@ -101,13 +93,14 @@ def add_strangers(evaluator: Evaluator, state: State, split: Any, part: str) -> 
         evaluator.add_newcomers(state, *split.newcomers_of_strangers(some))
 
 
-class Comparison:
-    """Evaluates rankers on the parts of a split.
+class Comparison(ABC):
+    """Evaluates rankers on the parts of a split; how users are passed over is another's business.
+
+    Ranks (:class:`~.in_ranks.RankComparison`) and Spark (:class:`~.on_spark.SparkComparison`) add
+    the same whole numbers up.
 
     Parameters
     ----------
-    shards : callable
-        Gives this rank's whole histories, a shard at a time; called once an evaluation.
     split : object
         Has ``training``, ``validation``, ``test`` and ``newcomers``.
     items : int
@@ -118,8 +111,6 @@ class Comparison:
         ``categories`` (codes of the items), ``item_factors`` (of Spark ALS) and the champion
         (:func:`~truelift.evaluation.champion.as_arrays`), where known; ``allowed``, where only
         some items compete.
-    ranks : Collective
-        Those that have the other users.
     task : str
         ``'ranking'``, or ``'classification'``: the next action is wanted in place of the next
         items, and accuracy is measured.
@@ -127,18 +118,15 @@ class Comparison:
 
     def __init__(
         self,
-        shards: Callable[[], Iterable[Histories]],
         split: Any,
         items: int,
         options: SequenceOptions,
         seed: int = 0,
         arrays: Mapping[str, np.ndarray] | None = None,
-        ranks: Collective | None = None,
         task: str = "ranking",
     ) -> None:
-        self._shards, self._split, self._items = shards, split, items
+        self._split, self._items = split, items
         self._sequence, self._arrays = options, dict(arrays or {})
-        self._ranks = ranks or Alone()
         self._classifies = task == CLASSIFICATION
         # Not functools.cached_property: its lock is of the class, and these call collectives.
         self._made: dict[str, Any] = {}
@@ -154,16 +142,21 @@ class Comparison:
         found: dict[str, dict[str, np.ndarray]] = self._once("popularity", self._count)
         return found
 
+    @abstractmethod
     def _count(self) -> dict[str, dict[str, np.ndarray]]:
-        count = count_actions if self._classifies else count_known
-        own = count(self._shards, self._split, self._items, self._ranks.join)
-        return {
-            part: {
-                name: self._ranks.sum(counts, f"{part} {name}")
-                for name, counts in sorted(of_part.items())
-            }
-            for part, of_part in own.items()
-        }
+        """Counts of items by part and baseline, over all users."""
+
+    @abstractmethod
+    def _sums(self, evaluator: Evaluator, part: str) -> State:
+        """The evaluator's sums over the users of a part, all of them."""
+
+    @abstractmethod
+    def _fit_neighbours(self) -> items_together.Neighbours:
+        """Pairs of items of the training part."""
+
+    @abstractmethod
+    def _fit_sessions(self) -> session_neighbours.SessionNeighbours:
+        """The latest sessions of the training part."""
 
     @property
     def training_counts(self) -> np.ndarray:
@@ -256,18 +249,7 @@ class Comparison:
         return Evaluator(rankers, self.catalogue, options, losses, allowed)
 
     def _run(self, evaluator: Evaluator, part: str) -> Finish:
-        state = evaluator.layout.zeros()
-        for histories in self._shards():
-            add_part(evaluator, state, self._split, part, histories, self._classifies)
-        if self._ranks.rank == 0:
-            add_strangers(evaluator, state, self._split, part)
-        pooled = {
-            name: self._ranks.sum(own, f"{part} {name}") if own.size else own
-            for name, own in state.items()
-        }
-        return self._finish(evaluator, pooled, part)
-
-    def _finish(self, evaluator: Evaluator, state: State, part: str) -> Finish:
+        state = self._sums(evaluator, part)
         if state["users"][0] == 0:
             raise DataError(
                 f"gold.sequences: found no user to evaluate in the {part} part, expected some "
@@ -276,42 +258,6 @@ class Comparison:
                 "or a user of the part has nothing before it, set sequence.positions to every."
             )
         return Finish(evaluator.layout, state, self.options.top_k)
-
-    def _fit_neighbours(self) -> items_together.Neighbours:
-        step, each = self._sequence.step, self._sequence.neighbours
-        shards = (self._split.training(histories) for histories in self._shards())
-        own = items_together.count_pairs(shards, self._items, step, each)
-        counts = self.training_counts
-        # An item's pairs lie in one stripe, so each stripe can be cut to the neighbours alone.
-        stripe = own.pairs // (self._items + 1) % _STRIPES
-        parts = []
-        for number in range(_STRIPES):
-            mine = stripe == number
-            pairs = items_together.PairCounts.of(
-                self._items,
-                self._ranks.join(own.pairs[mine], f"pairs {number}"),
-                self._ranks.join(own.counts[mine], f"pair counts {number}"),
-            )
-            parts.append(pairs.strongest(each, items_together.similarity(pairs, counts, step)))
-        joined = items_together.PairCounts.of(
-            self._items,
-            np.concatenate([p.pairs for p in parts]),
-            np.concatenate([p.counts for p in parts]),
-        )
-        return items_together.Neighbours.fit(joined, counts, step, each)
-
-    def _fit_sessions(self) -> session_neighbours.SessionNeighbours:
-        shards = (self._split.training(histories) for histories in self._shards())
-        own = session_neighbours.collect(shards)
-        of_all = session_neighbours.Sessions(
-            *(
-                self._ranks.join(getattr(own, name), f"session {name}")
-                for name in ("keys", "times", "sizes", "items")
-            )
-        )
-        return session_neighbours.SessionNeighbours.fit(
-            of_all, self.training_counts, self._sequence.neighbours
-        )
 
     def _once(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._made:

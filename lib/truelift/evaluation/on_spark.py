@@ -22,7 +22,6 @@ from truelift.evaluation import champion, items_together, session_neighbours
 from truelift.evaluation.baselines import count_actions, count_known
 from truelift.evaluation.comparison import Comparison, add_part, add_strangers
 from truelift.evaluation.evaluator import Evaluator
-from truelift.evaluation.finish import Finish
 from truelift.evaluation.items_together import Neighbours, PairCounts
 from truelift.evaluation.sums import State
 from truelift.lake.kernels import map_buckets, sum_buckets
@@ -191,7 +190,7 @@ class SparkComparison(Comparison):
         self, spark: SparkSession, plan: ScanPlan, buckets: int, split: Any, items: int,
         options: Any, **others: Any,
     ) -> None:  # fmt: skip
-        super().__init__(lambda: iter(()), split, items, options, **others)
+        super().__init__(split, items, options, **others)
         self._spark, self._plan, self._buckets = spark, plan, buckets
 
     def _sum(self, kernel: Any, size: int = 0) -> State:
@@ -213,13 +212,13 @@ class SparkComparison(Comparison):
             raise DataError("gold.sequences: found no row, expected one a user.")
         return found
 
-    def _run(self, evaluator: Evaluator, part: str) -> Finish:
+    def _sums(self, evaluator: Evaluator, part: str) -> State:
         kernel = EvaluationKernel(evaluator, self._split, part, self._classifies)
         size = len(evaluator.rankers) * (self._items + 1)
         found = self._sum(kernel, size)
         state = {n: np.array(v) for n, v in found.items()} if found else evaluator.layout.zeros()
         add_strangers(evaluator, state, self._split, part)
-        return self._finish(evaluator, state, part)
+        return state
 
     def _fit_neighbours(self) -> Neighbours:
         step, each, counts = self._sequence.step, self._sequence.neighbours, self.training_counts

@@ -13,8 +13,9 @@ from truelift.distributed.collective import TensorCollective
 from truelift.distributed.heartbeat import Heartbeat
 from truelift.distributed.rank import reporter
 from truelift.errors import DataError, InvariantError
-from truelift.evaluation.comparison import Comparison, Tested
+from truelift.evaluation.comparison import Tested
 from truelift.evaluation.evaluator import Ranker
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.splits import Split, split_from_plain
 from truelift.lake.scan import ScanPlan, read_unit
 from truelift.models.runtime import product_precision
@@ -85,8 +86,8 @@ def _train_and_evaluate(
     made = entry.options(job.items, options, job.codes)
     # What the model ranks: items, or a classifier's actions.
     ranked = int(made["items"])
-    comparison = Comparison(
-        feed.histories, split, ranked, options, job.seed, job.arrays, ranks, entry.task
+    comparison = RankComparison(
+        feed.histories, split, ranked, options, job.seed, job.arrays, entry.task, ranks=ranks
     )
     heartbeat.beat("counting items")
     counts = comparison.training_counts

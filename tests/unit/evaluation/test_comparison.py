@@ -10,7 +10,7 @@ import pytest
 
 from truelift.errors import DataError
 from truelift.evaluation.baselines import ALL_TIME, MOST_FREQUENT, PERSONAL, next_actions
-from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.splits import DAY, TemporalSplit
 from truelift.models.sequence.histories import Histories
 from truelift.settings import SequenceOptions
@@ -45,7 +45,7 @@ class Oracle:
 
 
 def comparison(histories, options=OPTIONS, **others):
-    return Comparison(lambda: iter([histories]), SPLIT, ITEMS, options, **others)
+    return RankComparison(lambda: iter([histories]), SPLIT, ITEMS, options, **others)
 
 
 class Meeting:
@@ -156,7 +156,7 @@ class LastOne:
 
 def test_without_a_common_instant_recency_is_counted_back_from_the_latest_training_event():
     histories = world()
-    found = Comparison(lambda: iter([histories]), LastOne(), ITEMS, OPTIONS).popularity
+    found = RankComparison(lambda: iter([histories]), LastOne(), ITEMS, OPTIONS).popularity
     learned = LastOne().training(histories)
     recent = learned.items[learned.times > learned.times.max() - 7 * DAY]
     for part in ("validation", "test"):
@@ -186,7 +186,7 @@ class Certain:
 
 def test_a_classifier_is_measured_by_accuracy_beside_the_most_frequent_action():
     histories = world()
-    classifier = Comparison(lambda: iter([histories]), SPLIT, 2, OPTIONS, task="classification")
+    classifier = RankComparison(lambda: iter([histories]), SPLIT, 2, OPTIONS, task="classification")
     assert classifier.validation_value(Certain())[1] == 1.0
     model, baseline = classifier.test("model", Certain()).metrics
     assert baseline.model == MOST_FREQUENT

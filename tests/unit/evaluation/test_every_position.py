@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.models.sequence.test_histories import as_lists, histories
 from truelift.errors import ConfigError
 from truelift.evaluation import positions
-from truelift.evaluation.comparison import Comparison
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.positions import pieces
 from truelift.evaluation.splits import ByUser, TemporalSplit, split_from_plain, split_to_plain
 from truelift.models.sequence.histories import Histories
@@ -110,7 +110,7 @@ def test_the_figures_do_not_depend_on_how_many_users_are_laid_out_at_once(monkey
             def scores(self, given):
                 return np.zeros((len(given), 7))
 
-        return Comparison(lambda: iter([h]), SPLIT, 6, options).test("flat", Flat())
+        return RankComparison(lambda: iter([h]), SPLIT, 6, options).test("flat", Flat())
 
     whole = figures()
     monkeypatch.setattr(positions, "LAID_OUT", 900)

@@ -13,8 +13,8 @@ from truelift.cli import main
 from truelift.config import load_settings
 from truelift.distributed.collective import Alone
 from truelift.errors import ConfigError, DataError
-from truelift.evaluation.comparison import Comparison
 from truelift.evaluation.given_test import pinned_file, read_rows, split_of_rows
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.lists import SomeUsers
 from truelift.evaluation.splits import LeaveOneOut, split_from_plain, split_to_plain
 from truelift.settings import SequenceOptions
@@ -102,7 +102,7 @@ def test_known_users_and_strangers_are_evaluated_together_once():
     options = replace(OPTIONS, positions="every")
 
     def figures(part, ranks):
-        return Comparison(lambda: iter([part]), split("every"), 4, options, ranks=ranks)
+        return RankComparison(lambda: iter([part]), split("every"), 4, options, ranks=ranks)
 
     found = figures(LAKE, Alone()).test("model", ById())
     assert found.metrics[0].users == 2
@@ -118,7 +118,7 @@ def test_a_rank_that_is_not_the_first_leaves_the_strangers_to_that_one():
     for rank, users in ((0, 1), (1, 0)):
         ranks = Alone()
         ranks.rank = rank
-        ours = Comparison(lambda: iter([nobody]), split("every"), 4, options, ranks=ranks)
+        ours = RankComparison(lambda: iter([nobody]), split("every"), 4, options, ranks=ranks)
         evaluator = ours._evaluator({"model": ById()}, ours.options)
         if users:
             assert ours._run(evaluator, "test").users() == users
@@ -130,7 +130,7 @@ def test_a_rank_that_is_not_the_first_leaves_the_strangers_to_that_one():
 def test_some_users_of_a_test_file_may_be_strangers():
     some = SomeUsers(split("every"), frozenset({"stranger"}))
     options = replace(OPTIONS, positions="every")
-    found = Comparison(lambda: iter([LAKE]), some, 4, options).test("model", ById())
+    found = RankComparison(lambda: iter([LAKE]), some, 4, options).test("model", ById())
     assert found.metrics[0].users == 1
     assert not hasattr(SomeUsers(LeaveOneOut(), frozenset()), "strangers")
 

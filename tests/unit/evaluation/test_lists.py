@@ -14,8 +14,8 @@ from tests.unit.evaluation.test_comparison import ITEMS, SPLIT, comparison, worl
 from tests.unit.models.sequence.test_histories import histories
 from truelift.config import load_settings
 from truelift.errors import DataError, SourceError
-from truelift.evaluation.comparison import Comparison
 from truelift.evaluation.evaluator import EvaluationOptions, Evaluator
+from truelift.evaluation.in_ranks import RankComparison
 from truelift.evaluation.lists import (
     AllowedOnly,
     SomeUsers,
@@ -143,7 +143,7 @@ def test_only_some_users_are_tested_and_all_are_learned_from():
     histories = world()
     some = SomeUsers(SPLIT, frozenset({"u03", "u07", "nobody"}))
     whole, chosen = (
-        Comparison(lambda: iter([histories]), split, ITEMS, comparison(histories)._sequence)
+        RankComparison(lambda: iter([histories]), split, ITEMS, comparison(histories)._sequence)
         for split in (SPLIT, some)
     )
     found = chosen.test("model", Fixed([0.0] * (ITEMS + 1)))
