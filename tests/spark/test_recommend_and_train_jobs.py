@@ -10,8 +10,9 @@ from tests.distributed.conftest import FAST, ITEMS, cycle_world
 from truelift.config import load_settings
 from truelift.errors import DataError, TableError
 from truelift.evaluation.in_ranks import RankComparison
+from truelift.evaluation.job import evaluate_sequence
 from truelift.evaluation.known_items import known_items
-from truelift.evaluation.on_spark import PackagedRanker, evaluate_sequence
+from truelift.evaluation.on_spark import PackagedRanker
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.tables import table_spec

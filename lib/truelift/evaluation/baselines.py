@@ -2,7 +2,7 @@
 
 Popularity counts what ``gold.sequences`` holds: sessions with an item, so that one bulk purchase
 is one vote, or with ``features.repeats`` single events. Recent popularity counts only a window of days before the split; the window is chosen on
-the validation part (see :mod:`truelift.training.evaluation`). Personal frequency ranks what
+the validation part (see :mod:`truelift.evaluation.comparison`). Personal frequency ranks what
 the user took most often and fills up with popular items; in groceries it is hard to beat.
 """
 
