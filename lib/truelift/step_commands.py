@@ -88,7 +88,7 @@ def run_alone(
         return None
     if test:
         # Before the steps that it waits for.
-        from truelift.recommend.given_test import check_file
+        from truelift.evaluation.given_test import check_file
 
         check_file(settings)
     if interactions:

@@ -30,9 +30,9 @@ def evaluate_sequence(
 
     File, columns and least rating of interactions are those that the models were trained with.
     """
-    from truelift.training import evaluate
+    from truelift.evaluation.job import evaluate_sequence as evaluated
 
     with tool_job(
         "evaluate_sequence", settings, "sequence", summary=evaluate_sequence.summary
     ) as job:
-        return evaluate.evaluate_sequence(job, model, items, users).summary()
+        return evaluated(job, model, items, users).summary()
