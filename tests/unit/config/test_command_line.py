@@ -151,7 +151,7 @@ def test_a_shell_completes_commands_and_options():
         ),
         (
             "evaluate_sequence --model 3 --model champion --items stock.txt",
-            "training.evaluate:evaluate_sequence",
+            "evaluation.job:evaluate_sequence",
             ("job", ("3", "champion"), "stock.txt", None),
         ),
         ("clean --set seed=3", "pipeline:run_step", ("clean", 3)),
