@@ -25,13 +25,13 @@ import os
 import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from measuring import publish
 from sequence_data import simulated
-from sequence_runs import recipe, train
+from sequence_runs import recipe, replaced, train
 
 SIZES = {"float16": 2, "float32": 4}
 
@@ -92,7 +92,7 @@ def measure(data: Any, name: str, how: dict[str, Any]) -> dict[str, Any]:
         timeline = Path(folder) / "timeline.json"
         os.environ["HOROVOD_TIMELINE"] = str(timeline)
         try:
-            result = train(data, replace(options, epochs=1), 1, f"{name}, timeline").result
+            result = train(data, replaced(options, epochs=1), 1, f"{name}, timeline").result
         finally:
             del os.environ["HOROVOD_TIMELINE"]
         reduced = read_timeline(timeline.read_text())
@@ -113,7 +113,7 @@ def apart(data: Any, many: int) -> dict[str, Any]:
     """Runs of one process each, at once, each with its part of the batch: steps of all of them."""
     options = recipe("sasrec", epochs=2, patience=2, relative_time=False, threads_per_process=1,
                      processes=1)  # fmt: skip
-    part = replace(options, batch_size=options.batch_size // many)
+    part = replaced(options, batch_size=options.training.batch_size // many)
     with ThreadPoolExecutor(many) as pool:
         runs = [pool.submit(train, data, part, 1, f"apart {n}") for n in range(many)]
         results = [run.result().result for run in runs]

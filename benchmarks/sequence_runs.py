@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.settings import SequenceOptions
 from truelift.training.launcher import launch
 from truelift.training.rank import RankJob, RankResult
+from truelift.typed import from_plain
 
 RECIPES = Path(__file__).parent.parent / "conf" / "models"
 SCHEMA = pa.schema(
@@ -66,22 +67,30 @@ class Trained:
         from truelift.models.runtime import start_tensorflow
         from truelift.models.sequence.package import assign_weights
 
-        start_tensorflow(self.options.processes * self.options.threads_per_process)
+        ranks, seen = self.options.ranks, self.options.histories
+        start_tensorflow(ranks.processes * ranks.threads_per_process)
         from truelift.models.sequence.scoring import SequenceRanker
 
         entry = registry.entry(self.options.model)
         model = entry.build(entry.options(self.items, self.options))
         assign_weights(model, self.weights)
-        options = self.options
-        ranker = SequenceRanker(model, self.items, options.max_length, options.step)
+        ranker = SequenceRanker(model, self.items, seen.max_length, seen.step)
         return ranker.scores(histories(history))
 
 
 def recipe(name: str, **changes: Any) -> SequenceOptions:
-    """A recipe of ``conf/models`` with some keys changed."""
+    """A recipe of ``conf/models`` with some options changed, each by its own name, whatever its section."""
     given = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))["sequence"]
-    lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
-    return SequenceOptions(**{**given, **lists, **changes})
+    return replaced(from_plain(SequenceOptions, given), **changes)
+
+
+def replaced(options: SequenceOptions, **changes: Any) -> SequenceOptions:
+    """Options with some changed, each by its own name: no two sections have one of the same."""
+    sections = {f.name: getattr(options, f.name) for f in fields(options) if f.name != "model"}
+    for key, value in changes.items():
+        (name,) = [n for n, section in sections.items() if hasattr(section, key)]
+        sections[name] = replace(sections[name], **{key: value})
+    return replace(options, **sections)
 
 
 def train(data: Interactions, options: SequenceOptions, seed: int, label: str) -> Trained:

@@ -38,6 +38,7 @@ from truelift.models.sequence import registry
 from truelift.models.sequence.package import ModelPackage, named_weights
 from truelift.serving import pyfunc
 from truelift.settings import SequenceOptions
+from truelift.settings.sequence_sections import HistorySection, NetworkSection
 
 SIZES = (1, 32)
 # Starts of a server before the benchmark gives up.
@@ -109,7 +110,11 @@ def fresh(name: str, keys: tuple[str, ...]) -> ModelPackage:
     """A package with fresh weights, of the shape of the recipes."""
     step = registry.entry(name).step
     length, layers = (100, 1) if step == "session" else (200, 2 if name == "sasrec" else 1)
-    options = SequenceOptions(model=name, step=step, max_length=length, layers=layers)
+    options = SequenceOptions(
+        model=name,
+        histories=HistorySection(step=step, max_length=length),
+        network=NetworkSection(layers=layers),
+    )
     plain = registry.entry(name).options(len(keys), options)
     weights = named_weights(registry.entry(name).build(plain))
     return ModelPackage(name, plain, length, step, keys, weights)

@@ -12,9 +12,11 @@ from truelift.settings import Settings
 #: that a reader looks for first, whatever their value.
 _ALWAYS = ("dataset", "sample", "env", "lake", "seed")
 _SOUGHT = {
-    "sequence": ("model", "loss", "units", "max_length", "epochs", "batch_size", "learning_rate",
-                 "split", "processes"),
-    "effects": ("table", "treatment", "outcomes", "learner", "folds", "clip"),
+    "sequence": ("model", "training.loss", "network.units", "histories.max_length",
+                 "training.epochs", "training.batch_size", "training.learning_rate",
+                 "evaluation.split", "ranks.processes"),
+    "effects": ("table", "treatment", "outcomes", "nuisances.learner", "nuisances.folds",
+                "support.clip"),
     "sessions": ("timeout_seconds",),
     "source": ("format", "path"),
 }  # fmt: skip

@@ -24,7 +24,7 @@ table_option = layer("--table", metavar="URI[@VERSION]", help="a table of your o
 spec_option = layer("--spec", metavar="NAME", help="of conf/effects, or YAML: see docs/effects.md")
 test_option = setting(
     "--test", metavar="FILE", help="interactions that are the test part",
-    stands_for=lambda path: [f"sequence.test_file={json.dumps(path)}"],
+    stands_for=lambda path: [f"sequence.evaluation.test_file={json.dumps(path)}"],
 )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def test_a_rank_that_fails_is_named_and_nothing_hangs(world, tmp_path):
 
 def test_too_long_a_run_is_stopped_with_all_its_processes(world, tmp_path):
     job = rank_job(world, processes=2, timeout_seconds=3)
-    with pytest.raises(JobFailure, match=r"sequence\.timeout_seconds = 3"):
+    with pytest.raises(JobFailure, match=r"sequence\.recovery\.timeout_seconds = 3"):
         launch(job, tmp_path)
     assert no_ranks_left()
 

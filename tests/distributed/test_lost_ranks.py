@@ -67,7 +67,7 @@ def test_the_killed_rank_and_the_hung_one_are_named(disturbed):
     assert "rank 1 was killed by signal 9 (often out of memory), last seen in: " in killed
     assert "rank 0 (process" in hung and "no sign of life" in hung
     assert "rank 1" not in hung
-    assert "sequence.hang_seconds = 15" in hung
+    assert "sequence.recovery.hang_seconds = 15" in hung
 
 
 def test_it_went_on_inside_the_epoch(disturbed):

@@ -269,7 +269,9 @@ def test_popular_items_lead_for_a_user_without_history():
 
 
 def test_a_model_of_events_refuses_sessions_as_steps():
-    with pytest.raises(ConfigError, match=r"sequence\.step: found 'session', expected 'event'"):
+    with pytest.raises(
+        ConfigError, match=r"sequence\.histories\.step: found 'session', expected 'event'"
+    ):
         registry.entry("gru").options(ITEMS, SequenceOptions(model="gru"))
 
 
@@ -310,4 +312,6 @@ def test_a_model_without_products_in_16_bits_says_so_where_they_are_asked_for():
     assert precision_of(ranker, False) == ("float32", None)
     precision, said = precision_of(classifier, True)
     assert precision == "float32"
-    assert said.startswith("sequence.mixed_precision had no effect: next_action has no products")
+    assert said.startswith(
+        "sequence.training.mixed_precision had no effect: next_action has no products"
+    )

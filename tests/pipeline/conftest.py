@@ -15,8 +15,8 @@ from truelift.lake.tables import TABLES
 SMALL = (
     "sample=0.03",
     "buckets=10",
-    "sequence.epochs=1",
-    "sequence.units=16",
+    "sequence.training.epochs=1",
+    "sequence.network.units=16",
     "spark.master=local[2]",
     "spark.driver_memory=2g",
     # 74 households of 2,469: too few for the default, which guards real analyses.

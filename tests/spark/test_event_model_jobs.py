@@ -190,8 +190,12 @@ def test_without_a_gpu_mixed_precision_is_noted_as_without_effect(trained):
 
     if tf.config.list_logical_devices("GPU"):
         pytest.skip("a GPU has mixed precision")
-    said = [n for n in training_of(trained).notes if n.startswith("sequence.mixed_precision")]
-    assert said == ["sequence.mixed_precision had no effect: there is no GPU; trained in float32."]
+    said = [
+        n for n in training_of(trained).notes if n.startswith("sequence.training.mixed_precision")
+    ]
+    assert said == [
+        "sequence.training.mixed_precision had no effect: there is no GPU; trained in float32."
+    ]
     tags = mlflow.MlflowClient().get_run(trained.run.run_id).data.tags
     assert tags["truelift.precision"] == "float32"
 

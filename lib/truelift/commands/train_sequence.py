@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 @interaction_options
 @setting(
     "--np", type=int, metavar="N", help="Horovod processes",
-    stands_for=lambda count: [f"sequence.processes={count}"],
+    stands_for=lambda count: [f"sequence.ranks.processes={count}"],
 )  # fmt: skip
 @test_option
 @setting(
     "--warm-start", metavar="VERSION|ALIAS",
     help="begin with the weights of a registered model, such as champion",
-    stands_for=lambda model: [f"sequence.warm_start={model}"],
+    stands_for=lambda model: [f"sequence.training.warm_start={model}"],
 )  # fmt: skip
 @setting(
     "--tune", type=int, metavar="N", help="search among N settings by successive halving",
-    stands_for=lambda trials: [f"sequence.tune={trials}"],
+    stands_for=lambda trials: [f"sequence.training.tune={trials}"],
 )  # fmt: skip
 @dry_run_option
 def train_sequence(

@@ -38,6 +38,6 @@ class RankWatch:
         self._looked = now
         if hung := hung_ranks(read_beats(self._folder), now, self._limit):
             raise RankLost(
-                f"Training: {'; '.join(hung)}; sequence.hang_seconds = {self._limit:g}. All "
+                f"Training: {'; '.join(hung)}; sequence.recovery.hang_seconds = {self._limit:g}. All "
                 "ranks were stopped."
             )

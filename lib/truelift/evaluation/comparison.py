@@ -203,7 +203,7 @@ class Comparison(ABC):
             rankers(counts, self.recent_days, self.options.seen_items == "keep")
         )
         found[items_together.NAME] = self._once("neighbours", self._fit_neighbours)
-        if self._sequence.step == "event":
+        if self._sequence.histories.step == "event":
             found[session_neighbours.NAME] = self._once("sessions", self._fit_sessions)
         if "item_factors" in self._arrays:
             found[factors.NAME] = factors.Factors(
@@ -253,9 +253,9 @@ class Comparison(ABC):
         if state["users"][0] == 0:
             raise DataError(
                 f"gold.sequences: found no user to evaluate in the {part} part, expected some "
-                "with a past and something after it; lengthen sequence.validation_days or "
-                "test_days, set sequence.seen_items to keep, give more data, or, where a session "
-                "or a user of the part has nothing before it, set sequence.positions to every."
+                "with a past and something after it; under sequence.evaluation lengthen "
+                "validation_days or test_days, set seen_items to keep, give more data, or, where a "
+                "session or a user of the part has nothing before it, set positions to every."
             )
         return Finish(evaluator.layout, state, self.options.top_k)
 

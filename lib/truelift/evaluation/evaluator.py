@@ -81,12 +81,13 @@ class EvaluationOptions:
     @classmethod
     def of(cls, sequence: Any, seed: int = 0) -> EvaluationOptions:
         """From the section ``sequence`` of the settings."""
+        lists = sequence.evaluation
         return cls(
-            top_k=sequence.top_k,
-            cutoffs=sequence.cutoffs,
-            seen_items=sequence.seen_items,
-            step=sequence.step,
-            sampled_candidates=sequence.sampled_candidates,
+            top_k=lists.top_k,
+            cutoffs=lists.cutoffs,
+            seen_items=lists.seen_items,
+            step=sequence.histories.step,
+            sampled_candidates=lists.sampled_candidates,
             seed=seed,
         )
 

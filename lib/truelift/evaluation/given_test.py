@@ -3,7 +3,7 @@
 The file has the form of interaction files (:mod:`truelift.logs.sources.interactions`). A user
 whom the lake knows is foretold the file's items from the history there; a user of the file alone,
 such as a session of later days, has no history, and is foretold each item from the file's own
-before it where ``sequence.positions`` is ``every``. All of the lake is learned from, less the last
+before it where ``sequence.evaluation.positions`` is ``every``. All of the lake is learned from, less the last
 step of each user, which chooses the epoch.
 """
 
@@ -182,13 +182,13 @@ def _appended(past: Histories, later: Histories) -> tuple[Histories, np.ndarray]
 
 
 def check_file(settings: Settings) -> None:
-    """Refuse a ``sequence.test_file`` that is not there or no file of interactions, by its first lines.
+    """Refuse a test file that is not there or no file of interactions, by its first lines.
 
     Raises
     ------
     SourceError
     """
-    if settings.sequence.test_file is not None:
+    if settings.sequence.evaluation.test_file is not None:
         _units(settings)
 
 
@@ -198,22 +198,26 @@ def _units(settings: Settings) -> list[Unit]:
     from truelift.logs.sources.planning import plan_streams
     from truelift.settings import MappingOptions, SourceOptions
 
-    own, path = settings.source, settings.sequence.test_file or ""
+    own, path = settings.source, settings.sequence.evaluation.test_file or ""
     columns = own.columns if own.format == "interactions" else ()
     source = SourceOptions(
         format="interactions",
         path=path,
-        columns=() if columns and names_its_columns(path, "sequence.test_file") else columns,
+        columns=()
+        if columns and names_its_columns(path, "sequence.evaluation.test_file")
+        else columns,
         mapping=MappingOptions(user="user", item="item", time="time"),
     )
     try:
         return plan_streams(source)["events"]
     except SourceError as error:
-        raise SourceError(str(error).replace("source.path", "sequence.test_file")) from error
+        raise SourceError(
+            str(error).replace("source.path", "sequence.evaluation.test_file")
+        ) from error
 
 
 def read_rows(settings: Settings) -> dict[str, list[tuple[int, str]]]:
-    """The interactions of ``sequence.test_file`` by the source's user: time and item, in order.
+    """The interactions of ``sequence.evaluation.test_file`` by the source's user: time and item, in order.
 
     What is rated below ``clean.amounts.min_value`` does not count, as in the lake. ``source.columns`` names
     the columns of a file that does not do so itself.
@@ -279,7 +283,7 @@ def split_of_rows(
     if not left:
         example = next((own[0][1] for own in rows.values() if own), "")
         raise DataError(
-            f"sequence.test_file: none of its {total:,} interactions is with an item of "
+            f"sequence.evaluation.test_file: none of its {total:,} interactions is with an item of "
             f"gold.items; found for example {example!r}, expected such as {item_keys[0]!r}."
         )
     order = sorted(kept, key=lambda user: (user in known, user))
@@ -296,13 +300,13 @@ def split_of_rows(
     if left == total:
         return split, ()
     return split, (
-        f"sequence.test_file: {total - left:,} of {total:,} interactions are with items that "
+        f"sequence.evaluation.test_file: {total - left:,} of {total:,} interactions are with items that "
         "gold.items does not have, and play no part.",
     )
 
 
 def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str, ...]]:
-    """The split that ``sequence.test_file`` asks for; see :func:`split_of_rows`."""
+    """The split that ``sequence.evaluation.test_file`` asks for; see :func:`split_of_rows`."""
     from truelift.evaluation.lists import user_keys
 
     rows = read_rows(job.settings)
@@ -315,9 +319,8 @@ def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str
     known = frozenset(row.user_key for row in found.collect())
     options = job.settings.sequence
     ordered = {user: sorted(own, key=lambda row: row[0]) for user, own in by_key.items()}
-    return split_of_rows(
-        ordered, item_keys, known, options.step, options.positions, options.side_features
-    )
+    step, sides = options.histories.step, options.histories.side_features
+    return split_of_rows(ordered, item_keys, known, step, options.evaluation.positions, sides)
 
 
 def pinned_file(settings: Settings) -> dict[str, str]:
@@ -325,8 +328,8 @@ def pinned_file(settings: Settings) -> dict[str, str]:
     from truelift.logs.sources.files import find_files
     from truelift.logs.sources.files import fingerprint as of_file
 
-    address = settings.sequence.test_file
+    address = settings.sequence.evaluation.test_file
     if not address:
         return {}
-    texts = " ".join(of_file(file) for file in find_files(address, "sequence.test_file"))
-    return {"sequence.test_file": hashlib.sha256(texts.encode()).hexdigest()[:12]}
+    texts = " ".join(of_file(file) for file in find_files(address, "sequence.evaluation.test_file"))
+    return {"sequence.evaluation.test_file": hashlib.sha256(texts.encode()).hexdigest()[:12]}

@@ -68,7 +68,7 @@ class RankComparison(Comparison):
         }
 
     def _fit_neighbours(self) -> items_together.Neighbours:
-        step, each = self._sequence.step, self._sequence.neighbours
+        step, each = self._sequence.histories.step, self._sequence.evaluation.neighbours
         shards = (self._split.training(histories) for histories in self._shards())
         own = items_together.count_pairs(shards, self._items, step, each)
         counts = self.training_counts
@@ -100,5 +100,5 @@ class RankComparison(Comparison):
             )
         )
         return session_neighbours.SessionNeighbours.fit(
-            of_all, self.training_counts, self._sequence.neighbours
+            of_all, self.training_counts, self._sequence.evaluation.neighbours
         )

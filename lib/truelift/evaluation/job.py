@@ -71,7 +71,8 @@ def evaluate_sequence(
                 "gold.items; run train_sequence."
             )
         rankers[name] = PackagedRanker(package.to_bytes(), champion.item_index(package, keys))
-    options = replace(job.settings.sequence, step=first.step)
+    configured = job.settings.sequence
+    options = replace(configured, histories=replace(configured.histories, step=first.step))
     split, asides = split_of(job, keys)
     if isinstance(split, GivenTest):
         split = replace(split, features=tuple(side_columns(packages.values())))
@@ -113,7 +114,7 @@ def evaluate_sequence(
                 for n, p in packages.items()
                 if not classifies and (unknown := champion.unknown_items(p, keys))
             ),
-            *((WARNING,) if options.sampled_candidates else ()),
+            *((WARNING,) if options.evaluation.sampled_candidates else ()),
         ),
     )
     job.log_metrics(named_metrics(tested.metrics))

@@ -17,7 +17,7 @@ def split_of(job: Job, item_keys: Sequence[str]) -> tuple[Split, tuple[str, ...]
     """The split that the settings ask for, on the events that there are, and sentences on it."""
     from pyspark.sql import functions as F
 
-    if job.settings.sequence.test_file is not None:
+    if job.settings.sequence.evaluation.test_file is not None:
         return given_test(job, item_keys)
     bounds = (
         job.read("gold.sequences")

@@ -221,7 +221,8 @@ class SparkComparison(Comparison):
         return state
 
     def _fit_neighbours(self) -> Neighbours:
-        step, each, counts = self._sequence.step, self._sequence.neighbours, self.training_counts
+        step, each = self._sequence.histories.step, self._sequence.evaluation.neighbours
+        counts = self.training_counts
         rows = map_buckets(
             self._spark,
             PairKernel(self._split, self._items, step, each),
@@ -251,5 +252,5 @@ class SparkComparison(Comparison):
             pc.list_flatten(kept["items"]).to_numpy(),
         )
         return session_neighbours.SessionNeighbours.fit(
-            found, self.training_counts, self._sequence.neighbours
+            found, self.training_counts, self._sequence.evaluation.neighbours
         )

@@ -1,6 +1,6 @@
 """Metrics against a sample of the items, for comparison with papers that report them.
 
-Only on request (``sequence.sampled_candidates``), and never without :data:`WARNING`.
+Only on request (``sequence.evaluation.sampled_candidates``), and never without :data:`WARNING`.
 """
 
 from __future__ import annotations

@@ -99,8 +99,8 @@ class TemporalSplit:
             days = (end - first_time) / DAY
             raise DataError(
                 f"gold.sequences: found {days:.0f} days of events, expected more than "
-                f"sequence.validation_days + sequence.test_days = {validation_days} + {test_days}; "
-                "give more data or shorten the windows."
+                "sequence.evaluation.validation_days + sequence.evaluation.test_days = "
+                f"{validation_days} + {test_days}; give more data or shorten the windows."
             )
         return cls(validation_start, test_start, end, positions, step)
 
@@ -302,17 +302,18 @@ def split_from(options: SequenceOptions, first_time: int, last_time: int) -> Spl
     DataError
         If a temporal split would leave nothing to train on.
     """
-    if options.split == "leave_one_out":
-        return LeaveOneOut(options.step)
-    if options.split == "by_user":
-        return ByUser(options.held_out_users, options.step, options.positions)
+    held_out, step = options.evaluation, options.histories.step
+    if held_out.split == "leave_one_out":
+        return LeaveOneOut(step)
+    if held_out.split == "by_user":
+        return ByUser(held_out.held_out_users, step, held_out.positions)
     return TemporalSplit.at_end(
         first_time,
         last_time,
-        options.validation_days,
-        options.test_days,
-        options.positions,
-        options.step,
+        held_out.validation_days,
+        held_out.test_days,
+        held_out.positions,
+        step,
     )
 
 

@@ -29,7 +29,7 @@ def side_codes(job: Job, features: Sequence[str]) -> SideCodes:
     if "event_type" in features:
         if not job.has(TABLE):
             raise DataError(
-                f"{TABLE}: expected the event types for sequence.side_features; build the "
+                f"{TABLE}: expected the event types for sequence.histories.side_features; build the "
                 "features again."
             )
         rows = job.read(TABLE).where("kind = 'event_type'").orderBy("code").collect()

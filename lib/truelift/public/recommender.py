@@ -25,7 +25,8 @@ from truelift.logs.sessions.boundaries import sort_and_find_gaps
 from truelift.models.sequence.histories import Histories
 from truelift.public.tables import instants, is_spark_frame, named_columns, opened, text_codes
 from truelift.serving.ranking import rank
-from truelift.settings import SequenceOptions, SessionOptions
+from truelift.settings import SessionOptions
+from truelift.settings.sequence_sections import EvaluationSection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +162,7 @@ def fit_recommender(
     unit: str | None = None,
     seen_items: str = "keep",
     top_k: int = 10,
-    most_neighbours: int = SequenceOptions.neighbours,
+    most_neighbours: int = EvaluationSection.neighbours,
 ) -> Recommender:
     """Fit and measure the rankers that count on a table of interactions.
 

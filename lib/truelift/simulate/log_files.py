@@ -64,5 +64,5 @@ def mapping_of(folder: Path) -> dict[str, Any]:
         },
         "features": {"min_item_count": 3, "top_categories": 4},
         "panel": {"lookback_days": 14, "min_history_days": 7},
-        "sequence": {"validation_days": 7, "test_days": 7},
+        "sequence": {"evaluation": {"validation_days": 7, "test_days": 7}},
     }

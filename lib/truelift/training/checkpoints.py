@@ -129,7 +129,7 @@ class CheckpointFolder:
         except OSError as error:
             raise StorageError(
                 f"Checkpoints {self.uri} cannot be written: {error}. Free some space, or set "
-                "sequence.checkpoint to another place."
+                "sequence.recovery.checkpoint to another place."
             ) from error
         return before if before is not None and before.job != new.job else None
 
@@ -156,7 +156,7 @@ class CheckpointFolder:
                 f"Checkpoints {self.uri}: found another owner ({owner}), expected this training: "
                 "the same training was started again and has taken the folder over. This one "
                 "ends and writes nothing more; wait for the other, or give one of them a "
-                "sequence.checkpoint of its own."
+                "sequence.recovery.checkpoint of its own."
             )
 
     def write(self, checkpoint: Checkpoint) -> None:
@@ -183,7 +183,7 @@ class CheckpointFolder:
         except OSError as error:
             raise StorageError(
                 f"Checkpoint {self.uri}/{name} could not be written: {error}. Those before it "
-                "remain; free some space, or set sequence.checkpoint to another place."
+                "remain; free some space, or set sequence.recovery.checkpoint to another place."
             ) from error
 
     def newest(self, run: str) -> tuple[Checkpoint | None, list[str]]:
@@ -294,6 +294,6 @@ class BestWeights:
         if self._weights is None:
             raise DataError(
                 "Training: no epoch gave a validation value that is a number; the loss diverged. "
-                "Lower sequence.learning_rate."
+                "Lower sequence.training.learning_rate."
             )
         return self._weights

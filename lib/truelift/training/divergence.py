@@ -63,6 +63,6 @@ def weights_spread(variables: Sequence[Any], ranks: Collective) -> float:
 def _diverged(what: str, epoch: int, step: int, rate: float) -> DataError:
     return DataError(
         f"The training diverged: {what} in epoch {epoch}, step {step}, at the learning rate "
-        f"{rate:.3g}. Lower sequence.learning_rate (a fifth of it is a start) or give it more "
-        "sequence.warmup_steps."
+        f"{rate:.3g}. Lower sequence.training.learning_rate (a fifth of it is a start) or give it more "
+        "sequence.training.warmup_steps."
     )

@@ -81,15 +81,16 @@ class Training:
         """Train up to and including epoch ``until``, or until validation has stopped to improve."""
         self._take_up()
         for epoch in range(self._next[0], until + 1):
-            if self.epochs and epoch - 1 - self.best.epoch >= self.options.patience:
+            if self.epochs and epoch - 1 - self.best.epoch >= self.options.training.patience:
                 return
             record = self._epoch(epoch)
             self._heartbeat.beat(f"validation of epoch {epoch}")
             loss, value = self._validate()
             self.best.offer(value, epoch, named_weights(self._trainer.model))
             self.epochs.append(_with_validation(record, loss, value, self.task))
-            measure = "accuracy" if self.task == "classification" else f"NDCG@{self.options.top_k}"
-            self._tell(epoch, self._steps, f"epoch {epoch}/{self.options.epochs}, validation "
+            k, epochs = self.options.evaluation.top_k, self.options.training.epochs
+            measure = "accuracy" if self.task == "classification" else f"NDCG@{k}"
+            self._tell(epoch, self._steps, f"epoch {epoch}/{epochs}, validation "
                        f"{measure} {value:.4f}", always=True)  # fmt: skip
             self._next, self._sums = (epoch + 1, 0), np.zeros(_SUMS)
             self._keep()
@@ -106,10 +107,10 @@ class Training:
             sums[:3] += loss, weight, batch.sequences
             sums[3:] = before[3:] + np.array([self._feed.waited, time.perf_counter() - begun])
             rate = sums[2] / sums[4] * self._ranks.size
-            self._tell(epoch, step, f"epoch {epoch}/{self.options.epochs}, step {step}/"
+            self._tell(epoch, step, f"epoch {epoch}/{self.options.training.epochs}, step {step}/"
                        f"{self._steps}, loss {sums[0] / max(sums[1], 1.0):.3f}, "
                        f"{rate:.0f} sequences/s")  # fmt: skip
-            due = step - last_kept >= self.options.checkpoint_steps
+            due = step - last_kept >= self.options.recovery.checkpoint_steps
             if due and self._trainer.settled and step < self._steps:
                 self._next, self._sums = (epoch, step), sums
                 self._keep()
@@ -130,7 +131,8 @@ class Training:
         )
 
     def _tell(self, epoch: int, step: int, text: str, always: bool = False) -> None:
-        done, total = (epoch - 1) * self._steps + step, self.options.epochs * self._steps
+        total = self.options.training.epochs * self._steps
+        done = (epoch - 1) * self._steps + step
         self._report(always=always, text=text, done=done, total=total)
 
     def _warn(self, text: str) -> None:

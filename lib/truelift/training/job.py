@@ -57,12 +57,13 @@ def train_sequence(job: Job) -> StepReport:
     options = job.settings.sequence
     entry = registry.entry(options.model)
     if entry.task == "classification":  # its classes are a side feature
-        features = dict.fromkeys((*options.side_features, "event_type"))
-        options = replace(options, side_features=tuple(features))
-    plan = _readable_plan(job, options.side_features)
+        features = dict.fromkeys((*options.histories.side_features, "event_type"))
+        histories = replace(options.histories, side_features=tuple(features))
+        options = replace(options, histories=histories)
+    plan = _readable_plan(job, options.histories.side_features)
     item_keys = vocabulary(job)
     split, asides = split_of(job, item_keys)
-    sides = side_codes(job, options.side_features)
+    sides = side_codes(job, options.histories.side_features)
     folder = job.workdir / "ranks"
     rank_job = RankJob(
         plan=plan.to_json(),
@@ -79,15 +80,15 @@ def train_sequence(job: Job) -> StepReport:
 
     root = checkpoint_root(job)
     used: list[str] = []
-    if options.tune:
+    if options.training.tune:
         best_trial, used = search(rank_job, root, folder, job.run.nested, on_progress)
         options = best_trial.options
         job.run.log_tags({f"truelift.tuned.{k}": str(v) for k, v in best_trial.values.items()})
     package = ModelPackage(
         model=options.model,
         options=entry.options(len(item_keys), options, sides.sizes),
-        max_length=options.max_length,
-        step=options.step,
+        max_length=options.histories.max_length,
+        step=options.histories.step,
         item_keys=item_keys,
         weights={},
         sides=sides,
@@ -99,15 +100,15 @@ def train_sequence(job: Job) -> StepReport:
     known, notes = known_items(job, split, len(item_keys))
     if holder and not obstacle:
         known |= champion.as_arrays(holder, item_keys)
-    if options.warm_start is not None:
-        label, begun = next(iter(load_models(job, [options.warm_start]).items()))
+    if (earlier := options.training.warm_start) is not None:
+        label, begun = next(iter(load_models(job, [earlier]).items()))
         known |= warm_start.as_arrays(begun, label, package)
         # The version, not the alias: it is part of what the training comes to.
         version = label.rpartition(" ")[2]
-        options = replace(options, warm_start=version)
+        options = replace(options, training=replace(options.training, warm_start=version))
         job.run.log_tags({"truelift.warm_start": version})
     rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=known), root)
-    job.progress.update(f"starting {options.processes} processes")
+    job.progress.update(f"starting {options.ranks.processes} processes")
     trained, weights = launch(rank_job, folder / "final", on_progress)
     for sentence in trained.warnings:
         _logger.warning(sentence)
@@ -138,12 +139,12 @@ def train_sequence(job: Job) -> StepReport:
         model_uri=registered.uri,
         model_version=registered.version,
         best_baseline=trained.best_baseline,
-        seen_items=options.seen_items,
+        seen_items=options.evaluation.seen_items,
         left_out=trained.left_out,
         notes=(
             *asides,
             *notes,
-            *((WARNING,) if options.sampled_candidates else ()),
+            *((WARNING,) if options.evaluation.sampled_candidates else ()),
             *(f"Restarted: {reason}" for reason in trained.restarts),
             *trained.warnings,
         ),
@@ -178,7 +179,7 @@ def checkpoint_root(job: Job) -> str:
 
     The lake is a place that all ranks reach, also those in Spark tasks on other machines.
     """
-    root = job.settings.sequence.checkpoint or f"{job.lake.root}/_truelift/checkpoints"
+    root = job.settings.sequence.recovery.checkpoint or f"{job.lake.root}/_truelift/checkpoints"
     return root if "://" in root else str(Path(root.removeprefix("file:")).absolute())
 
 

@@ -34,10 +34,10 @@ Outcome = tuple[RankResult, dict[str, np.ndarray]]
 
 
 def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) -> Outcome:
-    """Train with ``job.sequence.processes`` ranks and return what rank 0 found.
+    """Train with ``job.sequence.ranks.processes`` ranks and return what rank 0 found.
 
     Where a rank is killed, dies without a word or hangs, all are stopped and started again, up
-    to ``sequence.restarts`` times; they go on from the newest checkpoint. A rank that raises an
+    to ``sequence.recovery.restarts`` times; they go on from the newest checkpoint. A rank that raises an
     error of its own would raise it again, so that ends the training.
 
     Parameters
@@ -56,12 +56,13 @@ def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) ->
         What a rank raised, where that was one of ours.
     JobFailure
         For any other failure of a rank, with the end of its log, when no restart is left, and
-        when ``sequence.timeout_seconds`` have passed.
+        when ``sequence.recovery.timeout_seconds`` have passed.
     """
-    start = {"local": _launch_local, "spark": _launch_spark}[job.sequence.launcher]
+    start = {"local": _launch_local, "spark": _launch_spark}[job.sequence.ranks.launcher]
     tell = on_progress or (lambda event: None)
-    deadline = time.monotonic() + job.sequence.timeout_seconds
-    if job.checkpoints is None and job.sequence.launcher == "local":
+    deadline = time.monotonic() + job.sequence.recovery.timeout_seconds
+    restarts = job.sequence.recovery.restarts
+    if job.checkpoints is None and job.sequence.ranks.launcher == "local":
         job = replace(job, checkpoints=str(folder / "checkpoints"))
     owner = job.owner or new_token()
     lost: list[str] = []
@@ -72,12 +73,12 @@ def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) ->
             result, weights = start(_owned(job, owner, len(lost), tell), place, tell, deadline)
             return replace(result, restarts=tuple(lost)), weights
         except RankLost as error:
-            if len(lost) == job.sequence.restarts:
+            if len(lost) == restarts:
                 raise JobFailure(
-                    f"{error}\n  sequence.restarts = {job.sequence.restarts}: no restart is left."
+                    f"{error}\n  sequence.recovery.restarts = {restarts}: no restart is left."
                 ) from error
             lost.append(str(error).splitlines()[0])
-            count = f"restart {len(lost)} of {job.sequence.restarts}"
+            count = f"restart {len(lost)} of {restarts}"
             tell({"text": f"{count}: {lost[-1]}"})
 
 
@@ -106,9 +107,9 @@ def _launch_local(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     (folder / "arrays.npz").write_bytes(arrays)
     options = job.sequence
     run_processes(
-        "truelift.training.rank", folder, options.processes, options.threads_per_process,
-        ("sequence.timeout_seconds", options.timeout_seconds), on_progress,
-        RankWatch(folder, options.hang_seconds), deadline,
+        "truelift.training.rank", folder, options.ranks.processes, options.ranks.threads_per_process,
+        ("sequence.recovery.timeout_seconds", options.recovery.timeout_seconds), on_progress,
+        RankWatch(folder, options.recovery.hang_seconds), deadline,
     )  # fmt: skip
     result = from_plain(RankResult, json.loads((folder / "result.json").read_text()))
     return result, from_bytes((folder / "weights.npz").read_bytes())
@@ -123,7 +124,7 @@ def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     import horovod.spark
 
     horovod.runner.launch.gloo_built = lambda verbose=False: True  # as in processes.py
-    count = job.sequence.processes
+    count = job.sequence.ranks.processes
     on_progress({"text": f"{count} ranks in Spark tasks", "done": 0, "total": 0})
     asked = f"Each rank needs a free task slot: {count} were asked for."
     try:
@@ -133,8 +134,8 @@ def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
             num_proc=count,
             start_timeout=START_SECONDS,
             use_gloo=True,
-            nics=list(job.sequence.network_interfaces) or None,
-            env={**os.environ, **_stall_bounds(job.sequence.hang_seconds)},
+            nics=list(job.sequence.ranks.network_interfaces) or None,
+            env={**os.environ, **_stall_bounds(job.sequence.recovery.hang_seconds)},
             verbose=0,
         )
     except horovod.runner.common.util.timeout.TimeoutException as error:

@@ -68,12 +68,13 @@ class RankJob:
     codes: dict[str, int] = field(default_factory=dict)
 
 
-# Settings that change how a training runs and not what comes out.
-_OPERATION = (
-    "processes", "launcher", "threads_per_process", "network_interfaces", "checkpoint",
-    "checkpoint_steps", "restarts", "hang_seconds", "timeout_seconds", "tune", "cutoffs",
-    "neighbours", "sampled_candidates",
-)  # fmt: skip
+# Settings that change how a training runs and not what comes out; None stands for the whole section.
+_OPERATION = {
+    "ranks": None,
+    "recovery": None,
+    "training": ("tune",),
+    "evaluation": ("cutoffs", "neighbours", "sampled_candidates"),
+}
 
 
 def run_key(job: RankJob) -> str:
@@ -81,9 +82,12 @@ def run_key(job: RankJob) -> str:
     plain = to_plain(replace(job, arrays={}))
     for name in ("progress", "checkpoints", "owner", "heartbeats", "until_epoch", "test", "arrays"):
         plain.pop(name)
-    for name in _OPERATION:
-        if not (name == "processes" and job.sequence.reading == "own"):
-            plain["sequence"].pop(name, None)
+    sequence = plain["sequence"]
+    for section, names in _OPERATION.items():
+        for name in names or tuple(sequence[section]):
+            del sequence[section][name]
+    if job.sequence.training.reading == "own":
+        sequence["ranks"]["processes"] = job.sequence.ranks.processes
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -138,7 +142,7 @@ def run(job_json: str, arrays: bytes) -> dict[str, Any]:
         ``message`` and ``trace``, so that the launcher can say what went wrong where.
     """
     job = replace(from_plain(RankJob, json.loads(job_json)), arrays=from_bytes(arrays))
-    start_tensorflow(job.sequence.threads_per_process, own_process=True)
+    start_tensorflow(job.sequence.ranks.threads_per_process, own_process=True)
     import tensorflow as tf
 
     # With it, the same seed and number of processes give the same numbers.

@@ -30,7 +30,7 @@ def search(
     open_log: Callable[[str, Mapping[str, Any]], TrialLog],
     on_progress: Callable[[Mapping[str, Any]], None],
 ) -> tuple[Trial, list[str]]:
-    """Try ``job.sequence.tune`` settings; the test window is not looked at.
+    """Try ``job.sequence.training.tune`` settings; the test window is not looked at.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def search(
     Trial, list of str
         The best, and the checkpoint folders of all trials, the best one's at its end.
     """
-    trials = draw_trials(job.sequence, job.sequence.tune, job.seed)
+    trials = draw_trials(job.sequence, job.sequence.training.tune, job.seed)
     jobs = {t.number: with_checkpoints(replace(job, sequence=t.options), root) for t in trials}
     logs = {t.number: open_log(f"trial {t.number}", t.values) for t in trials}
     logged = dict.fromkeys(jobs, 0)
@@ -77,7 +77,7 @@ def search(
 
     outcome = "failed"
     try:
-        best = successive_halving(trials, job.sequence.epochs, train, tell)
+        best = successive_halving(trials, job.sequence.training.epochs, train, tell)
         outcome = "best"
     finally:
         for log in logs.values():

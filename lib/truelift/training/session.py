@@ -76,9 +76,9 @@ def _train_and_evaluate(
     if windows.sum() == 0:
         raise DataError(
             "gold.sequences: found no session before the validation window, expected some to "
-            "train on; give more data or lower sequence.validation_days and test_days."
+            "train on; give more data or lower sequence.evaluation.validation_days and test_days."
         )
-    if options.reading == "all":
+    if options.training.reading == "all":
         steps = feed.buckets.batches(windows)
     else:
         steps = int(ranks.max(np.array(feed.buckets.batches(own), np.int64), "steps"))
@@ -94,11 +94,15 @@ def _train_and_evaluate(
     model = entry.build(made)
     model.start_from_popularity(counts)
     if warm_start.begin(model, job.arrays):
-        report(always=True, text=f"begins with the weights of version {options.warm_start}")
-    precision, unmet = precision_of(model, options.mixed_precision)
+        version = options.training.warm_start
+        report(always=True, text=f"begins with the weights of version {version}")
+    precision, unmet = precision_of(model, options.training.mixed_precision)
     report(always=True, text=unmet or f"products in {precision}")
     trainer = _trainer(job, model, steps, ranks)
-    ranker = _Watched(SequenceRanker(model, ranked, options.max_length, options.step), heartbeat)
+    histories = options.histories
+    ranker = _Watched(
+        SequenceRanker(model, ranked, histories.max_length, histories.step), heartbeat
+    )
 
     heartbeat.beat("choosing the window of recent popularity")
     recent_days = comparison.recent_days
@@ -111,7 +115,7 @@ def _train_and_evaluate(
     training = Training(
         run_key(job), options, steps, feed, trainer, validate, folder, report, heartbeat
     )
-    training.run(job.until_epoch or options.epochs)
+    training.run(job.until_epoch or options.training.epochs)
     spread = weights_spread(model.trainable_variables, ranks)
     if spread > 0:
         raise InvariantError(
@@ -156,11 +160,11 @@ def precision_of(model: Any, mixed: bool) -> tuple[str, str | None]:
     if not mixed or precision != "float32":
         return precision, None
     why = "there is no GPU" if can else f"{model.name} has no products in 16 bits"
-    return precision, f"sequence.mixed_precision had no effect: {why}; trained in float32."
+    return precision, f"sequence.training.mixed_precision had no effect: {why}; trained in float32."
 
 
 def _trainer(job: RankJob, model: Any, steps: int, ranks: TensorCollective) -> Trainer:
-    options = job.sequence
+    options = job.sequence.training
     # Gradients that wait at the end of an epoch make an update of their own.
     updates = -(-steps // options.accumulate) * options.epochs
     # A sample may have fewer updates than the warm-up: it gets a tenth of what there is.
@@ -191,13 +195,14 @@ class _Watched:
 
 
 def _feed(job: RankJob, split: Split, ranks: TensorCollective) -> Feed:
+    histories, training = job.sequence.histories, job.sequence.training
     options = FeedOptions(
-        max_length=job.sequence.max_length,
-        step=job.sequence.step,
-        batch_size=job.sequence.batch_size,
-        shuffle_buffer=job.sequence.shuffle_buffer,
+        max_length=histories.max_length,
+        step=histories.step,
+        batch_size=training.batch_size,
+        shuffle_buffer=training.shuffle_buffer,
         seed=job.seed,
-        reading=job.sequence.reading,
+        reading=training.reading,
     )
     plan = ScanPlan.from_json(job.plan)
     return Feed(plan, ranks.rank, ranks.size, options, split.training, read_unit)

@@ -29,7 +29,7 @@ import numpy as np
 from truelift.errors import DataError
 from truelift.settings import SequenceOptions
 
-TUNED = ("learning_rate", "units", "layers", "dropout", "batch_size")
+TUNED = {"training": ("learning_rate", "batch_size"), "network": ("units", "layers", "dropout")}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ class Trial:
     @property
     def values(self) -> dict[str, Any]:
         """What the search decides."""
-        return {name: getattr(self.options, name) for name in TUNED}
+        return {
+            name: getattr(getattr(self.options, section), name)
+            for section, names in TUNED.items()
+            for name in names
+        }
 
 
 @dataclass(frozen=True)
@@ -69,18 +73,23 @@ class TrialScore:
 def draw_trials(options: SequenceOptions, count: int, seed: int) -> tuple[Trial, ...]:
     """The configured settings and ``count - 1`` drawn ones; the same for the same seed."""
     draw = np.random.default_rng([seed, count])
-    trials = [Trial(1, options)]
+    trials, heads = [Trial(1, options)], options.network.heads
     for number in range(2, count + 1):
         factor = 5.0 ** draw.uniform(-1.0, 1.0)
-        units = round(options.units * float(draw.choice([0.5, 1.0, 2.0])))
-        drawn = replace(
-            options,
-            learning_rate=float(f"{options.learning_rate * factor:.3g}"),
-            units=max(options.heads, units // options.heads * options.heads),
+        units = round(options.network.units * float(draw.choice([0.5, 1.0, 2.0])))
+        network = replace(
+            options.network,
+            units=max(heads, units // heads * heads),
             layers=int(draw.integers(1, 4)),
             dropout=float(draw.integers(0, 6)) / 10,
-            batch_size=max(1, round(options.batch_size * float(draw.choice([0.5, 1.0, 2.0])))),
         )
+        windows = options.training.batch_size * float(draw.choice([0.5, 1.0, 2.0]))
+        training = replace(
+            options.training,
+            learning_rate=float(f"{options.training.learning_rate * factor:.3g}"),
+            batch_size=max(1, round(windows)),
+        )
+        drawn = replace(options, network=network, training=training)
         trials.append(Trial(number, drawn))
     return tuple(trials)
 

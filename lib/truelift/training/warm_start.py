@@ -40,7 +40,7 @@ def as_arrays(old: ModelPackage, label: str, new: ModelPackage) -> dict[str, np.
     reason = _obstacle(old, new)
     if reason is not None:
         raise DataError(
-            f"sequence.warm_start: {label} cannot be begun with: {reason}. Train without it, or "
+            f"sequence.training.warm_start: {label} cannot be begun with: {reason}. Train without it, or "
             "name another version."
         )
     return {
@@ -106,7 +106,9 @@ def carried(
     """
     if fresh.keys() != old.keys():
         odd = sorted(fresh.keys() ^ old.keys())
-        raise DataError(f"sequence.warm_start: {_OTHER} Only one of them has {', '.join(odd[:3])}.")
+        raise DataError(
+            f"sequence.training.warm_start: {_OTHER} Only one of them has {', '.join(odd[:3])}."
+        )
     found = {}
     for name, own in fresh.items():
         earlier, axis = old[name], ITEM_AXES.get(name.rpartition("/")[2])
@@ -130,5 +132,5 @@ _OTHER = "the earlier model was trained with other options (units, layers, max_l
 
 def _other_shape(name: str, earlier: np.ndarray, own: np.ndarray) -> DataError:
     return DataError(
-        f"sequence.warm_start: {_OTHER} {name} has the shape {earlier.shape}, expected {own.shape}."
+        f"sequence.training.warm_start: {_OTHER} {name} has the shape {earlier.shape}, expected {own.shape}."
     )

@@ -80,10 +80,10 @@ def test_an_understood_command_is_not_run():
 
 def test_short_options_stand_before_what_is_set_by_key():
     given = ["train_sequence", "--np", "3", "--tune", "4", "--warm-start", "champion"]
-    asked = parsed([*given, "--test", "a b.txt", "--set", "sequence.processes=1"])
+    asked = parsed([*given, "--test", "a b.txt", "--set", "sequence.ranks.processes=1"])
     assert asked.overrides() == [
-        "sequence.processes=3", 'sequence.test_file="a b.txt"', "sequence.warm_start=champion",
-        "sequence.tune=4", "sequence.processes=1",
+        "sequence.ranks.processes=3", 'sequence.evaluation.test_file="a b.txt"', "sequence.training.warm_start=champion",
+        "sequence.training.tune=4", "sequence.ranks.processes=1",
     ]  # fmt: skip
 
 

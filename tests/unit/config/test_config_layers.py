@@ -149,7 +149,7 @@ def test_the_logged_configuration_has_one_flat_key_a_value():
 
 
 def test_a_recipe_lies_over_the_data_set_and_under_the_command_line():
-    recipe = load_settings("local", "interactions", ("sequence.epochs=3",), recipe="gru")
+    recipe = load_settings("local", "interactions", ("sequence.training.epochs=3",), recipe="gru")
     assert (recipe.sequence.model, recipe.sequence.epochs) == ("gru", 3)
     assert load_settings("local", "interactions", ()).sequence.model == "sasrec"
     with pytest.raises(ConfigError, match=r"--recipe: unknown recipe 'bert'\. Known: .*sasrec"):

@@ -23,11 +23,11 @@ def test_a_steps_parameters_are_few_and_its_own(step):
 
 
 def test_what_somebody_changed_is_a_parameter_and_what_everybody_looks_for():
-    settings = load_settings(overrides=["sequence.dropout=0.37"])
+    settings = load_settings(overrides=["sequence.network.dropout=0.37"])
     found = parameters(settings, ["sequence", "seed"])
-    assert found["sequence.dropout"] == "0.37"
-    assert found["sequence.model"] == "basket_gru" and "sequence.epochs" in found
-    assert "sequence.dropout" not in parameters(load_settings(), ["sequence"])
+    assert found["sequence.network.dropout"] == "0.37"
+    assert found["sequence.model"] == "basket_gru" and "sequence.training.epochs" in found
+    assert "sequence.network.dropout" not in parameters(load_settings(), ["sequence"])
 
 
 def test_secrets_are_no_parameters():

@@ -13,7 +13,7 @@ import yaml
 from truelift.config import conf_directory, load_settings
 from truelift.errors import ConfigError
 from truelift.older_names import OlderName
-from truelift.settings import EffectOptions, Settings
+from truelift.settings import EffectOptions, SequenceOptions, Settings
 from truelift.settings.effect_sections import InferenceSection, NuisanceSection
 from truelift.typed import from_plain, to_plain
 
@@ -214,3 +214,35 @@ def test_options_of_cleaning_stand_in_sections_and_are_read_by_their_flat_names(
         load_settings(overrides=["clean.repeats.return_days=-1"])
     with pytest.raises(ConfigError, match=r"Unknown configuration key 'clean\.declared'"):
         load_settings(overrides=["clean.declared=false"])
+
+
+def test_options_of_sequences_stand_in_sections_and_are_read_by_their_flat_names(tmp_path):
+    mine = layer(tmp_path, "sequence: {model: gru, step: event, epochs: 3, split: by_user}")
+    moved = r"sequence\.epochs is sequence\.training\.epochs now"
+    given = ("sequence.processes=1", "sequence.network.units=16")
+    with pytest.warns(OlderName, match=moved) as said:
+        found = load_settings(overrides=given, dataset=mine).sequence
+    assert len(said) == 1
+    assert (found.histories.step, found.evaluation.split) == ("event", "by_user")
+    assert (found.training.epochs, found.ranks.processes, found.network.units) == (3, 1, 16)
+    flat = {"step": "event", "epochs": 3, "split": "by_user", "processes": 1, "units": 16}
+    with pytest.warns(OlderName, match=moved):
+        assert found == SequenceOptions(model="gru", **flat)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sequence.epochs=0", "sequence.training.epochs: found 0, expected at least 1"),
+        ("sequence.epoch=1", "'sequence.epoch'. Did you mean 'sequence.training.epochs'?"),
+        ("sequence.network.heads=3", "sequence.network.units: found 64, expected a multiple of"),
+        (
+            "sequence={model: next_action, evaluation: {positions: every}}",
+            "sequence.evaluation.positions: found 'every', expected 'next' with sequence.model",
+        ),
+    ],
+)
+def test_a_mistake_in_the_options_of_sequences_is_named_with_its_whole_key(override, message):
+    with pytest.raises(ConfigError) as error:
+        load_settings(overrides=[override])
+    assert message in str(error.value)

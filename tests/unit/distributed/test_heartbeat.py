@@ -56,7 +56,9 @@ def test_a_rank_that_is_done_is_not_missed(tmp_path):
 def test_the_watch_raises_for_a_loop_that_stands(tmp_path):
     heart = Heartbeat(str(tmp_path), 0, every=0.01)
     time.sleep(0.3)
-    with pytest.raises(RankLost, match=r"rank 0 .* in: starting; sequence\.hang_seconds = 0\.2"):
+    with pytest.raises(
+        RankLost, match=r"rank 0 .* in: starting; sequence\.recovery\.hang_seconds = 0\.2"
+    ):
         RankWatch(tmp_path, 0.2)()
     heart.stop()
 

@@ -135,5 +135,7 @@ def test_the_choice_travels_with_the_split():
 
 
 def test_a_split_that_holds_out_one_step_a_user_has_no_other_positions():
-    with pytest.raises(ConfigError, match=r"sequence\.positions: found 'every'.*leave_one_out"):
+    with pytest.raises(
+        ConfigError, match=r"sequence\.evaluation\.positions: found 'every'.*leave_one_out"
+    ):
         SequenceOptions(positions="every", split="leave_one_out")

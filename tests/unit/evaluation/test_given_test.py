@@ -76,7 +76,7 @@ def test_of_a_row_a_session_the_latest_row_is_the_history():
 def test_items_that_the_lake_does_not_have_are_counted_and_left_out():
     _, said = split_of_rows(ROWS, KEYS, frozenset(), "event", "next")
     assert said == (
-        "sequence.test_file: 1 of 6 interactions are with items that gold.items does not have, "
+        "sequence.evaluation.test_file: 1 of 6 interactions are with items that gold.items does not have, "
         "and play no part.",
     )
     with pytest.raises(DataError, match=r"none of its 1 interactions.*'x'.*such as 'a'"):
@@ -123,7 +123,9 @@ def test_a_rank_that_is_not_the_first_leaves_the_strangers_to_that_one():
         if users:
             assert ours._run(evaluator, "test").users() == users
         else:
-            with pytest.raises(DataError, match=r"found no user.*sequence\.positions to every"):
+            with pytest.raises(
+                DataError, match=r"found no user.*sequence\.evaluation.*positions to every"
+            ):
                 ours._run(evaluator, "test")
 
 
@@ -138,7 +140,7 @@ def test_some_users_of_a_test_file_may_be_strangers():
 def test_the_file_is_read_as_any_file_of_interactions(tmp_path):
     path = tmp_path / "test.txt"
     path.write_text("user,item,rating,time\nann,x,5,20\nann,y,1,10\nann,z,4,10\n")
-    given = (f"sequence.test_file={path}", "clean.amounts.min_value=3")
+    given = (f"sequence.evaluation.test_file={path}", "clean.amounts.min_value=3")
     found = load_settings("local", "interactions", given)
     # What is rated too low has kept its place among the equal instants.
     assert read_rows(found) == {"ann": [(10_000_001, "z"), (20_000_000, "x")]}
@@ -152,14 +154,15 @@ def test_a_rating_of_the_file_that_is_no_number_does_not_count(tmp_path):
     path.write_text(
         "user,item,rating,time\nann,x,good,20\nann,y,,10\nann,z,4.5e0,30\nann,w,nan,40\n"
     )
-    given = (f"sequence.test_file={path}", "clean.amounts.min_value=3")
+    given = (f"sequence.evaluation.test_file={path}", "clean.amounts.min_value=3")
     assert read_rows(load_settings("local", "interactions", given)) == {
         "ann": [(10_000_000, "y"), (30_000_000, "z")]
     }
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [(None, "sequence.test_file: no file"), ("a,b,c,d\n", "4 values a line")]
+    ("text", "reason"),
+    [(None, "sequence.evaluation.test_file: no file"), ("a,b,c,d\n", "4 values a line")],
 )
 def test_a_test_file_that_cannot_be_one_is_refused_before_any_step(tmp_path, capsys, text, reason):
     (tmp_path / "all.txt").write_text("a x\na y\n")
@@ -174,7 +177,9 @@ def test_a_test_file_that_cannot_be_one_is_refused_before_any_step(tmp_path, cap
 def test_the_lakes_columns_are_those_of_a_test_file_that_names_none(tmp_path):
     path = tmp_path / "test.txt"
     columns = "source.columns=[user, item, rating, time]"
-    chosen = load_settings("local", "interactions", (f"sequence.test_file={path}", columns))
+    chosen = load_settings(
+        "local", "interactions", (f"sequence.evaluation.test_file={path}", columns)
+    )
     path.write_text("ann x 5 20\n")
     assert read_rows(chosen) == {"ann": [(20_000_000, "x")]}
     path.write_text("item:token,user:token,time:float,n:float\nx,ann,20,1\n")
@@ -182,6 +187,6 @@ def test_the_lakes_columns_are_those_of_a_test_file_that_names_none(tmp_path):
 
 
 def test_positions_of_sessions_as_steps_cannot_be_told_in_a_file():
-    with pytest.raises(ConfigError, match=r"sequence\.test_file.*step event"):
+    with pytest.raises(ConfigError, match=r"sequence\.evaluation\.test_file.*step event"):
         SequenceOptions(test_file="t", positions="every", step="session")
     assert SequenceOptions(test_file="t", positions="every", step="event", split="leave_one_out")

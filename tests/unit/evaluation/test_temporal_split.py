@@ -32,7 +32,9 @@ def test_windows_are_the_last_whole_days():
 
 
 def test_a_span_too_short_for_the_windows_is_refused():
-    with pytest.raises(DataError, match=r"validation_days \+ sequence.test_days = 7 \+ 7"):
+    with pytest.raises(
+        DataError, match=r"validation_days \+ sequence.evaluation.test_days = 7 \+ 7"
+    ):
         TemporalSplit.at_end(0, 10 * DAY, validation_days=7, test_days=7)
 
 

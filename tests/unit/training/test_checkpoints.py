@@ -172,7 +172,7 @@ def test_kept_weights_do_not_follow_later_training():
 def test_a_diverged_run_is_an_error_that_names_the_learning_rate():
     best = BestWeights()
     best.offer(float("nan"), 1, weights(1.0))
-    with pytest.raises(DataError, match=r"sequence\.learning_rate"):
+    with pytest.raises(DataError, match=r"sequence\.training\.learning_rate"):
         _ = best.weights
 
 

@@ -70,5 +70,5 @@ def test_an_earlier_model_of_the_same_split_travels_with_its_items_places():
 
 
 def test_a_search_has_no_one_model_to_begin_with():
-    with pytest.raises(ConfigError, match=r"sequence\.warm_start"):
+    with pytest.raises(ConfigError, match=r"sequence\.training\.warm_start"):
         SequenceOptions(warm_start="champion", tune=4)

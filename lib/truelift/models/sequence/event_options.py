@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from truelift.errors import DataError
 from truelift.settings.checks import require
-from truelift.settings.sequence import LOSSES
+from truelift.settings.sequence_sections import LOSSES
 
 # Codes of a side feature that a model keeps apart unless the data say how many there are; a code
 # at or above the number counts as unknown.
@@ -93,10 +93,13 @@ class EventModelOptions:
         """From the section ``sequence`` and, where known, the data's number of codes."""
         known = {**DEFAULT_SIZES, **(sizes or {})}
         own = {f.name for f in fields(cls)}
-        same = ("units", "layers", "dropout", "embedding_spread", "max_length", "loss", "negatives",
-                "calibration", "mixed_precision", "heads", "expansion", "relative_time")  # fmt: skip
-        given = {name: getattr(sequence, name) for name in same if name in own}
-        side = tuple((name, int(known[name])) for name in sequence.side_features)
+        training = ("loss", "negatives", "calibration", "mixed_precision")
+        given = {
+            **{name: value for name, value in asdict(sequence.network).items() if name in own},
+            **{name: getattr(sequence.training, name) for name in training},
+            "max_length": sequence.histories.max_length,
+        }
+        side = tuple((name, int(known[name])) for name in sequence.histories.side_features)
         options = cls(items=items, side_features=side, **{**given, **more})
         sampled = options.loss != "full_softmax"
         return replace(options, sparse=sampled and items >= SPARSE_FROM)

@@ -49,7 +49,7 @@ class NextActionOptions:
     ) -> Self:
         """From the number of actions: that of event type codes where it is known."""
         actions = kinds["event_type"] - 1 if kinds and "event_type" in kinds else items
-        return cls(actions, sequence.units, sequence.dropout)
+        return cls(actions, sequence.network.units, sequence.network.dropout)
 
     def plain(self) -> dict[str, Any]:
         """As plain values."""

@@ -42,12 +42,12 @@ class ModelEntry:
         Raises
         ------
         ConfigError
-            If ``sequence.step`` is not the model's.
+            If ``sequence.histories.step`` is not the model's.
         """
-        if sequence.step != self.step:
+        if sequence.histories.step != self.step:
             raise ConfigError(
-                f"sequence.step: found {sequence.step!r}, expected {self.step!r} for "
-                f"sequence.model {sequence.model!r}."
+                f"sequence.histories.step: found {sequence.histories.step!r}, expected "
+                f"{self.step!r} for sequence.model {sequence.model!r}."
             )
         return self.make_options(items, sequence, sizes)
 
@@ -55,7 +55,8 @@ class ModelEntry:
 def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:  # noqa: ARG001
     from truelift.models.sequence.basket_gru import BasketGRUOptions
 
-    return asdict(BasketGRUOptions(items, sequence.units, sequence.layers, sequence.dropout))
+    network = sequence.network
+    return asdict(BasketGRUOptions(items, network.units, network.layers, network.dropout))
 
 
 def _build_basket_gru(options: dict[str, Any]) -> Any:
@@ -96,7 +97,8 @@ def _build_recurrent(cell: str) -> Callable[[dict[str, Any]], Any]:
 
 def _pair_lstm_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
     # Pairs are told from sampled ones: the softmax losses do not apply.
-    loss = sequence.loss if sequence.loss in ("bce", "gbce") else "bce"
+    chosen = sequence.training.loss
+    loss = chosen if chosen in ("bce", "gbce") else "bce"
     return EventModelOptions.from_settings(items, sequence, sizes, loss=loss).plain()
 
 

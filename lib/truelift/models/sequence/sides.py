@@ -94,7 +94,7 @@ class SideCodes:
             return gap_buckets(times, offsets)
         raise DataError(
             f"Side feature {name}: the model's package cannot tell it from a request; train "
-            "without it (sequence.side_features), or again with a newer truelift."
+            "without it (sequence.histories.side_features), or again with a newer truelift."
         )
 
 

@@ -72,7 +72,7 @@ def dataset_yaml(plan: TrafficPlan, root: str, form: str) -> str:
             "max_quarantine_share": 0.5,
         },
         "features": {"category_column": "category"},
-        "sequence": {"validation_days": held_out, "test_days": held_out},
+        "sequence": {"evaluation": {"validation_days": held_out, "test_days": held_out}},
     }
     heading = (
         f"# Simulated traffic: {plan.rows:,} rows over {world.days} days, seed {plan.seed}.\n"
