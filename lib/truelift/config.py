@@ -144,7 +144,7 @@ def interactions_title(source: Mapping[str, Any]) -> str:
     a file whose columns were called something else. A file that cannot be read goes by its
     address; whatever reads it then says what is wrong.
     """
-    from truelift.logs.sources.files import find_files, fingerprint
+    from truelift.files.raw import find_files, fingerprint
 
     path = str(source["path"])
     absolute = path if "://" in path else os.path.abspath(os.path.expanduser(path))

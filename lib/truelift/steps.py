@@ -20,7 +20,7 @@ import pyarrow.fs as pafs
 
 from truelift import __version__
 from truelift.errors import ConfigError
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 from truelift.typed import from_older, from_plain, to_plain
 
 T = TypeVar("T")

@@ -325,8 +325,8 @@ def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str
 
 def pinned_file(settings: Settings) -> dict[str, str]:
     """A hash of the file, so that other content trains and tests again."""
-    from truelift.logs.sources.files import find_files
-    from truelift.logs.sources.files import fingerprint as of_file
+    from truelift.files.raw import find_files
+    from truelift.files.raw import fingerprint as of_file
 
     address = settings.sequence.evaluation.test_file
     if not address:

@@ -37,8 +37,8 @@ def read_ids(address: str, key: str) -> list[str]:
     DataError
         If a line cannot be read as text, or there is no id.
     """
-    from truelift.logs.sources.damage import readable, refuse_other_kinds
-    from truelift.logs.sources.files import find_files, open_raw
+    from truelift.files.damage import readable, refuse_other_kinds
+    from truelift.files.raw import find_files, open_raw
     from truelift.logs.sources.lines import full_lines
 
     found: dict[str, None] = {}
@@ -59,8 +59,8 @@ def read_ids(address: str, key: str) -> list[str]:
 
 def pinned_files(settings: Settings) -> dict[str, str]:
     """Hashes of the files that ``recommend`` is given, so that other content runs it again."""
-    from truelift.logs.sources.files import find_files
-    from truelift.logs.sources.files import fingerprint as of_file
+    from truelift.files.raw import find_files
+    from truelift.files.raw import fingerprint as of_file
 
     found = {}
     for key in ("items", "users"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from truelift.errors import ConfigError
-from truelift.lake.log import current_version, filesystem_of
+from truelift.files.places import filesystem_of
+from truelift.lake.log import current_version
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import JobFailure
+from truelift.files.places import filesystem_of, storage_uri
 from truelift.lake.commit_ids import new_commit_id, taken, user_metadata
 from truelift.lake.data_files import DataFileRecord, add_actions, opened_for_files
-from truelift.lake.log import filesystem_of, live_files, open_table, recent_commits, storage_uri
+from truelift.lake.log import live_files, open_table, recent_commits
 from truelift.lake.tables import PLAIN_WRITER_FEATURES, TableSpec
 from truelift.lake.writes import Commit, application_of
 

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from truelift.files.places import filesystem_of
 from truelift.lake.arrow_table import takes_files
 from truelift.lake.data_files import DataFileRecord, SliceWriter, add_actions
-from truelift.lake.log import TAKEN_OUT, arrow_schema, filesystem_of, open_table
+from truelift.lake.log import TAKEN_OUT, arrow_schema, open_table
 from truelift.lake.writes import lost_race
 
 if TYPE_CHECKING:

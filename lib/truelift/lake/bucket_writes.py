@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from truelift.files.places import storage_uri
 from truelift.lake.commit_ids import new_commit_id, require_commit, user_metadata
 from truelift.lake.data_files import DataFileRecord, SliceWriter, add_actions, opened_for_files
 from truelift.lake.kernels import RowKernel, run_buckets, tables_of_bucket
-from truelift.lake.log import arrow_schema, open_table, storage_uri
+from truelift.lake.log import arrow_schema, open_table
 from truelift.lake.scan import ScanPlan
 from truelift.lake.tables import TableSpec
 from truelift.lake.writes import Commit, TableState, application_of, lost_race, state_metadata

@@ -14,7 +14,7 @@ import uuid
 from typing import Any
 
 from truelift.errors import JobFailure
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 
 
 def new_commit_id() -> str:

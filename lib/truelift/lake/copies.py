@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.fs as pafs
 
-from truelift.lake.log import current_version, filesystem_of
+from truelift.files.places import filesystem_of
+from truelift.lake.log import current_version
 from truelift.lake.scan import ScanPlan, make_plan
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from truelift.lake.log import filesystem_of, open_table
+from truelift.files.places import filesystem_of
+from truelift.lake.log import open_table
 from truelift.lake.tables import PLAIN_WRITER_FEATURES
 
 # What Delta's log is to say of a file, by deltalake's names, and its "rows".

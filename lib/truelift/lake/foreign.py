@@ -20,12 +20,13 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from truelift.errors import TableError
+from truelift.files.places import filesystem_of
 from truelift.fingerprints import fingerprint_of
 from truelift.lake.address import TableAddress, is_delta
 from truelift.lake.conditions import quoted
 from truelift.lake.csv_tables import is_csv, read_csv
 from truelift.lake.kernels import numbered_tasks, parallelism
-from truelift.lake.log import DataFile, current_version, filesystem_of
+from truelift.lake.log import DataFile, current_version
 from truelift.lake.scan import ScanPlan, ScanUnit, make_plan, read_batches, schema_hex, units_of
 
 if TYPE_CHECKING:

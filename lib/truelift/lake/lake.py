@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import pyarrow.fs as pafs
 
 from truelift.errors import MachineError
+from truelift.files.places import filesystem_of
 from truelift.lake import kernels
 from truelift.lake.bucket_writes import commit_files, replace_by_kernel, takes_buckets
 from truelift.lake.data_files import DataFileRecord
-from truelift.lake.log import current_version, filesystem_of, recent_commits
+from truelift.lake.log import current_version, recent_commits
 from truelift.lake.object_store import check_session, check_settings
 from truelift.lake.scan import ScanPlan, make_plan
 from truelift.lake.session import start_session

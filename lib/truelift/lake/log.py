@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.fs as pafs
+
+from truelift.files.places import storage_uri
 
 # Reader features that change which rows or columns a data file holds: Spark has to read those.
 _PLAIN_READER_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}
@@ -47,11 +48,6 @@ class DataFile:
     size: int
     rows: int | None
     partition: dict[str, str | None]
-
-
-def storage_uri(uri: str) -> str:
-    """The URI as Arrow and deltalake spell it (``s3a`` is Hadoop's name for ``s3``)."""
-    return "s3" + uri[3:] if uri.startswith("s3a://") else uri
 
 
 def open_table(uri: str, version: int | None = None) -> Any:
@@ -148,15 +144,6 @@ def live_files(table: Any, uri: str) -> list[DataFile]:
 def arrow_schema(table: Any) -> pa.Schema:
     """The table's columns as Arrow types; instants are UTC microseconds."""
     return pa.schema(table.schema().to_arrow())
-
-
-def filesystem_of(uri: str) -> tuple[pafs.FileSystem, str]:
-    """Arrow's file system for a URI or a local path, and the path inside it."""
-    uri = storage_uri(uri)
-    if urlsplit(uri).scheme in ("", "file"):
-        path = urlsplit(uri).path if uri.startswith("file:") else uri
-        return pafs.LocalFileSystem(), unquote(path) if uri.startswith("file:") else path
-    return pafs.FileSystem.from_uri(uri)
 
 
 def _join(uri: str, path: str) -> str:

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import TableError
+from truelift.files.places import filesystem_of
 from truelift.lake.conditions import all_of
 from truelift.lake.log import (
     DataFile,
     arrow_schema,
     current_version,
-    filesystem_of,
     live_files,
     open_table,
     reads_directly,

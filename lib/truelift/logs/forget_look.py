@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import TableError
+from truelift.files.places import filesystem_of
 from truelift.lake.copies import WORK
-from truelift.lake.log import filesystem_of, live_files, open_table
+from truelift.lake.log import live_files, open_table
 from truelift.lake.tables import TABLES
 from truelift.logs.forget_proof import batches_of, data_files, findings, table_of
 from truelift.logs.parsing import BLANKS

@@ -13,7 +13,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from truelift.errors import InvariantError
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 from truelift.lake.tables import TABLES
 from truelift.logs.parsing import BLANKS
 from truelift.logs.person import Person, people_columns, words_of

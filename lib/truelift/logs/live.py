@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from truelift.errors import SourceError
-from truelift.lake.log import filesystem_of
-from truelift.logs.sources.damage import unreadable
+from truelift.files.damage import unreadable
+from truelift.files.places import filesystem_of
 from truelift.logs.sources.json_lines import parsed
 from truelift.logs.sources.planning import SourceFile
 from truelift.logs.sources.registry import PACKED

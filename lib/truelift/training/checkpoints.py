@@ -22,7 +22,7 @@ import pyarrow.fs as pafs
 from truelift.arrays.archive import from_bytes, to_bytes
 from truelift.distributed.rank import write_atomically
 from truelift.errors import ConfigError, DataError, JobFailure, StorageError
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 from truelift.training.owner import FILE as OWNER
 from truelift.training.owner import Owner
 from truelift.training.results import EpochRecord

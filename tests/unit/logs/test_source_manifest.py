@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from tests.unit.logs.raw_world import HEADER, World
 from truelift.errors import SourceError
+from truelift.files import raw
+from truelift.files.raw import fingerprint
 from truelift.lake import Lake
 from truelift.lake.log import open_table
 from truelift.logs.ingest import raw_files
 from truelift.logs.intake import drift
-from truelift.logs.sources.files import fingerprint
 from truelift.logs.sources.unit import Unit
 from truelift.settings import ReferenceOptions
 
@@ -221,12 +222,10 @@ def test_reference_streams_have_entries_of_their_own(world):
 
 
 def test_a_large_file_is_known_by_three_blocks(world, monkeypatch):
-    from truelift.logs.sources import files
-
-    monkeypatch.setattr(files, "_WHOLE_BELOW", 10)
-    monkeypatch.setattr(files, "_BLOCK", 4)
+    monkeypatch.setattr(raw, "_WHOLE_BELOW", 10)
+    monkeypatch.setattr(raw, "_BLOCK", 4)
     path = world.write("a.csv", "x,1,2024-01-01")
-    (found,) = files.find_files(str(path), "source.path")
+    (found,) = raw.find_files(str(path), "source.path")
     assert fingerprint(found) == fingerprint(found)
 
 

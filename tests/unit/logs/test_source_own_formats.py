@@ -15,7 +15,7 @@ import pyarrow as pa
 from truelift.errors import SourceError
 from truelift.logs.sources.columns import text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import open_raw
+from truelift.files.raw import open_raw
 from truelift.logs.sources.unit import Unit
 
 COLUMNS = ("who", "what", "when")

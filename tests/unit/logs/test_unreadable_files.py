@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.logs.raw_world import World
 from truelift.errors import SourceError
-from truelift.logs.sources import files
-from truelift.logs.sources.damage import unreadable
+from truelift.files import raw
+from truelift.files.damage import unreadable
 
 LINES = b"u,i,t\n" + b"".join(b"%d,%d,2024-01-01\n" % (n, n * 7919 % 997) for n in range(90_000))
 
@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_read(world, monkeypatch):
     def forbidden(uri):
         raise PermissionError(13, "Permission denied", uri)
 
-    monkeypatch.setattr(files, "filesystem_of", _only(forbidden, files.filesystem_of, world.raw))
+    monkeypatch.setattr(raw, "filesystem_of", _only(forbidden, raw.filesystem_of, world.raw))
     with pytest.raises(SourceError, match=r"a\.csv cannot be read .*give read permission"):
         world.run()
 

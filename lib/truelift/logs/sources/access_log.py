@@ -20,10 +20,10 @@ from functools import lru_cache
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile
 from truelift.logs.sources.client import client_behind, client_of
 from truelift.logs.sources.columns import OTHER
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
 from truelift.logs.sources.unit import Unit

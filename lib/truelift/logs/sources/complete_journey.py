@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile, find_files, fingerprint
 from truelift.logs.sources import parquet_rows
 from truelift.logs.sources.columns import as_text, text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, find_files, fingerprint
 from truelift.logs.sources.unit import Unit
 
 USER = "household_id"

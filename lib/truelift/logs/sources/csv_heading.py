@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources.csv_recovery import reader_of_lines
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import UTF8, not_encoded, text_lines
 
 # Rows that tell how many values most rows have.

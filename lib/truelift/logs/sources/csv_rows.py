@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources.columns import bronze_names, text_batch
 from truelift.logs.sources.csv_heading import Heading, heading_of
 from truelift.logs.sources.csv_recovery import Record, records
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import BLOCK, UTF8, not_encoded, text_lines
 from truelift.logs.sources.unit import Unit
 

@@ -18,11 +18,11 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile
 from truelift.lake.log import live_files, open_table, reads_directly
 from truelift.logs.sources import parquet_rows
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.inside import names_inside
 from truelift.logs.sources.unit import Unit
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from truelift.logs.sources.files import RawFile, fingerprint
+from truelift.files.raw import RawFile, fingerprint
 from truelift.logs.sources.unit import Unit
 
 

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.damage import readable
+from truelift.files.raw import RawFile, find_files, open_raw
 from truelift.logs.sources.columns import text_batch
-from truelift.logs.sources.damage import readable
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.interaction_layout import RATING, TIME, Layout, layout_of, names_itself
 from truelift.logs.sources.interaction_times import spread
 from truelift.logs.sources.lines import full_lines

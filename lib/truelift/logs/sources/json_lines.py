@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources.columns import OTHER, text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.json_names import (
     Path,
     folded,

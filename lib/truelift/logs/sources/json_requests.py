@@ -15,10 +15,10 @@ from dataclasses import replace
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources import json_lines
 from truelift.logs.sources.columns import bronze_name
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.json_names import Path
 from truelift.logs.sources.lines import full_lines
 from truelift.logs.sources.unit import Unit

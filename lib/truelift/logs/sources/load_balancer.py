@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile
 from truelift.logs.sources.access_log import given
 from truelift.logs.sources.columns import OTHER
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.parsed_lines import foreign_start, read_parsed
 from truelift.logs.sources.unit import Unit

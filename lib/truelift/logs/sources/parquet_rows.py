@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import SourceError
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
+from truelift.files.raw import RawFile
 from truelift.logs.sources.columns import as_text, bronze_names, text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile
 from truelift.logs.sources.inside import found_inside, names_inside, text_inside
 from truelift.logs.sources.unit import Unit
 

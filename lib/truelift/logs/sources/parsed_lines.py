@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources.columns import text_batch
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import full_lines
 from truelift.logs.sources.unit import Unit
 

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass, field, replace
 
 from truelift.errors import SourceError
+from truelift.files.damage import readable, refuse_archive, refuse_other_kinds
+from truelift.files.raw import RawFile, find_files, open_raw
 from truelift.logs.sources import complete_journey, delta_table, json_lines
 from truelift.logs.sources.columns import bronze_name, held_name
 from truelift.logs.sources.csv_heading import parting_sign
-from truelift.logs.sources.damage import readable, refuse_archive, refuse_other_kinds
-from truelift.logs.sources.files import RawFile, find_files, open_raw
 from truelift.logs.sources.mapping import (
     require_columns,
     require_one_meaning,

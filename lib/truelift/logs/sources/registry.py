@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from truelift.logs.sources.damage import readable
+from truelift.files.damage import readable
 from truelift.logs.sources.file_format import FileFormat
 from truelift.logs.sources.unit import Unit
 from truelift.registry import Registry

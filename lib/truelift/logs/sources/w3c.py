@@ -16,9 +16,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from truelift.errors import SourceError
+from truelift.files.raw import RawFile, open_raw
 from truelift.logs.sources.columns import OTHER, bronze_name, text_batch
 from truelift.logs.sources.file_format import FileFormat
-from truelift.logs.sources.files import RawFile, open_raw
 from truelift.logs.sources.lines import full_lines
 from truelift.logs.sources.other_formats import other_format
 from truelift.logs.sources.unit import Unit

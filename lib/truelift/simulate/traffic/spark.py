@@ -15,8 +15,8 @@ import pyarrow.csv as pacsv
 from pyarrow import fs as pafs
 
 from truelift.errors import ConfigError, MachineError
+from truelift.files.places import filesystem_of
 from truelift.lake.kernels import numbered_tasks
-from truelift.lake.log import filesystem_of
 from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.dataset import dataset_yaml, item_table
 from truelift.simulate.traffic.memory import without_broken

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 from truelift.simulate.traffic.block import traffic_block
 from truelift.simulate.traffic.parts import PartWriter, by_day
 from truelift.simulate.traffic.plan import TrafficPlan

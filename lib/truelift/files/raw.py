@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from truelift.errors import SourceError
-from truelift.lake.log import filesystem_of
-from truelift.logs.sources.damage import unreadable
+from truelift.files.damage import unreadable
+from truelift.files.places import filesystem_of
 
 _WHOLE_BELOW = 2**30
 _BLOCK = 2**20

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from truelift.errors import SourceError
-from truelift.lake.log import filesystem_of
+from truelift.files.places import filesystem_of
 
 # What a packed file begins with.
 _UNPACKED = {

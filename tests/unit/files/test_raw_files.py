@@ -8,7 +8,7 @@ import os
 import pytest
 
 from truelift.errors import SourceError
-from truelift.logs.sources.files import find_files, fingerprint, open_raw
+from truelift.files.raw import find_files, fingerprint, open_raw
 
 
 @pytest.fixture
