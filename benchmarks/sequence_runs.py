@@ -6,38 +6,23 @@ lists; the ranks read and train as they do for the job ``train_sequence``.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from sequence_data import Interactions
 
-from truelift.evaluation.splits import split_from, split_to_plain
-from truelift.lake.scan import ScanPlan, ScanUnit, schema_hex
 from truelift.models.sequence import registry
-from truelift.models.sequence.histories import COLUMNS, Histories
+from truelift.models.sequence.histories import Histories
 from truelift.settings import SequenceOptions
-from truelift.training.launcher import launch
-from truelift.training.rank import RankJob, RankResult
+from truelift.training.in_memory import train_here
+from truelift.training.rank import RankResult
 from truelift.typed import from_plain
 
 RECIPES = Path(__file__).parent.parent / "conf" / "models"
-SCHEMA = pa.schema(
-    [
-        ("user_key", pa.string()),
-        ("item_index", pa.list_(pa.int32())),
-        ("event_time", pa.list_(pa.int64())),
-        ("session_number", pa.list_(pa.int32())),
-    ]
-)
-FILES = 4
 
 
 @dataclass(frozen=True)
@@ -95,36 +80,10 @@ def replaced(options: SequenceOptions, **changes: Any) -> SequenceOptions:
 
 def train(data: Interactions, options: SequenceOptions, seed: int, label: str) -> Trained:
     """Train with the recipe's split; prints a line an epoch."""
-    with tempfile.TemporaryDirectory(prefix="truelift-benchmark-") as folder:
-        plan = write_units(data, Path(folder) / "sequences")
-        job = RankJob(
-            plan=plan.to_json(),
-            split=split_to_plain(split_from(options, *_span(data))),
-            items=len(data.item_keys),
-            seed=seed,
-            sequence=options,
-            test=False,  # lists are made from the weights, by the same evaluator for all
-        )
-        ranks = Path(folder) / "ranks"
-        ranks.mkdir()
-        result, weights = launch(job, ranks, _epoch_lines(label))
+    told = _epoch_lines(label)
+    # Lists are made from the weights, by the same evaluator for all.
+    result, weights = train_here(histories(data), len(data.item_keys), options, seed, told)
     return Trained(options, len(data.item_keys), result, weights)
-
-
-def write_units(data: Interactions, folder: Path) -> ScanPlan:
-    """The histories as Parquet files, and a plan that lists them."""
-    folder.mkdir(parents=True)
-    bounds = data.users * np.arange(FILES + 1) // FILES
-    units = []
-    for number, (start, stop) in enumerate(pairwise(bounds)):
-        path = folder / f"part-{number}.parquet"
-        pq.write_table(_table(data, int(start), int(stop)), path)
-        units.append(
-            ScanUnit(str(path), None, int(stop - start), path.stat().st_size, {"bucket": None})
-        )
-    return ScanPlan(
-        "gold.sequences", str(folder), 0, COLUMNS, tuple(units), schema_hex=schema_hex(SCHEMA)
-    )
 
 
 def histories(data: Interactions) -> Histories:
@@ -137,27 +96,6 @@ def histories(data: Interactions) -> Histories:
         data.times * 1_000_000,
         place.astype(np.int32),
     )
-
-
-def _span(data: Interactions) -> tuple[int, int]:
-    """First and last time, in microseconds."""
-    return int(data.times.min()) * 1_000_000, int(data.times.max()) * 1_000_000
-
-
-def _table(data: Interactions, start: int, stop: int) -> pa.Table:
-    rows = histories(data).slice(start, stop)
-    offsets = pa.array(rows.offsets, pa.int32())
-
-    def column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-        return pa.ListArray.from_arrays(offsets, pa.array(values, kind))
-
-    arrays = [
-        pa.array(rows.users, pa.string()),
-        column(rows.items, pa.int32()),
-        column(rows.times, pa.int64()),
-        column(rows.sessions, pa.int32()),
-    ]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
 def _epoch_lines(label: str) -> Callable[[Mapping[str, Any]], None]:

@@ -1,4 +1,4 @@
-"""A recommender on a table of interactions at hand: rankers that count, measured on the last step."""
+"""A recommender on a table of interactions at hand: rankers that count, and one that learns if asked for."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from truelift.evaluation.splits import LeaveOneOut
 from truelift.extras import naming_extras
 from truelift.logs.sessions.boundaries import sort_and_find_gaps
 from truelift.models.sequence.histories import Histories
+from truelift.progress import Tell
+from truelift.public.sequence_ranker import options_of, trained_ranker
 from truelift.public.tables import instants, is_spark_frame, named_columns, opened, text_codes
 from truelift.serving.ranking import rank
-from truelift.settings import SessionOptions
+from truelift.settings import SequenceOptions, SessionOptions
 from truelift.settings.sequence_sections import EvaluationSection
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ _BLOCK = 1024
 @dataclass(frozen=True, eq=False)
 class Recommender:
     """Rankers beside each other on the test, and the best of them on all interactions.
+
+    A sequence model stays as it was trained, on all but the last two interactions of a user; what it
+    ranks by is the whole history.
 
     Parameters
     ----------
@@ -163,8 +168,11 @@ def fit_recommender(
     seen_items: str = "keep",
     top_k: int = 10,
     most_neighbours: int = EvaluationSection.neighbours,
+    model: str | SequenceOptions | None = None,
+    seed: int = 7,
+    progress: Tell = lambda text: None,
 ) -> Recommender:
-    """Fit and measure the rankers that count on a table of interactions.
+    """Fit and measure rankers on a table of interactions: those that count, and a sequence model.
 
     Popularity of all time and of the latest weeks, personal frequency (where seen items may come
     again), item co-occurrence and session kNN, by the pieces of ``train_sequence`` and with its
@@ -185,6 +193,14 @@ def fit_recommender(
         Length of the list that is measured.
     most_neighbours : int
         Of an item or a session, that count.
+    model : str or SequenceOptions, optional
+        A sequence model that is trained beside them, in a process of its own: a recipe (``'sasrec'``,
+        ``'gru'``, the path of a YAML file) or options. Needs the extra ``[train]``, and Horovod for
+        more than one process.
+    seed : int
+        Of the model's training.
+    progress : callable
+        Told a line now and then while the model trains.
 
     Returns
     -------
@@ -209,10 +225,11 @@ def fit_recommender(
     if is_spark_frame(interactions):
         raise ConfigError(
             "interactions: found a DataFrame of Spark, expected a table in memory or a path. Spark's "
-            "way is `truelift train_sequence`, which trains sequence models too."
+            "way is `truelift train_sequence`."
         )
     columns = {"user_key": (user, "user"), "item_id": (item, "item"), "event_time": (time, "time")}
     with naming_extras():
+        learned = options_of(model, seen_items, top_k) if model is not None else None
         table = opened(interactions)
         rows = named_columns(table, columns, frozenset({"user_key", "item_id"}))
         coded = pa.table(
@@ -230,9 +247,14 @@ def fit_recommender(
         )
         histories, items = histories_of(whole)
         options = EvaluationOptions(top_k=top_k, seen_items=seen_items, step=_STEP)
-        found = _measured(histories, len(items), options, most_neighbours, table.name)
-        best, metrics = found
-        final = _rankers(histories, len(items), seen_items, most_neighbours, best)[best]
+        _check_long_enough(histories, table.name)
+        trained: dict[str, Ranker] = {}
+        if learned is not None:
+            trained = dict([trained_ranker(histories, len(items), learned, seed, progress)])
+        best, metrics = _measured(histories, len(items), options, most_neighbours, trained)
+        final = trained.get(best)
+        if final is None:
+            final = _rankers(histories, len(items), seen_items, most_neighbours, best)[best]
         return Recommender(
             metrics, best, seen_items, coded.num_rows - whole.num_rows, final, histories, items
         )
@@ -260,19 +282,26 @@ def histories_of(interactions: pa.Table) -> tuple[Histories, pa.Array]:
     return histories, items.values
 
 
+def _check_long_enough(histories: Histories, table: str) -> None:
+    if not len(LeaveOneOut(_STEP).test(histories)[0]):
+        raise DataError(
+            f"{table}: no user has three interactions, so none can be held out. Expected a row an "
+            "interaction; are user and item the columns that were meant?"
+        )
+
+
 def _measured(
-    histories: Histories, items: int, options: EvaluationOptions, each: int, table: str
+    histories: Histories,
+    items: int,
+    options: EvaluationOptions,
+    each: int,
+    trained: Mapping[str, Ranker],
 ) -> tuple[str, tuple[RankingMetrics, ...]]:
     """The best ranker on the validation part, and all of them on the test part."""
     split = LeaveOneOut(_STEP)
     training = split.training(histories)
     test, validation = split.test(histories), split.validation(histories)
-    if not len(test[0]):
-        raise DataError(
-            f"{table}: no user has three interactions, so none can be held out. Expected a row an "
-            "interaction; are user and item the columns that were meant?"
-        )
-    work = _rankers(training, items, options.seen_items, each)
+    work = {**_rankers(training, items, options.seen_items, each), **trained}
     popularity = np.bincount(training.items, minlength=items + 1).astype(np.float64)
     evaluator = Evaluator(work, Catalogue(popularity), options)
     chosen, tested = evaluator.layout.zeros(), evaluator.layout.zeros()

@@ -148,10 +148,12 @@ def run(job_json: str, arrays: bytes) -> dict[str, Any]:
     # With it, the same seed and number of processes give the same numbers.
     tf.config.experimental.enable_op_determinism()
 
+    from truelift.distributed.collective import Alone, TensorCollective
     from truelift.distributed.horovod_ranks import HorovodRanks
     from truelift.training.session import train_and_evaluate
 
-    ranks = HorovodRanks()
+    # One process has nobody to wait for, and needs no Horovod.
+    ranks: TensorCollective = Alone() if job.sequence.ranks.processes == 1 else HorovodRanks()
     result, weights = train_and_evaluate(job, ranks)
     if ranks.rank > 0:
         return {"rank": ranks.rank}

@@ -150,7 +150,7 @@ def test_the_logged_configuration_has_one_flat_key_a_value():
 
 def test_a_recipe_lies_over_the_data_set_and_under_the_command_line():
     recipe = load_settings("local", "interactions", ("sequence.training.epochs=3",), recipe="gru")
-    assert (recipe.sequence.model, recipe.sequence.epochs) == ("gru", 3)
+    assert (recipe.sequence.model, recipe.sequence.training.epochs) == ("gru", 3)
     assert load_settings("local", "interactions", ()).sequence.model == "sasrec"
     with pytest.raises(ConfigError, match=r"--recipe: unknown recipe 'bert'\. Known: .*sasrec"):
         load_settings("local", recipe="bert")
@@ -162,7 +162,7 @@ def test_a_file_of_interactions_is_a_data_set_by_its_own_name(tmp_path):
     )
     assert one.source.format == "interactions" and one.source.path == str(tmp_path / "a.txt")
     assert one.dataset != other.dataset and one.lake != other.lake
-    assert other.sequence.split == "leave_one_out"
+    assert other.sequence.evaluation.split == "leave_one_out"
 
 
 def interactions_of(path, *overrides):

@@ -68,7 +68,8 @@ def test_the_data_set_switches_off_what_could_drop_an_interaction():
     settings = load_settings("local", "interactions", ())
     assert settings.features.min_item_count == 1 and settings.features.repeats
     assert settings.clean.double_click_seconds is None and settings.clean.outlier_mads is None
-    assert settings.sequence.split == "leave_one_out" and settings.sequence.seen_items == "drop"
+    held_out = settings.sequence.evaluation
+    assert held_out.split == "leave_one_out" and held_out.seen_items == "drop"
 
 
 def read_text(path, text, *columns, name="ratings.txt", **others):

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
+from truelift.public import sequence_ranker
+from truelift.settings import SequenceOptions
 
 START = 1_767_225_600
 
@@ -106,6 +108,32 @@ def test_a_recommender_prints_sentences_and_draws_itself(fitted):
 def test_a_mistake_is_one_message(interactions, asked, message):
     with pytest.raises(tl.TrueliftError, match=message):
         tl.fit_recommender(interactions.slice(0, 10), **{"unit": "s"} | asked)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("sasrex", r"unknown recipe 'sasrex'\. Known: gru, sasrec"),
+        (
+            SequenceOptions(),
+            r"model: found 'basket_gru' with 'session' as the step, expected one of sas",
+        ),
+        (SequenceOptions(model="nope"), r"sequence\.model: found 'nope'"),
+        (
+            SequenceOptions(model="gru", step="event", side_features=("category",)),
+            r"model: found side features, .*expected none",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_trained_here_is_one_message(interactions, model, message):
+    with pytest.raises(tl.TrueliftError, match=message):
+        tl.fit_recommender(interactions, unit="s", model=model)
+
+
+def test_without_the_extra_a_model_names_it(interactions, monkeypatch):
+    monkeypatch.setattr(sequence_ranker, "find_spec", lambda name: None)
+    with pytest.raises(tl.TrueliftError, match=r"pip install 'truelift\[train\]'"):
+        tl.fit_recommender(interactions, unit="s", model="gru")
 
 
 def test_an_unknown_user_is_named(fitted):

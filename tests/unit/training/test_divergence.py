@@ -8,7 +8,7 @@ import pytest
 from truelift.errors import DataError
 from truelift.training.divergence import check_loss, check_weights
 
-WHERE = r"epoch 2, step 31, at the learning rate 0\.5\. Lower sequence\.learning_rate"
+WHERE = r"epoch 2, step 31, at the learning rate 0\.5\. Lower sequence\.training\.learning_rate"
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
