@@ -42,15 +42,15 @@ class BarrierTasks:
         self.rank = int(collective.get_rank())
         self.size = int(collective.get_world_size())
 
-    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:
+    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:  # noqa: ARG002
         """All-reduce; XGBoost returns the flat array."""
         return self._reduced(values, "SUM")
 
-    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:
+    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:  # noqa: ARG002
         """All-reduce of the largest."""
         return self._reduced(values, "MAX")
 
-    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:
+    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:  # noqa: ARG002
         """The sum of arrays of the whole length that are zero but for the own part."""
         lengths = np.zeros(self.size, dtype=np.int64)
         lengths[self.rank] = len(values)

@@ -49,15 +49,15 @@ class Alone:
     rank = 0
     size = 1
 
-    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:
+    def sum(self, values: np.ndarray, name: str = "sum") -> np.ndarray:  # noqa: ARG002
         """The values themselves."""
         return values
 
-    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:
+    def max(self, values: np.ndarray, name: str = "max") -> np.ndarray:  # noqa: ARG002
         """The values themselves."""
         return values
 
-    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:
+    def join(self, values: np.ndarray, name: str = "join") -> np.ndarray:  # noqa: ARG002
         """The values themselves."""
         return values
 
@@ -65,7 +65,7 @@ class Alone:
         """The tensors themselves."""
         return tensors
 
-    def join_tensors(self, tensor: Any, name: str) -> Any:
+    def join_tensors(self, tensor: Any, name: str) -> Any:  # noqa: ARG002
         """The tensor itself."""
         return tensor
 
