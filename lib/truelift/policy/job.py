@@ -144,7 +144,8 @@ def _register(job: Job, learned: LearnedPolicy, package: PolicyPackage) -> None:
     rule, result = package.rule, learned.result
     example = pd.DataFrame({UNIT: ["a", "b"]} | {n: [0.0, 1.0] for n in rule.numbers}
                            | {n: ["x", "y"] for n in rule.texts})  # fmt: skip
-    job.run.register_pyfunc(
+    job.run.models.register(
+        name=job.settings.tracking.model_name,
         python_model=PolicyModel(),
         artifacts={PACKAGE: str(path)},
         signature=infer_signature(example, decided(package, example)),

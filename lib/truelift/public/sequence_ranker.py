@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from truelift.errors import ConfigError
 from truelift.extras import missing_extra
@@ -63,7 +64,7 @@ def trained_ranker(
     from truelift.models.runtime import start_tensorflow
     from truelift.training.in_memory import train_here
 
-    def tell(event: dict[str, object]) -> None:
+    def tell(event: Mapping[str, Any]) -> None:
         progress(str(event["text"]))
 
     _, weights = train_here(histories, items, options, seed, tell)
