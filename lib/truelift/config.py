@@ -27,6 +27,7 @@ from truelift.errors import ConfigError, TrueliftError
 from truelift.older_names import Renamed, hint_of, in_sections, tell
 from truelift.settings import EffectOptions, Settings
 from truelift.settings.gone import refuse_gone
+from truelift.settings.panel_choice import changed, of_today, with_spans
 from truelift.settings.panel_spec import PanelSpec
 from truelift.spelling import load_as_written
 from truelift.typed import from_plain, to_plain
@@ -180,21 +181,45 @@ def _spec_layer(path: str) -> dict[str, Any]:
     return inner
 
 
-def load_panel_spec(name: str) -> PanelSpec:
+def load_panel_spec(
+    name: str,
+    changes: Mapping[str, Any] | None = None,
+    time_zone: str = "UTC",
+    option: str = "--spec",
+) -> PanelSpec:
     """The specification of a panel.
 
     Parameters
     ----------
     name : str
         A name under ``conf/panels`` or the path of a YAML file.
+    changes : mapping, optional
+        Keys of it as they shall be (``panel.changes``).
+    time_zone : str
+        Where the specification names none.
+    option : str
+        What names the specification, for messages.
 
     Raises
     ------
     ConfigError
         For an unknown key, a bad value, or a covariate that is measured after the treatment.
     """
-    found = _named_layer("panels", "--spec", "panel", name, (PanelSpec, ""))
-    return from_plain(PanelSpec, found)
+    found = _named_layer("panels", option, "panel", name, (PanelSpec, ""))
+    plain = with_spans(changed(found, changes or {}))
+    return from_plain(PanelSpec, {"time_zone": time_zone, **plain})
+
+
+def panel_of_pipeline(settings: Settings) -> PanelSpec:
+    """The specification of the panel that the pipeline makes (``panel.spec``, ``panel.changes``).
+
+    Raises
+    ------
+    ConfigError
+        As :func:`load_panel_spec`.
+    """
+    chosen = settings.panel
+    return load_panel_spec(chosen.spec, chosen.changes, settings.source.time_zone, "panel.spec")
 
 
 def load_spec(cls: type[Spec], folder: str, kind: str, name: str, option: str = "--spec") -> Spec:
@@ -328,8 +353,9 @@ def _laid_over(layers: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], tuple[
     older: tuple[Renamed, ...] = ()
     for layer in layers:
         # First in its section: an older name in one layer and the newer in another are one setting.
-        placed, renamed = in_sections(Settings, layer)
-        merged, older = _merge(merged, placed), (*older, *renamed)
+        placed, of_panels = of_today(layer)
+        placed, renamed = in_sections(Settings, placed)
+        merged, older = _merge(merged, placed), (*older, *of_panels, *renamed)
     return merged, older
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import yaml
 from tests.conftest import RecordingRun
 from tests.spark.shop_lake import fill_lake
 from truelift.cli import main
-from truelift.config import load_panel_spec, load_settings
+from truelift.config import load_settings, panel_of_pipeline
 from truelift.effects.job import estimate_effects_from
 from truelift.errors import ConfigError, DataError
 from truelift.features.build import build_features
 from truelift.features.panels.build import build_panel
 from truelift.features.panels.results import PanelBuilt
+from truelift.features.panels.step import build_panel_step
 from truelift.job import Job
 from truelift.lake import Lake
 from truelift.lake.writes import table_state
@@ -36,69 +38,130 @@ from truelift.typed import from_plain
 
 
 def job_of(lake: Lake, settings: Any, folder: Path, name: str = "build_panel") -> Job:
-    inputs = pin_inputs(step_named(name), lake) if name != "build_panel" else {}
+    inputs = pin_inputs(step_named(name), lake)
     return Job(name, settings, lake, inputs, "one", RecordingRun(), folder)
 
 
 # ------------------------------------------------------------ the campaigns of a simulated shop
 
+LOGS = simulate_logs(users=50, days=60, seed=2)
 
-@pytest.fixture(scope="module")
-def shop(spark, tmp_path_factory):
-    """A lake with gold.panel, and its settings."""
-    folder = tmp_path_factory.mktemp("campaigns")
-    logs = simulate_logs(users=50, days=60, seed=2)
-    mapping = write_logs(logs, folder / "shop")
+
+def shop_lake(spark, folder: Path) -> tuple[Lake, Any]:
+    """A lake with the tables that the pipeline's panel is made of, and its settings."""
+    mapping = write_logs(LOGS, folder / "shop")
     small = ("buckets=6", "features.item_level=category")
     settings = load_settings("local", str(mapping), small, str(folder / "lake"))
     lake = Lake.open(settings, spark)
-    fill_lake(lake, logs, settings)
+    fill_lake(lake, LOGS, settings)
     build_features(job_of(lake, settings, folder, "build_features"))
-    return lake, settings, folder
+    return lake, settings
 
 
-def campaigns(settings: Any) -> PanelSpec:
-    """The specification that comes with it, for the shop's shorter windows."""
-    spec = load_panel_spec("campaigns")
-    days = settings.panel.lookback_days
-    shorter = {-56.0: -float(days), -28.0: -days / 2}
-    covariates = {
-        name: replace(m, window=(shorter.get(m.window[0], m.window[0]), m.window[1]))
-        for name, m in spec.covariates.items()
+class Shop:
+    """A lake with gold.panel, its rows and what the step left behind."""
+
+    def __init__(self, spark, folder: Path):
+        self.folder = folder
+        self.lake, self.settings = shop_lake(spark, folder)
+        self.build()
+        self.rows = self.lake.read("gold.panel").toArrow().to_pylist()
+
+    def build(self) -> Job:
+        job = job_of(self.lake, self.settings, self.folder)
+        self.report = build_panel_step(job)
+        self.result = from_plain(PanelBuilt, job.results["PanelBuilt"])
+        return job
+
+
+@pytest.fixture(scope="module")
+def shop(spark, tmp_path_factory):
+    return Shop(spark, tmp_path_factory.mktemp("campaigns"))
+
+
+def test_the_campaigns_without_room_before_or_after_are_left_out_with_the_reason(shop):
+    assert shop.result.excluded == {
+        "m1": "6 days of data before its start, 14 needed",
+        "m4": "its window ends 7 days after the data",
     }
-    return replace(
-        spec,
-        covariates=covariates,
-        occasions=replace(spec.occasions, history=days),
-        eligible={"x_tenure_days": settings.panel.min_history_days},
-    )
+    assert shop.result.occasions == 2
 
 
-def test_the_campaigns_of_the_specification_are_those_of_the_features_step(shop):
-    lake, settings, folder = shop
-    built = build_panel(job_of(lake, settings, folder), campaigns(settings))
-    ours = rows_of(lake, built.uri)
-    theirs = {row["unit_id"]: row for row in lake.read("gold.panel").toArrow().to_pylist()}
-    assert ours.keys() == theirs.keys()
-    some = next(iter(theirs.values()))
-    shared = [name for name in next(iter(ours.values())) if name in some]
-    exact = ("unit_id", "user_key", "campaign", "treated", "y_spend", "y_visits", "bucket")
-    assert set(exact) < set(shared)
-    # Beside what the specification cannot say: shares of categories, responses, indicators.
-    without = ("x_share_", "x_user_", "x_campaign_", "x_log_earlier_responses")
-    assert {n for n in some if n not in shared and not n.startswith(without)} == set()
-    for unit, row in theirs.items():
-        for name in shared:
-            expected = row[name] if name in exact else pytest.approx(row[name], rel=1e-12)
-            assert ours[unit][name] == expected, (unit, name)
-    assert sum(built.arms.values()) == built.units == len(theirs)
-    assert built.arms["1"] == sum(row["treated"] for row in theirs.values())
-    assert built.excluded.keys() == {"m1", "m4"}
-    work = Path(lake.root) / "work"
+def test_the_treated_units_are_those_of_the_truth(shop):
+    truth = {
+        (u["campaign"], u["visitor"]): u["treated"]
+        for u in LOGS.units.to_pylist()
+        if u["campaign"] in ("m2", "m3")
+    }
+    units = {(u["campaign"], u["user_key"]): u["treated"] for u in shop.rows}
+    assert 80 <= len(units) <= 100
+    assert units == {unit: truth[unit] for unit in units}
+    assert shop.result.units == len(units) == shop.report.rows_out
+    assert shop.result.treated == sum(units.values())
+
+
+def test_visits_are_the_true_sessions_that_start_in_the_window_end_day_included(shop):
+    seen = Counter()
+    for visitor, start in zip(
+        LOGS.sessions["visitor"].to_pylist(), LOGS.sessions["start"].to_pylist(), strict=True
+    ):
+        for name, (first, last) in LOGS.campaigns.items():
+            seen[name, visitor] += first <= start.date() <= last
+    for unit in shop.rows:
+        assert unit["y_visits"] == seen[unit["campaign"], unit["user_key"]]
+
+
+def test_the_panel_has_no_nulls_and_the_columns_that_the_data_name(shop):
+    assert not [c for row in shop.rows for c, value in row.items() if value is None]
+    columns = [c for c in shop.rows[0] if c.startswith("x_")]
+    assert [c for c in columns if c.startswith("x_campaign_")] == ["x_campaign_m3"]
+    assert sum(c.startswith("x_share_") for c in columns) == 4
+    assert {"x_user_channel_app", "x_user_channel_web"} & set(columns)
+    assert "x_user_segment_missing" in columns
+    assert "x_user_channel_missing" not in columns
+
+
+def test_copies_of_the_sources_give_the_panel_that_is_read_where_the_tables_lie(shop):
+    """Conditions that hold everywhere have Spark compute every source."""
+    spec = panel_of_pipeline(shop.settings)
+    sources = {n: replace(source, where="true") for n, source in spec.sources.items()}
+    job = job_of(shop.lake, shop.settings, shop.folder)
+    built = build_panel(job, replace(spec, sources=sources))
+    copied = rows_of(shop.lake, built.uri)
+    assert copied == {row["unit_id"]: row for row in shop.rows}
+    assert built.arms == shop.result.arms
+    work = Path(shop.lake.root) / "work"
     assert not list(work.glob("panel-source-*")), "no copy of a source may be left"
     # So that people are forgotten in it, and its files are tended.
-    assert lake.panels() == ("gold.panel_campaigns",)
-    assert "gold.panel_campaigns" in keyed_tables(job_of(lake, settings, folder))
+    assert shop.lake.panels() == ("gold.panel_campaigns",)
+    assert "gold.panel_campaigns" in keyed_tables(job)
+    assert "gold.panel" in keyed_tables(job)
+
+
+def test_the_step_again_writes_nothing(shop):
+    before, result = shop.lake.version("gold.panel"), shop.result
+    job = shop.build()
+    assert shop.lake.version("gold.panel") == before == job.outputs["gold.panel"]
+    assert shop.result == result.again(before)
+
+
+def test_without_exposures_there_is_no_panel_and_the_result_says_why(shop):
+    job = job_of(shop.lake, shop.settings, shop.folder)
+    del job.inputs["gold.exposures"]
+    report = build_panel_step(job)
+    found = from_plain(PanelBuilt, job.results["PanelBuilt"])
+    assert found.missing == "the data set has no exposures (bronze.exposures)"
+    assert report.rows_out == 0 and not job.outputs
+
+
+def test_exposures_that_leave_one_arm_only_are_refused_before_any_write(shop):
+    everyone = replace(shop.settings.panel, changes={
+        **shop.settings.panel.changes, "treatment": {"arms": {"1": "false"}},
+    })  # fmt: skip
+    job = job_of(shop.lake, replace(shop.settings, panel=everyone), shop.folder)
+    with pytest.raises(DataError, match=r"none of 4 occasions.*m2: none of 4\d eligible subjects"):
+        build_panel_step(job)
+    assert not job.outputs
 
 
 def rows_of(lake: Lake, uri: str) -> dict[str, dict[str, Any]]:
@@ -193,7 +256,8 @@ def test_units_arms_outcomes_and_windows_are_those_of_the_truth(lake, shelves, b
     rows = lake.spark.read.format("delta").load(built.uri).toArrow().to_pylist()
     assert len(rows) == built.units == 120 * 2 * 9
     assert built.excluded == {
-        str(w): f"{w - 1} periods of data before its start, 3 needed" for w in (1, 2, 3)
+        str(w): f"{w - 1} period{'s' * (w != 2)} of data before its start, 3 needed"
+        for w in (1, 2, 3)
     }
     for row in rows:
         product, shop, week = row["product"], int(row["shop"]), int(row["week"])
@@ -292,7 +356,7 @@ def test_attributes_with_two_rows_a_key_are_refused(shelves, build):
 def test_occasions_that_leave_one_arm_are_refused(shelves, build):
     plain = shelf_spec(shelves[0])
     plain["treatment"]["arms"] = {"display": "false"}
-    with pytest.raises(DataError, match=r"none of 9 occasions .* none of 240 eligible subjects"):
+    with pytest.raises(DataError, match=r"none of 12 occasions .* none of 240 eligible subjects"):
         build(plain)
 
 

@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from truelift.features.streams import day_after, instant_column
-from truelift.features.users import attribute_levels, attribute_maps
+from truelift.features.users import attribute_maps
 from truelift.settings import ReferenceOptions, Settings, SourceOptions
 
 
@@ -85,23 +85,3 @@ def test_mapped_attributes_are_the_only_ones_under_their_own_names(spark):
     frame = users(spark, ("u", "old", "x", "a", 1))
     rows = attribute_maps(frame, settings(user="who", town="city")).collect()
     assert dict(rows[0]["attributes"]) == {"town": "x"}
-
-
-def test_the_most_frequent_level_is_the_reference_and_single_levels_need_no_column(spark):
-    rows = [
-        ("a", {"age": "old", "plan": "free"}),
-        ("b", {"age": "old", "plan": "free"}),
-        ("c", {"age": "young", "plan": "free", "city": "x"}),
-    ]
-    frame = spark.createDataFrame(rows, "user_key string, attributes map<string,string>")
-    found = {
-        each.name: (each.levels, each.has_missing)
-        for each in attribute_levels(frame, frame.count())
-    }
-    assert found == {"age": (("young",), False), "city": ((), True)}
-
-
-def test_an_attribute_with_too_many_levels_is_no_group(spark):
-    rows = [(str(n), {"name": f"n{n}", "age": str(n % 2)}) for n in range(40)]
-    frame = spark.createDataFrame(rows, "user_key string, attributes map<string,string>")
-    assert [each.name for each in attribute_levels(frame, frame.count())] == ["age"]

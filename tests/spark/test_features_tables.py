@@ -24,7 +24,7 @@ from truelift.simulate.logs import simulate_logs
 from truelift.typed import from_plain
 
 LOGS = simulate_logs(users=50, days=60, seed=2)
-GOLD = ("gold.items", "gold.users", "gold.sequences", "gold.exposures", "gold.panel")
+GOLD = ("gold.items", "gold.users", "gold.sequences", "gold.exposures")
 
 
 class World:
@@ -88,49 +88,6 @@ def test_a_repeat_writes_nothing_and_a_forced_one_writes_the_same(world):
     assert {name: world.rows(name) for name in GOLD} == rows
 
 
-def test_the_campaigns_without_room_before_or_after_are_left_out_with_the_reason(world):
-    assert world.result.excluded_campaigns == {
-        "m1": "6 days of data before its start, 14 needed",
-        "m4": "its window ends 7 days after the data",
-    }
-    assert world.result.campaigns == 2
-
-
-def test_the_treated_units_are_those_of_the_truth(world):
-    truth = {
-        (u["campaign"], u["visitor"]): u["treated"]
-        for u in LOGS.units.to_pylist()
-        if u["campaign"] in ("m2", "m3")
-    }
-    units = {(u["campaign"], u["user_key"]): u["treated"] for u in world.rows("gold.panel")}
-    assert 80 <= len(units) <= 100
-    assert units == {unit: truth[unit] for unit in units}
-    assert world.result.panel_units == len(units)
-    assert world.result.panel_treated == sum(units.values())
-
-
-def test_visits_are_the_true_sessions_that_start_in_the_window_end_day_included(world):
-    seen = Counter()
-    for visitor, start in zip(
-        LOGS.sessions["visitor"].to_pylist(), LOGS.sessions["start"].to_pylist(), strict=True
-    ):
-        for name, (first, last) in LOGS.campaigns.items():
-            seen[name, visitor] += first <= start.date() <= last
-    for unit in world.rows("gold.panel"):
-        assert unit["y_visits"] == seen[unit["campaign"], unit["user_key"]]
-
-
-def test_the_panel_has_no_nulls_and_the_columns_of_its_design(world):
-    frame = world.lake.read("gold.panel")
-    assert frame.na.drop().count() == world.result.panel_units
-    covariates = [c for c in frame.columns if c.startswith("x_")]
-    assert covariates[-1] == "x_campaign_m3"
-    assert sum(c.startswith("x_share_") for c in covariates) == 4
-    assert {"x_user_channel_app", "x_user_channel_web"} & set(covariates)
-    assert "x_user_segment_missing" in covariates
-    assert "x_user_channel_missing" not in covariates
-
-
 def test_items_are_numbered_from_one_by_a_hash_that_knows_no_counts(world):
     items = sorted(world.rows("gold.items"), key=lambda row: row["item_index"])
     assert [row["item_index"] for row in items] == list(range(1, 7))
@@ -160,7 +117,7 @@ def test_users_carry_their_counts_and_their_filled_attributes(world):
 
 def test_exposures_are_half_open_windows_with_the_responses_to_them(world):
     rows = {(r["user_key"], r["campaign"]): r for r in world.rows("gold.exposures")}
-    assert len(rows) == LOGS.exposures.num_rows
+    assert len(rows) == LOGS.exposures.num_rows == world.result.exposures
     for sent in LOGS.exposures.to_pylist():
         row = rows[sent["visitor"], sent["mailing"]]
         assert row["start"].date().isoformat() == sent["from"]
@@ -185,12 +142,12 @@ def test_a_lookup_that_workers_cannot_open_is_shipped_and_says_the_same(world):
     assert shipped.load().sort_by(key).equals(lookup_of(world.lake, plan).load().sort_by(key))
 
 
-def test_without_exposures_there_is_no_panel_and_the_result_says_why(spark, tmp_path):
+def test_without_exposures_there_are_none_and_items_may_stand_for_themselves(spark, tmp_path):
     world = World(spark, tmp_path, "features.item_level=item_id")
     fill_lake(world.lake, LOGS, world.settings, streams=False)
     world.build()
-    assert world.result.panel_skipped_reason == "the data set has no exposures (bronze.exposures)"
-    assert not world.lake.exists("gold.panel")
+    assert world.result.exposures == 0
+    assert not world.lake.exists("gold.exposures")
     items = world.rows("gold.items")
     assert {row["name"] for row in items} == {row["item_key"] for row in items}
     assert all(row["events"] >= world.settings.features.min_item_count for row in items)
@@ -209,13 +166,6 @@ def everyone(*campaigns: tuple[str, str, str]) -> pa.Table:
     rows = [(name, v, low, high) for name, low, high in campaigns for v in visitors]
     names = ("mailing", "visitor", "from", "until")
     return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
-
-
-def test_exposures_that_leave_one_arm_only_are_refused_before_any_write(bare):
-    fill_stream(bare.lake, "exposures", everyone(("all", "2024-02-01", "2024-02-10")))
-    with pytest.raises(DataError, match=r"none of 1 campaigns.*all: all 4\d eligible users were"):
-        bare.build()
-    assert set(bare.versions().values()) == {None}
 
 
 def test_unreadable_dates_of_exposures_are_refused_before_any_write(bare):

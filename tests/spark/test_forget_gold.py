@@ -50,10 +50,12 @@ def rows(lake, table, *users, **texts):
     for user in users:
         own = {"user_key": user, "unit_id": f"summer:{user}", "campaign": "summer", "bucket": 0}
         own |= texts
+        types = {f.name: f.dataType.simpleString() for f in table_spec(table).schema()}
+        # An open table has what the specification of its panel says.
+        types |= {"user_key": "string"} if table_spec(table).is_open else {}
         columns = [
-            f"CAST({repr(own[f.name]) if f.name in own else 'NULL'} AS {f.dataType.simpleString()}) "
-            f"AS `{f.name}`"
-            for f in table_spec(table).schema()
+            f"CAST({repr(own[name]) if name in own else 'NULL'} AS {kind}) AS `{name}`"
+            for name, kind in types.items()
         ]
         selects.append(f"SELECT {', '.join(columns)}")
     return lake.spark.sql(" UNION ALL ".join(selects))

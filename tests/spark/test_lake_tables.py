@@ -105,8 +105,8 @@ def test_a_batch_is_appended_once_and_new_columns_join(spark, lake):
 
 
 def test_rows_that_do_not_fit_the_table_are_refused_and_nothing_is_written(spark, lake):
-    with pytest.raises(TableError, match=r"unit_id is missing.*treated is bigint, expected int"):
-        lake.replace("gold.panel", panel(spark).drop("unit_id").withColumn("treated", _long()), "x")
+    with pytest.raises(TableError, match=r"unit_id is missing.*bucket is bigint, expected int"):
+        lake.replace("gold.panel", panel(spark).drop("unit_id").withColumn("bucket", _long()), "x")
     assert not lake.exists("gold.panel")
 
 

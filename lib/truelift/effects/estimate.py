@@ -261,6 +261,7 @@ def _design(columns: PanelColumns, options: EffectOptions) -> Design:
         assignment=known if columns.propensity else "observed",
         chances=dict(options.nuisances.propensity),
         measured_in=dict(options.measured_in),
+        labels=dict(options.labels),
     )
 
 

@@ -18,6 +18,7 @@ from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.effects.telling.names import in_words
+from truelift.features.panels.results import PanelBuilt
 from truelift.lake.tables import table_spec
 from truelift.registries import LOOKS
 from truelift.settings import EffectOptions
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 _MOST_HEADLINES = 6
 # Metrics of a run stay few (MLflow's pages are slow beyond some tens).
 _MOST_METRICS = 24
-# What the campaigns' panel is left out by, one after the other, unless the options say otherwise.
-_CAMPAIGN = "campaign"
 
 
 def estimate_effects(job: Job) -> StepReport:
@@ -59,10 +58,7 @@ def estimate_effects(job: Job) -> StepReport:
         return StepReport(0, 0, {"skipped": _why_no_panel(job)})
     else:
         plan = job.plan("gold.panel")
-        options = replace(options, measured_in=_measured(job) | options.measured_in)
-        if options.credibility.leave_out is None and _CAMPAIGN in plan.schema.names:
-            checks = replace(options.credibility, leave_out=_CAMPAIGN)
-            options = replace(options, credibility=checks)
+        options = as_specified(options, job.load_result(PanelBuilt))
     panel = LakePanel(job.lake, plan)
     check_columns(panel.schema, options, panel.name)
     started = time.perf_counter()
@@ -135,16 +131,32 @@ def estimate_effects_from(
     return look_further(panel, estimation, options, progress).result
 
 
-def _measured(job: Job) -> dict[str, str]:
-    """What the outcomes of the pipeline's own panel count; another table has its own."""
-    return {f"y_{name}": told for name, told in job.settings.panel.measured_in.items()}
+def as_specified(options: EffectOptions, panel: PanelBuilt | None) -> EffectOptions:
+    """Options for the panel that a specification has made; what they say themselves goes first.
+
+    Columns are those of the specification, its labels and units of measurement come along, and the
+    occasions are left out one after the other.
+    """
+    if panel is None or panel.missing or not panel.treatment:
+        return options
+    default = EffectOptions()
+    said: dict[str, Any] = {
+        "treatment": panel.treatment,
+        "control": panel.control,
+        "cluster": panel.cluster,
+        "outcomes": panel.outcomes,
+        "labels": panel.labels,
+    }
+    unsaid = {n: v for n, v in said.items() if v and getattr(options, n) == getattr(default, n)}
+    checks = options.credibility
+    if checks.leave_out is None:
+        unsaid["credibility"] = replace(checks, leave_out=panel.occasion or None)
+    return replace(options, **unsaid, measured_in=panel.measured_in | options.measured_in)
 
 
 def _why_no_panel(job: Job) -> str:
-    from truelift.features.results import FeaturesResult
-
-    features = job.load_result(FeaturesResult)
-    reason = features.panel_skipped_reason if features else None
+    panel = job.load_result(PanelBuilt)
+    reason = panel.missing if panel else None
     return f"there is no panel: {reason or 'gold.panel does not exist'}"
 
 

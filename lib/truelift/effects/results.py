@@ -259,6 +259,8 @@ class Design:
         By arm, the known number or its column.
     measured_in : dict of str to str
         By outcome, what its numbers count, such as ``'dollars a customer in a week'``.
+    labels : dict of str to str
+        What a ``subject`` and a ``treatment`` are called, in the singular.
     """
 
     treatment: str = ""
@@ -266,6 +268,7 @@ class Design:
     assignment: str = "observed"
     chances: dict[str, str] = field(default_factory=dict)
     measured_in: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.arrays.texts import sorted_codes
-from truelift.features.catalogue import LookupSource, categories_of_items, keys_of_items
+from truelift.features.catalogue import LookupSource, keys_of_items
 from truelift.features.sequences import with_bucket
 from truelift.features.timelines import BucketEvents, segment_counts, segment_sums, session_timeline
 from truelift.lake.tables import table_spec
@@ -82,21 +82,3 @@ class ItemCountKernel:
         events = BucketEvents.of(tables["events"])
         keys = keys_of_items(events.items, self.catalogue.load() if self.catalogue else None)
         return count_items(events, keys)
-
-
-CATEGORY_COUNT_SCHEMA = pa.schema([("category", pa.string()), ("events", pa.int64())])
-
-
-@dataclass(frozen=True)
-class CategoryCountKernel:
-    """Events of each category strictly before an instant (microseconds since epoch)."""
-
-    catalogue: LookupSource
-    before: int
-
-    def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        events = BucketEvents.of(tables["events"])
-        names, code = sorted_codes(categories_of_items(events.items, self.catalogue.load()))
-        category = np.append(code, -1)[events.item]
-        early = category[(events.time < self.before) & (category >= 0)]
-        return pa.table({"category": names, "events": np.bincount(early, minlength=len(names))})

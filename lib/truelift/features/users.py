@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from truelift.features.covariates import AttributeLevels
 from truelift.features.items import spark_schema
 from truelift.features.profiles import PROFILE_SCHEMA, ProfileKernel
 from truelift.features.streams import mapped_columns, own_columns, required_columns
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from truelift.lake import Lake
-
-# An attribute with more levels than this is a name, a date or a number, not a group.
-MAX_LEVELS = 30
 
 
 def profile_rows(
@@ -84,39 +80,3 @@ def attribute_maps(users: DataFrame, settings: Settings) -> DataFrame:
         .select("user_key", "r.*")
         .select("user_key", attributes.alias("attributes"))
     )
-
-
-def attribute_levels(profiles: DataFrame, users: int) -> tuple[AttributeLevels, ...]:
-    """The attributes that can be groups, with the levels that get a column.
-
-    Parameters
-    ----------
-    profiles : DataFrame
-        Rows of ``gold.users``.
-    users : int
-        How many there are.
-
-    Notes
-    -----
-    The most frequent level is the reference (of equally frequent ones the first by name).
-    Attributes with one level and nothing missing, or more than ``MAX_LEVELS`` levels, are left
-    out.
-    """
-    from pyspark.sql import functions as F
-
-    pairs = profiles.select(F.explode("attributes").alias("name", "level"))
-    sizes = pairs.groupBy("name").agg(F.countDistinct("level").alias("levels")).collect()
-    grouped = [row["name"] for row in sizes if row["levels"] <= MAX_LEVELS]
-    if not grouped:
-        return ()
-    counts = pairs.where(F.col("name").isin(grouped)).groupBy("name", "level").count().collect()
-    levels: dict[str, list[tuple[int, str]]] = {}
-    for row in counts:
-        levels.setdefault(row["name"], []).append((-row["count"], row["level"]))
-    chosen = []
-    for name, found in sorted(levels.items()):
-        rest = tuple(sorted(level for _, level in sorted(found)[1:]))
-        has_missing = -sum(count for count, _ in found) < users
-        if rest or has_missing:
-            chosen.append(AttributeLevels(name, rest, has_missing))
-    return tuple(chosen)

@@ -176,7 +176,7 @@ _SPECS = (
     ),
     TableSpec(
         "gold.panel",
-        "unit_id string, user_key string, campaign string, treated int, bucket int",
+        "unit_id string, bucket int",
         ("bucket",),
         is_open=True,
         people=_USER,

@@ -29,6 +29,7 @@ _MADE_BY = {
     "silver.quarantine": "clean",
     "ops.refused": "clean",
     "silver.sessions": "sessionize",
+    "gold.panel": "build_panel",
     "gold.scores": "estimate_effects",
     "gold.learned_policies": "learn_policy",
     "gold.allocations": "allocate",
@@ -148,7 +149,9 @@ def shares_keys(keyed: DataFrame, users: DataFrame) -> bool:
 def keyed_tables(job: Job) -> Iterator[str]:
     """The tables of the lake with a column that is marked as one of people."""
     for name, spec in TABLES.items():
-        if spec.people and job.lake.version(name) is not None:
+        if not spec.people or job.lake.version(name) is None:
+            continue
+        if not spec.is_open or set(spec.people) & set(job.lake.plan(name).schema.names):
             yield name
     for name in job.lake.panels():
         if set(table_spec(name).people) & set(job.lake.plan(name).schema.names):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, OverlapSummary
-from truelift.effects.telling.names import clusters_of, units_with
+from truelift.effects.telling.names import clusters_of, sentence_case, units_with, with_article
 from truelift.effects.telling.names import in_words as named
-from truelift.report.estimates import about_campaigns, control_of, judged
+from truelift.report.estimates import control_of, judged, nouns
 from truelift.report.numbers import count, covariate_name, in_words, joined, plural, share
 from truelift.report.plots.overlap import BALANCE_LIMIT
 
@@ -131,18 +131,20 @@ def assumptions(result: EffectsResult) -> list[Assumption]:
     Where chances are known, nothing unmeasured can have driven the assignment, and the estimate
     is right whatever the outcome models are.
     """
-    if about_campaigns(result):
+    told = nouns(result)
+    if told is not None and result.design.assignment == "observed":
+        one, subject = with_article(told.treatment), told.subject
         return [
-            _confounding("the campaign"),
+            _confounding(f"the {told.treatment}"),
             (
                 "Overlap.",
-                "Every kind of user could have received a campaign or not. The next section shows "
+                f"Every kind of {subject} could have received {one} or not. The next section shows "
                 "how far this holds.",
             ),
             (
                 "No interference.",
-                "A campaign sent to one user does not change what another user does, nor what a "
-                "simultaneous campaign does.",
+                f"{sentence_case(one)} sent to one {subject} does not change what another {subject} "
+                f"does, nor what a simultaneous {told.treatment} does.",
             ),
             _one_model(result),
         ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from truelift.effects.results import EffectsResult
-from truelift.features.results import FeaturesResult
+from truelift.features.panels.results import PanelBuilt
 from truelift.logs.results import CleanResult, IngestResult, SessionsResult
 from truelift.recommend.results import RecommendResult
 from truelift.steps import StepRecord
@@ -27,7 +27,7 @@ class ReportContent:
         ISO time (UTC) shown at the foot of the page.
     configuration : str
         The resolved configuration as YAML.
-    ingest, clean, sessions, features, training, effects, recommend
+    ingest, clean, sessions, panel, training, effects, recommend
         Results of the steps; None where a step did not run.
     pedigree : tuple of truelift.steps.StepRecord
         The finished steps, in order.
@@ -49,7 +49,7 @@ class ReportContent:
     ingest: IngestResult | None = None
     clean: CleanResult | None = None
     sessions: SessionsResult | None = None
-    features: FeaturesResult | None = None
+    panel: PanelBuilt | None = None
     training: TrainingResult | None = None
     effects: EffectsResult | None = None
     recommend: RecommendResult | None = None

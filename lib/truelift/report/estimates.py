@@ -5,6 +5,7 @@ from __future__ import annotations
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.figures import places_of
+from truelift.effects.telling.names import Nouns, nouns_of
 from truelift.effects.telling.sentences import NAIVE
 
 __all__ = ["NAIVE"]
@@ -63,9 +64,9 @@ def of_pipeline(result: EffectsResult) -> bool:
     return result.table == "gold.panel"
 
 
-def about_campaigns(result: EffectsResult) -> bool:
-    """Whether the panel is the one of campaigns, of which more can be said in words."""
-    return of_pipeline(result) and len(result.arms) == 2
+def nouns(result: EffectsResult) -> Nouns | None:
+    """What subjects and treatment are called, where all can be told of who got one and who did not."""
+    return nouns_of(result) if len(result.arms) == 2 else None
 
 
 def qualified(result: EffectsResult, e: Estimate) -> str:

@@ -16,7 +16,7 @@ from truelift.config import without_secrets
 from truelift.effects.results import EffectsResult
 from truelift.effects.telling.names import in_words
 from truelift.errors import ConfigError, MachineError
-from truelift.features.results import FeaturesResult
+from truelift.features.panels.results import PanelBuilt
 from truelift.logs.results import CleanResult, IngestResult, SessionsResult
 from truelift.recommend.results import RecommendResult
 from truelift.report.content import ReportContent
@@ -37,7 +37,7 @@ _OWN = (
     IngestResult,
     CleanResult,
     SessionsResult,
-    FeaturesResult,
+    PanelBuilt,
     TrainingResult,
     EffectsResult,
     RecommendResult,
@@ -103,7 +103,7 @@ def collect(job: Job, folder: Path) -> ReportContent:
         ingest=job.load_result(IngestResult),
         clean=clean,
         sessions=job.load_result(SessionsResult),
-        features=job.load_result(FeaturesResult),
+        panel=job.load_result(PanelBuilt),
         training=job.load_result(TrainingResult),
         effects=job.load_result(EffectsResult),
         recommend=job.load_result(RecommendResult),

@@ -95,7 +95,7 @@ def day(iso: str) -> str:
 
 
 def outcome_name(column: str) -> str:
-    """A panel's outcome column as a word: ``y_spend`` -> ``spend``."""
+    """A panel's outcome column as a word: ``y_units_sold`` -> ``units sold``."""
     return column.removeprefix("y_").replace("_", " ")
 
 

@@ -10,7 +10,7 @@ from truelift.effects.telling.names import clusters_of, in_words
 from truelift.effects.telling.sentences import verdict_text
 from truelift.report.cautions import caution
 from truelift.report.content import ReportContent
-from truelift.report.estimates import about_campaigns, of_pipeline
+from truelift.report.estimates import nouns, of_pipeline
 from truelift.report.markup import Html, definitions, element, fragment
 from truelift.report.numbers import count, day, joined, model_name, outcome_name, share
 from truelift.report.numbers import in_words as in_plain_words
@@ -19,7 +19,7 @@ from truelift.report.section import Section, sections
 from truelift.report.sections.answer import why_no_effects
 from truelift.training.results import TrainingResult
 
-QUESTION = "Do the campaigns change what people do, and how sure are we?"
+QUESTION = "Do the {treatments} change what {subjects} do, and how sure are we?"
 QUESTION_WITHOUT_EFFECTS = "What do people do, and what comes next?"
 NAMED_ARMS = 3
 
@@ -97,8 +97,8 @@ def question(content: ReportContent) -> str:
     result = content.effects
     if result is None or not result.estimates:
         return QUESTION_WITHOUT_EFFECTS
-    if about_campaigns(result):
-        return QUESTION
+    if told := nouns(result):
+        return QUESTION.format(treatments=told.treatments, subjects=told.subjects)
     names = list(dict.fromkeys(outcome_name(e.outcome) for e in result.estimates))
     arms = list(result.overlaps)
     treatment = result.design.treatment.replace("_", " ")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.decision import decisive
+from truelift.effects.telling.names import Nouns, sentence_case, with_article
 from truelift.effects.telling.names import in_words as named
 from truelift.effects.telling.sentences import (
     chosen,
@@ -20,12 +21,12 @@ from truelift.effects.telling.sentences import (
 )
 from truelift.report.estimates import (
     NAIVE,
-    about_campaigns,
     by_outcome,
     decimals,
     excludes_zero,
     find,
     is_doubtful,
+    nouns,
     supports,
 )
 from truelift.report.numbers import (
@@ -58,9 +59,9 @@ def _shown(e: Estimate, unit: str = "") -> str:
     return f"{number(e.estimate, decimals(e), signed=True)}{of} ({_interval(e)})"
 
 
-def per(result: EffectsResult, outcome: str) -> str:
-    """What the campaigns' changes count, and over what."""
-    return result.design.measured_in.get(outcome, "per user and campaign")
+def per(result: EffectsResult, outcome: str, told: Nouns) -> str:
+    """What the changes count, and over what."""
+    return result.design.measured_in.get(outcome, told.over)
 
 
 def _interval(e: Estimate) -> str:
@@ -77,40 +78,42 @@ def headline(result: EffectsResult) -> str:
     groups = by_outcome(result)
     if not groups:
         return "No effect was estimated."
-    if not about_campaigns(result):
+    told = nouns(result)
+    if told is None:
         return _of_any_table(result)
     outcome = next(iter(groups))
-    name, unit = outcome_name(outcome), per(result, outcome)
+    name, unit = outcome_name(outcome), per(result, outcome, told)
+    one = with_article(told.treatment)
     adjusted = [e for kind in ("ATT", "ATE") if (e := find(result, kind, outcome)) is not None]
     if not adjusted:
         e = groups[outcome][0]
         return (
-            f"Users with and without a campaign differ in {name} by {_shown(e, unit)}; no "
+            f"{sentence_case(told.subjects)} with and without {one} differ in {name} by {_shown(e, unit)}; no "
             "adjusted effect was estimated."
         )
     e = next((a for a in adjusted if not is_doubtful(result, a)), adjusted[0])
-    among = " among users who received one" if e.estimand == "ATT" else ""
+    among = f" among {told.subjects} who received one" if e.estimand == "ATT" else ""
     if is_doubtful(result, e):
         stopped = any(c.stops and c.concerns(e.estimand, e.arm, outcome) for c in result.cautions)
         why = (
             "see the verdict for what stands against it"
             if stopped
-            else "users with and without them are too different to compare safely"
+            else f"{told.subjects} with and without them are too different to compare safely"
         )
         return (
-            f"The data cannot tell the effect of the campaigns: {why}. The adjusted change in "
+            f"The data cannot tell the effect of the {told.treatments}: {why}. The adjusted change in "
             f"{name}{among}, {_shown(e, unit)}, is not to be relied on."
         )
     if not excludes_zero(e):
         return (
-            f"No clear effect of the campaigns on {name}{among}: the estimated change is "
+            f"No clear effect of the {told.treatments} on {name}{among}: the estimated change is "
             f"{_shown(e, unit)}, which includes zero."
         )
     places = decimals(e)
     direction = "raised" if e.estimate > 0 else "lowered"
     lower, upper = sorted((abs(e.ci_lower), abs(e.ci_upper)))
     return (
-        f"Receiving a campaign {direction} {name} by {number(abs(e.estimate), places)} {unit} "
+        f"Receiving {one} {direction} {name} by {number(abs(e.estimate), places)} {unit} "
         f"({level(e.confidence)} interval {interval(lower, upper, places)}){among}, if the "
         "assumptions below hold."
     )
@@ -172,48 +175,50 @@ def _sentence(text: str) -> str:
 
 def left_out(result: EffectsResult) -> int:
     """Estimates that are in the tables alone."""
-    return 0 if about_campaigns(result) else len(result.estimates) - len(chosen(result))
+    return 0 if nouns(result) else len(result.estimates) - len(chosen(result))
 
 
 def readings(result: EffectsResult) -> list[Reading]:
     """For each outcome: the naive difference, what adjusting does to it, and what is left.
 
-    Of any other table than the campaigns' at most a screen of sentences; the tables have the rest.
+    Without labels of the specification at most a screen of sentences; the tables have the rest.
     """
     result = named(result)
+    told = nouns(result)
     found = []
     read = chosen(result)
     for outcome, group in by_outcome(result).items():
-        name, unit = outcome_name(outcome), per(result, outcome)
-        if not about_campaigns(result):
-            if told := [in_words(estimate_sentence(result, e)) for e in read if e in group]:
-                found.append(Reading(name, tuple(told)))
+        name = outcome_name(outcome)
+        if told is None:
+            if said := [in_words(estimate_sentence(result, e)) for e in read if e in group]:
+                found.append(Reading(name, tuple(said)))
             continue
+        unit, one = per(result, outcome, told), with_article(told.treatment)
         naive, att, ate = (find(result, estimand, outcome) for estimand in (NAIVE, "ATT", "ATE"))
         sentences = []
         if naive is not None:
             reliable = att is not None and supports(result, "ATT")
-            bias = f" {_selection(naive, att, name)}" if att is not None and reliable else ""
+            bias = f" {_selection(naive, att, name, told)}" if att is not None and reliable else ""
             sentences.append(
-                f"As they are, units with a campaign differ from those without by "
+                f"As they are, units with {one} differ from those without by "
                 f"{_shown(naive, unit)}.{bias}"
             )
         if att is not None:
             sentences.append(
-                f"For those who received a campaign (ATT), the campaign itself changed {name} by "
+                f"For those who received {one} (ATT), the {told.treatment} itself changed {name} by "
                 f"{_shown(att, unit)}: {_strength(att)}.{_doubt(result, att)}"
             )
         if ate is not None:
             sentences.append(
-                f"Sending every campaign to everyone rather than to no one (ATE) would change "
+                f"Sending every {told.treatment} to everyone rather than to no one (ATE) would change "
                 f"{name} by {_shown(ate, unit)}: {_strength(ate)}."
                 f"{_doubt(result, ate)}"
             )
         ato = find(result, "ATO", outcome)
         if ato is not None:
             sentences.append(
-                f"Among users of whom it was open whether a campaign would come to them (ATO), it "
-                f"changed {name} by {_shown(ato, unit)}: {_strength(ato)}.{_doubt(result, ato)}"
+                f"Among {told.subjects} of whom it was open whether {one} would come to them (ATO), "
+                f"it changed {name} by {_shown(ato, unit)}: {_strength(ato)}.{_doubt(result, ato)}"
             )
         known = {id(e) for e in (naive, att, ate, ato)}
         sentences += [
@@ -233,7 +238,7 @@ def _doubt(result: EffectsResult, e: Estimate) -> str:
     return f" The data do not support the {e.estimand}: do not rely on this number."
 
 
-def _selection(naive: Estimate, att: Estimate, name: str) -> str:
+def _selection(naive: Estimate, att: Estimate, name: str, told: Nouns) -> str:
     bias = naive.estimate - att.estimate
     larger = max(naive.standard_error, att.standard_error)
     if abs(bias) <= larger:
@@ -242,9 +247,9 @@ def _selection(naive: Estimate, att: Estimate, name: str) -> str:
         return "Adjusting for earlier behaviour hardly moves this."
     kind = "higher" if bias > 0 else "lower"
     return (
-        f"Of this, {number(bias, decimals_for(larger), signed=True)} is not the campaign's doing: "
-        f"judging by earlier behaviour, campaigns went to users whose {name} would have been "
-        f"{kind} anyway."
+        f"Of this, {number(bias, decimals_for(larger), signed=True)} is not the {told.treatment}'s doing: "
+        f"judging by earlier behaviour, {told.treatments} went to {told.subjects} whose {name} would "
+        f"have been {kind} anyway."
     )
 
 

@@ -14,6 +14,7 @@ from truelift.settings.checks import require
 from truelift.settings.clean import BotOptions as BotOptions
 from truelift.settings.clean import CleanOptions
 from truelift.settings.effects import EffectOptions
+from truelift.settings.panel_choice import PanelOptions as PanelOptions
 from truelift.settings.sequence import SequenceOptions
 from truelift.settings.sessions import SessionOptions
 from truelift.settings.source import ALL_COLUMNS as ALL_COLUMNS
@@ -25,7 +26,7 @@ from truelift.settings.source import SourceOptions
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """The item level of sequences and profiles, and the category used for shares.
+    """The item level of sequences and profiles, and where an item's category stands.
 
     ``repeats`` keeps an item as often as it comes within a session; by default it stands there
     once. ``sequence_of`` makes a row of ``gold.sequences`` of each ``user`` or of each ``session``.
@@ -34,7 +35,6 @@ class FeatureOptions:
     item_level: str = "item_id"
     min_item_count: int = 5
     max_sequence_events: int | None = None
-    top_categories: int = 8
     category_column: str = "category"
     repeats: bool = False
     sequence_of: str = "user"
@@ -48,38 +48,6 @@ class FeatureOptions:
         )
         require(
             self.min_item_count >= 1, "features.min_item_count", self.min_item_count, "at least 1"
-        )
-        require(
-            0 <= self.top_categories <= 100,
-            "features.top_categories",
-            self.top_categories,
-            "0 to 100",
-        )
-
-
-@dataclass(frozen=True)
-class PanelOptions:
-    """Units and windows of the unit-treatment-outcome panel; times in days.
-
-    ``measured_in`` says, by outcome, what its numbers count (``dollars per household and
-    campaign``), for page and sentences.
-    """
-
-    outcomes: tuple[str, ...] = ("spend", "visits")
-    measured_in: dict[str, str] = field(default_factory=dict)
-    lookback_days: int = 56
-    min_history_days: int = 28
-    require_complete_window: bool = True
-
-    def __post_init__(self) -> None:
-        known = ("spend", "visits")
-        for outcome in self.outcomes:
-            require(outcome in known, "panel.outcomes", outcome, f"names out of {known}")
-        for outcome in self.measured_in:
-            require(outcome in known, "panel.measured_in", outcome, f"names out of {known}")
-        require(len(self.outcomes) > 0, "panel.outcomes", self.outcomes, "at least one outcome")
-        require(
-            self.lookback_days > 0, "panel.lookback_days", self.lookback_days, "a positive number"
         )
 
 

@@ -19,6 +19,7 @@ from truelift.settings.effect_sections import (
     NuisanceSection,
     SupportSection,
 )
+from truelift.settings.panel_spec import check_labels
 from truelift.typed import from_plain
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class EffectOptions:
     ``policies`` maps a name to an arm, or to a column that holds arms. ``looks`` names those of
     other packages. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
-    more outcomes than are estimated.
+    more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
 
     Every option of a section may also be given here by its own name, as before there were sections
     (``confidence=0.9``): for one release, with a message.
@@ -76,6 +77,7 @@ class EffectOptions:
     contrasts: str = "control"
     looks: tuple[str, ...] = ()
     measured_in: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     seed: int = 7
     features: FeatureSection = field(default_factory=FeatureSection)
     nuisances: NuisanceSection = field(default_factory=NuisanceSection)
@@ -90,6 +92,7 @@ class EffectOptions:
         check_chances("effects.nuisances.propensity", self.nuisances.propensity, self.arms)
         need("second_cluster", self.second_cluster != self.cluster, "another column than cluster")
         need("outcomes", len(self.outcomes) > 0, "at least one outcome")
+        check_labels("effects.labels", self.labels)
         need(
             "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
         )

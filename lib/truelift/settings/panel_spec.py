@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from truelift.errors import ConfigError
 from truelift.settings.checks import require
+from truelift.settings.panel_levels import EVER as EVER
+from truelift.settings.panel_levels import PanelIndicatorOptions, PanelShareOptions
 
-#: The lower end of a window that holds all of the past.
-EVER = "ever"
 #: The upper end of an outcome's window: the end of the occasion.
 END = "end"
 #: The word of the spec's author that an attribute was known before the first occasion.
@@ -32,6 +32,16 @@ _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 # A row's own columns know nothing of later rows; windows over rows and subqueries may.
 _OTHER_ROWS = re.compile(r"\bover\s*\(|\bover\s+\w|\bselect\b", re.IGNORECASE)
 MOST_FLAGS = 4
+#: What a specification can name for page and sentences, in the singular.
+LABELS = ("subject", "treatment")
+
+
+def check_labels(key: str, labels: Mapping[str, str]) -> None:
+    """Refuse labels that nothing reads, or that are empty."""
+    unknown = set(labels) - set(LABELS)
+    require(not unknown, key, sorted(unknown), f"some of {LABELS}")
+    empty = [name for name, noun in labels.items() if not noun.strip()]
+    require(not empty, key, empty, "a noun in the singular, such as 'user'")
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,8 @@ class PanelSourceOptions:
     ``table`` is a table of the lake, a Delta or Parquet table (``URI`` or ``URI@version``), or
     ``complete_journey:FILE``, a file of that package. ``keys`` says where the columns of the
     subject are, if not under their names; a source may know some of them only. A row at ``time``
-    is known ``known_after`` clock units later.
+    is known ``known_after`` clock units later. With ``rows_of``, a column that is a list or a map, each
+    of its elements is a row; SQL calls it ``element``, and the key of a map ``element_key``.
     """
 
     table: str
@@ -49,6 +60,7 @@ class PanelSourceOptions:
     time: str | None = None
     where: str | None = None
     known_after: float = 0.0
+    rows_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,12 +133,14 @@ class PanelOccasionOptions:
     """Which occasions the data can carry.
 
     ``observed`` names the source whose times say what the data cover; ``history`` clock units have
-    to be covered before an occasion and, with ``complete``, every outcome's window.
+    to be covered before an occasion and, with ``complete``, every outcome's window. ``indicators`` is
+    the beginning of the names of columns of 0 and 1, one for each occasion but the first.
     """
 
     observed: str
     history: float = 0.0
     complete: bool = True
+    indicators: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,10 @@ class PanelSpec:
     A *subject* (columns ``subject``) meets *occasions*; a unit is one subject at one occasion.
     Subjects are those of the source ``population``. ``cluster`` is one of the subject's columns.
     ``eligible`` gives the least value of covariates that a unit must have, and ``derived`` SQL on
-    covariates, attributes and ``elapsed`` (clock units since the data begin).
+    covariates, attributes and ``elapsed`` (clock units since the data begin). ``shares`` and
+    ``indicators`` are columns that the data name. ``measured_in`` says, by outcome, what its numbers
+    count, and ``labels`` what page and sentences call a ``subject`` and a ``treatment`` (``user``,
+    ``campaign``).
     """
 
     name: str
@@ -149,8 +166,12 @@ class PanelSpec:
     outcomes: dict[str, PanelMeasureOptions]
     covariates: dict[str, PanelMeasureOptions] = field(default_factory=dict)
     attributes: dict[str, PanelAttributeOptions] = field(default_factory=dict)
+    shares: dict[str, PanelShareOptions] = field(default_factory=dict)
+    indicators: dict[str, PanelIndicatorOptions] = field(default_factory=dict)
     derived: dict[str, str] = field(default_factory=dict)
     eligible: dict[str, float] = field(default_factory=dict)
+    measured_in: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     clock: str = "days"
     time_zone: str = "UTC"
 
@@ -169,8 +190,12 @@ class PanelSpec:
         for name, measure in self.outcomes.items():
             self._check_measure(f"outcomes.{name}", measure)
             self._refuse_earlier(f"outcomes.{name}", measure)
+        for name, share in self.shares.items():
+            self._check_window(f"shares.{name}", share.source, share.window)
+            self._refuse_later(f"shares.{name}", share)
         unknown = set(self.eligible) - set(self.covariates)
         require(not unknown, "eligible", sorted(unknown), "names under covariates")
+        check_labels("labels", self.labels)
         for key, text in self._expressions():
             others = _OTHER_ROWS.search(_QUOTED.sub("''", text))
             expected = "SQL on one row: no windows over rows and no subqueries"
@@ -185,13 +210,30 @@ class PanelSpec:
         keys = self.sources[source].keys or {name: f"`{name}`" for name in self.subject}
         return {name: keys[name] for name in self.subject if name in keys}
 
-    def columns(self) -> tuple[str, ...]:
-        """All columns of the panel but the bucket, in order."""
+    def columns(self, of_levels: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """All columns of the panel but the bucket, in order; ``of_levels`` are those the data name."""
         treatment = self.treatment
         own = ("unit_id", *self.subject, treatment.occasion_column, "elapsed", treatment.column)
-        return (*own, *self.outcomes, *self.covariates, *self.attributes, *self.derived)
+        before = (*self.outcomes, *self.covariates, *self.attributes)
+        return (*own, *before, *of_levels, *self.derived)
+
+    def sources_in_use(self) -> tuple[str, ...]:
+        """Sources whose rows units are made of, in order."""
+        used = {self.population, self.treatment.source}
+        used |= {m.source for m in self.measures().values()}
+        used |= {a.source for a in self.attributes.values()} | self.sources_of_levels()
+        return tuple(name for name in self.sources if name in used)
+
+    def sources_of_levels(self) -> set[str]:
+        """Sources of the columns that the data name."""
+        shares = {share.source for share in self.shares.values()}
+        return shares | {indicator.source for indicator in self.indicators.values()}
 
     def _check_names(self) -> None:
+        prefixes = [*self.shares, *self.indicators, self.occasions.indicators]
+        for prefix in (p for p in prefixes if p is not None):
+            plain = _NAME.fullmatch(prefix) is not None
+            require(plain, "names of columns", prefix, "letters, digits and underscores")
         names = (*self.columns(), "bucket")
         # Delta tells names apart by their letters, not by their case.
         lower = [name.casefold() for name in names]
@@ -211,6 +253,8 @@ class PanelSpec:
         used += [("occasions.observed", self.occasions.observed)]
         used += [(f"attributes.{n}.source", a.source) for n, a in self.attributes.items()]
         used += [(f"{n}.source", m.source) for n, m in self.measures().items()]
+        used += [(f"shares.{n}.source", s.source) for n, s in self.shares.items()]
+        used += [(f"indicators.{n}.source", i.source) for n, i in self.indicators.items()]
         for key, source in used:
             known = source in self.sources
             require(known, key, source, f"one of the sources ({', '.join(self.sources)})")
@@ -238,11 +282,14 @@ class PanelSpec:
         else:
             given = measure.value is not None
             require(given, f"{key}.value", None, "SQL on a row of the source, what is aggregated")
-        timed = self.sources[measure.source].time is not None
-        require(timed, f"sources.{measure.source}.time", None, f"a time, which {key} looks at")
-        first, last = measure.window
-        require(last != EVER and first != END, f"{key}.window", measure.window, "[first, last]")
-        for bound in measure.window:
+        self._check_window(key, measure.source, measure.window)
+
+    def _check_window(self, key: str, source: str, window: tuple[float | str, float | str]) -> None:
+        timed = self.sources[source].time is not None
+        require(timed, f"sources.{source}.time", None, f"a time, which {key} looks at")
+        first, last = window
+        require(last != EVER and first != END, f"{key}.window", window, "[first, last]")
+        for bound in window:
             finite = isinstance(bound, str) or math.isfinite(bound)
             require(finite, f"{key}.window", bound, f"a finite number ({EVER!r}: all of the past)")
             text = isinstance(bound, str) and bound not in (EVER, END)
@@ -250,9 +297,9 @@ class PanelSpec:
             whole = isinstance(bound, str) or self.clock == "days" or float(bound).is_integer()
             require(whole, f"{key}.window", bound, "whole numbers of periods")
         if not isinstance(first, str) and not isinstance(last, str):
-            require(first < last, f"{key}.window", measure.window, "an end after its beginning")
+            require(first < last, f"{key}.window", window, "an end after its beginning")
 
-    def _refuse_later(self, key: str, measure: PanelMeasureOptions) -> None:
+    def _refuse_later(self, key: str, measure: PanelMeasureOptions | PanelShareOptions) -> None:
         """The guard: what explains a treatment is known before it begins."""
         last, after = measure.window[1], self.sources[measure.source].known_after
         if last == END:
@@ -280,7 +327,7 @@ class PanelSpec:
     def _expressions(self) -> Iterator[tuple[str, str]]:
         """Every SQL text, with its key."""
         for name, source in self.sources.items():
-            texts = {"time": source.time, "where": source.where}
+            texts = {"time": source.time, "where": source.where, "rows_of": source.rows_of}
             yield from ((f"sources.{name}.{k}", t) for k, t in texts.items() if t)
             yield from ((f"sources.{name}.keys.{k}", t) for k, t in source.keys.items())
         for part in ("occasion", "start", "end"):
@@ -290,4 +337,9 @@ class PanelSpec:
             if measure.value is not None:
                 yield f"{name}.value", measure.value
         yield from ((f"attributes.{k}.value", a.value) for k, a in self.attributes.items())
+        yield from ((f"shares.{k}.value", s.value) for k, s in self.shares.items())
+        for name, indicator in self.indicators.items():
+            yield f"indicators.{name}.value", indicator.value
+            if indicator.name is not None:
+                yield f"indicators.{name}.name", indicator.name
         yield from ((f"derived.{k}", t) for k, t in self.derived.items())

@@ -62,7 +62,12 @@ def mapping_of(folder: Path) -> dict[str, Any]:
             ),
             "responses": stream("responses", user="visitor", campaign="mailing", time="at"),
         },
-        "features": {"min_item_count": 3, "top_categories": 4},
-        "panel": {"lookback_days": 14, "min_history_days": 7},
+        "features": {"min_item_count": 3},
+        "panel": {
+            "changes": {
+                "spans": {"lookback": 14, "min_history": 7},
+                "shares": {"x_share": {"most": 4}},
+            }
+        },
         "sequence": {"evaluation": {"validation_days": 7, "test_days": 7}},
     }

@@ -149,6 +149,7 @@ def test_a_shell_completes_commands_and_options():
             "features.panels.build:build_panel",
             ("job", "campaigns", "gold/x"),
         ),
+        ("build_panel", "pipeline:run_step", ("build_panel", 7)),
         (
             "evaluate_sequence --model 3 --model champion --items stock.txt",
             "evaluation.job:evaluate_sequence",

@@ -168,7 +168,7 @@ def test_the_command_prints_the_plan_and_loads_neither_spark_nor_mlflow(shop, co
         capture_output=True, text=True, cwd=shop.folder, env={**os.environ, "PYTHONPATH": LIB}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "0 of 8 steps would run" in done.stdout
+    assert "0 of 9 steps would run" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -1,13 +1,25 @@
-"""The panel by its definition: one unit at a time, in plain Python over the raw rows."""
+"""The panel of campaigns by its definition: one unit at a time, in plain Python over the raw rows."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from tests.unit.features.rows import DAY
-from truelift.features.panel import PanelDesign
+from truelift.features.panels.levels import AttributeLevels
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the panel of campaigns is asked for: ``(name, start, end)`` each, and levels."""
+
+    campaigns: tuple[tuple[str, int, int], ...]
+    lookback_days: int
+    min_history_days: int
+    categories: tuple[str, ...]
+    attributes: tuple[AttributeLevels, ...]
 
 
 def brute_force_panel(
@@ -16,7 +28,7 @@ def brute_force_panel(
     exposures: pa.Table,
     users: pa.Table,
     categories: dict[str, str],
-    design: PanelDesign,
+    design: Asked,
 ) -> dict[str, dict[str, object]]:
     """Unit id to its row, computed without any code of the kernel."""
     rows = events.set_column(1, "event_time", events["event_time"].cast(pa.int64())).to_pylist()
@@ -32,28 +44,28 @@ def brute_force_panel(
     ]
     attributes = {row["user_key"]: dict(row["attributes"]) for row in users.to_pylist()}
     panel = {}
-    for campaign in design.campaigns:
+    for campaign, start, end in design.campaigns:
         for user in sorted({row["user_key"] for row in rows}):
             mine = [r for r in rows if r["user_key"] == user]
             starts = [v["start"] for v in visits if v["user_key"] == user]
             received = [e for e in sent if e["user_key"] == user]
-            past = [r for r in mine if r["event_time"] < campaign.start]
+            past = [r for r in mine if r["event_time"] < start]
             first = min(r["event_time"] for r in mine)
-            if not past or first > campaign.start - design.min_history_days * DAY:
+            if not past or first > start - design.min_history_days * DAY:
                 continue
             unit = {
-                "treated": int(any(e["campaign"] == campaign.campaign for e in received)),
-                **_outcomes(mine, starts, campaign),
-                **_behaviour(past, starts, campaign.start, design.lookback_days * DAY),
+                "treated": int(any(e["campaign"] == campaign for e in received)),
+                **_outcomes(mine, starts, start, end),
+                **_behaviour(past, starts, start, design.lookback_days * DAY),
                 **_shares(past, categories, design),
-                **_received(received, campaign.start),
+                **_received(received, start),
                 **_attributes(attributes.get(user, {}), design),
                 **{
-                    f"x_campaign_{c.campaign}": float(c.campaign == campaign.campaign)
-                    for c in design.campaigns[1:]
+                    f"x_campaign_{name}": float(name == campaign)
+                    for name, _, _ in design.campaigns[1:]
                 },
             }
-            panel[f"{campaign.campaign}:{user}"] = unit
+            panel[f"{campaign}:{user}"] = unit
     return panel
 
 
@@ -61,9 +73,9 @@ def _value(rows) -> float:
     return math.fsum(r["value"] or 0.0 for r in rows)
 
 
-def _outcomes(mine, starts, campaign):
-    window = [r for r in mine if campaign.start <= r["event_time"] < campaign.end]
-    visits = sum(1 for s in starts if campaign.start <= s < campaign.end)
+def _outcomes(mine, starts, start, end):
+    window = [r for r in mine if start <= r["event_time"] < end]
+    visits = sum(1 for s in starts if start <= s < end)
     return {"y_spend": _value(window), "y_visits": float(visits)}
 
 

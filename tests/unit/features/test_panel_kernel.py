@@ -12,7 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truelift.features.panels.kernel import JOINT, ArmCountKernel, SpecDesign, SpecPanelKernel
+from truelift.features.catalogue import LookupSource
+from truelift.features.panels.counting import PanelCountKernel, PanelCounts
+from truelift.features.panels.design import SpecDesign
+from truelift.features.panels.kernel import JOINT, SpecPanelKernel
+from truelift.features.panels.levels import AttributeLevels, ChosenLevels, column_names
 from truelift.features.panels.occasions import Occasion
 from truelift.features.panels.windows import SourceRows
 from truelift.settings.panel_spec import AGGREGATES, PanelSpec
@@ -125,11 +129,9 @@ def test_keys_of_the_subject_stand_in_columns_of_their_own():
 
 def test_counts_are_those_of_the_panel():
     design, tables = shelf()
-    counts = ArmCountKernel(design)(7, tables).to_pylist()
-    assert counts == [
-        {"occasion": "2", "arm": 0, "units": 1}, {"occasion": "2", "arm": 3, "units": 1},
-        {"occasion": "3", "arm": 0, "units": 2}, {"occasion": "3", "arm": 1, "units": 1},
-    ]  # fmt: skip
+    rows = PanelCountKernel(design)(7, tables).to_pylist()
+    counts = [(r["of"], int(r["name"]), r["count"]) for r in rows if r["kind"] == "arm"]
+    assert counts == [("2", 0, 1), ("2", 3, 1), ("3", 0, 2), ("3", 1, 1)]
 
 
 def test_arms_named_by_numbers_are_numbers():
@@ -158,7 +160,7 @@ def test_a_bucket_without_subjects_has_no_units():
     design, tables = shelf()
     empty = {name: table.slice(0, 0) for name, table in tables.items()}
     assert SpecPanelKernel(design)(0, empty).num_rows == 0
-    assert ArmCountKernel(design)(0, empty).num_rows == 0
+    assert PanelCountKernel(design)(0, empty).num_rows == 0
 
 
 KEYS = ("a", "b", "c")
@@ -226,3 +228,106 @@ def test_the_order_of_the_rows_changes_no_digit(table, seed):
         found.append([source.aggregate(how, "w" if how == "count_distinct" else "v", (-3, 4), 4, 1)
                       for how in AGGREGATES])  # fmt: skip
     np.testing.assert_array_equal(found[0], found[1])
+
+
+@given(table=st.lists(ROW, max_size=25), first=st.integers(-8, 3), length=st.integers(1, 6),
+       ever=st.booleans())  # fmt: skip
+def test_shares_are_those_of_the_definition(table, first, length, ever):
+    codes = [{"p": 0, "q": 1}.get(text, -1) for _, _, _, text in table]
+    source = SourceRows.of(
+        pa.table(
+            {"key": pa.array([k for k, *_ in table], pa.string()),
+             "time": pa.array([t for _, t, *_ in table], pa.int64()),
+             "v": pa.array(codes, pa.int64())}
+        ),
+        pa.array(KEYS),
+    )  # fmt: skip
+    low, high = None if ever else first, first + length
+    for code, shares in enumerate(source.shares("v", 2, (low, high))):
+        for key, share in zip(KEYS, shares, strict=True):
+            mine = [
+                c
+                for (k, t, *_), c in zip(table, codes, strict=True)
+                if k == key and t is not None and (low is None or t >= low) and t < high
+            ]
+            assert share == (mine.count(code) / len(mine) if mine else 0.0)
+
+
+# ------------------------------------------------------------ columns that the data name
+
+
+def levelled(**changes: Any) -> tuple[SpecDesign, dict[str, pa.Table]]:
+    """The shelf with shares of what was sold and indicators of the products."""
+    design, tables = shelf(
+        shares={"x_sold": {"source": "sales", "value": "taste"}},
+        indicators={"x_is": {"source": "products", "value": "kind", "measured": "before"}},
+        occasions={"observed": "sales", "indicators": "x_week"},
+        **changes,
+    )
+    tastes = ["sweet", "sour", "sweet", None, "sour", "bitter"]
+    tables["sales"] = tables["sales"].append_column("share_x_sold", pa.array(tastes, pa.string()))
+    products = tables["products"]
+    tables["products"] = products.append_column("level_x_is", products["value_kind"])
+    return design, tables
+
+
+def counted(design: SpecDesign, *buckets: dict[str, pa.Table]) -> PanelCounts:
+    rows = [r for b in buckets for r in PanelCountKernel(design)(0, b).to_pylist()]
+    total: dict[tuple, int] = {}
+    for row in rows:
+        key = (row["kind"], row["of"], row["name"], row["level"])
+        total[key] = total.get(key, 0) + row["count"]
+    return PanelCounts.of((*key, count) for key, count in total.items())
+
+
+def test_levels_are_counted_before_the_first_occasion_only():
+    design, tables = levelled()
+    assert counted(design, tables).levels == {"x_sold": {"sweet": 1, "sour": 1}}
+    assert counted(design, tables, tables).levels == {"x_sold": {"sweet": 2, "sour": 2}}
+
+
+def test_a_level_may_be_looked_up_and_without_the_table_there_is_none():
+    look = {"table": "bronze.items", "key": "item_id", "value": "category"}
+    shares = {"x_sold": {"source": "sales", "value": "taste", "lookup": look}}
+    design, tables = levelled()
+    design = replace(design, spec=replace(design.spec, shares=from_plain(
+        PanelSpec, {**WEEKLY, "shares": shares}).shares))  # fmt: skip
+    assert counted(design, tables).levels == {}
+    items = pa.table({"item_id": ["sour"], "category": ["acid"]})
+    known = replace(design, lookups={"x_sold": LookupSource.of_table(items)})
+    assert counted(known, tables).levels == {"x_sold": {"acid": 1}}
+    units = built(replace(known, levels=ChosenLevels({"x_sold": ("acid",)})), tables)
+    assert units["3:a:1"]["x_sold_acid"] == 0.5
+
+
+def test_the_most_frequent_level_of_an_indicator_is_the_reference():
+    design, tables = levelled()
+    levels = counted(design, tables).chosen(design)
+    # Both subjects of product a are fruit; that of product b has no row.
+    assert levels.indicators == {"x_is": (AttributeLevels("", (), True),)}
+    units = built(replace(design, levels=levels), tables)
+    assert {u["product"]: u["x_is_missing"] for u in units.values()} == {"a": 0.0, "b": 1.0}
+
+
+def test_columns_that_the_data_name_stand_in_their_rows():
+    design, tables = levelled()
+    fruit = AttributeLevels("", ("fruit",), False)
+    levels = ChosenLevels({"x_sold": ("sour", "sweet")}, {"x_is": (fruit,)})
+    units = built(replace(design, levels=levels), tables)
+    told = ("x_sold_sour", "x_sold_sweet", "x_is_fruit", "x_week_3")
+    assert [units["3:a:1"][n] for n in told] == [0.5, 0.5, 1.0, 1.0]
+    assert [units["2:a:1"][n] for n in told] == [0.0, 1.0, 1.0, 0.0]
+    assert [units["3:b:1"][n] for n in told] == [1.0, 0.0, 0.0, 1.0]
+    # A row without a level is among those that shares are taken of.
+    assert [units["3:a:2"][n] for n in told] == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_column_names_are_plain_and_distinct():
+    assert column_names("x_", ["65+", "65", "65 ", "Under 15K", "", "DRUG GM"]) == [
+        "x_65_plus",
+        "x_65",
+        "x_65_2",
+        "x_under_15k",
+        "x_other",
+        "x_drug_gm",
+    ]

@@ -11,6 +11,7 @@ from truelift.errors import ConfigError
 from truelift.features.panels.occasions import (
     Clock,
     Occasion,
+    day_bounds,
     require_arms,
     require_measured_before,
     select_occasions,
@@ -121,6 +122,21 @@ def test_words_inside_quotes_are_no_sql():
         (covariate(window=[-7, 0], aggregate="median"), "x_late.aggregate: found 'median'"),
         (covariate(window=[-7, 0], aggregate="sum"), "x_late.value: found None, expected SQL"),
         (covariate(window=[-7, 0], value="amount"), "x_late.value: found 'amount', expected none"),
+        (
+            {"shares": {"x_kind": {"source": "orders", "value": "kind", "window": [-7, 1]}}},
+            r"shares\.x_kind: measured until 1, which is 1 days after",
+        ),
+        ({"shares": {"x_kind": {"source": "people", "value": "kind"}}}, "people.time: found None"),
+        (
+            {"shares": {"x kind": {"source": "orders", "value": "kind"}}},
+            "names of columns: found 'x k",
+        ),
+        (
+            {"indicators": {"x": {"source": "peple", "value": "a", "measured": "before"}}},
+            r"indicators\.x\.source: found 'peple'",
+        ),
+        ({"labels": {"user": "household"}}, r"labels: found \['user'\], expected some of"),
+        ({"labels": {"subject": " "}}, r"labels: found \['subject'\], expected a noun"),
         (covariate(window=[0, -7]), "x_late.window: found .* an end after its beginning"),
         (covariate(window=["start", 0]), "x_late.window: found 'start'"),
         (covariate(window=[float("-inf"), 0]), "x_late.window: found -inf"),
@@ -177,10 +193,52 @@ def test_occasions_without_room_for_history_or_outcomes_are_left_out_with_the_re
     assert [o.name for o in kept] == ["fine"]
     assert excluded == {
         "early": "27 days of data before its start, 28 needed",
-        "late": "an outcome's window ends 1 days after the data",
+        "late": "its window ends 1 day after the data",
         "after": "it starts after the data end",
         "turned": "its end is not after its start",
     }
+
+
+def room(*occasions: Occasion, **changes: Any) -> tuple[list[str], dict[str, str]]:
+    made = spec(occasions={"observed": "orders", "history": 30, **changes})
+    kept, excluded = select_occasions(occasions, (JUNE, JUNE + 100 * DAY), made, DAYS)
+    return [o.name for o in kept], excluded
+
+
+def test_exactly_enough_days_before_and_an_end_with_the_data_are_enough():
+    assert room(occasion("a", 30, 100)) == (["a"], {})
+
+
+def test_a_start_before_the_data_is_a_reason():
+    assert room(occasion("a", -2, 40))[1] == {"a": "it starts 2 days before the data"}
+
+
+def test_an_incomplete_window_is_kept_where_it_is_allowed():
+    assert room(occasion("a", 50, 101), complete=False) == (["a"], {})
+
+
+def test_a_start_after_the_data_is_never_kept():
+    assert room(occasion("a", 100, 101), complete=False)[0] == []
+
+
+def test_occasions_come_in_the_order_of_their_starts():
+    assert room(occasion("a", 60, 70), occasion("b", 50, 70))[0] == ["b", "a"]
+
+
+def instant(text: str) -> int:
+    return DAYS.parse(f"{text}+00:00", "")
+
+
+def test_the_days_covered_run_from_midnight_to_midnight():
+    bounds = day_bounds(instant("2024-05-02T10:00:00"), instant("2024-05-04T00:00:00"), "UTC")
+    assert bounds == (instant("2024-05-02T00:00:00"), instant("2024-05-05T00:00:00"))
+
+
+def test_midnights_are_those_of_the_time_zone_also_across_daylight_saving():
+    bounds = day_bounds(
+        instant("2024-03-30T12:00:00"), instant("2024-03-31T12:00:00"), "Europe/Berlin"
+    )
+    assert bounds == (instant("2024-03-29T23:00:00"), instant("2024-03-31T22:00:00"))
 
 
 def test_an_outcome_of_a_fixed_length_has_to_be_covered_too():
@@ -189,7 +247,7 @@ def test_an_outcome_of_a_fixed_length_has_to_be_covered_too():
         [occasion("a", 31, 33)], (JUNE, JUNE + 60 * DAY), spec(outcomes=longer), DAYS
     )
     assert not kept
-    assert excluded == {"a": "an outcome's window ends 1 days after the data"}
+    assert excluded == {"a": "its window ends 1 day after the data"}
 
 
 @pytest.mark.parametrize("measured", ["2024-06-10", "2024-06-11"])
@@ -205,6 +263,12 @@ def test_an_attribute_measured_from_the_treatment_on_is_refused_with_both_times(
 def test_an_attribute_measured_before_all_treatments_is_fine(measured):
     made = spec(attributes={"age": {"source": "people", "value": "age", "measured": measured}})
     require_measured_before(made, (occasion("first", 9, 12),), DAYS)
+
+
+def test_an_indicator_measured_from_the_treatment_on_is_refused():
+    indicators = {"x_age": {"source": "people", "value": "age", "measured": "2024-06-10"}}
+    with pytest.raises(ConfigError, match=r"indicators\.x_age: measured at 2024-06-10"):
+        require_measured_before(spec(indicators=indicators), (occasion("first", 9, 12),), DAYS)
 
 
 def test_a_measurement_that_is_no_time_is_named():

@@ -2,13 +2,10 @@
 
 import datetime
 
-import pyarrow as pa
-
-from tests.unit.features.rows import DAY, catalogue_rows, event_rows, session_rows
+from tests.unit.features.rows import catalogue_rows, event_rows, session_rows
 from truelift.features.catalogue import LookupSource
 from truelift.features.profiles import (
     PROFILE_SCHEMA,
-    CategoryCountKernel,
     ItemCountKernel,
     ProfileKernel,
 )
@@ -53,11 +50,3 @@ def test_an_item_key_counts_events_and_distinct_users_and_a_missing_key_is_count
 def test_item_counts_of_no_events_are_zero():
     rows = ItemCountKernel(None)(0, {"events": event_rows()}).to_pylist()
     assert rows == [{"item_key": None, "events": 0, "users": 0}]
-
-
-def test_categories_count_only_events_before_the_instant():
-    events = event_rows(("u", 1, "1", 1), ("u", 2, "1", 1), ("u", 1, "3", 1), ("u", 1, "9", 1))
-    catalogue = LookupSource.of_table(catalogue_rows(("1", "a", "tea"), ("3", "b", None)))
-    table = CategoryCountKernel(catalogue, before=2 * DAY)(0, {"events": events})
-    assert table.to_pylist() == [{"category": "tea", "events": 1}]
-    assert table["events"].type == pa.int64()

@@ -40,6 +40,7 @@ from truelift.effects.results import (
 from truelift.effects.support.supported import Support
 from truelift.evaluation.results import Difference, Measure, SegmentMeasures
 from truelift.features.results import FeaturesResult
+from truelift.features.panels.results import PanelBuilt
 from truelift.inference.hypotheses import HypothesisTest
 from truelift.inference.sample_ratio import SampleRatio
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
@@ -114,19 +115,16 @@ def make_sessions() -> SessionsResult:
     )
 
 
-def make_features() -> FeaturesResult:
-    return FeaturesResult(
-        items=1_912,
-        users=2_469,
-        sequences=2_469,
-        sequence_events=1_201_332,
-        panel_units=62_113,
-        panel_treated=6_101,
-        campaigns=26,
-        item_level="product_type",
-        panel_skipped_reason=None,
-        excluded_campaigns={"24": "the window ends 12 days after the end of the data"},
-    )
+LABELS = {"subject": "user", "treatment": "campaign"}
+
+
+def make_panel() -> PanelBuilt:
+    return PanelBuilt(
+        "gold.panel", "/lake/gold/panel", 2, 62_113, {"0": 56_012, "1": 6_101}, 26,
+        {"24": "the window ends 12 days after the end of the data"}, {}, "5e" * 16,
+        treatment="treated", occasion="campaign", cluster="user_key", control="0",
+        outcomes=("y_spend", "y_visits"), labels=LABELS,
+    )  # fmt: skip
 
 
 def ranked_segments(ndcg: float) -> tuple[SegmentMeasures, ...]:
@@ -417,7 +415,7 @@ def make_effects() -> EffectsResult:
         experiment=make_experiment(),
         heterogeneity=(make_varying(),),
         credibility=make_credibility(),
-        design=Design(treatment="treated", cluster="user_key"),
+        design=Design(treatment="treated", cluster="user_key", labels=LABELS),
     )
 
 
@@ -479,7 +477,7 @@ def make_content(**changes) -> ReportContent:
         "ingest": make_ingest(),
         "clean": make_clean(),
         "sessions": make_sessions(),
-        "features": make_features(),
+        "panel": make_panel(),
         "training": make_training(),
         "effects": make_effects(),
         "recommend": make_recommend(),

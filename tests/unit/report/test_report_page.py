@@ -10,12 +10,13 @@ from itertools import pairwise
 
 import pytest
 
+from truelift.features.panels.results import PanelBuilt
 from truelift.report.content import ReportContent
 from truelift.report.page import render_page
 from truelift.report.section import sections
 
 VOID = {"meta", "br", "hr", "link", "img", "input"}
-PARTS = ("ingest", "clean", "sessions", "features", "training", "effects", "recommend")
+PARTS = ("ingest", "clean", "sessions", "panel", "training", "effects", "recommend")
 
 
 class Outline(HTMLParser):
@@ -160,7 +161,7 @@ def test_text_from_data_cannot_become_markup(page, outline, hostile):
 def test_a_part_that_did_not_run_is_stated_and_the_page_stays_whole(content_with, part):
     page = render_page(content_with(**{part: None}))
     assert Outline(page).faults == []
-    if part not in ("features", "ingest"):
+    if part not in ("panel", "ingest"):
         assert "not part of this run" in words(page)
 
 
@@ -176,11 +177,8 @@ def test_a_page_without_any_result_names_every_missing_step(empty_content):
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_reason_for_a_skipped_panel_is_the_headline(content_with):
-    whole = content_with()
-    features = replace(
-        whole.features, panel_units=0, panel_skipped_reason="the source names no exposures."
-    )
-    text = words(render_page(content_with(effects=None, features=features)))
+    panel = PanelBuilt.none("gold.panel", "the source names no exposures.")
+    text = words(render_page(content_with(effects=None, panel=panel)))
     assert "No effect was estimated. There is no panel" in text
     assert "the source names no exposures." in text
 
@@ -203,7 +201,7 @@ def test_logs_without_campaigns_are_not_asked_about_campaigns(content_with):
     with_effects, without = (
         words(render_page(content_with(**change))) for change in ({}, {"effects": None})
     )
-    assert "Do the campaigns change what people do" in with_effects
+    assert "Do the campaigns change what users do" in with_effects
     assert "What do people do, and what comes next?" in without
     assert "Do the campaigns" not in without
 
@@ -255,7 +253,7 @@ def test_every_field_of_the_content_is_used(content_with):
     # Others' results are read by sections of their own: test_report_sections.
     names = [f.name for f in fields(ReportContent) if f.name != "others"]
     changed = {
-        "dataset": "x", "generated_at": "x", "configuration": "x", "features": None,
+        "dataset": "x", "generated_at": "x", "configuration": "x", "panel": None,
         "pedigree": (), "data_docs": None, "version": "x", "sample": 1.0,
         "unread": ("ingest: a field that this version does not know was left out",),
     }  # fmt: skip

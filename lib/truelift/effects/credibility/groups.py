@@ -1,4 +1,4 @@
-"""Leave one group out: the estimate without each campaign, store or month, in the same pass.
+"""Leave one group out: the estimate without each occasion, store or month, in the same pass.
 
 Let S be a cluster's sums and S_l those of its units in group l. Without the group the totals are
 ``T - T_l`` and the cluster's sums ``S - S_l``, so the cross-products without it are

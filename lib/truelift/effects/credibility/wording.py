@@ -6,7 +6,7 @@ from truelift.effects.telling.names import is_code
 
 
 def of(estimand: str, outcome: str, contrast: str) -> str:
-    """``'ATE on y_spend (arm 1 against arm 0)'``, as far as there are names."""
+    """``'ATE on y_sales (arm 1 against arm 0)'``, as far as there are names."""
     text = estimand or "Effect"
     if outcome:
         text += f" on {outcome}"
@@ -24,5 +24,5 @@ def _arm(label: str) -> str:
 
 
 def level_of(group: str, level: str) -> str:
-    """A level with the column that it is of: ``'campaign 6'``, for ``6`` alone says nothing."""
+    """A level with the column that it is of: ``'week 6'``, for ``6`` alone says nothing."""
     return level if level.startswith(group) else f"{group} {level}"

@@ -216,7 +216,7 @@ def _check(state: dict[str, np.ndarray], columns: PanelColumns, table: str) -> N
     if not state or state["units"].sum() + state["odd"][0] == 0:
         raise DataError(
             f"{table} has no rows, so there is nothing to estimate. Check effects.filter, or the "
-            "panel's campaigns, windows and sample."
+            "panel's occasions, windows and sample."
         )
     bad = dict(zip(columns.numbers(), state["bad"], strict=True))
     if found := {name: int(count) for name, count in bad.items() if count}:

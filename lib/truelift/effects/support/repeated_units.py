@@ -9,8 +9,8 @@ is said. The rules, on a sample of whole clusters and where chances are not know
 1. The unit's name (``effects.unit``) comes in several rows, in different arms.
 2. In clusters with treated and untreated rows, all of the ones come before all of the others by a
    column that orders rows in time: in nine of ten such clusters, and more often than by chance if
-   the treatment changed in any order. A panel of campaigns, in which a household gets this one and
-   not the next, has no such order.
+   the treatment changed in any order. A panel of occasions, in which a unit is treated on this one
+   and not on the next, has no such order.
 3. Names of clusters are made of a unit and a time (``c12_2024-03``), and the unit comes in several
    arms: ordered as in rule 2 it stops, otherwise it is said.
 4. All rows of one time are in one arm, over several times of each arm: nobody is seen at the same time

@@ -8,7 +8,7 @@ straight, means balance and spreads do not.
 
 The estimands ask different things of the data. The ATE needs both arms everywhere. The ATT
 needs controls that are like the treated, and no treated units like those who were never
-treated: a campaign that skips most users can support the one and not the other. The ATO asks for
+treated: a treatment that skips most users can support the one and not the other. The ATO asks for
 little, for it weighs units by their overlap: it is what is left where the others are refused.
 """
 

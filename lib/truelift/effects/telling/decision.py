@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING
 
 from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.telling.figures import figure, places_of
-from truelift.effects.telling.names import joined
+from truelift.effects.telling.names import joined, nouns_of, with_article
 
 if TYPE_CHECKING:
     from truelift.effects.results import EffectsResult, Estimate
-
-#: The panel that the pipeline makes: its units are users on the occasion of a campaign.
-CAMPAIGNS = "gold.panel"
 
 
 def decisive(result: EffectsResult) -> list[Estimate]:
@@ -140,14 +137,15 @@ def _range(e: Estimate) -> str:
 
 
 def _unit(result: EffectsResult, e: Estimate) -> str:
-    over = "per user and campaign" if result.table == CAMPAIGNS else "per unit"
-    return result.design.measured_in.get(e.outcome, over)
+    nouns = nouns_of(result)
+    return result.design.measured_in.get(e.outcome, nouns.over if nouns else "per unit")
 
 
 def _name(result: EffectsResult, arm: str) -> str:
     if arm not in ("", "treated"):
         return arm
-    return "a campaign" if result.table == CAMPAIGNS else "the treatment"
+    nouns = nouns_of(result)
+    return with_article(nouns.treatment) if nouns else "the treatment"
 
 
 def _none(result: EffectsResult, carried: list[Estimate]) -> str:

@@ -1,14 +1,14 @@
 """Names as people read them: arms that are codes, the unit that errors are clustered by.
 
-Nouns come from the specification's own columns, or they are neutral: a table of e-mails is not
-told about campaigns, and one of shops not about users.
+Nouns come from the specification, its labels or its own columns, or they are neutral: a table of
+e-mails is not told about flyers, and one of shops not about users.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -66,11 +66,57 @@ def cluster_noun(column: str) -> str:
     name = name.replace("_", " ").strip()
     if len(name) < 3 or name in _NO_NOUN or not re.fullmatch(r"[a-z ]+", name):
         return "clusters"
-    if name.endswith("s"):
-        return name
-    if name.endswith("y") and name[-2] not in "aeiou":
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("x", "ch", "sh")) else f"{name}s"
+    return name if name.endswith("s") else plural_of(name)
+
+
+def plural_of(noun: str) -> str:
+    """The plural of a noun: ``customers``, ``parties``, ``boxes``."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
+def with_article(noun: str) -> str:
+    """A noun with its indefinite article: ``a user``, ``an offer``."""
+    return f"{'an' if noun[:1].lower() in tuple('aeio') else 'a'} {noun}"
+
+
+def sentence_case(text: str) -> str:
+    """A text as it begins a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+@dataclass(frozen=True)
+class Nouns:
+    """What the specification calls a subject and the treatment, in the singular.
+
+    With both of them and two arms more can be said than numbers: who got one, who did not.
+    """
+
+    subject: str
+    treatment: str
+
+    @property
+    def subjects(self) -> str:
+        """The plural of a subject."""
+        return plural_of(self.subject)
+
+    @property
+    def treatments(self) -> str:
+        """The plural of a treatment."""
+        return plural_of(self.treatment)
+
+    @property
+    def over(self) -> str:
+        """What an outcome is counted over."""
+        return f"per {self.subject} and {self.treatment}"
+
+
+def nouns_of(result: EffectsResult) -> Nouns | None:
+    """The labels of a result, if its specification gives both."""
+    labels = result.design.labels
+    subject, treatment = labels.get("subject", ""), labels.get("treatment", "")
+    return Nouns(subject, treatment) if subject and treatment else None
 
 
 def clusters_of(result: EffectsResult) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,72 +10,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.arrays.texts import codes_among, sorted_codes, whole
-from truelift.features.panels.occasions import Clock, Occasion, bound
+from truelift.features.panels.design import SpecDesign
+from truelift.features.panels.levels import AttributeRows
+from truelift.features.panels.occasions import Occasion, bound
+from truelift.features.panels.reading import value_column
 from truelift.features.panels.windows import SourceRows
 from truelift.features.sequences import with_bucket
-from truelift.settings.panel_spec import EVER, PanelMeasureOptions, PanelSpec
+from truelift.settings.panel_spec import (
+    EVER,
+    PanelIndicatorOptions,
+    PanelMeasureOptions,
+    PanelShareOptions,
+    PanelSpec,
+)
 
 #: Joins the parts of a subject's key; no readable text holds it.
 JOINT = "\x1f"
-COUNT_SCHEMA = pa.schema([("occasion", pa.string()), ("arm", pa.int32()), ("units", pa.int64())])
-
-
-@dataclass(frozen=True)
-class SpecDesign:
-    """What all units share.
-
-    Parameters
-    ----------
-    spec : PanelSpec
-    occasions : tuple of Occasion
-    data_start : int
-        First tick that the data cover.
-    texts : tuple of str
-        Attributes that are texts; the others are numbers.
-    """
-
-    spec: PanelSpec
-    occasions: tuple[Occasion, ...]
-    data_start: int
-    texts: tuple[str, ...] = ()
-
-    @property
-    def clock(self) -> Clock:
-        """How times are counted."""
-        return Clock(self.spec.clock, self.spec.time_zone)
-
-    def numeric_arms(self) -> bool:
-        """Whether all arms are named by numbers, as 0 and 1."""
-        return all(label.isdecimal() for label in self.spec.treatment.labels())
-
-    def schema(self) -> pa.Schema:
-        """Arrow schema of the panel, without what is derived."""
-        spec = self.spec
-        types: dict[str, pa.DataType] = {"unit_id": pa.string()}
-        types |= dict.fromkeys((*spec.subject, spec.treatment.occasion_column), pa.string())
-        types["elapsed"] = pa.float64()
-        types[spec.treatment.column] = pa.int32() if self.numeric_arms() else pa.string()
-        types |= dict.fromkeys(spec.measures(), pa.float64())
-        for name in spec.attributes:
-            types[name] = pa.string() if name in self.texts else pa.float64()
-        return pa.schema([*types.items(), ("bucket", pa.int32())])
-
-
-def value_column(spec: PanelSpec, name: str) -> str | None:
-    """Where a measure's or an attribute's values lie among the columns of its source."""
-    if name in spec.attributes:
-        return f"value_{name}"
-    measure = spec.measures()[name]
-    if measure.value is None:
-        return None
-    kind = "text" if measure.aggregate == "count_distinct" else "number"
-    same = [
-        n
-        for n, m in spec.measures().items()
-        if (m.source, m.value) == (measure.source, measure.value)
-        and (m.aggregate == "count_distinct") == (kind == "text")
-    ]
-    return f"value_{same[0]}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +43,8 @@ class BucketUnits:
         By source the key that a subject has there.
     attributes : dict of str to pa.Array
         By attribute, one value a subject.
+    indicators : list of np.ndarray, each of shape (subjects,)
+        Columns of 0 and 1, of all indicators in order.
     arms : np.ndarray of uint8, shape (occasions, subjects)
         Flags of the treatment, as bits.
     """
@@ -102,33 +54,36 @@ class BucketUnits:
     rows: dict[str, SourceRows]
     owner: dict[str, np.ndarray]
     attributes: dict[str, pa.Array]
+    indicators: list[np.ndarray]
     arms: np.ndarray
 
     @classmethod
-    def of(cls, design: SpecDesign, tables: dict[str, pa.Table]) -> BucketUnits:
-        """From the bucket's rows of every source (columns ``key``, ``time``, values)."""
+    def of(
+        cls,
+        design: SpecDesign,
+        tables: dict[str, pa.Table],
+        measures: Collection[str] | None = None,
+    ) -> BucketUnits:
+        """From the bucket's rows of every source (columns ``key``, ``time``, values).
+
+        With ``measures``, only these are made, and nothing that is the same on every occasion.
+        """
         spec = design.spec
         subjects = sorted_codes(tables[spec.population]["key"])[0]
-        timed = {m.source for m in spec.measures().values()}
-        rows, owner, attributes = {}, {}, {}
-        for name in sorted(timed | {a.source for a in spec.attributes.values()}):
-            named = _keys(subjects, tuple(spec.subject.index(k) for k in spec.keys_of(name)))
-            keys, owner[name] = sorted_codes(named)
-            if name in timed:
-                wanted = {value_column(spec, m) for m, o in spec.measures().items()
-                          if o.source == name} - {None}  # fmt: skip
-                rows[name] = SourceRows.of(
-                    tables[name].select(["key", "time", *sorted(w for w in wanted if w)]), keys
-                )
-        for name, attribute in spec.attributes.items():
-            table = tables[attribute.source]
-            named = _keys(
-                subjects, tuple(spec.subject.index(k) for k in spec.keys_of(attribute.source))
-            )
-            place = pc.index_in(named, value_set=whole(table["key"]))
-            attributes[name] = whole(table[f"value_{name}"]).take(place)
-        arms = _arms(design, subjects, tables[spec.treatment.source])
-        return cls(design, subjects, rows, owner, attributes, arms)
+        wanted = {n: m for n, m in spec.measures().items() if measures is None or n in measures}
+        shares = spec.shares if measures is None else {}
+        rows, owner = {}, {}
+        timed = {m.source for m in wanted.values()} | {s.source for s in shares.values()}
+        for name in sorted(timed):
+            keys, owner[name] = sorted_codes(_keys_in(spec, name, subjects))
+            rows[name] = SourceRows.of(_valued(design, tables[name], name, wanted, shares), keys)
+        found = cls(design, subjects, rows, owner, {}, [], _arms(design, subjects, tables))
+        if measures is None:
+            found.attributes.update(_attributes(spec, subjects, tables))
+            for prefix in spec.indicators:
+                held = attribute_rows(spec, prefix, subjects, tables)
+                found.indicators.extend(held.flags(design.levels.indicators.get(prefix, ())))
+        return found
 
     def measure(self, name: str, occasion: Occasion) -> np.ndarray:
         """One number a subject; NaN where there is none."""
@@ -171,9 +126,26 @@ class BucketUnits:
             **{m: _nullable(self.measure(m, occasion)[chosen]) for m in spec.measures()},
             **{a: values.take(pa.array(chosen)) for a, values in self.attributes.items()},
         }
-        return pa.table(columns)
+        named = zip(design.columns_of_levels(), self._of_levels(place, chosen), strict=True)
+        return pa.table({**columns, **dict(named)})
 
-    def _window(self, options: PanelMeasureOptions, occasion: Occasion) -> tuple[int | None, int]:
+    def _of_levels(self, place: int, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """The columns that the data name, of some subjects, in their order."""
+        spec, occasion = self.design.spec, self.design.occasions[place]
+        for name, share in spec.shares.items():
+            count = len(self.design.levels.shares.get(name, ()))
+            found = self.rows[share.source].shares(
+                f"share_{name}", count, self._window(share, occasion)
+            )
+            yield from (numbers[self.owner[share.source]][chosen] for numbers in found)
+        yield from (flags[chosen] for flags in self.indicators)
+        if spec.occasions.indicators is not None:
+            for other in range(1, len(self.design.occasions)):
+                yield np.full(len(chosen), float(other == place))
+
+    def _window(
+        self, options: PanelMeasureOptions | PanelShareOptions, occasion: Occasion
+    ) -> tuple[int | None, int]:
         first, last = options.window
         low = None if first == EVER else bound(self.design.clock, occasion, first)
         return low, bound(self.design.clock, occasion, last)
@@ -188,7 +160,8 @@ class SpecPanelKernel:
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         schema = self.design.schema()
         bare = schema.remove(schema.get_field_index("bucket"))
-        found = [t.cast(bare) for t in self._occasions(BucketUnits.of(self.design, tables))]
+        units = BucketUnits.of(self.design, self.design.rows(tables))
+        found = [t.cast(bare) for t in self._occasions(units)]
         return with_bucket(pa.concat_tables(found) if found else bare.empty_table(), bucket)
 
     def _occasions(self, units: BucketUnits) -> Iterator[pa.Table]:
@@ -198,23 +171,61 @@ class SpecPanelKernel:
                 yield table
 
 
-@dataclass(frozen=True)
-class ArmCountKernel:
-    """Eligible units of a bucket by occasion and arm (as bits)."""
+def attribute_rows(
+    spec: PanelSpec, prefix: str, subjects: pa.Array, tables: Mapping[str, pa.Table]
+) -> AttributeRows:
+    """Who has which level of the attributes of an indicator."""
+    indicator: PanelIndicatorOptions = spec.indicators[prefix]
+    table = tables[indicator.source]
+    keys, owner = sorted_codes(_keys_in(spec, indicator.source, subjects))
+    # Several subjects may share a key; of a key there are as many rows as subjects have it.
+    row = codes_among(table["key"], keys)
+    order = np.argsort(row, kind="stable")
+    low, high = (np.searchsorted(row[order], owner, side=side) for side in ("left", "right"))
+    subject = np.repeat(np.arange(len(subjects)), high - low)
+    begins = np.cumsum(high - low) - (high - low)
+    place = pa.array(order[np.repeat(low - begins, high - low) + np.arange(len(subject))])
+    name = whole(table[f"name_{prefix}"]).take(place) if indicator.name is not None else None
+    value = whole(table[f"level_{prefix}"]).take(place)
+    return AttributeRows.of(subject, name, value, len(subjects))
 
-    design: SpecDesign
 
-    def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        units = BucketUnits.of(self.design, tables)
-        rows = []
-        for place, occasion in enumerate(self.design.occasions):
-            counts = np.bincount(units.arms[place][units.eligible(occasion)])
-            rows += [(occasion.name, arm, n) for arm, n in enumerate(counts.tolist()) if n]
-        columns = zip(*rows, strict=True) if rows else ((), (), ())
-        return pa.table([list(c) for c in columns], schema=COUNT_SCHEMA)
+def _attributes(
+    spec: PanelSpec, subjects: pa.Array, tables: Mapping[str, pa.Table]
+) -> Iterator[tuple[str, pa.Array]]:
+    for name, attribute in spec.attributes.items():
+        table = tables[attribute.source]
+        named = _keys_in(spec, attribute.source, subjects)
+        place = pc.index_in(named, value_set=whole(table["key"]))
+        yield name, whole(table[f"value_{name}"]).take(place)
 
 
-def _arms(design: SpecDesign, subjects: pa.Array, rows: pa.Table) -> np.ndarray:
+def _keys_in(spec: PanelSpec, source: str, subjects: pa.Array) -> pa.Array:
+    """The key that each subject has in a source."""
+    return _keys(subjects, tuple(spec.subject.index(k) for k in spec.keys_of(source)))
+
+
+def _valued(
+    design: SpecDesign,
+    table: pa.Table,
+    source: str,
+    measures: Mapping[str, PanelMeasureOptions],
+    shares: Mapping[str, PanelShareOptions],
+) -> pa.Table:
+    """Key, time and the values that are aggregated; of shares the code of each row's level."""
+    spec = design.spec
+    wanted = {value_column(spec, name) for name, m in measures.items() if m.source == source}
+    found = table.select(["key", "time", *sorted(w for w in wanted if w)])
+    for name, share in shares.items():
+        if share.source == source:
+            levels = pa.array(design.levels.shares.get(name, ()), pa.string())
+            level = design.level_of(name, whole(table[f"share_{name}"]))
+            found = found.append_column(f"share_{name}", pa.array(codes_among(level, levels)))
+    return found
+
+
+def _arms(design: SpecDesign, subjects: pa.Array, tables: Mapping[str, pa.Table]) -> np.ndarray:
+    rows = tables[design.spec.treatment.source]
     names = pa.array([o.name for o in design.occasions], pa.string())
     subject, occasion = codes_among(rows["key"], subjects), codes_among(rows["occasion"], names)
     known = (subject >= 0) & (occasion >= 0)

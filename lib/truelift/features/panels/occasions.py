@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from truelift.arrays.times import MICROSECONDS_PER_DAY
 from truelift.errors import ConfigError
-from truelift.features.campaigns import day_bounds
 from truelift.settings.panel_spec import BEFORE, END, PanelMeasureOptions, PanelSpec
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -55,6 +55,10 @@ class Clock:
             return day_bounds(first, last, self.time_zone)
         return first, last + 1
 
+    def length(self, units: float) -> str:
+        """A span in whole units, in words."""
+        return f"{units:.0f} {self.unit if round(units) != 1 else self.unit.removesuffix('s')}"
+
     def text(self, ticks: int) -> str:
         """A stored time as people write it."""
         if self.unit == "days":
@@ -69,8 +73,6 @@ class Clock:
         ConfigError
             If it is no time of this clock.
         """
-        from zoneinfo import ZoneInfo
-
         try:
             if self.unit != "days":
                 return int(text)
@@ -83,6 +85,32 @@ class Clock:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=ZoneInfo(self.time_zone))
         return (moment - _EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def day_bounds(first: int, last: int, time_zone: str) -> tuple[int, int]:
+    """The whole local days that the data cover, as a half-open window.
+
+    Parameters
+    ----------
+    first, last : int
+        First and last event, microseconds since epoch.
+    time_zone : str
+        Zone whose midnights bound a day.
+
+    Returns
+    -------
+    start, end : int
+        Midnight at or before ``first``, and the midnight after ``last``.
+    """
+    zone = ZoneInfo(time_zone)
+
+    def midnight(instant: int, days: int) -> int:
+        local = (_EPOCH + datetime.timedelta(microseconds=instant)).astimezone(zone)
+        day = local.date() + datetime.timedelta(days=days)
+        moment = datetime.datetime.combine(day, datetime.time(), zone)
+        return round((moment - _EPOCH).total_seconds() * 1_000_000)
+
+    return midnight(first, 0), midnight(last, 1)
 
 
 def bound(clock: Clock, occasion: Occasion, edge: float | str) -> int:
@@ -122,22 +150,22 @@ def select_occasions(
             excluded[occasion.name] = "its end is not after its start"
         elif history < spec.occasions.history:
             excluded[occasion.name] = (
-                f"{history:g} {clock.unit} of data before its start, "
+                f"{clock.length(history)} of data before its start, "
                 f"{spec.occasions.history:g} needed"
+                if history >= 0
+                else f"it starts {clock.length(-history)} before the data"
             )
         elif occasion.start >= covered[1]:
             excluded[occasion.name] = "it starts after the data end"
         elif spec.occasions.complete and missing > 0:
-            excluded[occasion.name] = (
-                f"an outcome's window ends {missing:g} {clock.unit} after the data"
-            )
+            excluded[occasion.name] = f"its window ends {clock.length(missing)} after the data"
         else:
             kept.append(occasion)
     return tuple(kept), excluded
 
 
 def require_measured_before(spec: PanelSpec, occasions: Sequence[Occasion], clock: Clock) -> None:
-    """The guard for attributes: each was measured before the first occasion began.
+    """The guard for attributes and indicators: each was measured before the first occasion began.
 
     Raises
     ------
@@ -145,11 +173,12 @@ def require_measured_before(spec: PanelSpec, occasions: Sequence[Occasion], cloc
         Naming the attribute, when it was measured and when the treatment began.
     """
     first = min(occasions)
-    for name, attribute in spec.attributes.items():
-        if attribute.measured == BEFORE:
+    asked = {f"attributes.{name}": one.measured for name, one in spec.attributes.items()}
+    asked |= {f"indicators.{name}": one.measured for name, one in spec.indicators.items()}
+    for key, text in asked.items():
+        if text == BEFORE:
             continue
-        key = f"attributes.{name}"
-        measured = clock.parse(attribute.measured, f"{key}.measured")
+        measured = clock.parse(text, f"{key}.measured")
         if measured >= first.start:
             raise ConfigError(
                 f"{key}: measured at {clock.text(measured)}, but the treatment of occasion "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
 class PanelBuilt:
-    """A panel that was made, and what it was made of.
+    """A panel that was made, and what it was made of; or why there is none.
 
     Parameters
     ----------
@@ -27,6 +27,17 @@ class PanelBuilt:
         Fingerprint of the specification.
     skipped : bool
         Whether it was there already.
+    treatment, occasion, cluster : str
+        Their columns.
+    control : str
+        The arm that others are compared with.
+    outcomes : tuple of str
+    measured_in : dict of str to str
+        By outcome, what its numbers count.
+    labels : dict of str to str
+        What a subject and a treatment are called, in the singular.
+    missing : str
+        Why there is no panel; empty where there is one.
     """
 
     name: str
@@ -39,12 +50,32 @@ class PanelBuilt:
     sources: dict[str, str]
     spec_hash: str
     skipped: bool = False
+    treatment: str = ""
+    occasion: str = ""
+    cluster: str = ""
+    control: str = ""
+    outcomes: tuple[str, ...] = ()
+    measured_in: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    missing: str = ""
+
+    @classmethod
+    def none(cls, name: str, why: str) -> PanelBuilt:
+        """There is no panel."""
+        return cls(name, "", -1, 0, {}, 0, {}, {}, "", missing=why)
+
+    @property
+    def treated(self) -> int:
+        """Units of all arms but the control."""
+        return sum(units for arm, units in self.arms.items() if arm != self.control)
 
     def again(self, version: int) -> PanelBuilt:
         """The same panel, found in place."""
         return replace(self, version=version, skipped=True)
 
     def __str__(self) -> str:
+        if self.missing:
+            return f"There is no panel {self.name}: {self.missing}."
         how = "is there already" if self.skipped else "written"
         arms = ", ".join(f"{name} {n:,}" for name, n in self.arms.items())
         lines = [

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError, DataError, TableError
-from truelift.features.panels.kernel import JOINT, value_column
+from truelift.features.panels.kernel import JOINT
 from truelift.features.panels.occasions import MOST_OCCASIONS, Clock, Occasion
+from truelift.features.panels.reading import (
+    ELEMENT,
+    ELEMENT_KEY,
+    StoredSource,
+    stored_source,
+    wanted_columns,
+)
 from truelift.fingerprints import fingerprint_of
 from truelift.lake import ScanPlan, bucket_column
 from truelift.lake.address import TableAddress
@@ -34,8 +41,17 @@ class OpenedSource:
     version: str
 
 
-def open_sources(lake: Lake, spec: PanelSpec) -> dict[str, OpenedSource]:
-    """Every source at its newest version, or the one that its address names.
+def open_sources(
+    lake: Lake, spec: PanelSpec, versions: Mapping[str, int] | None = None
+) -> dict[str, OpenedSource]:
+    """Every source at its newest version, or the one that its address or ``versions`` name.
+
+    Parameters
+    ----------
+    lake : Lake
+    spec : PanelSpec
+    versions : mapping of str to int, optional
+        Of tables of the lake that are pinned.
 
     Raises
     ------
@@ -44,7 +60,12 @@ def open_sources(lake: Lake, spec: PanelSpec) -> dict[str, OpenedSource]:
     ConfigError
         If a text of the specification is no SQL on a row of its source.
     """
-    opened = {name: _open(lake, source.table) for name, source in spec.sources.items()}
+    opened = {}
+    for name, source in spec.sources.items():
+        found = _open(lake, source.table, versions or {})
+        if source.rows_of is not None:
+            found = replace(found, frame=_by_element(found.frame, source.rows_of, name))
+        opened[name] = found
     for name in spec.sources:
         frame = _conditioned(opened[name].frame, spec, name)
         frame.select(*_columns(frame, spec, name))
@@ -54,24 +75,49 @@ def open_sources(lake: Lake, spec: PanelSpec) -> dict[str, OpenedSource]:
     return opened
 
 
-def _open(lake: Lake, table: str) -> OpenedSource:
+def table_address(lake: Lake, table: str) -> TableAddress:
+    """Where a table of a specification lies: in the lake, in a package, or at an address."""
     if table in TABLES:
-        version = lake.version(table)
+        return TableAddress(lake.uri(table), None)
+    if table.startswith(_PACKAGE):
+        # A room of its own reads the package; here its files are files like others.
+        from truelift.logs.sources.complete_journey import package_file
+
+        return TableAddress.parse(package_file(table.removeprefix(_PACKAGE)).uri)
+    return TableAddress.parse(table)
+
+
+def _open(lake: Lake, table: str, versions: Mapping[str, int]) -> OpenedSource:
+    if table in TABLES:
+        version = versions.get(table, lake.version(table))
         if version is None:
             raise TableError(
                 f"There is no table {table} at {lake.uri(table)}. Run the job that writes it first."
             )
         return OpenedSource(lake.read(table, version), lake.uri(table), str(version))
-    if table.startswith(_PACKAGE):
-        # A room of its own reads the package; here its files are files like others.
-        from truelift.logs.sources.complete_journey import package_file
-
-        uri = package_file(table.removeprefix(_PACKAGE)).uri
-    else:
-        uri = table
-    address = TableAddress.parse(uri)
+    address = table_address(lake, table)
     frame, version_text = open_address(lake.spark, address)
     return OpenedSource(frame, address.uri, version_text)
+
+
+def _by_element(frame: DataFrame, column: str, name: str) -> DataFrame:
+    """A row for each element of a list or a map.
+
+    Raises
+    ------
+    ConfigError
+        If the column is neither.
+    """
+    from pyspark.sql import functions as F
+
+    kind = dict(frame.dtypes).get(column, "nothing")
+    if not kind.startswith(("array", "map")):
+        raise ConfigError(
+            f"sources.{name}.rows_of: found {column!r} ({kind}), expected a column that is a list or "
+            f"a map ({', '.join(n for n, t in frame.dtypes if t.startswith(('array', 'map')))})."
+        )
+    names = [ELEMENT_KEY, ELEMENT] if kind.startswith("map") else [ELEMENT]
+    return frame.select("*", F.explode(F.col(f"`{column}`")).alias(*names))
 
 
 def expression(frame: DataFrame, text: str, key: str) -> Column:
@@ -112,36 +158,22 @@ def _columns(frame: DataFrame, spec: PanelSpec, name: str) -> list[Column]:
     """What the kernels read of a source: key, time, treatment, values, bucket."""
     from pyspark.sql import functions as F
 
-    source = spec.sources[name]
-    keys = {
-        key: expression(frame, text, f"sources.{name}.keys.{key}").cast("string")
-        for key, text in spec.keys_of(name).items()
-    }
-    columns = [F.concat_ws(JOINT, *keys.values()).alias("key")]
-    if source.time is not None:
-        columns.append(_ticks(frame, source.time, f"sources.{name}.time", spec).alias("time"))
+    keys, columns = [], []
+    for wanted in wanted_columns(spec, name):
+        found = expression(frame, wanted.text, wanted.key)
+        if wanted.kind == "key":
+            keys.append(found.cast("string"))
+            continue
+        if wanted.kind == "time":
+            column = _ticks(frame, wanted.text, wanted.key, spec)
+        elif wanted.kind == "any":
+            column = found.cast("string" if is_text(frame, found) else "double")
+        else:
+            column = found.cast("string" if wanted.kind == "text" else "double")
+        columns.append(column.alias(wanted.target))
     if name == spec.treatment.source:
-        occasion = expression(frame, spec.treatment.occasion, "treatment.occasion")
-        columns += [occasion.cast("string").alias("occasion"), _flags(frame, spec).alias("flags")]
-    columns += _values(frame, spec, name)
-    return columns
-
-
-def _values(frame: DataFrame, spec: PanelSpec, name: str) -> list[Column]:
-    columns: dict[str, Column] = {}
-    for measure, options in spec.measures().items():
-        target = value_column(spec, measure)
-        if options.source == name and options.value is not None and target is not None:
-            found = expression(frame, options.value, f"{measure}.value")
-            kind = "string" if options.aggregate == "count_distinct" else "double"
-            columns[target] = found.cast(kind).alias(target)
-    for attribute, chosen in spec.attributes.items():
-        if chosen.source == name:
-            found = expression(frame, chosen.value, f"attributes.{attribute}.value")
-            target = f"value_{attribute}"
-            kind = "string" if is_text(frame, found) else "double"
-            columns[target] = found.cast(kind).alias(target)
-    return list(columns.values())
+        columns.append(_flags(frame, spec).alias("flags"))
+    return [F.concat_ws(JOINT, *keys).alias("key"), *columns]
 
 
 def is_text(frame: DataFrame, column: Column) -> bool:
@@ -234,6 +266,25 @@ def covered_by(source: OpenedSource, spec: PanelSpec, clock: Clock) -> tuple[int
     if first is None:
         raise DataError(f"sources.{name}: {source.uri} has no row with a time, so nothing to see.")
     return clock.covered(first, last)
+
+
+def as_stored(
+    lake: Lake, source: OpenedSource, spec: PanelSpec, name: str
+) -> tuple[ScanPlan, StoredSource] | None:
+    """A plan of the source's own table, where workers can read what they want of it as it lies.
+
+    It has to lie in buckets of the cluster: a table of the lake whose people are the clusters.
+    """
+    table = spec.sources[name].table
+    if table not in TABLES or TABLES[table].partition_by[:1] != ("bucket",):
+        return None
+    if (spec.keys_of(name)[spec.cluster].strip("`"),) != TABLES[table].people:
+        return None
+    if any(attribute.source == name for attribute in spec.attributes.values()):
+        return None  # one row a key is seen to where it is copied
+    plan = lake.plan(table, None, int(source.version))
+    stored = stored_source(plan.schema, spec, name) if plan.direct else None
+    return None if stored is None else (plan.select(stored.stored()), stored)
 
 
 def in_buckets(lake: Lake, source: OpenedSource, spec: PanelSpec, name: str) -> ScanPlan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,7 @@ class SourceRows:
 
     timeline: Timeline
     values: dict[str, np.ndarray]
+    _previous_of: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, table: pa.Table, keys: pa.Array) -> SourceRows:
@@ -73,17 +75,15 @@ class SourceRows:
             Without rows: 0 for counts and sums, NaN for the others. ``last`` is the last value
             that is not missing, of several at one time the greatest.
         """
-        line = self.timeline
-        low = line.offsets[:-1] if window[0] is None else line.before(window[0])
-        high = line.before(window[1])
+        low, high = self._bounds(window)
         if how == "count":
             return (high - low).astype(float)
         if how in ("time_since_first", "time_since_last"):
             place = low if how == "time_since_first" else high - 1
-            return _where(high > low, (start - _at(line.times, place)) / scale)
+            return _where(high > low, (start - _at(self.timeline.times, place)) / scale)
         column = self.values[value or ""]
         if how == "count_distinct":
-            return self._distinct(column, low, high)
+            return self._distinct(value or "", low, high)
         there = ~np.isnan(column)
         if how == "last":
             known = np.maximum.accumulate(np.where(there, np.arange(len(column)), -1))
@@ -95,13 +95,36 @@ class SourceRows:
         counts = segment_counts(there, low, high)
         return _where(counts > 0, sums / np.maximum(counts, 1))
 
-    def _distinct(self, codes: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    def shares(
+        self, codes: str, count: int, window: tuple[int | None, int]
+    ) -> Iterator[np.ndarray]:
+        """For each of the codes ``0..count`` the share of a key's rows in a window that have it.
+
+        Yields
+        ------
+        np.ndarray of float64, shape (keys,)
+            In [0, 1]; 0 without rows.
+        """
+        low, high = self._bounds(window)
+        column = self.values[codes]
+        for code in range(count):
+            yield segment_counts(column == code, low, high) / np.maximum(high - low, 1)
+
+    def _bounds(self, window: tuple[int | None, int]) -> tuple[np.ndarray, np.ndarray]:
+        line = self.timeline
+        low = line.offsets[:-1] if window[0] is None else line.before(window[0])
+        return low, line.before(window[1])
+
+    def _distinct(self, value: str, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Texts whose first row of the window is their key's first in it."""
+        codes = self.values[value]
+        if value not in self._previous_of:
+            self._previous_of[value] = self._previous(codes)
         keys = np.repeat(np.arange(len(low)), high - low)
         # Place of each row of a window: its key's first place, and how far it is from it.
         begins = np.cumsum(high - low) - (high - low)
         place = low[keys] + np.arange(len(keys)) - begins[keys]
-        new = (codes[place] >= 0) & (self._previous(codes)[place] < low[keys])
+        new = (codes[place] >= 0) & (self._previous_of[value][place] < low[keys])
         return np.bincount(keys[new], minlength=len(low)).astype(float)
 
     def _previous(self, codes: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from truelift.effects.telling.names import clusters_of, counted
 from truelift.report.cautions import assumptions, warnings
 from truelift.report.content import ReportContent
 from truelift.report.estimates import (
-    about_campaigns,
     by_outcome,
     decimals,
     is_doubtful,
+    nouns,
     of_pipeline,
     qualified,
 )
@@ -45,8 +45,8 @@ from truelift.report.svg import figure_block
 
 def why_no_effects(content: ReportContent) -> str:
     """The reason why there are no effects, as far as the run knows it."""
-    if content.features is not None and content.features.panel_skipped_reason:
-        return f"There is no panel to estimate on: {content.features.panel_skipped_reason}"
+    if content.panel is not None and content.panel.missing:
+        return f"There is no panel to estimate on: {content.panel.missing}"
     return "The step estimate_effects has not run on this lake."
 
 
@@ -281,7 +281,8 @@ def measured(result: EffectsResult) -> str:
         for outcome, unit in result.design.measured_in.items()
         if outcome in by_outcome(result)
     ]
-    over = "per user and campaign" if about_campaigns(result) else "per unit (a row of the table)"
+    named = nouns(result)
+    over = named.over if named else "per unit (a row of the table)"
     return "; ".join(told) if told else f"{over}, in the units of the outcome's own column"
 
 

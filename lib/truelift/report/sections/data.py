@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from truelift.effects.telling.names import plural_of
 from truelift.logs.results import CleanResult, IngestResult, SessionAgreement, SessionsResult
 from truelift.report.content import ReportContent
 from truelift.report.markup import (
@@ -114,13 +115,14 @@ def _labels(clean: CleanResult) -> Html | None:
 
 
 def _left_out(content: ReportContent) -> Html | None:
-    features = content.features
-    if features is None or not features.excluded_campaigns:
+    panel = content.panel
+    if panel is None or not panel.excluded:
         return None
-    items = [f"{name}: {why}" for name, why in features.excluded_campaigns.items()]
+    items = [f"{name}: {why}" for name, why in panel.excluded.items()]
+    what = panel.labels.get("treatment", "occasion")
     return element(
         "details",
-        element("summary", f"{plural(len(items), 'campaign')} left out of the panel"),
+        element("summary", f"{plural(len(items), what, plural_of(what))} left out of the panel"),
         bullets(items),
     )
 

@@ -182,7 +182,7 @@ NUISANCE_NAMES = {
 
 
 def nuisance_name(key: str) -> str:
-    """A measure of the nuisance models in words: ``r2_treated.y_spend`` names arm and outcome."""
+    """A measure of the nuisance models in words: ``r2_treated.y_sales`` names arm and outcome."""
     if key.startswith("r2_"):
         arm, _, outcome = key.removeprefix("r2_").partition(".")
         return f"Outcome model of {outcome_name(outcome)}, {arm} units: R\N{SUPERSCRIPT TWO}"
