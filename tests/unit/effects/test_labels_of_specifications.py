@@ -47,7 +47,7 @@ def panel(**changes) -> PanelBuilt:
 def test_a_panel_says_its_columns_labels_and_units_of_measurement():
     found = as_specified(EffectOptions(), panel())
     assert (found.treatment, found.control, found.cluster) == ("arm", "none", "product")
-    assert (found.outcomes, found.leave_out) == (("y_units",), "week")
+    assert (found.outcomes, found.credibility.leave_out) == (("y_units",), "week")
     assert found.labels == {"subject": "product", "treatment": "promotion"}
     assert found.measured_in == {"y_units": "units a week"}
 
@@ -58,7 +58,7 @@ def test_what_the_options_say_themselves_goes_first():
         measured_in={"y_sales": "francs"},
     )  # fmt: skip
     found = as_specified(own, panel())
-    assert (found.outcomes, found.leave_out, found.labels) == (("y_sales",), "shop", own.labels)
+    assert (found.outcomes, found.credibility.leave_out, found.labels) == (("y_sales",), "shop", own.labels)
     assert found.measured_in == {"y_units": "units a week", "y_sales": "francs"}
 
 
