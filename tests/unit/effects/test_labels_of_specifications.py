@@ -58,7 +58,11 @@ def test_what_the_options_say_themselves_goes_first():
         measured_in={"y_sales": "francs"},
     )  # fmt: skip
     found = as_specified(own, panel())
-    assert (found.outcomes, found.credibility.leave_out, found.labels) == (("y_sales",), "shop", own.labels)
+    assert (found.outcomes, found.credibility.leave_out, found.labels) == (
+        ("y_sales",),
+        "shop",
+        own.labels,
+    )
     assert found.measured_in == {"y_units": "units a week", "y_sales": "francs"}
 
 
