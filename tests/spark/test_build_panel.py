@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import io
 import re
 from collections import Counter
 from dataclasses import replace
@@ -180,6 +182,7 @@ def shelf_spec(folder: Path, **changes: Any) -> dict[str, Any]:
         "subject": ["product", "shop"],
         "cluster": "product",
         "clock": "periods",
+        "time_zone": "UTC",
         "population": "sales",
         "sources": {
             "sales": {"table": str(folder / "sales"), "time": "week"},
@@ -240,26 +243,59 @@ def shelves(tmp_path_factory) -> tuple[Path, dict[tuple[str, int, int], tuple[st
     return folder, truth
 
 
+FEW = "buckets=10"
+
+
 @pytest.fixture
 def build(lake, make_settings, tmp_path):
-    def run(plain: dict[str, Any], out: str | None = None) -> PanelBuilt:
-        return build_panel(
-            job_of(lake, make_settings(), tmp_path), from_plain(PanelSpec, plain), out
-        )
+    """Makes a panel in an empty lake."""
+
+    def run(plain: dict[str, Any]) -> PanelBuilt:
+        return build_panel(job_of(lake, make_settings(FEW), tmp_path), from_plain(PanelSpec, plain))
 
     return run
 
 
-def test_units_arms_outcomes_and_windows_are_those_of_the_truth(lake, shelves, build):
-    folder, truth = shelves
-    built = build(shelf_spec(folder))
-    rows = lake.spark.read.format("delta").load(built.uri).toArrow().to_pylist()
-    assert len(rows) == built.units == 120 * 2 * 9
+class Written:
+    """A lake in which the command has written the panel of the shelves, and what it said."""
+
+    def __init__(self, spark, folder: Path, plain: dict[str, Any]):
+        self.folder, file = folder, folder / "shelves.yaml"
+        file.write_text(yaml.safe_dump(plain))
+        own = (f"tracking.uri=sqlite:///{folder}/mlflow.db", f"tracking.artifacts={folder}/kept")
+        words = ["build_panel", "--spec", str(file), "--lake", f"{folder}/lake"]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            assert main([*words, *(w for s in (FEW, *own) for w in ("--set", s))]) == 0
+        self.said = said.getvalue()
+        self.settings = load_settings(overrides=(FEW, *own), lake=f"{folder}/lake")
+        self.lake = Lake.open(self.settings, spark)
+        self.built = self.build(plain)
+        self.rows = rows_of(self.lake, self.built.uri)
+
+    def build(self, plain: dict[str, Any], out: str | None = None) -> PanelBuilt:
+        job = job_of(self.lake, self.settings, self.folder)
+        return build_panel(job, from_plain(PanelSpec, plain), out)
+
+
+@pytest.fixture(scope="module")
+def written(spark, shelves, tmp_path_factory) -> Written:
+    return Written(spark, tmp_path_factory.mktemp("written"), shelf_spec(shelves[0]))
+
+
+def test_the_command_writes_the_panel_and_says_how_to_go_on(written):
+    assert "gold.panel_shelves written: 2,160 units on 9 occasions (none" in written.said
+    told = f"truelift estimate_effects --table {written.folder}/lake/gold/panel_shelves@0"
+    assert told in written.said
+
+
+def test_units_arms_outcomes_and_windows_are_those_of_the_truth(written, shelves):
+    truth, built = shelves[1], written.built
+    assert len(written.rows) == built.units == 120 * 2 * 9
     assert built.excluded == {
         str(w): f"{w - 1} period{'s' * (w != 2)} of data before its start, 3 needed"
         for w in (1, 2, 3)
     }
-    for row in rows:
+    for row in written.rows.values():
         product, shop, week = row["product"], int(row["shop"]), int(row["week"])
         arm, amount = truth[product, shop, week]
         past = [truth[product, shop, w] for w in range(week - 3, week)]
@@ -269,51 +305,67 @@ def test_units_arms_outcomes_and_windows_are_those_of_the_truth(lake, shelves, b
         assert row["x_ads"] == sum(("display" in a) + ("mailer" in a) for a, _ in past)
         assert row["x_rate"] == pytest.approx(row["x_sold"] / (week - 1), rel=1e-12)
         assert row["kind"] == f"kind {int(product) % 3}"
-    assert built.arms == {arm: sum(row["arm"] == arm for row in rows) for arm in EFFECT}
+    assert built.arms == Counter(row["arm"] for row in written.rows.values())
 
 
-def test_effects_are_estimated_on_it_where_it_lies(lake, shelves, build):
-    built = build(shelf_spec(shelves[0]))
+def test_effects_are_estimated_on_it_where_it_lies(written):
+    lake, built = written.lake, written.built
     options = EffectOptions(
         treatment="arm", control="none", outcomes=("y",), cluster="product",
         covariates=("x_sold", "x_ads", "size"), categorical={"kind": "one_hot"},
         estimands=("ATE",), start_rows=500,
     )  # fmt: skip
-    result = estimate_effects_from(lake, built.uri, options)
+    result = estimate_effects_from(lake, f"gold.panel_shelves@{built.version}", options)
     assert (result.n, result.clusters) == (built.units, 120)
     assert result.table_version == built.version
-    by_name = estimate_effects_from(lake, f"gold.panel_shelves@{built.version}", options)
-    assert by_name.estimates == result.estimates
     for estimate in result.estimates:
         truth = EFFECT[estimate.arm]
         assert abs(estimate.estimate - truth) < 4 * estimate.standard_error, estimate.arm
-    assert not (Path(lake.root) / "work").is_dir() or not list(
-        (Path(lake.root) / "work").glob("panel-[0-9a-f]*")
-    ), "the panel is in buckets already"
+    work = Path(lake.root) / "work"
+    assert not list(work.glob("panel-[0-9a-f]*")), "the panel is in buckets already"
 
 
-def test_a_repeat_writes_nothing_and_other_options_write_anew(lake, shelves, build):
-    plain = shelf_spec(shelves[0])
-    first, again = build(plain), build(plain)
-    notes = table_state(first.uri).notes
-    assert notes["panel"]["spec_hash"] == first.spec_hash
+def test_a_repeat_writes_nothing(written, shelves):
+    again = written.built
+    assert again.skipped and "is there already" in str(again)
+    state = table_state(again.uri)
+    assert state.version == again.version == 0
+    notes = state.notes
+    assert notes["panel"]["spec_hash"] == again.spec_hash
     assert notes["spec"]["covariates"]["x_sold"]["window"] == [-3.0, 0.0]
     uri, _, version = notes["panel"]["sources"]["sales"].rpartition("@")
     assert uri == str(shelves[0] / "sales")
     # Files are known by a hash; the letter keeps it apart from a version of Delta.
     assert re.fullmatch("f[0-9a-f]{24}", version)
-    assert again == first.again(first.version)
-    assert "is there already" in str(again)
-    other = build({**plain, "eligible": {"x_sold": 7.0}})
-    assert other.version == first.version + 1 and not other.skipped
-    assert other.units < first.units
 
 
-def test_another_place_may_be_asked_for(lake, shelves, build, tmp_path):
-    built = build(shelf_spec(shelves[0]), str(tmp_path / "mine"))
-    assert (tmp_path / "mine" / "_delta_log").is_dir()
-    assert built.uri == str(tmp_path / "mine")
-    assert not (Path(lake.root) / "gold" / "panel_shelves").exists()
+def test_other_options_write_anew(written, shelves):
+    other = written.build(shelf_spec(shelves[0], eligible={"x_sold": 7.0}))
+    assert other.version == written.built.version + 1 and not other.skipped
+    assert other.units < written.built.units
+
+
+def test_days_of_instants_give_the_same_panel_as_periods_also_at_another_place(written, shelves):
+    """Weeks as instants of a week's Monday, windows of 7 days in place of a period."""
+    day_one = datetime.date(2024, 1, 1)
+    monday = f"timestamp(date_add(DATE'{day_one}', CAST(7 * (week - 1) AS INT)))"
+    plain = shelf_spec(shelves[0])
+    for source in ("sales", "ads"):
+        plain["sources"][source]["time"] = monday
+    plain["treatment"] |= {"start": monday, "end": f"{monday} + INTERVAL 7 DAYS"}
+    for name in ("x_sold", "x_ads"):
+        plain["covariates"][name]["window"] = [-21, 0]
+    plain |= {"clock": "days", "name": "mondays"}
+    plain["occasions"] |= {"history": 21, "complete": False}
+    plain["attributes"]["size"]["measured"] = "2024-01-01"
+    plain["derived"] = {"x_rate": "x_sold / (elapsed / 7)"}
+    built = written.build(plain, f"{written.folder}/mine")
+    assert built.uri == f"{written.folder}/mine"
+    assert not (Path(written.lake.root) / "gold" / "panel_mondays").exists()
+    days = rows_of(written.lake, built.uri)
+    assert days.keys() == written.rows.keys()
+    for unit, row in written.rows.items():
+        assert {**row, "elapsed": row["elapsed"] * 7} == days[unit]
 
 
 @pytest.mark.parametrize(
@@ -369,37 +421,3 @@ def test_the_command_ends_with_2_where_the_guard_refuses(shelves, tmp_path, caps
     assert (
         "covariates.x_sold: measured until 1, which is 1 periods after" in capsys.readouterr().err
     )
-
-
-def test_the_command_writes_the_panel_and_says_how_to_go_on(spark, shelves, tmp_path, capsys):
-    file = tmp_path / "shelves.yaml"
-    file.write_text(yaml.safe_dump(shelf_spec(shelves[0])))
-    words = ["build_panel", "--spec", str(file), "--lake", str(tmp_path / "lake")]
-    words += ["--set", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"]
-    words += ["--set", f"tracking.artifacts={tmp_path}/artifacts"]
-    assert main(words) == 0
-    said = capsys.readouterr().out
-    assert "gold.panel_shelves written: 2,160 units on 9 occasions (none" in said
-    assert f"truelift estimate_effects --table {tmp_path}/lake/gold/panel_shelves@0" in said
-
-
-def test_days_of_instants_give_the_same_panel_as_periods(lake, shelves, build):
-    """Weeks as instants of a week's Monday, windows of 7 days in place of a period."""
-    folder, _ = shelves
-    day_one = datetime.date(2024, 1, 1)
-    monday = f"timestamp(date_add(DATE'{day_one}', CAST(7 * (week - 1) AS INT)))"
-    plain = shelf_spec(folder)
-    periods = rows_of(lake, build(plain).uri)
-    for source in ("sales", "ads"):
-        plain["sources"][source]["time"] = monday
-    plain["treatment"] |= {"start": monday, "end": f"{monday} + INTERVAL 7 DAYS"}
-    for name in ("x_sold", "x_ads"):
-        plain["covariates"][name]["window"] = [-21, 0]
-    plain |= {"clock": "days", "name": "mondays"}
-    plain["occasions"] |= {"history": 21, "complete": False}
-    plain["attributes"]["size"]["measured"] = "2024-01-01"
-    plain["derived"] = {"x_rate": "x_sold / (elapsed / 7)"}
-    days = rows_of(lake, build(plain).uri)
-    assert days.keys() == periods.keys()
-    for unit, row in periods.items():
-        assert {**row, "elapsed": row["elapsed"] * 7} == days[unit]

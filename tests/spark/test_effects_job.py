@@ -108,7 +108,8 @@ def test_further_looks_through_spark_say_what_they_say_in_memory(
     lake, frame, panel, make_settings, make_job
 ):
     lake.replace("gold.panel", frame, "panel")
-    asked = ("heterogeneity=true", "credibility=true", "placebos=20", "start_rows=500")
+    asked = ("heterogeneity=true", "credibility=true", "placebos=20", "start_rows=500",
+             "leave_out=campaign")  # fmt: skip
     job = make_job("estimate_effects", make_settings(*(f"effects.{key}" for key in asked)), lake)
     estimate_effects(job)
     result = from_plain(EffectsResult, job.results["EffectsResult"])
