@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from truelift.errors import ConfigError
 from truelift.features.catalogue import ITEM_ID, LookupSource
 from truelift.features.exposures import exposure_rows
-from truelift.features.items import item_columns, item_table, lookup_of, spark_schema
+from truelift.features.items import item_columns, item_table, lookup_of
 from truelift.features.results import FeaturesResult
 from truelift.features.sequences import EntryCountKernel, SequenceKernel, SequenceShape
 from truelift.features.streams import required_columns
