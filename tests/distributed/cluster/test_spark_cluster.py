@@ -20,7 +20,7 @@ from truelift.simulate.logs import simulate_logs
 # Submitted jobs, with a JVM to start for driver and executors.
 pytestmark = pytest.mark.timeout(1500)
 
-JOBS = ("ingest", "clean", "sessionize", "build_features", "estimate_effects")
+JOBS = ("ingest", "clean", "sessionize", "build_features", "build_panel", "estimate_effects")
 TABLES = (
     "bronze.events",
     "silver.events",
