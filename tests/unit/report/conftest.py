@@ -39,7 +39,6 @@ from truelift.effects.results import (
 )
 from truelift.effects.support.supported import Support
 from truelift.evaluation.results import Difference, Measure, SegmentMeasures
-from truelift.features.results import FeaturesResult
 from truelift.features.panels.results import PanelBuilt
 from truelift.inference.hypotheses import HypothesisTest
 from truelift.inference.sample_ratio import SampleRatio

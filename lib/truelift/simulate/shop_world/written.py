@@ -261,7 +261,7 @@ def dataset_yaml(shop: Shop, folder: Path) -> str:
             },
         },
         "features": {"category_column": "category", "min_item_count": 3},
-        "sequence": {"validation_days": 1, "test_days": 1},
+        "sequence": {"evaluation": {"validation_days": 1, "test_days": 1}},
     }
     heading = (
         f"# A simulated shop of {shop.world.users:,} users, seed {shop.seed}.\n"
