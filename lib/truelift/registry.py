@@ -10,7 +10,7 @@ adds one by an entry point whose name is the row's::
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -48,6 +48,17 @@ class Registry(Generic[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         return (self.row(name) for name in self.names)
+
+    def added(self, names: Iterable[str]) -> tuple[Row, ...]:
+        """Rows of other packages among the names.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`row`.
+        """
+        points = self._added()
+        return tuple(self.row(name) for name in names if name in points)
 
     def row(self, name: str, key: str = "") -> Row:
         """The row of a name.

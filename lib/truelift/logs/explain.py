@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from truelift.errors import TableError
 from truelift.logs import rules
+from truelift.logs.added_rules import added_meanings
 from truelift.logs.bots import SIGNS
 from truelift.logs.neighbours.names import COPIES, RETURNS, SLIPS
 from truelift.logs.refusal import REFUSED
@@ -81,7 +82,7 @@ def meanings() -> dict[str, str]:
     """What each reason and label says, from the rules themselves."""
     registered: dict[str, Callable[..., object]] = {**rules.RULES, **rules.LABELS}
     own = {name: " ".join((rule.__doc__ or "").split()) for name, rule in registered.items()}
-    return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS, **SIGNS}
+    return {**_PARSING, **own, **COPIES, **SLIPS, **RETURNS, **SIGNS, **added_meanings()}
 
 
 def explain_quarantine(lake: Lake, examples: int = 3) -> QuarantineExplained:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from truelift.errors import ConfigError
+from truelift.logs.added_rules import row_rules
 from truelift.logs.sources.columns import CORRUPT
 from truelift.settings import CleanOptions
 
@@ -289,12 +290,16 @@ def action_of(name: str, options: CleanOptions, default: str) -> str:
 def _names(action: str, context: RuleContext) -> Column:
     from pyspark.sql import functions as F
 
+    rules = [
+        *((name, condition, "reject") for name, condition in RULES.items()),
+        *((name, condition, "label") for name, condition in LABELS.items()),
+        *((rule.name, rule.condition, "ignore") for rule in row_rules(context.options)),
+    ]
     marks = []
-    for registry, default in ((RULES, "reject"), (LABELS, "label")):
-        for name, condition in registry.items():
-            if action_of(name, context.options, default) == action:
-                column = condition(context)
-                marks += [] if column is None else [F.when(column, F.lit(name))]
+    for name, condition, default in rules:
+        if action_of(name, context.options, default) == action:
+            column = condition(context)
+            marks += [] if column is None else [F.when(column, F.lit(name))]
     # Not as an array: array_compact is a higher-order function, and Spark would interpret it and
     # all conditions below it, row by row.
     return F.concat_ws(BETWEEN, *marks) if marks else F.lit("")

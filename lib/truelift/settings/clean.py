@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from truelift.older_names import sectioned
+from truelift.registry import Registry
 from truelift.settings.checks import needs, require, require_known, require_moment
+
+if TYPE_CHECKING:
+    from truelift.logs.added_rules import NeighbourRule, RowRule
 
 # The rules that clean.actions may name; a row that could not be cut into columns can only be
 # rejected.
@@ -21,6 +26,11 @@ RULES = (
     "return_of_purchase", "return_without_purchase", "bot_declared", "bot_rate", "bot_breadth",
     "bot_metronome", "bot_round_the_clock",
 )  # fmt: skip
+#: Rules that other packages bring; they work where ``clean.actions`` names them.
+ROW_RULES: Registry[RowRule] = Registry("truelift.row_rules", dict.fromkeys(RULES, ""))
+NEIGHBOUR_RULES: Registry[NeighbourRule] = Registry(
+    "truelift.neighbour_rules", dict.fromkeys(RULES, "")
+)
 # The metrics of the contract on silver that clean.warn may name.
 METRICS = (
     "null_event_id", "null_user_key", "null_event_time", "null_event_type", "null_item_id",
@@ -219,7 +229,8 @@ class CleanOptions:
             known = action in ("reject", "label", "ignore")
             require(known, f"clean.actions.{rule}", action, "'reject', 'label' or 'ignore'")
         imputed = ("item", "event_type", "quantity", "value")
-        for key, names in (("impute", imputed), ("warn", METRICS), ("actions", RULES)):
+        rules = tuple(dict.fromkeys((*ROW_RULES.names, *NEIGHBOUR_RULES.names)))
+        for key, names in (("impute", imputed), ("warn", METRICS), ("actions", rules)):
             require_known(getattr(self, key), names, f"clean.{key}")
         for name in ("quantity", "value"):
             default = self.impute.get(name)

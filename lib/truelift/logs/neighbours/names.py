@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from truelift.logs.bots import DAY_SIGNS
+from truelift.settings.clean import NEIGHBOUR_RULES
 
 DUPLICATE = "duplicate"
 REPEATED = "repeated_event_id"
@@ -30,4 +31,5 @@ def default_action(name: str) -> str:
 
 def neighbour_labels() -> tuple[str, ...]:
     """Names that these rules may put on a row, in their order; every cleaning takes them anew."""
-    return (*COPIES, *SLIPS, *RETURNS, *DAY_SIGNS)
+    ours = (*COPIES, *SLIPS, *RETURNS, *DAY_SIGNS)
+    return (*ours, *(n for n in NEIGHBOUR_RULES.names if n not in NEIGHBOUR_RULES.own))

@@ -13,6 +13,7 @@ from truelift.lake.tables import schema_of, table_spec
 from truelift.lake.workers import remember_archives
 from truelift.logs import bots
 from truelift.logs.accounts import misplaced_users
+from truelift.logs.added_rules import neighbour_rules
 from truelift.logs.neighbours.parcels import PARCEL_COLUMNS, Parcelling, opened, parcel_task
 from truelift.logs.neighbours.verdicts import NeighbourRules, judge_users
 
@@ -58,7 +59,9 @@ def _near_seconds(settings: Settings) -> float:
     if settings.source.mapping.event_id:
         reach += options.repeats.repeat_window_seconds
     return reach + max(
-        options.repeats.double_click_seconds or 0.0, options.repeats.misclick_seconds or 0.0
+        options.repeats.double_click_seconds or 0.0,
+        options.repeats.misclick_seconds or 0.0,
+        *(rule.reach_seconds for rule in neighbour_rules(options)),
     )
 
 
@@ -69,7 +72,9 @@ def _return_seconds(settings: Settings) -> float:
 
 def rules_of(settings: Settings) -> NeighbourRules:
     """The rules as the settings have them."""
-    return NeighbourRules(settings.clean, bool(settings.source.mapping.event_id))
+    options = settings.clean
+    ids_are_given = bool(settings.source.mapping.event_id)
+    return NeighbourRules(options, ids_are_given, neighbour_rules(options))
 
 
 def parcelled(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from truelift.logs.added_rules import NeighbourRule
 from truelift.logs.bots import DECLARED, crawler_flags
 from truelift.logs.neighbours.appending import appended, appended_entry
 from truelift.logs.neighbours.copies import copies
@@ -41,10 +42,13 @@ class NeighbourRules:
     options : CleanOptions
     ids_are_given : bool
         Whether the source has event ids of its own; else they are made of the content.
+    added : tuple of NeighbourRule
+        Those of other packages.
     """
 
     options: CleanOptions
     ids_are_given: bool
+    added: tuple[NeighbourRule, ...] = ()
 
     def names(self, action: str, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Those findings that are to have the action."""
@@ -116,7 +120,8 @@ def _findings(
         back, purchase = purchases_returned(events, _micros(options.repeats.return_days * _DAY))
         found[RETURN] = counted & (purchase >= 0)
         found[ORPHAN] = counted & back & (purchase < 0)
-    return {**found, **day_signs(events, counted, options.bots)}, purchase
+    found |= day_signs(events, counted, options.bots)
+    return {**found, **{r.name: r.found(events, counted) for r in rules.added}}, purchase
 
 
 def _micros(seconds: float) -> int:
