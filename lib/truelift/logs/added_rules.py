@@ -93,8 +93,8 @@ def neighbour_rules(options: CleanOptions) -> tuple[NeighbourRule, ...]:
 
 def added_meanings() -> dict[str, str]:
     """What each rule of another package says, asked for or not."""
-    rows = (
-        *ROW_RULES.added(n for n in ROW_RULES.names if n not in ROW_RULES.own),
-        *NEIGHBOUR_RULES.added(n for n in NEIGHBOUR_RULES.names if n not in NEIGHBOUR_RULES.own),
-    )
-    return {row.name: row.meaning for row in rows}
+    of_rows = ROW_RULES.added(n for n in ROW_RULES.names if n not in ROW_RULES.own)
+    neighbours = (n for n in NEIGHBOUR_RULES.names if n not in NEIGHBOUR_RULES.own)
+    of_neighbours = NEIGHBOUR_RULES.added(neighbours)
+    told = {rule.name: rule.meaning for rule in of_rows}
+    return {**told, **{rule.name: rule.meaning for rule in of_neighbours}}
