@@ -58,7 +58,7 @@ class CheckKernel:
             "unknown": np.zeros(policies), "off": np.zeros(policies),
         }  # fmt: skip
         for batch in batches:
-            rows = self.reader.rows(batch, seen)
+            rows = self.reader.rows(batch, seen, bucket)
             seen += batch.num_rows
             state["rows"] += batch.num_rows
             state["no_action"] += np.count_nonzero(rows.action < 0)
@@ -174,7 +174,7 @@ class ModelKernel:
         spec, seen, count = self.reader.spec, 0, len(self.reader.actions)
         total: State = {}
         for batch in batches:
-            rows = self.reader.rows(batch, seen)
+            rows = self.reader.rows(batch, seen, bucket)
             seen += batch.num_rows
             weights = np.ones((batch.num_rows, 1))
             if self.robust:
@@ -225,7 +225,7 @@ class ValueKernel:
         for batch in batches:
             if not batch.num_rows:
                 continue
-            rows = self.reader.rows(batch, seen)
+            rows = self.reader.rows(batch, seen, bucket)
             seen += batch.num_rows
             w = rows.chances / rows.propensity[:, None]
             for key, value in weight_state(w, rows.propensity, rows.unlogged).items():

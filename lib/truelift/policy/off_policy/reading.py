@@ -243,7 +243,7 @@ class Reader:
         found = pc.fill_null(pc.index_in(texts(column), value_set=self.actions), -1)
         return found.to_numpy(zero_copy_only=False).astype(np.int64)
 
-    def rows(self, batch: pa.RecordBatch, seen: int) -> Rows:
+    def rows(self, batch: pa.RecordBatch, seen: int, bucket: int) -> Rows:
         """The rows of a batch, of which ``seen`` rows of its bucket came before."""
         spec, n = self.spec, batch.num_rows
         action = self.codes(column_of(batch, spec.action))
