@@ -155,7 +155,9 @@ class ExperimentCounter:
         DataError
             If an arm is not one of the A, or a value is not finite.
         """
-        if len(arm) and (arm.min() < 0 or arm.max() >= self._arms):
+        if not len(arm):
+            return
+        if arm.min() < 0 or arm.max() >= self._arms:
             raise DataError(f"Arm {arm.min()} or {arm.max()}; expected 0 to {self._arms - 1}.")
         units = np.vstack([np.ones((1, len(arm))), covariates, outcomes])
         if not np.all(np.isfinite(units)):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from truelift.effects.panel.any_table import cut_table
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.experiments.analysis.layout import layout_of
 from truelift.experiments.analysis.order_statistics import Target, order_statistics
@@ -68,6 +69,15 @@ def rows():
 @pytest.fixture(scope="module")
 def found(rows):
     return analysed(rows)
+
+
+def test_buckets_in_which_an_arm_has_nobody_add_up_too():
+    rows = world(users=60)
+    table = frame_table(rows, "the rows")
+    one, many = (analyze(cut_table(table, rows, "user", b), spec_of()) for b in (1, 40))
+    for whole, parts in zip(one.effects, many.effects, strict=True):
+        assert parts.estimate == pytest.approx(whole.estimate, rel=1e-9)
+        assert parts.standard_error == pytest.approx(whole.standard_error, rel=1e-7)
 
 
 def totals(rows, column):
