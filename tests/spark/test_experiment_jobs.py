@@ -63,8 +63,9 @@ def test_experiments_are_assigned_and_looked_at(tmp_path, make_job, make_setting
     taking = made.table.filter(pc.is_valid(made.table["arm"]))
     rows = observed(taking["unit_id"].to_pylist(), taking["arm"].to_pylist())
     place = str(tmp_path / "observed.parquet")
-    for count, number in ((400, 1), (400, 1), (rows.num_rows, 2)):
+    for i, (count, number) in enumerate(((400, 1), (400, 1), (rows.num_rows, 2))):
         pq.write_table(rows.slice(0, count), place)
+        job = make_job("report", make_settings(), fingerprint=f"look {i}")
         result = analyze_experiments(job, [spec], TableAddress.parse(place))
         found = result.analyses[0]
         assert found.look == number == job.lake.read("gold.experiments").count()
