@@ -44,6 +44,11 @@ def job_of(lake: Lake, settings: Any, folder: Path, name: str = "build_panel") -
     return Job(name, settings, lake, inputs, "one", RecordingRun(), folder)
 
 
+def tool_of(lake: Lake, settings: Any, folder: Path) -> Job:
+    """The command with a specification of one's own, which reads no table of the pipeline."""
+    return Job("build_panel", settings, lake, {}, "one", RecordingRun(), folder)
+
+
 # ------------------------------------------------------------ the campaigns of a simulated shop
 
 LOGS = simulate_logs(users=50, days=60, seed=2)
@@ -251,7 +256,9 @@ def build(lake, make_settings, tmp_path):
     """Makes a panel in an empty lake."""
 
     def run(plain: dict[str, Any]) -> PanelBuilt:
-        return build_panel(job_of(lake, make_settings(FEW), tmp_path), from_plain(PanelSpec, plain))
+        return build_panel(
+            tool_of(lake, make_settings(FEW), tmp_path), from_plain(PanelSpec, plain)
+        )
 
     return run
 
@@ -273,7 +280,7 @@ class Written:
         self.rows = rows_of(self.lake, self.built.uri)
 
     def build(self, plain: dict[str, Any], out: str | None = None) -> PanelBuilt:
-        job = job_of(self.lake, self.settings, self.folder)
+        job = tool_of(self.lake, self.settings, self.folder)
         return build_panel(job, from_plain(PanelSpec, plain), out)
 
 
