@@ -9,7 +9,8 @@ from truelift.logs.person import people_columns
 from truelift.settings import MappingOptions, SourceOptions
 
 SOURCE = SourceOptions(mapping=MappingOptions(user="u", item="i", time="t"))
-OURS = [spec for name, spec in TABLES.items() if not name.startswith("bronze.")]
+# The columns of a panel are those of its specification.
+OURS = [s for name, s in TABLES.items() if not name.startswith("bronze.") and name != "gold.panel"]
 
 
 def test_the_names_of_columns_are_read_without_a_session():
@@ -23,10 +24,11 @@ def test_every_column_that_holds_a_users_key_is_marked_and_is_one_of_the_table(s
     assert {name for name in spec.names if "user" in name and name != "users"} == set(spec.people)
 
 
-def test_a_panel_by_a_specification_has_the_mark_where_it_has_the_column():
-    assert table_spec("gold.panel_x").people == ("user_key",)
-    assert people_columns(SOURCE, "gold.panel_x", ["unit_id", "user_key"]) == {"user_key"}
-    assert people_columns(SOURCE, "gold.panel_x", ["unit_id"]) == frozenset()
+@pytest.mark.parametrize("name", ["gold.panel", "gold.panel_x"])
+def test_a_panel_by_a_specification_has_the_mark_where_it_has_the_column(name):
+    assert table_spec(name).people == ("user_key",)
+    assert people_columns(SOURCE, name, ["unit_id", "user_key"]) == {"user_key"}
+    assert people_columns(SOURCE, name, ["unit_id"]) == frozenset()
 
 
 def test_a_mark_of_another_name_is_followed(monkeypatch):
