@@ -102,7 +102,8 @@ def main() -> None:
     }
     for key, value in result.items():
         print(f"{key:>28}  {value}")
-    print(json.dumps(result))
+    ratios = {"responses a second a core / target": round(shown / cpu / TARGET, 2)}
+    print(json.dumps({"benchmark": "world", "figures": result, "ratios": ratios}))
 
 
 if __name__ == "__main__":
