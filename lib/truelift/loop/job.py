@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from truelift.loop.options import LoopOptions
 from truelift.loop.results import LoopResult
 from truelift.loop.rounds import run_strategy
 from truelift.loop.strategies import STRATEGIES
+from truelift.progress import Tell
 from truelift.settings.checks import require_known
 from truelift.simulate.shop_world.parameters import ShopWorld
 from truelift.simulate.shop_world.shop import Shop
@@ -28,7 +29,7 @@ RIVAL = "click_greedy"
 
 def run_loop(
     world: ShopWorld, options: LoopOptions, strategies: Sequence[str], seeds: Sequence[int],
-    out: Path | None = None, name: str = "shop", tell: Callable[[str], None] = lambda text: None,
+    out: Path | None = None, name: str = "shop", tell: Tell = lambda text: None,
     threads: int = 1,
 ) -> LoopResult:  # fmt: skip
     """Every strategy in every world; in a folder it goes on where it stopped.

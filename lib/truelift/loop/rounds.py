@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import reduce
@@ -27,6 +26,7 @@ from truelift.loop.measures import measures_of, similarity
 from truelift.loop.options import LoopOptions
 from truelift.loop.strategies import STRATEGIES, Known
 from truelift.loop.worth import list_model
+from truelift.progress import Tell
 from truelift.simulate.shop_world.lists import ListPolicy
 from truelift.simulate.shop_world.people import People
 from truelift.simulate.shop_world.shop import BLOCK, Played, Shop
@@ -51,7 +51,7 @@ class State:
 
 def run_strategy(
     shop: Shop, name: str, options: LoopOptions, file: Path | None = None,
-    tell: Callable[[str], None] = lambda text: None, threads: int = 1,
+    tell: Tell = lambda text: None, threads: int = 1,
 ) -> list[Row]:  # fmt: skip
     """All rounds of a strategy, a row each.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from truelift.policy.off_policy.evaluate import evaluate
 from truelift.policy.off_policy.log import memory_log
 from truelift.policy.off_policy.results import PoliciesResult
 from truelift.policy.off_policy.spec import BanditSpec
+from truelift.progress import Tell
 from truelift.public.tables import is_spark_frame, opened
 from truelift.settings import Settings
 from truelift.typed import from_plain
@@ -31,7 +32,7 @@ def evaluate_policies(
     user: str | None = None,
     propensity: str | None = None,
     buckets: int | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Tell = lambda text: None,
     **options: Any,
 ) -> PoliciesResult:
     """What other policies would earn, from the log of the one that ran, with clustered intervals.

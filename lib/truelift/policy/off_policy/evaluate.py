@@ -28,12 +28,18 @@ from truelift.policy.off_policy.reading import (
     unknown_action,
 )
 from truelift.policy.off_policy.results import ListEstimate, PoliciesResult
-from truelift.policy.off_policy.reward_model import RewardModel, explained_by_context, fit
+from truelift.policy.off_policy.reward_model import (
+    MOST_NUMBERS,
+    RewardModel,
+    explained_by_context,
+    fit,
+    of_reward,
+)
 from truelift.policy.off_policy.spec import BanditSpec
 from truelift.progress import Tell
 
-# Numbers of a model's sums; above the first a model by action, above the second one at all is refused.
-_MOST_BY_ACTION, _MOST_NUMBERS = 4_000_000, 16_000_000
+# Numbers of a model's sums, above which there is none by action unless it is asked for.
+_MOST_BY_ACTION = 4_000_000
 # Share of a reward's variance that nothing explains which was known before the action.
 _LEAK = 0.98
 
@@ -179,10 +185,10 @@ def reward_models(
     if spec.reward_model == "auto":
         by_action = tables * width**2 <= _MOST_BY_ACTION
     numbers = tables * (width + 2 + (width**2 if by_action else 0))
-    if numbers > _MOST_NUMBERS:
+    if numbers > MOST_NUMBERS:
         raise ConfigError(
             f"reward_model: {models} models of {count:,} actions and {width} features in {spec.folds} "
-            f"folds take {numbers:,} numbers a bucket, expected at most {_MOST_NUMBERS:,}. "
+            f"folds take {numbers:,} numbers a bucket, expected at most {MOST_NUMBERS:,}. "
             + ("Leave MRDR, a model for each policy, out of estimators, " if robust else "")
             + "name fewer columns in context, or set reward_model: additive."
         )
@@ -191,7 +197,7 @@ def reward_models(
     fitted, of_policies = [], []
     of_action = None if groups is None else groups.of_action
     for j in range(len(spec.rewards)):
-        own = {k.removesuffix(f".{j}"): v for k, v in sums.items() if k.endswith(f".{j}")}
+        own = of_reward(sums, j)
         if squares is not None:
             _check_leak(explained_by_context(own, float(squares[j])), spec, j)
         fitted.append(fit(own, 0, of_action))

@@ -16,11 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.effects.panel.columns import number_column
-from truelift.errors import DataError, TableError
-from truelift.lake.address import TableAddress
-from truelift.lake.foreign import open_foreign
+from truelift.errors import DataError
 from truelift.policy.off_policy.log import column_of, first_few, texts
-from truelift.policy.off_policy.reading import Chances, Reader, Rows, chances_of
+from truelift.policy.off_policy.reading import Chances, Reader, Rows, chances_of, table_rows
 from truelift.policy.off_policy.spec import GroupTable
 
 _MOST_GROUPS = 1000
@@ -125,14 +123,7 @@ def _grouped(chances: Chances, of_action: np.ndarray) -> Chances:
 
 
 def _read(table: GroupTable, actions: pa.Array) -> np.ndarray:
-    found = open_foreign(TableAddress.parse(table.table))
-    missing = [name for name in (table.action, table.group) if name not in found.schema.names]
-    if missing:
-        raise TableError(
-            f"groups: {found.name} has no column {first_few(missing)}; its columns are "
-            f"{', '.join(found.schema.names)}."
-        )
-    rows = found.here([table.action, table.group]).combine_chunks()
+    found, rows = table_rows(table.table, [table.action, table.group], "groups")
     labels, group = texts(column_of(rows, table.action)), texts(column_of(rows, table.group))
     known = pc.is_valid(labels)
     labels, group = labels.filter(known), group.filter(known)

@@ -19,12 +19,18 @@ from truelift.policy.off_policy.intervals import score_interval, student_interva
 from truelift.policy.off_policy.log import BanditLog, column_of, first_few, texts
 from truelift.policy.off_policy.reading import Reader, Rows
 from truelift.policy.off_policy.results import ListEstimate
-from truelift.policy.off_policy.reward_model import RewardModel, fit, in_fold, model_state
+from truelift.policy.off_policy.reward_model import (
+    MOST_NUMBERS,
+    RewardModel,
+    fit,
+    in_fold,
+    model_state,
+    of_reward,
+)
 from truelift.policy.off_policy.slates import slate_state, slate_values
 
 State = dict[str, np.ndarray]
 _MOST_SLOTS = 50
-_MOST_NUMBERS = 16_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,10 +113,10 @@ class _Slots:
 
 def _slots(users: np.ndarray, lists: np.ndarray, slot: np.ndarray, slots: int) -> _Slots:
     keys = mix(users ^ mix(lists))
-    kept, first, of_list = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, of_list = np.unique(keys, return_index=True, return_inverse=True)
     place = of_list * slots + np.maximum(slot, 0)
     bad = np.count_nonzero(slot < 0) + len(place) - len(np.unique(place))
-    return _Slots(of_list, slot, users[first], int(bad) if len(kept) else 0)
+    return _Slots(of_list, slot, users[first], int(bad))
 
 
 def _gathered(
@@ -186,14 +192,18 @@ class ListKernel:
         rewards = np.concatenate([rows.rewards for rows in parts])
         state: State = {"bad": np.array([float(slots.bad)])}
         filled = [slots.filled(rewards[:, j], 0.0, count) for j in range(len(spec.rewards))]
+        # What the logged actions are predicted to bring is the same under every policy.
+        predicted = [
+            [own[fold].of_actions(rows.features, rows.action) for rows in parts]
+            for own in self.models
+        ]
         for p, name in enumerate(spec.names):
             w = slots.filled(weights[:, p], 1.0, count)
             modelled = bool(self.models) and not spec.policies[name].logged_chance
             for j in range(len(spec.rewards)):
                 q = v = None
                 if modelled:
-                    model = self.models[j][fold]
-                    own = [model.of_actions(rows.features, rows.action) for rows in parts]
+                    model, own = self.models[j][fold], predicted[j]
                     mean = [
                         self.reader.predictions(rows, name, model, one)
                         for rows, one in zip(parts, own, strict=True)
@@ -230,12 +240,9 @@ def list_values(
     places = Places.read(log, spec.position)
     models: tuple[list[RewardModel], ...] = ()
     numbers = spec.folds * len(spec.rewards) * len(reader.actions) * (reader.width + 2)
-    if numbers <= _MOST_NUMBERS:
+    if numbers <= MOST_NUMBERS:
         sums = log.sum(RemainingKernel(reader, places))
-        models = tuple(
-            fit({k.removesuffix(f".{j}"): v for k, v in sums.items() if k.endswith(f".{j}")}, 0)
-            for j in range(len(spec.rewards))
-        )
+        models = tuple(fit(of_reward(sums, j), 0) for j in range(len(spec.rewards)))
     state = log.sum(ListKernel(reader, places, models))
     if state["bad"][0]:
         raise DataError(

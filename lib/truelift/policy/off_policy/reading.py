@@ -14,7 +14,7 @@ from truelift.arrays.keys import hash_keys, hash_repeated, mix
 from truelift.effects.panel.columns import number_column
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake.address import TableAddress
-from truelift.lake.foreign import open_foreign
+from truelift.lake.foreign import ForeignTable, open_foreign
 from truelift.policy.off_policy.log import column_of, first_few, is_numeric, texts
 from truelift.policy.off_policy.spec import BanditSpec, ChanceTable, PolicySpec
 
@@ -98,6 +98,24 @@ def chances_of(
     return Chances(by, cells, cell[order], actions[order], chances[order], keys[order])
 
 
+def table_rows(uri: str, wanted: list[str], key: str) -> tuple[ForeignTable, pa.Table]:
+    """Some columns of a table that a key of the specification names, in one chunk each.
+
+    Raises
+    ------
+    TableError
+        For columns that are missing.
+    """
+    found = open_foreign(TableAddress.parse(uri))
+    missing = [name for name in wanted if name not in found.schema.names]
+    if missing:
+        raise TableError(
+            f"{key}: {found.name} has no column {first_few(missing)}; its columns are "
+            f"{', '.join(found.schema.names)}."
+        )
+    return found, found.here(wanted).combine_chunks()
+
+
 def read_chances(table: ChanceTable, actions: pa.Array, key: str) -> Chances:
     """The chances in a table, checked: each cell's add up to one.
 
@@ -107,15 +125,7 @@ def read_chances(table: ChanceTable, actions: pa.Array, key: str) -> Chances:
         For columns that are missing, chances that are none, cells that do not add up, and actions
         that there are not.
     """
-    found = open_foreign(TableAddress.parse(table.table))
-    wanted = [*table.by, table.action, table.chance]
-    missing = [name for name in wanted if name not in found.schema.names]
-    if missing:
-        raise TableError(
-            f"{key}: {found.name} has no column {first_few(missing)}; its columns are "
-            f"{', '.join(found.schema.names)}."
-        )
-    rows = found.here(wanted).combine_chunks()
+    found, rows = table_rows(table.table, [*table.by, table.action, table.chance], key)
     labels = texts(column_of(rows, table.action))
     codes = pc.fill_null(pc.index_in(labels, value_set=actions), -1).to_numpy()
     if np.any(codes < 0):

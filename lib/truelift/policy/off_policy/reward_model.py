@@ -22,6 +22,8 @@ from truelift.inference.normal_equations import solve_symmetric
 
 #: Rows that an action's prior is worth.
 PRIOR_ROWS = 20.0
+#: Numbers of a bucket's sums, above which a model is not fitted.
+MOST_NUMBERS = 16_000_000
 _RIDGE = 1e-6
 
 
@@ -132,6 +134,12 @@ def in_fold(state: Mapping[str, np.ndarray], fold: int, folds: int) -> dict[str,
         placed[key] = np.zeros((folds, *value.shape))
         placed[key][fold] = value
     return placed
+
+
+def of_reward(state: Mapping[str, np.ndarray], reward: int) -> dict[str, np.ndarray]:
+    """The sums of one reward, of a state that has those of all of them as ``<key>.<reward>``."""
+    end = f".{reward}"
+    return {k.removesuffix(end): v for k, v in state.items() if k.endswith(end)}
 
 
 def fit(
