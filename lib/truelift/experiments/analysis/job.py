@@ -12,6 +12,7 @@ from truelift.experiments.analysis.run import analyze
 from truelift.experiments.analysis.sources import rows_in_lake
 from truelift.experiments.spec import ExperimentSpec
 from truelift.lake.address import TableAddress
+from truelift.lake.foreign import open_foreign
 from truelift.lake.tables import table_spec
 from truelift.tool_records import keep_record
 
@@ -47,10 +48,10 @@ def analyze_experiments(
     names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ConfigError(f"--spec: found the experiments {', '.join(names)}, expected each once.")
-    found = []
+    table, found = open_foreign(address), []
     for spec in specs:
         job.progress.update(f"{spec.name}: bringing the table into buckets")
-        source = rows_in_lake(job.lake, address, spec)
+        source = rows_in_lake(job.lake, address, table, spec)
         known = _looks(job.lake, spec.name)
 
         def tell(text: str, name: str = spec.name) -> None:

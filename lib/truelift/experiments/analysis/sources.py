@@ -9,7 +9,7 @@ from truelift.effects.panel.source import MemoryPanel
 from truelift.experiments.analysis.layout import check_table, columns_of
 from truelift.experiments.spec import ExperimentSpec
 from truelift.lake.address import TableAddress
-from truelift.lake.foreign import ForeignTable, open_foreign
+from truelift.lake.foreign import ForeignTable
 
 if TYPE_CHECKING:
     from truelift.effects.panel.lake_panel import LakePanel
@@ -27,15 +27,14 @@ def rows_here(table: ForeignTable, spec: ExperimentSpec) -> MemoryPanel:
     TableError
         For a column that is not there, or that cannot be used.
     """
-    columns = columns_of(spec)
-    table.stored([name for name in columns if name in table.schema.names])
-    check_table(table.schema, table.name, spec)
+    columns, whole_by = _asked(table, spec)
     rows = table.here(columns)
-    whole_by = spec.cluster or spec.units_of[0]
     return cut_table(table, rows, whole_by, 1 + rows.num_rows // _ROWS)
 
 
-def rows_in_lake(lake: Lake, address: TableAddress, spec: ExperimentSpec) -> LakePanel:
+def rows_in_lake(
+    lake: Lake, address: TableAddress, table: ForeignTable, spec: ExperimentSpec
+) -> LakePanel:
     """The rows of a table that Spark reads, in a copy by bucket of units or clusters in ``work/``.
 
     Raises
@@ -45,9 +44,13 @@ def rows_in_lake(lake: Lake, address: TableAddress, spec: ExperimentSpec) -> Lak
     """
     from truelift.effects.panel.lake_panel import LakePanel
 
-    table = open_foreign(address)
+    columns, whole_by = _asked(table, spec)
+    return LakePanel(lake, bucketed_plan(lake, address, table, columns, whole_by, lake.buckets))
+
+
+def _asked(table: ForeignTable, spec: ExperimentSpec) -> tuple[tuple[str, ...], str]:
+    """Columns that an analysis reads, checked, and the one that rows are kept together by."""
     columns = columns_of(spec)
     table.stored([name for name in columns if name in table.schema.names])
     check_table(table.schema, table.name, spec)
-    whole_by = spec.cluster or spec.units_of[0]
-    return LakePanel(lake, bucketed_plan(lake, address, table, columns, whole_by, lake.buckets))
+    return columns, spec.cluster or spec.units_of[0]
