@@ -42,17 +42,17 @@ PLACES, BUCKETS = 3, 40
 CONTEXT = [f"user_feature_{i}" for i in range(4)]
 
 
-def obp_estimators(folder: Path) -> Any:
+def obp_estimators(folder: Path, module: str = "estimators") -> Any:
     """obp's estimators alone: its packages import what draws and trains, too."""
     if find_spec("torch") is None:
-        torch = types.ModuleType("torch")  # of which the estimators name one type
-        torch.Tensor = object  # type: ignore[attr-defined]
+        torch = types.ModuleType("torch")  # of which the estimators name types
+        torch.Tensor = torch.tensor = object  # type: ignore[attr-defined]
         sys.modules["torch"] = torch
     for name in ("obp", "obp.ope"):
         package = types.ModuleType(name)
         package.__path__ = [str(folder / name.replace(".", "/"))]
         sys.modules[name] = package
-    return import_module("obp.ope.estimators")
+    return import_module(f"obp.ope.{module}")
 
 
 def thompson(folder: Path, campaign: str, simulations: int) -> pa.Table:

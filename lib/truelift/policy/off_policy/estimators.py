@@ -25,6 +25,10 @@ CLIPPED, SWITCHED, OPTIMISTIC, SUB_GAUSSIAN = range(TUNED_KINDS)
 #: Lines that come last, where weights of groups of actions are kept.
 GROUP_LINES = 2
 GROUP_REWARD, GROUP_CORRECTION = range(GROUP_LINES)
+#: Means of predictions, which no weight is in.
+PREDICTIONS = frozenset({PREDICTED, ROBUST_PREDICTED})
+#: Lines of a log whose loggers are kept apart; products of all pairs are kept.
+MOST_LINES = 4_000
 
 
 @dataclass(frozen=True)
@@ -133,14 +137,18 @@ class Layout:
     Parameters
     ----------
     policies : int
+        Where loggers are kept apart, policies times loggers, policy by policy.
     estimators : tuple of str
     grids : mapping of str to tuple of float
         Tuning values in place of the default ones.
+    loggers : int
+        Whose rows are added up apart.
     """
 
     policies: int
     estimators: tuple[str, ...]
     grids: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    loggers: int = 1
 
     def __post_init__(self) -> None:
         for name in self.estimators:
@@ -148,6 +156,12 @@ class Layout:
                 raise ConfigError(
                     f"estimators: found {name!r}, expected some of {', '.join(ESTIMATORS)}."
                 )
+        if self.loggers > 1 and self.lines > MOST_LINES:
+            raise ConfigError(
+                f"loggers.weights: {self.policies // self.loggers} policies, {self.loggers} loggers and "
+                f"{self.width} sums of each make {self.lines:,}, expected at most {MOST_LINES:,}. Name fewer "
+                "estimators, tuning values or policies, or set weights: balanced."
+            )
 
     def grid(self, name: str) -> tuple[float, ...]:
         """Tuning values of an estimator, the least shrinking first."""
@@ -175,8 +189,14 @@ class Layout:
 
     @property
     def lines(self) -> int:
-        """All lines: those of the policies, then rewards and rows."""
-        return self.policies * self.width + 2
+        """All lines: those of the policies, the rows of loggers kept apart, then rewards and rows."""
+        return self.policies * self.width + (self.loggers if self.loggers > 1 else 0) + 2
+
+    def rows_line(self, policy: int) -> int:
+        """The line of the rows that a policy's sums are over."""
+        if self.loggers == 1:
+            return self.lines - 1
+        return self.policies * self.width + policy % self.loggers
 
     @property
     def needs_model(self) -> bool:
@@ -204,7 +224,7 @@ class Layout:
 
     def terms(self, candidate: Candidate) -> tuple[tuple[int, int], ...]:
         """Numerators and denominators of an estimate: the ratios of these lines add up to it."""
-        start, rows = candidate.policy * self.width, self.lines - 1
+        start, rows = candidate.policy * self.width, self.rows_line(candidate.policy)
         row = ESTIMATORS[candidate.estimator]
         found = [
             (start + line, start + WEIGHT if normalised else rows) for line, normalised in row.terms
@@ -229,7 +249,7 @@ class Layout:
         """
         found = []
         for terms in (*(self.terms(c) for c in self.candidates()), self.present()):
-            denominators = {by for _, by in terms}
-            by = denominators.pop() if len(denominators) == 1 else self.lines - 1
+            # An estimate's first line is divided by rows where it has two.
+            by = terms[0][1]
             found.append((terms[0][0], terms[1][0] if len(terms) > 1 else -1, by))
         return np.array(found, np.int64)

@@ -22,6 +22,7 @@ from truelift.policy.off_policy.passes import (
 )
 from truelift.policy.off_policy.reading import (
     Chances,
+    Logger,
     Reader,
     chances_of,
     read_chances,
@@ -35,7 +36,7 @@ from truelift.policy.off_policy.reward_model import (
     fit,
     of_reward,
 )
-from truelift.policy.off_policy.spec import BanditSpec
+from truelift.policy.off_policy.spec import BALANCED, BanditSpec
 from truelift.progress import Tell
 
 # Numbers of a model's sums, above which there is none by action unless it is asked for.
@@ -95,6 +96,7 @@ def evaluate(
         reward_model=told,
         select=spec.select,
         folds=spec.folds,
+        loggers=tuple(share for one in found for share in one.loggers),
         lists=lists,
         list_worth=worth,
     )
@@ -136,8 +138,8 @@ def reader_of(log: BanditLog, spec: BanditSpec) -> Reader:
     return reader
 
 
-def _mixture(log: BanditLog, spec: BanditSpec) -> tuple[tuple[float, str], ...]:
-    """The share of the rows that each logger wrote, with the column of its chances."""
+def _mixture(log: BanditLog, spec: BanditSpec) -> tuple[Logger, ...]:
+    """Who wrote the log, and how much of it."""
     several = spec.loggers
     if several is None:
         return ()
@@ -151,7 +153,8 @@ def _mixture(log: BanditLog, spec: BanditSpec) -> tuple[tuple[float, str], ...]:
         )
     rows = sum(wrote.values())
     return tuple(
-        (wrote.get(name, 0) / rows, column) for name, column in several.propensities.items()
+        Logger(name, column, wrote.get(name, 0) / rows)
+        for name, column in several.propensities.items()
     )
 
 
@@ -214,7 +217,10 @@ def _propensities_in_words(spec: BanditSpec) -> str:
     if spec.propensity_table:
         return f"of the table {spec.propensity_table.table}"
     if spec.loggers:
-        return f"of the mixture of {len(spec.loggers.propensities)} loggers (balanced)"
+        count = len(spec.loggers.propensities)
+        if spec.loggers.weights == BALANCED:
+            return f"of the mixture of {count} loggers (balanced)"
+        return f"of {count} loggers, each row's own ({spec.loggers.weights})"
     return f"shares of the actions among rows alike in {', '.join(spec.propensity_by or ()) or 'nothing'}"
 
 

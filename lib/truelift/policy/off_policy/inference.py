@@ -105,7 +105,9 @@ def values_of(layout: Layout, state: Mapping[str, np.ndarray]) -> Values:
 
 
 def ratios_of(
-    estimates: Sequence[Sequence[tuple[int, int]]], state: Mapping[str, np.ndarray]
+    estimates: Sequence[Sequence[tuple[int, int]]],
+    state: Mapping[str, np.ndarray],
+    shares: Sequence[Sequence[float]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of ratios of sums, with their covariance clustered by user.
 
@@ -115,6 +117,8 @@ def ratios_of(
         The lines of numerator and denominator of the ratios that are added up, estimate by estimate.
     state : mapping
         ``total`` (L), ``cross`` (L x L) and ``clusters`` (1).
+    shares : sequence of sequence of float, optional
+        What each ratio counts, taken as known; one by default.
 
     Returns
     -------
@@ -132,15 +136,16 @@ def ratios_of(
         raise DataError(f"The log has {clusters:.0f} user(s); an interval takes at least two.")
     found, jacobian = np.zeros(len(estimates)), np.zeros((len(estimates), len(total)))
     for m, terms in enumerate(estimates):
-        for numerator, denominator in terms:
+        for t, (numerator, denominator) in enumerate(terms):
+            share = 1.0 if shares is None else shares[m][t]
             by = total[denominator]
             if by == 0:  # no row that the policy would have had
                 found[m] = np.nan
                 continue
             ratio = total[numerator] / by
-            found[m] += ratio
-            jacobian[m, numerator] += 1 / by
-            jacobian[m, denominator] -= ratio / by
+            found[m] += share * ratio
+            jacobian[m, numerator] += share / by
+            jacobian[m, denominator] -= share * ratio / by
     spread = jacobian @ state["cross"] @ jacobian.T
     return found, (spread + spread.T) / 2 * clusters / (clusters - 1)
 

@@ -16,9 +16,16 @@ from truelift.policy.off_policy.estimators import (
 )
 from truelift.policy.off_policy.inference import Differences, Values, band_factor, values_of
 from truelift.policy.off_policy.intervals import bernstein_bound, score_interval, student_interval
-from truelift.policy.off_policy.results import PolicyEstimate, PolicyValue, PresentValue
+from truelift.policy.off_policy.loggers import Together
+from truelift.policy.off_policy.loggers import together as put_together
+from truelift.policy.off_policy.results import (
+    LoggerShare,
+    PolicyEstimate,
+    PolicyValue,
+    PresentValue,
+)
 from truelift.policy.off_policy.selection import chosen_place, mean_squared_errors, reference_place
-from truelift.policy.off_policy.spec import BanditSpec
+from truelift.policy.off_policy.spec import WEIGHTED, BanditSpec
 from truelift.policy.off_policy.support import (
     UNSUPPORTED,
     WEAK,
@@ -45,6 +52,7 @@ class Judged:
     judged: tuple[PolicyValue, ...]
     support: tuple[Support, ...]
     plans: tuple[ExplorationPlan, ...]
+    loggers: tuple[LoggerShare, ...] = ()
 
 
 def judge(spec: BanditSpec, layout: Layout, state: State, checked: State, reward: int) -> Judged:
@@ -65,8 +73,13 @@ def judge(spec: BanditSpec, layout: Layout, state: State, checked: State, reward
         **state,
         **{k: state[f"{k}.{reward}"] for k in ("total", "cross", "powers", "clusters")},
     }
-    values = _possible(values_of(layout, state), spec)
-    support = supports(spec.names, layout, state, values, spec.limits)
+    together = None
+    if layout.loggers > 1:
+        together = put_together(spec.names, layout, state, spec.limits, _by_precision(spec))
+        values, support = _possible(together.values, spec), together.support
+    else:
+        values = _possible(values_of(layout, state), spec)
+        support = supports(spec.names, layout, state, values, spec.limits)
     low, high = _range(spec, checked, reward)
     lower, upper = intervals_of(values, spec.confidence, low, high)
     best = _best(values)
@@ -110,7 +123,32 @@ def judge(spec: BanditSpec, layout: Layout, state: State, checked: State, reward
         spec, values, state, decided, support, (lower, upper), (low, high), name
     )
     plans = _plans(spec, values, checked, support, low, reward)
-    return Judged(values, present, estimates, judged, support, plans)
+    shares = () if together is None else _shares(spec, together, decided, name)
+    return Judged(values, present, estimates, judged, support, plans, shares)
+
+
+def _by_precision(spec: BanditSpec) -> bool:
+    return spec.loggers is not None and spec.loggers.weights == WEIGHTED
+
+
+def _shares(
+    spec: BanditSpec, together: Together, decided: list[int], reward: str
+) -> tuple[LoggerShare, ...]:
+    """What each logger's rows alone say of each policy, by the estimate that decides."""
+    assert spec.loggers is not None
+    apart, names, found = together.apart, list(spec.loggers.propensities), []
+    count, per_policy = len(names), len(together.values.candidates) // len(spec.policies)
+    for p, place in enumerate(decided):
+        for k, name in enumerate(names):
+            at = (p * count + k) * per_policy + place % per_policy
+            found.append(
+                LoggerShare(
+                    spec.names[p], reward, together.values.candidates[place].estimator, name,
+                    float(apart.estimates[at]), float(apart.errors[at]),
+                    float(together.shares[place, k]),
+                )
+            )  # fmt: skip
+    return tuple(found)
 
 
 def _possible(values: Values, spec: BanditSpec) -> Values:
@@ -256,6 +294,11 @@ def _decided(
         return False, f"the log supports it weakly: {support.reason}"
     if users < _FEWEST:
         return False, f"its value rests on {users:.0f} users in effect, fewer than {_FEWEST}"
+    if _by_precision(spec):
+        return False, (
+            "loggers that count by their precision count less where they earned more; ask by "
+            "loggers.weights: effective or balanced"
+        )
     how = "at every look" if spec.anytime else "for all policies together"
     said = f"its lower bound against the present policy ({bound:+.4g}, {how})"
     if bound > spec.margin:
@@ -273,6 +316,8 @@ def _bernstein(
     """
     low, high = span
     layout = values.layout
+    if layout.lines != len(state["total"]):  # loggers are kept apart
+        return None
     clipped = [(k, t) for k, (code, t) in enumerate(layout.tuned) if code == CLIPPED]
     if low < 0 or not np.isfinite(high) or not clipped:
         return None

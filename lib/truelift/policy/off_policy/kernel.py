@@ -41,23 +41,39 @@ def compiled(function: F) -> F:
 
 @compiled
 def _add_rows(  # type: ignore[no-untyped-def]
-    out, order, starts, first, w, r, q, v, robust_q, robust_v, grouped, width, bounds, tunings
+    out,
+    order,
+    starts,
+    first,
+    w,
+    r,
+    q,
+    v,
+    robust_q,
+    robust_v,
+    grouped,
+    logger,
+    width,
+    bounds,
+    tunings,
 ):
     """Sums of clusters ``first``, ``first + 1``, ... into the lines of ``out``.
 
-    Rows come one after the other in memory (n x P). ``robust_q``, ``robust_v`` and ``grouped`` have no
-    rows where there is nothing of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
+    Rows come one after the other in memory (n x P). ``robust_q``, ``robust_v``, ``grouped`` and ``logger``
+    have no rows where there is nothing of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
     loops without a branch, which processors take several steps of at once.
     """
     policies, robust, groups = w.shape[1], len(robust_q) > 0, len(grouped) > 0
-    last = FIXED_LINES + len(tunings)
+    last, apart = FIXED_LINES + len(tunings), len(logger) > 0
     for g in range(len(out)):
         line = out[g]
         for place in range(starts[first + g], starts[first + g + 1]):
             i = order[place]
             reward, rest = r[i], r[i] - q[i]
-            line[policies * width] += reward
-            line[policies * width + 1] += 1.0
+            line[-2] += reward
+            line[-1] += 1.0
+            if apart:
+                line[policies * width + logger[i]] += 1.0
             for p in range(policies):
                 start, weight = p * width, w[i, p]
                 line[start + PREDICTED] += v[i, p]
@@ -106,6 +122,7 @@ def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyp
 def cluster_products(
     layout: Layout, keys: np.ndarray, w: np.ndarray, r: np.ndarray, q: np.ndarray, v: np.ndarray,
     robust_q: np.ndarray, robust_v: np.ndarray, grouped: np.ndarray | None = None,
+    logger: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Sums of rows, and of products of clusters' sums, for whole clusters.
 
@@ -120,6 +137,8 @@ def cluster_products(
         Of a reward model for each policy.
     grouped : ndarray, n x P, optional
         Weights of the groups of the logged actions, where the layout has estimators that need them.
+    logger : ndarray of int, n, optional
+        Who wrote each row, where the layout keeps loggers apart.
 
     Returns
     -------
@@ -137,6 +156,8 @@ def cluster_products(
     powers = np.zeros((len(pairs), 5))
     if grouped is None:
         grouped = np.zeros((0, w.shape[1]))
+    if logger is None:
+        logger = np.zeros(0, np.int64)
     width = layout.width
     block = max(_BLOCK_NUMBERS // lines, 64)
     for first in range(0, clusters, block):
@@ -153,6 +174,7 @@ def cluster_products(
             robust_q,
             robust_v,
             grouped,
+            logger,
             width,
             bounds,
             tunings,

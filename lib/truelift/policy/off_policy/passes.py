@@ -16,6 +16,7 @@ from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.kernel import cluster_products
 from truelift.policy.off_policy.log import BanditLog, column_of, texts
+from truelift.policy.off_policy.loggers import by_logger
 from truelift.policy.off_policy.reading import Reader, Rows, cell_hashes, unknown_action
 from truelift.policy.off_policy.reward_model import RewardModel, in_fold, model_state
 from truelift.policy.off_policy.spec import BanditSpec
@@ -227,7 +228,7 @@ class ValueKernel:
                 continue
             rows = self.reader.rows(batch, seen, bucket)
             seen += batch.num_rows
-            w = rows.chances / rows.propensity[:, None]
+            w = self._apart(rows.chances / rows.propensity[:, None], rows)
             for key, value in weight_state(w, rows.propensity, rows.unlogged).items():
                 both = np.maximum if key.startswith("max_") else np.add
                 state[key] = both(state[key], value) if key in state else value
@@ -235,33 +236,40 @@ class ValueKernel:
             keep("w", w)
             keep("r", rows.rewards)
             if self.groups is not None and self.layout.needs_groups:
-                keep("grouped", self.groups.weights(self.reader, rows))
+                keep("grouped", self._apart(self.groups.weights(self.reader, rows), rows))
+            if self.layout.loggers > 1:
+                keep("logger", rows.logger)
             for j in rewards:
                 q, v = self._predicted(rows, names, self.models[j][fold] if self.models else None)
                 keep(f"q.{j}", q)
-                keep(f"v.{j}", v)
+                keep(f"v.{j}", self._apart(v, rows))
                 if self.robust:
                     own, mean = [], []
                     for p, name in enumerate(names):
                         model = self.robust[j][p][fold]
                         own.append(model.of_actions(rows.features, rows.action))
                         mean.append(self.reader.predictions(rows, name, model, own[-1]))
-                    keep(f"rq.{j}", np.column_stack(own))
-                    keep(f"rv.{j}", np.column_stack(mean))
+                    keep(f"rq.{j}", self._apart(np.column_stack(own), rows))
+                    keep(f"rv.{j}", self._apart(np.column_stack(mean), rows))
         if not seen:
             return None
         held = {key: np.concatenate(parts) for key, parts in kept.items()}
-        none = np.zeros((0, len(names)))
+        none = np.zeros((0, self.layout.policies))
         for j in rewards:
             sums = cluster_products(
                 self.layout, held["users"], held["w"], np.ascontiguousarray(held["r"][:, j]),
                 held[f"q.{j}"], held[f"v.{j}"], held.get(f"rq.{j}", none), held.get(f"rv.{j}", none),
-                held.get("grouped"),
+                held.get("grouped"), held.get("logger"),
             )  # fmt: skip
             state |= {f"{key}.{j}": value for key, value in sums.items()}
         _, counts = np.unique(held["users"], return_counts=True)
         state["max_rows_a_user"] = np.array([float(counts.max())])
         return state
+
+    def _apart(self, values: np.ndarray, rows: Rows) -> np.ndarray:
+        """A number a row and policy, in columns of the row's logger where loggers are kept apart."""
+        loggers = self.layout.loggers
+        return by_logger(values, rows.logger, loggers) if loggers > 1 else values
 
     def _predicted(
         self, rows: Rows, names: tuple[str, ...], model: RewardModel | None

@@ -16,7 +16,7 @@ from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import ForeignTable, open_foreign
 from truelift.policy.off_policy.log import column_of, first_few, is_numeric, texts
-from truelift.policy.off_policy.spec import BanditSpec, ChanceTable, PolicySpec
+from truelift.policy.off_policy.spec import BALANCED, BanditSpec, ChanceTable, PolicySpec
 
 #: Columns that a text is hashed into.
 TEXT_SLOTS = 16
@@ -184,6 +184,8 @@ class Rows:
     unlogged : ndarray, P
         Mass of the policies on actions that no row of the log has, summed over the rows.
     batch : pyarrow.RecordBatch
+    logger : ndarray of int, n
+        Who wrote each row.
     """
 
     action: np.ndarray
@@ -194,6 +196,16 @@ class Rows:
     chances: np.ndarray
     unlogged: np.ndarray
     batch: pa.RecordBatch
+    logger: np.ndarray
+
+
+@dataclass(frozen=True)
+class Logger:
+    """One of several policies that wrote a log: its name, the column of its chances, its share of the rows."""
+
+    name: str
+    column: str
+    share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,8 +225,8 @@ class Reader:
         Where they do not stand in a column.
     tables : mapping of str to Chances
         Of policies that stand in a table.
-    mixture : tuple of (float, str)
-        Of several loggers, the share of the rows that each wrote and the column of its chances.
+    mixture : tuple of Logger
+        Who wrote the log, where several did.
     """
 
     spec: BanditSpec
@@ -223,7 +235,7 @@ class Reader:
     numeric: frozenset[str]
     propensities: Chances | None
     tables: dict[str, Chances]
-    mixture: tuple[tuple[float, str], ...] = ()
+    mixture: tuple[Logger, ...] = ()
 
     @property
     def width(self) -> int:
@@ -256,14 +268,13 @@ class Reader:
     def rows(self, batch: pa.RecordBatch, seen: int, bucket: int) -> Rows:
         """The rows of a batch, of which ``seen`` rows of its bucket came before."""
         spec, n = self.spec, batch.num_rows
+        logger = self._loggers(batch)
         action = self.codes(column_of(batch, spec.action))
         if self.propensities is not None:
             hashes, _ = self.propensities.cells_of(batch)
             propensity = self.propensities.of_actions(hashes, action)
         elif self.mixture:
-            propensity = sum(
-                (share * number_column(batch, name) for share, name in self.mixture), np.zeros(n)
-            )
+            propensity = self._of_loggers(batch, logger)
         else:
             assert spec.propensity is not None
             propensity = number_column(batch, spec.propensity)
@@ -276,8 +287,31 @@ class Reader:
             chances[:, p], unlogged[p] = self._chance(name, policy, batch, action, propensity)
         return Rows(
             action, propensity, np.column_stack([number_column(batch, r) for r in spec.rewards]),
-            users, self._features(batch), chances, unlogged, batch,
+            users, self._features(batch), chances, unlogged, batch, logger,
         )  # fmt: skip
+
+    def _loggers(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Who wrote each row (n); 0 where one policy wrote the log."""
+        several = self.spec.loggers
+        if several is None:
+            return np.zeros(batch.num_rows, np.int64)
+        names = pa.array([one.name for one in self.mixture], pa.string())
+        found = pc.fill_null(
+            pc.index_in(texts(column_of(batch, several.column)), value_set=names), 0
+        )
+        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+
+    def _of_loggers(self, batch: pa.RecordBatch, logger: np.ndarray) -> np.ndarray:
+        """Propensities of the mixture of all loggers, or of the one that wrote the row."""
+        assert self.spec.loggers is not None
+        found = np.zeros(len(logger))
+        for k, one in enumerate(self.mixture):
+            chance = number_column(batch, one.column)
+            if self.spec.loggers.weights == BALANCED:
+                found += one.share * chance
+            else:
+                found = np.where(logger == k, chance, found)
+        return found
 
     def _features(self, batch: pa.RecordBatch) -> np.ndarray:
         n = batch.num_rows

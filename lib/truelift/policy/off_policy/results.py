@@ -118,6 +118,28 @@ class ListEstimate:
 
 
 @dataclass(frozen=True)
+class LoggerShare:
+    """What the rows of one of several loggers say of a policy alone, and what they count.
+
+    Parameters
+    ----------
+    policy, reward, estimator, logger : str
+    estimate, standard_error : float
+        From its rows alone.
+    share : float
+        Of the logger in the estimate that decides; 0 where its rows do not support the policy.
+    """
+
+    policy: str
+    reward: str
+    estimator: str
+    logger: str
+    estimate: float
+    standard_error: float
+    share: float
+
+
+@dataclass(frozen=True)
 class PresentValue:
     """What the policy that wrote the log earned a row."""
 
@@ -155,6 +177,8 @@ class PoliciesResult:
         Where the log has lists.
     list_worth : tuple of float
         How many lists of the policy the log's lists are worth, by policy, by the weights of whole lists.
+    loggers : tuple of LoggerShare
+        Where several loggers have estimates of their own.
     """
 
     table: str
@@ -176,6 +200,7 @@ class PoliciesResult:
     run_id: str = ""
     lists: tuple[ListEstimate, ...] = ()
     list_worth: tuple[float, ...] = ()
+    loggers: tuple[LoggerShare, ...] = ()
 
     @property
     def supported(self) -> bool:

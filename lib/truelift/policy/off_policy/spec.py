@@ -13,6 +13,11 @@ from truelift.policy.package import PolicyPackage
 
 SELECTIONS = ("mse", "slope", *ESTIMATORS)
 MODELS = ("auto", "additive", "by action")
+#: How rows of several loggers are weighted: by the mixture of all, by the row's own logger, or by it and
+#: each logger's estimate by its effective rows, or by its precision.
+BALANCED, NAIVE, EFFECTIVE, WEIGHTED = LOGGER_WEIGHTS = (
+    "balanced", "naive", "effective", "weighted",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,26 @@ class Loggers:
     propensities : mapping of str to str
         By its name, the column of the chance with which *it* would have taken the logged action, in
         every row, whoever wrote it.
+    weights : str
+        ``'balanced'``, by the chance of the mixture of all; ``'naive'``, by the chance of the row's own
+        logger; ``'weighted'``, by it too, and each logger's estimate counts by its precision (all three of
+        Agarwal et al. 2017); ``'effective'``, or by the rows that its weights are worth
+        (:mod:`~.loggers`).
     """
 
     column: str
     propensities: dict[str, str]
+    weights: str = BALANCED
+
+    def __post_init__(self) -> None:
+        if self.weights not in LOGGER_WEIGHTS:
+            raise ConfigError(
+                f"loggers.weights: found {self.weights!r}, expected one of {', '.join(LOGGER_WEIGHTS)}."
+            )
+        if not self.propensities:
+            raise ConfigError(
+                "loggers.propensities: found none, expected a column of chances by logger."
+            )
 
 
 @dataclass(frozen=True)
@@ -171,8 +192,8 @@ class BanditSpec:
         In place of both: columns; chances are the shares of the actions among rows that are alike
         in them (none: among all rows).
     loggers : Loggers, optional
-        In place of all three, for a log of several policies: a row's propensity is that of their
-        mixture (balanced weights, Agarwal et al. 2017), so that what one of them never did is
+        In place of all three, for a log of several policies: by default a row's propensity is that of
+        their mixture (balanced weights, Agarwal et al. 2017), so that what one of them never did is
         supported by another.
     context : tuple of str
         Columns that the reward model may use: numbers as they are, texts by hash.
@@ -245,6 +266,11 @@ class BanditSpec:
                 "expected one: propensity (a column), propensity_table, propensity_by (columns within "
                 "which the actions' shares are taken), or loggers (several policies)."
             )
+        if self.slate and self.loggers and self.apart > 1:
+            raise ConfigError(
+                f"loggers.weights: found {self.loggers.weights!r} beside slate, expected balanced or naive: "
+                "values of lists are not weighted by logger."
+            )
         if self.slate and not self.position:
             raise ConfigError(
                 "slate: found without position; expected the column of the slot, too."
@@ -309,6 +335,13 @@ class BanditSpec:
         """Of the policies."""
         return tuple(self.policies)
 
+    @property
+    def apart(self) -> int:
+        """Loggers whose sums are kept apart: all where each has an estimate of its own, else one."""
+        several = self.loggers
+        kept = several is not None and several.weights in (EFFECTIVE, WEIGHTED)
+        return len(several.propensities) if several and kept else 1
+
     def columns(self) -> tuple[str, ...]:
         """All columns of the log that are read, each once."""
         optional = [c for c in (self.user, self.propensity, self.position, self.slate) if c]
@@ -325,7 +358,8 @@ class BanditSpec:
 
     def layout(self) -> Layout:
         """The sums to be kept; policies known by the logged action alone take no reward model."""
-        return Layout(len(self.policies), self.estimators, self.tuning)
+        apart = self.apart
+        return Layout(len(self.policies) * apart, self.estimators, self.tuning, apart)
 
 
 def _check_grid(name: str, grid: tuple[float, ...]) -> None:

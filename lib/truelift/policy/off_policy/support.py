@@ -8,7 +8,7 @@ value rests on them; the tail of the weights says whether their variance exists 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,33 +140,38 @@ def weight_state(
 
 def supports(
     names: tuple[str, ...], layout: Layout, state: Mapping[str, np.ndarray], values: Values,
-    limits: SupportLimits,
+    limits: SupportLimits, places: Sequence[tuple[int, ...]] | None = None,
 ) -> tuple[Support, ...]:  # fmt: skip
-    """The verdict on every policy."""
-    rows = float(values.rows)
-    certain = float(state["certain"][0]) / rows
+    """The verdict on every policy.
+
+    ``places`` are a policy's places in the layout, several where loggers are kept apart.
+    """
+    cross, sums = state["cross"], state["total"]
+    certain = float(state["certain"][0]) / values.rows
     found = []
     for p, name in enumerate(names):
-        line = p * layout.width + WEIGHT
-        total = float(state["total"][line])
+        at = [p] if places is None else list(places[p])
+        lines = [place * layout.width + WEIGHT for place in at]
+        counts = [layout.rows_line(place) for place in at]
+        total, rows = float(sums[lines].sum()), max(float(sums[counts].sum()), 1.0)
         missing = 1 - total / rows
         # The mean weight is a ratio like any other.
-        cross, sums = state["cross"], state["total"]
-        n = layout.lines - 1
-        spread = cross[line, line] - 2 * total / rows * cross[line, n]
-        spread += (total / rows) ** 2 * cross[n, n]
-        error = float(np.sqrt(max(spread, 0.0)) / sums[n])
-        effective = total**2 / max(float(state["weight_squares"][p]), 1e-300)
-        tail = tail_index(state["weight_bins"][p])
-        largest = float(state["max_weight"][p])
-        never = float(state["unlogged"][p]) / rows
+        spread = cross[np.ix_(lines, lines)].sum()
+        spread -= 2 * total / rows * cross[np.ix_(lines, counts)].sum()
+        spread += (total / rows) ** 2 * cross[np.ix_(counts, counts)].sum()
+        error = float(np.sqrt(max(spread, 0.0)) / rows)
+        effective = total**2 / max(float(state["weight_squares"][at].sum()), 1e-300)
+        bins = state["weight_bins"][at].sum(axis=0)
+        tail = tail_index(bins)
+        largest = float(state["max_weight"][at].max())
+        never = float(state["unlogged"][p]) / values.rows
         verdict, reason = _verdict(
             missing, error, never, effective, tail, certain, limits, total, largest
         )
         found.append(
             Support(
                 name, verdict, reason, max(missing, 0.0), error, never, effective,
-                float(state["weight_bins"][p].sum()), largest, largest / total if total else 0.0,
+                float(bins.sum()), largest, largest / total if total else 0.0,
                 tail,
             )
         )  # fmt: skip

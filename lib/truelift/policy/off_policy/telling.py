@@ -60,6 +60,7 @@ def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
             f"  against the present policy at least {value.band_lower:+.4g} for all policies together, "
             f"{value.anytime_lower:+.4g} at every look"
         )
+    lines += _loggers(result, policy, reward)
     own = [e for e in result.estimates if (e.policy, e.reward) == (policy, reward)]
     for name in dict.fromkeys(e.estimator for e in own):
         lines += _estimator([e for e in own if e.estimator == name])
@@ -70,6 +71,20 @@ def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
             f"  * by the rule {result.select!r}; a shrunk estimate's interval has no bias in it"
         )
     return lines
+
+
+def _loggers(result: PoliciesResult, policy: str, reward: str) -> list[str]:
+    """What each of several loggers says alone."""
+    own = [s for s in result.loggers if (s.policy, s.reward) == (policy, reward)]
+    if not own:
+        return []
+    said = "  ".join(
+        f"{s.logger}: {s.estimate:.4g} ±{s.standard_error:.2g} counts {s.share:.0%}"
+        if s.share
+        else f"{s.logger}: counts nothing"
+        for s in own
+    )
+    return [f"  each logger alone ({own[0].estimator}): {said}"]
 
 
 def _lists(result: PoliciesResult, policy: str, reward: str) -> list[str]:
