@@ -20,7 +20,8 @@ def model():
     start_tensorflow()
     import keras
 
-    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU
+    from truelift.models.sequence.small_options import BasketGRUOptions
 
     keras.utils.set_random_seed(1)
     made = BasketGRU(BasketGRUOptions(ITEMS, units=4, layers=2, half_lives=(2.0, math.inf)))
@@ -79,7 +80,8 @@ def test_scores_do_not_depend_on_who_shares_the_batch(model):
 
 
 def test_popular_items_lead_for_a_user_without_history():
-    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU
+    from truelift.models.sequence.small_options import BasketGRUOptions
 
     fresh = BasketGRU(BasketGRUOptions(ITEMS, units=4))
     fresh.build()

@@ -13,8 +13,6 @@ next session's items add two parts:
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -23,35 +21,10 @@ import tensorflow as tf
 from keras import ops
 
 from truelift.models.sequence.batches import Batch
+from truelift.models.sequence.small_options import BasketGRUOptions
 
 # Low enough that softmax gives zero, finite so that 0 * score stays a number.
 NEVER = -1e9
-
-
-@dataclass(frozen=True)
-class BasketGRUOptions:
-    """Shape of the model.
-
-    Parameters
-    ----------
-    items : int
-        Size of the vocabulary; item indices run from 1 to ``items``, 0 is padding.
-    units : int
-        Width of embeddings and states.
-    layers : int
-        Stacked GRU layers.
-    dropout : float
-        Share of embedding and state values dropped while training.
-    half_lives : tuple of float
-        In sessions: after so many sessions a past one counts half. Infinity counts all
-        sessions alike.
-    """
-
-    items: int
-    units: int = 64
-    layers: int = 1
-    dropout: float = 0.2
-    half_lives: tuple[float, ...] = (3.0, 12.0, math.inf)
 
 
 class BasketGRU(keras.layers.Layer):

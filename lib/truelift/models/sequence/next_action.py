@@ -6,9 +6,7 @@ speaks of ``items`` this one means actions, and ``task`` says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,41 +17,7 @@ from truelift.models.sequence.chance import Draws
 from truelift.models.sequence.layers import Affine, drop
 from truelift.models.sequence.losses import NEVER
 from truelift.models.sequence.session_features import feature_count, session_features
-from truelift.settings.checks import require
-
-
-@dataclass(frozen=True)
-class NextActionOptions:
-    """Shape of the classifier.
-
-    Parameters
-    ----------
-    items : int
-        Number of actions; their codes run from 1 to ``items``, 0 is unknown and never foretold.
-    units : int
-        Width of each of the two hidden layers.
-    dropout : float
-        Share of hidden values dropped while training.
-    """
-
-    items: int
-    units: int = 64
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        require(self.items >= 1, "NextActionOptions.items", self.items, "at least 1 action")
-
-    @classmethod
-    def from_settings(
-        cls, items: int, sequence: Any, kinds: Mapping[str, int] | None = None
-    ) -> Self:
-        """From the number of actions: that of event type codes where it is known."""
-        actions = kinds["event_type"] - 1 if kinds and "event_type" in kinds else items
-        return cls(actions, sequence.network.units, sequence.network.dropout)
-
-    def plain(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
+from truelift.models.sequence.small_options import NextActionOptions
 
 
 class NextAction(keras.layers.Layer):

@@ -8,6 +8,7 @@ from typing import Any
 
 from truelift.errors import ConfigError
 from truelift.models.sequence.event_options import EventModelOptions, SASRecOptions
+from truelift.models.sequence.small_options import BasketGRUOptions, NextActionOptions
 
 Sizes = Mapping[str, int] | None
 
@@ -53,14 +54,12 @@ class ModelEntry:
 
 
 def _basket_gru_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:  # noqa: ARG001
-    from truelift.models.sequence.basket_gru import BasketGRUOptions
-
     network = sequence.network
     return asdict(BasketGRUOptions(items, network.units, network.layers, network.dropout))
 
 
 def _build_basket_gru(options: dict[str, Any]) -> Any:
-    from truelift.models.sequence.basket_gru import BasketGRU, BasketGRUOptions
+    from truelift.models.sequence.basket_gru import BasketGRU
 
     given = {**options, "half_lives": tuple(options["half_lives"])}
     model = BasketGRU(BasketGRUOptions(**given))
@@ -111,13 +110,11 @@ def _build_pair_lstm(options: dict[str, Any]) -> Any:
 
 
 def _next_action_options(items: int, sequence: Any, sizes: Sizes) -> dict[str, Any]:
-    from truelift.models.sequence.next_action import NextActionOptions
-
     return NextActionOptions.from_settings(items, sequence, sizes).plain()
 
 
 def _build_next_action(options: dict[str, Any]) -> Any:
-    from truelift.models.sequence.next_action import NextAction, NextActionOptions
+    from truelift.models.sequence.next_action import NextAction
 
     model = NextAction(NextActionOptions(**options))
     model.build()
