@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
 
 from truelift.errors import TableError
 from truelift.files.places import filesystem_of
@@ -26,13 +23,13 @@ from truelift.lake.address import TableAddress, is_delta
 from truelift.lake.conditions import quoted
 from truelift.lake.csv_tables import is_csv, read_csv
 from truelift.lake.kernels import numbered_tasks, parallelism
-from truelift.lake.log import DataFile, current_version
-from truelift.lake.scan import ScanPlan, ScanUnit, make_plan, read_batches, schema_hex, units_of
+from truelift.lake.log import current_version
+from truelift.lake.scan import ScanPlan, ScanUnit, make_plan, read_batches
+from truelift.lake.stored_types import stored_table, stored_type
+from truelift.lake.table_files import files_of, parquet_plan
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-
-_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +159,7 @@ def open_foreign(address: TableAddress) -> ForeignTable:
         filesystem, _ = filesystem_of(address.uri)
         held = read_csv(filesystem, [f.path for f in files], address.uri)
         return ForeignTable(address.uri, version, held.schema, held=held)
-    plan, unclear = _parquet_plan(address.uri, files)
+    plan, unclear = parquet_plan(address.uri, files)
     return ForeignTable(address.uri, version, plan.schema, plan, unclear=unclear)
 
 
@@ -210,180 +207,6 @@ def _spark_reads(schema: pa.Schema) -> bool:
     nanoseconds = any(pa.types.is_timestamp(k) and k.unit == "ns" for k in schema.types)
     once = len({name.lower() for name in schema.names}) == len(schema.names)
     return once and not nanoseconds and not any(one(k) for one in odd for k in schema.types)
-
-
-def files_of(uri: str) -> list[pafs.FileInfo]:
-    """The Parquet files of a table, else its CSV files, in the order of their names.
-
-    Raises
-    ------
-    TableError
-        If there are none.
-    """
-    filesystem, root = filesystem_of(uri)
-    info = filesystem.get_file_info(root)
-    if info.type == pafs.FileType.File:
-        if is_csv(info.path) or _is_parquet(filesystem, info):
-            return [info]
-        found: list[pafs.FileInfo] = []
-        there = f"a file, {info.base_name!r}, that is neither Parquet nor CSV"
-    elif info.type == pafs.FileType.Directory:
-        selector = pafs.FileSelector(root, recursive=True)
-        inside = [f for f in filesystem.get_file_info(selector) if f.is_file and f.size]
-        seen = [f for f in inside if not _is_hidden(f.path[len(root) :])]
-        found = [f for f in seen if f.path.lower().endswith((".parquet", ".parq", ".pq"))]
-        found = found or [f for f in seen if is_csv(f.path)]
-        found = found or [f for f in seen if _is_parquet(filesystem, f)]
-        there = "a folder without Parquet or CSV files"
-    else:
-        found, there = [], "nothing"
-    if not found:
-        raise TableError(
-            f"There is no table at {uri}: found {there}. Expected a Delta table, Parquet or CSV: "
-            "a file or a folder of files. Write other formats as Parquet first, or read them into "
-            "a DataFrame and hand that to a call of Python (import truelift as tl)."
-        )
-    return sorted(found, key=lambda f: f.path)
-
-
-def _is_hidden(path: str) -> bool:
-    """What Spark and Hive keep for themselves, by the name of a file or a folder."""
-    return any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
-
-
-def _is_parquet(filesystem: pafs.FileSystem, info: pafs.FileInfo) -> bool:
-    with filesystem.open_input_file(info.path) as stream:
-        return bool(stream.read(4) == b"PAR1")
-
-
-def _parquet_plan(uri: str, files: Sequence[pafs.FileInfo]) -> tuple[ScanPlan, dict[str, str]]:
-    """A plan of Parquet files, folders named ``column=value`` included, and unusable columns."""
-    filesystem, root = filesystem_of(uri)
-
-    def footer(file: pafs.FileInfo) -> tuple[pa.Schema, int]:
-        try:
-            found = pq.read_metadata(file.path, filesystem=filesystem)
-            return found.schema.to_arrow_schema(), found.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise TableError(
-                f"{uri}: the file {file.path} cannot be read as Parquet ({error}). Remove it, or "
-                "write it anew."
-            ) from None
-
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        footers = list(pool.map(footer, files))
-    partitions = [_partition(file.path[len(root) :]) for file in files]
-    own, unclear = _common([schema for schema, _ in footers])
-    fields = [*own, *(f for f in _partition_fields(partitions) if f.name not in own.names)]
-    scheme = uri.partition("://")[0] + "://" if "://" in uri else ""
-    held = [
-        DataFile(f"{scheme}{file.path}", file.size, rows, partition)
-        for file, (_, rows), partition in zip(files, footers, partitions, strict=True)
-    ]
-    schema = pa.schema(fields)
-    plan = ScanPlan(uri, uri, 0, tuple(schema.names), tuple(units_of(held)), (), schema_hex(schema))
-    return plan, unclear
-
-
-def _partition(path: str) -> dict[str, str | None]:
-    """Values in the names of folders, as Hive writes them."""
-    found: dict[str, str | None] = {}
-    for part in path.split("/")[:-1]:
-        name, sign, value = part.partition("=")
-        if sign and name:
-            found[unquote(name)] = None if value == _NO_PARTITION else unquote(value)
-    return found
-
-
-def _partition_fields(partitions: Sequence[Mapping[str, str | None]]) -> Iterator[pa.Field]:
-    for name in dict.fromkeys(name for partition in partitions for name in partition):
-        values = {partition.get(name) for partition in partitions} - {None}
-        whole = all(str(v).lstrip("-").isdecimal() for v in values) and bool(values)
-        yield pa.field(name, pa.int64() if whole else pa.string())
-
-
-def _common(schemas: Sequence[pa.Schema]) -> tuple[pa.Schema, dict[str, str]]:
-    """All columns of some files, with types that hold the values of all of them."""
-    fields: list[pa.Field] = []
-    places: dict[str, int] = {}
-    unclear: dict[str, str] = {}
-    for number, schema in enumerate(schemas):
-        for found in schema.remove_metadata():
-            found = found.remove_metadata().with_nullable(True)
-            if number and found.name in places:
-                place = places[found.name]
-                if fields[place].type == found.type:
-                    continue
-                try:
-                    both = [pa.schema([fields[place]]), pa.schema([found])]
-                    fields[place] = pa.unify_schemas(both, promote_options="permissive").field(0)
-                except (pa.ArrowException, TypeError):
-                    unclear[found.name] = (
-                        f"its files disagree on the type: found {fields[place].type} and "
-                        f"{found.type}, expected one. Write them anew with one type"
-                    )
-                continue
-            places[found.name] = len(fields)
-            fields.append(found)
-    return pa.schema(fields), unclear
-
-
-def stored_type(kind: pa.DataType) -> pa.DataType | None:
-    """The type in which a column is kept: one that Arrow, Spark and the kernels all know.
-
-    None for nested columns.
-    """
-    types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return stored_type(kind.storage_type)
-    if types.is_dictionary(kind):
-        return stored_type(kind.value_type)
-    if types.is_nested(kind):
-        return None
-    if types.is_uint64(kind):
-        return pa.decimal128(20, 0)
-    if types.is_unsigned_integer(kind):
-        return pa.int64() if types.is_uint32(kind) else pa.int32()
-    if types.is_decimal(kind):
-        return kind if types.is_decimal128(kind) else pa.float64()
-    if types.is_float16(kind):
-        return pa.float32()
-    if types.is_timestamp(kind):
-        return pa.timestamp("us", "UTC")
-    if types.is_date(kind):
-        return pa.date32()
-    if types.is_duration(kind):
-        return pa.int64()
-    kept = (types.is_boolean, types.is_integer, types.is_floating)
-    return kind if any(known(kind) for known in kept) else pa.string()
-
-
-def stored_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Columns in the types of :func:`stored_type`."""
-    columns = [_stored(table.column(i), f.type) for i, f in enumerate(schema)]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _stored(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = pa.chunked_array([c.storage for c in column.chunks], column.type.storage_type)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if column.type == kind:
-        return column
-    if pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(kind)
-    if _is_bytes(column.type):
-        texts = [None if value is None else value.hex() for value in column.to_pylist()]
-        return pa.chunked_array([pa.array(texts, pa.string())])
-    if pa.types.is_duration(column.type):
-        return column.cast(pa.int64())
-    return column.cast(kind, safe=False)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    known = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
-    return any(one(kind) for one in known)
 
 
 def _shares(units: Sequence[ScanUnit], tasks: int) -> list[list[ScanUnit]]:

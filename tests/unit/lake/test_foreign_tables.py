@@ -14,8 +14,9 @@ from deltalake import write_deltalake
 
 from truelift.errors import TableError
 from truelift.lake.address import TableAddress
-from truelift.lake.foreign import frame_table, open_foreign, stored_table, stored_type
+from truelift.lake.foreign import frame_table, open_foreign
 from truelift.lake.scan import make_plan, read_unit
+from truelift.lake.stored_types import stored_table, stored_type
 
 
 def opened(uri: object):
