@@ -22,7 +22,7 @@ import pyarrow as pa
 from truelift.effects.look import check_columns
 from truelift.effects.panel.columns import check_parts, columns_asked_for
 from truelift.effects.panel.source import MemoryPanel
-from truelift.effects.support.repeated_units import is_time_like
+from truelift.effects.support.row_times import is_time_like
 from truelift.fingerprints import fingerprint_of
 from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress as TableAddress

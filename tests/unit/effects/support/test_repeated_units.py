@@ -9,7 +9,7 @@ import pytest
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import EffectsResult
-from truelift.effects.support.repeated_units import in_order
+from truelift.effects.support.row_times import in_order
 from truelift.effects.support.shared_surprises import difference_within, shared_surprise
 from truelift.settings import EffectOptions
 
