@@ -12,7 +12,6 @@ even where a layer names them without: a sample's model must never be champion o
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import os
 import re
@@ -27,6 +26,13 @@ from truelift.errors import ConfigError, TrueliftError
 from truelift.older_names import Renamed, hint_of, in_sections, tell
 from truelift.settings import EffectOptions, Settings
 from truelift.settings.gone import refuse_gone
+from truelift.settings.layer_files import (
+    base_layer,
+    dates_as_text,
+    named_layer,
+    read_resource,
+    text_of,
+)  # fmt: skip
 from truelift.settings.panel_choice import changed, of_today, with_spans
 from truelift.settings.panel_spec import PanelSpec
 from truelift.spelling import load_as_written
@@ -37,16 +43,6 @@ SECRET = re.compile(r"secret|password|passwd|token|credential|access[._-]?key|sa
 HIDDEN = "(hidden)"
 INTERACTIONS = "interactions"
 ENVIRONMENTS = ("local", "staging", "prod")
-# Whose texts stay as they are written, and the section in which they stand.
-_TEXTS: tuple[type, str] = (EffectOptions, "effects")
-
-
-def conf_directory() -> Path:
-    """The folder of YAML layers: ``TRUELIFT_CONF``, the checkout's, or the wheel's own."""
-    if chosen := os.environ.get("TRUELIFT_CONF"):
-        return Path(chosen)
-    checkout = Path(__file__).resolve().parents[2] / "conf"
-    return checkout if (checkout / "base.yaml").is_file() else Path(__file__).parent / "conf"
 
 
 def load_settings(
@@ -89,15 +85,19 @@ def load_settings(
     """
     if env not in ENVIRONMENTS:
         raise ConfigError(f"--env: found {env!r}, expected one of {', '.join(ENVIRONMENTS)}.")
-    base = _layer("base.yaml")
+    base = base_layer("base.yaml")
     name = (
         dataset
         or (INTERACTIONS if interactions else None)
         or str(base.get("dataset", "complete_journey"))
     )
-    layers = [base, _layer(f"{env}.yaml"), _dataset_layer(name)]
+    layers = [
+        base,
+        base_layer(f"{env}.yaml"),
+        named_layer("datasets", "--dataset", "data set", name),
+    ]
     if recipe:
-        layers.append(_named_layer("models", "--recipe", "recipe", recipe))
+        layers.append(named_layer("models", "--recipe", "recipe", recipe))
     title = Path(name).stem
     if table:
         layers.append({"effects": {"table": table}})
@@ -160,9 +160,9 @@ def interactions_title(source: Mapping[str, Any]) -> str:
 def _spec_layer(path: str) -> dict[str, Any]:
     """What to estimate: the section ``effects`` of a file, or of a name under ``conf/effects``."""
     file = Path(path)
-    text = _text(file, "--spec") if file.is_file() else None
+    text = text_of(file, "--spec") if file.is_file() else None
     if text is None and "/" not in path:
-        text = _read_resource(f"effects/{path}.yaml")
+        text = read_resource(f"effects/{path}.yaml")
     if text is None:
         raise ConfigError(f"--spec: there is no file {path}, nor a {path}.yaml in conf/effects.")
     try:
@@ -205,7 +205,7 @@ def load_panel_spec(
     ConfigError
         For an unknown key, a bad value, or a covariate that is measured after the treatment.
     """
-    found = _named_layer("panels", option, "panel", name, (PanelSpec, ""))
+    found = named_layer("panels", option, "panel", name, (PanelSpec, ""))
     plain = with_spans(changed(found, changes or {}))
     return from_plain(PanelSpec, {"time_zone": time_zone, **plain})
 
@@ -242,7 +242,7 @@ def load_spec(cls: type[Spec], folder: str, kind: str, name: str, option: str = 
     ConfigError
         For an unknown key or a bad value.
     """
-    return from_plain(cls, _named_layer(folder, option, kind, name, (cls, "")))
+    return from_plain(cls, named_layer(folder, option, kind, name, (cls, "")))
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -268,82 +268,6 @@ def without_secrets(value: Any, key: str = "") -> Any:
         return [without_secrets(v, key) for v in value]
     if isinstance(value, str) and value:
         return HIDDEN if SECRET.search(key) else re.sub(r"(?<=://)[^/@]+@", f"{HIDDEN}@", value)
-    return value
-
-
-def _read_resource(relative: str) -> str | None:
-    path = conf_directory() / relative
-    if path.is_file():
-        return path.read_text(encoding="utf-8")
-    # Inside a wheel that Spark put on the path as a zip there are no files to open.
-    try:
-        from importlib.resources import files
-
-        resource = files("truelift").joinpath("conf", *relative.split("/"))
-        return resource.read_text(encoding="utf-8") if resource.is_file() else None
-    except (FileNotFoundError, NotADirectoryError, ModuleNotFoundError):
-        return None
-
-
-def _layer(relative: str) -> dict[str, Any]:
-    text = _read_resource(relative)
-    if text is None:
-        raise ConfigError(f"Configuration layer {relative} not found in {conf_directory()}.")
-    return _parse(text, relative)
-
-
-def _dataset_layer(name: str) -> dict[str, Any]:
-    return _named_layer("datasets", "--dataset", "data set", name)
-
-
-def _named_layer(
-    folder: str, option: str, kind: str, name: str, texts: tuple[type, str] = _TEXTS
-) -> dict[str, Any]:
-    """A layer by its name in a folder of ``conf``, or by the path of a file."""
-    if name.endswith((".yaml", ".yml")):
-        if not Path(name).is_file():
-            if Path(name).is_dir():
-                raise ConfigError(f"{option}: {name} is a folder; expected a YAML file.")
-            raise ConfigError(f"{option}: there is no file {name}.")
-        return _parse(_text(Path(name), option), name, texts)
-    text = _read_resource(f"{folder}/{name}.yaml")
-    if text is None:
-        place = conf_directory() / folder
-        known = sorted(p.stem for p in place.glob("*.yaml")) if place.is_dir() else []
-        raise ConfigError(
-            f"{option}: unknown {kind} {name!r}. Known: {', '.join(known) or 'none'}; "
-            "or give the path of a YAML file."
-        )
-    return _parse(text, f"{folder}/{name}.yaml", texts)
-
-
-def _text(file: Path, option: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        said = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise ConfigError(f"{option}: {file} cannot be read: {said}.") from error
-
-
-def _parse(text: str, name: str, texts: tuple[type, str] = _TEXTS) -> dict[str, Any]:
-    try:
-        data = load_as_written(text, *texts)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not readable as YAML: {error}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: found {type(data).__name__}, expected a mapping of keys.")
-    return _dates_as_text(data)
-
-
-def _dates_as_text(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _dates_as_text(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_dates_as_text(v) for v in value]
-    if isinstance(value, (datetime.date, datetime.datetime)):
-        return value.isoformat()
     return value
 
 
@@ -385,7 +309,7 @@ def _override(item: str) -> dict[str, Any]:
     try:
         section, *path = key.strip().split(".")
         hint = hint_of(EffectOptions, path) if section == "effects" else Any
-        value = _dates_as_text(load_as_written(text, hint)) if text else ""
+        value = dates_as_text(load_as_written(text, hint)) if text else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {key}: the value {text!r} is not readable: {error}") from error
     nested: Any = value

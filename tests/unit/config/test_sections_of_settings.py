@@ -10,11 +10,12 @@ import sys
 import pytest
 import yaml
 
-from truelift.config import conf_directory, load_settings
+from truelift.config import load_settings
 from truelift.errors import ConfigError
 from truelift.older_names import OlderName
 from truelift.settings import EffectOptions, SequenceOptions, Settings
 from truelift.settings.effect_sections import InferenceSection, NuisanceSection
+from truelift.settings.layer_files import conf_directory
 from truelift.typed import from_plain, to_plain
 
 FLAT = {

@@ -75,7 +75,7 @@ def test_arms_of_a_panel_are_labels_too(tmp_path):
 
 
 def load_panel_spec_text() -> str:
-    from truelift.config import conf_directory
+    from truelift.settings.layer_files import conf_directory
 
     return (conf_directory() / "panels" / "promotions.yaml").read_text()
 

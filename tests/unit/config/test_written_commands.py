@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from truelift.cli import parsed
-from truelift.config import conf_directory
+from truelift.settings.layer_files import conf_directory
 
 ROOT = Path(__file__).parents[3]
 _COMMAND = re.compile(

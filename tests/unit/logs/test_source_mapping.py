@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from truelift.config import conf_directory, load_settings
+from truelift.config import load_settings
 from truelift.errors import ConfigError, SourceError
 from truelift.logs.sources.columns import held_name
 from truelift.logs.sources.mapping import context_columns, mapped_columns
@@ -15,6 +15,7 @@ from truelift.logs.sources.registry import FORMATS, format_of, read
 from truelift.logs.unit_reader import RowsHere, reader_of
 from truelift.settings import FORMATS as ACCEPTED
 from truelift.settings import MappingOptions, SourceOptions
+from truelift.settings.layer_files import conf_directory
 from truelift.typed import from_plain
 
 BRONZE = ("u", "i", "t", "Price", "my_page", "_other", "_corrupt", "source_file", "source_row",
