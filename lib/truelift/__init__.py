@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
+    from truelift.graph.files import write_graph
     from truelift.public.effects import estimate_effects
     from truelift.public.experiments import (
         analyze_experiment,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         interleave,
         preferred,
     )
+    from truelift.public.graphs import causal_graph, draw_graph, falsify, identify
     from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
     from truelift.public.recommender import fit_recommender
@@ -31,6 +33,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "TrueliftError": "truelift.errors",
     "analyze_experiment": "truelift.public.experiments",
+    "causal_graph": "truelift.public.graphs",
+    "draw_graph": "truelift.public.graphs",
+    "falsify": "truelift.public.graphs",
+    "identify": "truelift.public.graphs",
     "assign_experiment": "truelift.public.experiments",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
@@ -40,6 +46,7 @@ _PUBLIC = {
     "interleave": "truelift.public.experiments",
     "preferred": "truelift.public.experiments",
     "sessions": "truelift.public.sessions",
+    "write_graph": "truelift.graph.files",
 }
 
 __all__ = [
@@ -47,14 +54,19 @@ __all__ = [
     "__version__",
     "analyze_experiment",
     "assign_experiment",
+    "causal_graph",
     "design_experiment",
+    "draw_graph",
     "estimate_effects",
     "evaluate_policies",
+    "falsify",
     "fit_recommender",
+    "identify",
     "interleave",
     "learn_policy",
     "preferred",
     "sessions",
+    "write_graph",
 ]
 
 

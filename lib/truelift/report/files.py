@@ -19,7 +19,18 @@ def save_figure(settings: Settings, name: str, figure: Figure, chosen: str | Non
     MachineError
         If it cannot be written there.
     """
-    place = Path(chosen) if chosen else report_folder(settings) / "experiments" / name
+    return save_at(chosen or report_folder(settings) / "experiments" / name, figure)
+
+
+def save_at(place: str | Path, figure: Figure) -> Path:
+    """Write a figure to a file, in the format of its ending.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written there.
+    """
+    place = Path(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(place, dpi=150)

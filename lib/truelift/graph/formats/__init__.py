@@ -1,0 +1,1 @@
+"""Formats of others: DOT, dagitty and BIF, in and out."""

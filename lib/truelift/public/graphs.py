@@ -1,0 +1,136 @@
+"""Causal graphs at hand: what they identify, what the data say of them, how they look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from truelift.extras import naming_extras
+from truelift.graph.coded_columns import coded_columns
+from truelift.graph.falsify import FLOOR, SHUFFLED, Falsification, falsified
+from truelift.graph.files import read_graph
+from truelift.graph.identify import identified
+from truelift.graph.lines import effect_of
+from truelift.graph.model import CausalGraph
+from truelift.graph.results import Identification
+from truelift.public.tables import opened
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Names = str | Iterable[str]
+
+
+def causal_graph(given: str | os.PathLike[str] | CausalGraph) -> CausalGraph:
+    """A causal graph from a file, or from lines of arrows.
+
+    Parameters
+    ----------
+    given : str, path or CausalGraph
+        ``shop.graph.yaml``, DOT, dagitty or BIF; or ``"age -> campaign -> sales; age -> sales"``.
+
+    Raises
+    ------
+    TrueliftError
+        For a file that cannot be read, a cycle, or a name that is no node.
+    """
+    return given if isinstance(given, CausalGraph) else read_graph(os.fspath(given))
+
+
+def identify(
+    graph: str | os.PathLike[str] | CausalGraph, effect: str, *, adjust: Names | None = None,
+    mediators: Names = (), instrument: str | None = None,
+) -> Identification:  # fmt: skip
+    """Whether an effect follows from a graph, and by what: the answer of ``truelift identify``.
+
+    Parameters
+    ----------
+    graph : str, path or CausalGraph
+    effect : str
+        ``"campaign -> sales"``.
+    adjust : str or list of str, optional
+        A set to adjust for: it is judged, with the reason.
+    mediators : str or list of str, optional
+        Through which a share of the effect is asked.
+    instrument : str, optional
+        One to use, whether or not adjustment does.
+
+    Returns
+    -------
+    Identification
+        Prints the sentence, the formula and the sets; ``effect_keys()`` are arguments of
+        :func:`truelift.estimate_effects`.
+
+    Raises
+    ------
+    TrueliftError
+        For a graph, a name or a set that cannot be.
+
+    Examples
+    --------
+    >>> import truelift as tl
+    >>> found = tl.identify("age -> mail -> sales; age -> sales", "mail -> sales")  # doctest: +SKIP
+    >>> tl.estimate_effects(orders, cluster="customer", **found.effect_keys())  # doctest: +SKIP
+    """
+    with naming_extras():
+        treatment, outcome = effect_of(effect)
+        names = None if adjust is None else _names(adjust)
+        return identified(
+            causal_graph(graph), treatment, outcome, names, _names(mediators), instrument
+        )
+
+
+def falsify(
+    graph: str | os.PathLike[str] | CausalGraph, table: Any, *, cluster: str | None = None,
+    effect: str | Identification | None = None, shuffled: int = SHUFFLED, floor: float = FLOOR,
+) -> Falsification:  # fmt: skip
+    """What a table says against a graph: every independence that it claims, tested.
+
+    Parameters
+    ----------
+    graph : str, path or CausalGraph
+    table : DataFrame, Arrow table, str or path
+        As :func:`truelift.estimate_effects` takes it; read into this process.
+    cluster : str, optional
+        Rows that share it may be dependent (a user with several orders).
+    effect : str or Identification, optional
+        Violations on which it leans are marked.
+    shuffled : int
+        Graphs of shuffled nodes beside it.
+    floor : float
+        Associations below it count as none.
+
+    Raises
+    ------
+    TrueliftError
+        For a node whose column is not in the table, or too few rows or users.
+    """
+    with naming_extras():
+        drawn = causal_graph(graph)
+        found = identify(drawn, effect) if isinstance(effect, str) else effect
+        columns = {name: drawn.by_name[name].column for name in drawn.measured}
+        return falsified(
+            drawn, coded_columns(opened(table), columns, cluster), found, shuffled, floor
+        )
+
+
+def draw_graph(
+    shown: str | os.PathLike[str] | CausalGraph | Identification, width: Any = "wide"
+) -> Figure:
+    """A picture of a graph, or of what identifies an effect in it; notebooks show it.
+
+    Parameters
+    ----------
+    shown : str, path, CausalGraph or Identification
+    width : {'wide', 'narrow'}
+    """
+    with naming_extras():
+        from truelift.report.plots.graphs import graph_picture
+
+        what = shown if isinstance(shown, Identification) else causal_graph(shown)
+        return graph_picture(what, width)
+
+
+def _names(given: Names) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,120 @@
+"""What data say against a graph: tests that respect users, violations by strength, shuffled graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.unit.graph.shop import GRAPH, shop_rows
+from truelift.errors import DataError, TableError
+from truelift.graph.coded_columns import coded_columns
+from truelift.graph.falsify import falsified
+from truelift.graph.files import read_graph
+from truelift.graph.identify import identified
+from truelift.graph.implied import Claim, claims_of
+from truelift.graph.partial_association import Associations
+from truelift.lake.foreign import frame_table
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    file = tmp_path_factory.mktemp("graphs") / "shop.graph.yaml"
+    file.write_text(GRAPH)
+    return read_graph(str(file))
+
+
+def coded(graph, rows, cluster="customer"):
+    columns = {name: graph.by_name[name].column for name in graph.measured}
+    return coded_columns(frame_table(rows, "the shop"), columns, cluster)
+
+
+def association(rows, claim, cluster="user"):
+    names = {n: n for n in (claim.a, claim.b, *claim.given)}
+    return Associations(coded_columns(frame_table(rows, "rows"), names, cluster)).of(claim)
+
+
+def test_a_graph_claims_an_independence_for_every_pair_that_measured_nodes_part():
+    graph = read_graph("latent U; U -> a; U -> b; a -> c -> d; b -> d")
+    assert set(claims_of(graph)) == {Claim("a", "d", ("b", "c")), Claim("b", "c", ("a",))}
+
+
+def test_a_true_graph_is_not_contradicted_and_does_better_than_shuffled_ones(shop):
+    found = falsified(shop, coded(shop, shop_rows()), shuffled=100)
+    assert not found.violated and found.informative and found.exit_code == 0
+    assert "The data contradict 0 of 7 independences" in str(found)
+
+
+def test_a_way_that_the_graph_does_not_have_is_found_and_the_effect_leans_on_it(shop):
+    rows = shop_rows(beside=4.0)
+    effect = identified(shop, "campaign", "sales")
+    found = falsified(shop, coded(shop, rows), effect, shuffled=20)
+    worst = found.violated[0]
+    assert {worst.claim.a, worst.claim.b} == {"region", "sales"} and worst.leaning
+    assert found.exit_code == 3 and "the effect campaign -> sales leans on it" in str(found)
+    # With the region adjusted for as well, the effect does not lean on that claim.
+    safe = identified(shop, "campaign", "sales", ["age", "visits_before", "region"])
+    assert not falsified(shop, coded(shop, rows), safe, shuffled=20).violated[0].leaning
+
+
+def test_a_graph_that_knows_nothing_is_not_told_from_shuffled_ones():
+    graph = read_graph("age -> region -> visits -> x_visits; region -> mailed; node sales")
+    found = falsified(graph, coded(graph, shop_rows()), shuffled=60)
+    assert found.violated and not found.informative
+    assert "the data do not tell it from those" in str(found)
+
+
+@pytest.mark.parametrize("texts", [False, True])
+def test_dependent_rows_of_a_user_do_not_make_false_findings(texts):
+    rng = np.random.default_rng(5)
+    users, each, worlds, false, naive = 100, 10, 120, 0, 0
+    user = np.repeat(np.arange(users), each)
+    for world in range(worlds):
+        a, b = (rng.normal(size=users)[user] + 0.5 * rng.normal(size=len(user)) for _ in range(2))
+        if texts:
+            a, b = (np.array(["p", "q", "r"])[np.digitize(v, [-0.5, 0.5])] for v in (a, b))
+        rows = pa.table({"user": user, "a": a, "b": b})
+        false += association(rows, Claim("a", "b")).p_value < 0.05
+        if world < 20:
+            naive += association(rows, Claim("a", "b"), None).p_value < 0.05
+    assert false / worlds <= 0.13  # four standard errors above .05
+    assert naive >= 6
+
+
+def test_strength_is_the_partial_correlation():
+    rng = np.random.default_rng(0)
+    c = rng.normal(size=4000)
+    a, b = c + rng.normal(size=4000), c + rng.normal(size=4000)
+    rows = pa.table({"user": np.arange(4000), "a": a, "b": b, "c": c})
+    one = np.column_stack([np.ones(4000), c])
+    left = [v - one @ np.linalg.lstsq(one, v, rcond=None)[0] for v in (a, b)]
+    assert association(rows, Claim("a", "b", ("c",))).strength == pytest.approx(
+        abs(np.corrcoef(*left)[0, 1]), abs=1e-9
+    )
+    assert association(rows, Claim("a", "b")).p_value < 1e-6
+
+
+def test_texts_are_held_fixed_in_all_their_combinations():
+    rng = np.random.default_rng(2)
+    c, d = rng.choice(["u", "v"], 6000), rng.choice(["s", "t"], 6000)
+    same = ((c == "u") == (d == "s")).astype(float)
+    a, b = same + rng.normal(size=6000), same + rng.normal(size=6000)
+    rows = pa.table({"user": np.arange(6000), "a": a, "b": b, "c": c, "d": d})
+    # Neither c nor d alone tells of a, so that sums of both would leave all of it.
+    assert association(rows, Claim("a", "b", ("c", "d"))).p_value > 0.01
+    assert association(rows, Claim("a", "b", ("c",))).p_value < 1e-6
+
+
+def test_rows_with_gaps_are_left_out_and_said(shop):
+    rows = shop_rows(400)
+    ages = pa.array([None] * 30 + rows["age"].to_pylist()[30:])
+    found = falsified(shop, coded(shop, rows.set_column(1, "age", ages)), shuffled=5)
+    assert found.rows == 1170 and "30 with gaps left out" in str(found)
+
+
+def test_a_column_that_is_not_there_and_too_few_users_are_refused(shop):
+    rows = shop_rows(100)
+    with pytest.raises(TableError, match=r"no column 'x_visits' \(the node 'visits_before'\)"):
+        coded(shop, rows.drop_columns(["x_visits"]))
+    with pytest.raises(DataError, match="fill 1 of 40 buckets, expected at least 10"):
+        coded(shop, rows.set_column(0, "customer", pa.array([1] * 300)))
