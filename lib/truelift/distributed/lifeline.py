@@ -24,6 +24,8 @@ from types import TracebackType
 
 #: How a follower ends whose launcher is gone.
 ORPHANED = 75
+#: How a rank ends whose time is up.
+LATE = 76
 _NAME = "lifeline"
 _LOOK_MILLISECONDS = 1000
 _PR_SET_PDEATHSIG = 1
@@ -109,6 +111,21 @@ def end_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     except (OSError, AttributeError):
         return  # another C library; the pipe remains
+
+
+def end_in_time(seconds: float) -> None:
+    """End this process when so many seconds have passed, whatever it waits for.
+
+    For ranks that nobody can stop from outside. Returns at once.
+    """
+    timer = threading.Timer(max(seconds, 0.0), _leave_late)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave_late() -> None:
+    print(f"truelift: process {os.getpid()} ends, for its time is up.", file=sys.stderr, flush=True)
+    os._exit(LATE)
 
 
 def main(folder: str, module: str, *arguments: str) -> None:

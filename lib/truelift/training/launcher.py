@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from truelift.arrays.archive import from_bytes
-from truelift.distributed.lifeline import end_with_parent
+from truelift.distributed.lifeline import end_in_time, end_with_parent
 from truelift.distributed.processes import (
     START_SECONDS,
     OnProgress,
@@ -73,6 +73,12 @@ def launch(job: RankJob, folder: Path, on_progress: OnProgress | None = None) ->
             result, weights = start(_owned(job, owner, len(lost), tell), place, tell, deadline)
             return replace(result, restarts=tuple(lost)), weights
         except RankLost as error:
+            if time.monotonic() > deadline:
+                raise JobFailure(
+                    "Training did not end within sequence.recovery.timeout_seconds = "
+                    f"{job.sequence.recovery.timeout_seconds}; the ranks have ended. Give it more "
+                    "time, or train less."
+                ) from error
             if len(lost) == restarts:
                 raise JobFailure(
                     f"{error}\n  sequence.recovery.restarts = {restarts}: no restart is left."
@@ -130,7 +136,7 @@ def _launch_spark(job: RankJob, folder: Path, on_progress: OnProgress, deadline:
     try:
         outcomes = horovod.spark.run(
             run_in_task,
-            args=handed_over(job),
+            args=(*handed_over(job), deadline - time.monotonic()),
             num_proc=count,
             start_timeout=START_SECONDS,
             use_gloo=True,
@@ -158,13 +164,14 @@ def _stall_bounds(hang_seconds: int) -> Mapping[str, str]:
     }
 
 
-def run_in_task(job_json: str, arrays: bytes) -> dict[str, Any]:
+def run_in_task(job_json: str, arrays: bytes, seconds: float) -> dict[str, Any]:
     """A rank inside a Spark task; its failure comes back as a value.
 
     It ends with what started it: Horovod looks each second whether its parent is the same, and so
-    does the kernel for a rank that cannot look.
+    does the kernel for a rank that cannot look. And it ends when ``seconds`` have passed.
     """
     end_with_parent()
+    end_in_time(seconds)
     try:
         return run(job_json, arrays)
     except Exception as error:

@@ -12,8 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from truelift.distributed.lifeline import ORPHANED, Lifeline
+from truelift.distributed.lifeline import LATE, ORPHANED, Lifeline
+from truelift.errors import JobFailure
+from truelift.settings import SequenceOptions
+from truelift.settings.sequence_sections import RankSection, RecoverySection
 from truelift.training import launcher
+from truelift.training.rank import RankJob
 
 LIB = str(Path(__file__).resolve().parents[3] / "lib")
 
@@ -154,5 +158,41 @@ def test_a_rank_in_a_task_asks_the_kernel_to_end_it_with_its_parent(monkeypatch)
     asked = []
     monkeypatch.setattr(launcher, "end_with_parent", lambda: asked.append(True))
     monkeypatch.setattr(launcher, "run", lambda job, arrays: {"rank": 1})
-    assert launcher.run_in_task("{}", b"") == {"rank": 1}
+    assert launcher.run_in_task("{}", b"", 600.0) == {"rank": 1}
     assert asked == [True]
+
+
+def test_a_rank_in_a_task_that_waits_for_others_ends_when_its_time_is_up():
+    script = (
+        "import threading\n"
+        "from truelift.training import launcher\n"
+        "launcher.run = lambda job, arrays: threading.Event().wait()\n"
+        "launcher.run_in_task('{}', b'', 0.2)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == LATE
+    assert "its time is up" in done.stderr
+
+
+def test_ranks_in_tasks_that_ended_for_their_time_was_up_are_not_started_again(
+    monkeypatch, tmp_path
+):
+    horovod_spark = pytest.importorskip("horovod.spark")
+    starts = []
+
+    def run_out_of_time(function, args, **_):
+        starts.append(args[-1])
+        time.sleep(max(args[-1], 0.0))
+        raise RuntimeError("a rank exited with code 76")
+
+    monkeypatch.setattr(horovod_spark, "run", run_out_of_time)
+    options = SequenceOptions(
+        ranks=RankSection(launcher="spark"), recovery=RecoverySection(timeout_seconds=1)
+    )
+    job = RankJob("{}", {"kind": "temporal"}, 10, 1, options)
+    with pytest.raises(JobFailure, match=r"sequence\.recovery\.timeout_seconds = 1"):
+        launcher.launch(job, tmp_path)
+    assert len(starts) == 1
+    assert starts[0] <= 1
