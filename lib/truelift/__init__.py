@@ -21,7 +21,14 @@ if TYPE_CHECKING:
         interleave,
         preferred,
     )
-    from truelift.public.graphs import causal_graph, draw_graph, falsify, identify
+    from truelift.public.graphs import (
+        causal_graph,
+        draw_graph,
+        falsify,
+        identify,
+        learn_network,
+        query,
+    )
     from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
     from truelift.public.recommender import fit_recommender
@@ -37,6 +44,8 @@ _PUBLIC = {
     "draw_graph": "truelift.public.graphs",
     "falsify": "truelift.public.graphs",
     "identify": "truelift.public.graphs",
+    "learn_network": "truelift.public.graphs",
+    "query": "truelift.public.graphs",
     "assign_experiment": "truelift.public.experiments",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
@@ -63,8 +72,10 @@ __all__ = [
     "fit_recommender",
     "identify",
     "interleave",
+    "learn_network",
     "learn_policy",
     "preferred",
+    "query",
     "sessions",
     "write_graph",
 ]

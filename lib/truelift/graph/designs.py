@@ -12,6 +12,8 @@ from truelift.graph.separation import ancestors, descendants, open_path, separat
 
 #: Nodes that a front door may have, and that an instrument may be conditioned on, where all sets are tried.
 _MOST_DOORS, _MOST_GIVEN = 4, 3
+#: Ancestors of the outcome that are all tried as parts of a front door; of more, those on the way.
+_MOST_FREE = 12
 #: Sets of covariates that are tried for mediators.
 _MOST_TRIED = 4096
 
@@ -52,12 +54,15 @@ class Mediation:
 def front_door(sets: Adjustment) -> tuple[str, ...] | None:
     """The smallest set of mediators that satisfies the front-door criterion (Pearl 1995).
 
-    They intercept every directed path, nothing open leads to them but the treatment's own arrows, and the
+    They intercept every directed path (some may lie beside it, as covariates do), nothing open leads to them but the treatment's own arrows, and the
     treatment closes what else leads from them to the outcome.
     """
     if not sets.way:
         return None
-    free = sorted((sets.way - {sets.outcome}) & set(sets.graph.measured))
+    ends = {sets.treatment, sets.outcome}
+    free = sorted((ancestors(sets.graph.dag, [sets.outcome]) & set(sets.graph.measured)) - ends)
+    if len(free) > _MOST_FREE:
+        free = sorted((sets.way & set(free)) - ends)
     for size in range(1, min(len(free), _MOST_DOORS) + 1):
         for chosen in combinations(free, size):
             if _is_front_door(sets, chosen):

@@ -12,6 +12,7 @@ from truelift.errors import ConfigError, MachineError
 from truelift.graph.formats import bif, dagitty, dot
 from truelift.graph.lines import arrows_of
 from truelift.graph.model import TIERS, CausalGraph, Node, graph_of
+from truelift.graph.network.model import BayesianNetwork
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,28 @@ def read_graph(given: str) -> CausalGraph:
     return reader(_text(given), given)
 
 
+def read_network(path: str) -> BayesianNetwork:
+    """A network from a BIF file.
+
+    Raises
+    ------
+    ConfigError
+        For a file that is not there or is none.
+    """
+    return bif.read_bif(_text(path, "--network"), path)
+
+
+def write_network(network: BayesianNetwork, path: str | Path) -> None:
+    """Write a network as BIF, in as many digits as its numbers have.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written there.
+    """
+    _write(path, bif.as_bif(network), "network")
+
+
 def write_graph(graph: CausalGraph, path: str | Path) -> None:
     """Write a graph in the format that the name's ending asks for.
 
@@ -89,10 +112,7 @@ def write_graph(graph: CausalGraph, path: str | Path) -> None:
         raise ConfigError(
             f"{path}: found the ending {suffix!r}, expected one of {', '.join(_WRITERS)}."
         )
-    try:
-        Path(path).write_text(_WRITERS[suffix](graph), encoding="utf-8")
-    except OSError as error:
-        raise MachineError(f"The graph cannot be written to {path}: {error.strerror}.") from error
+    _write(path, _WRITERS[suffix](graph), "graph")
 
 
 def as_yaml(graph: CausalGraph) -> str:
@@ -169,12 +189,19 @@ def _of_lines(text: str, where: str) -> CausalGraph:
     return graph_of(*arrows_of(drawn, where), declared["latent"], nodes)
 
 
-def _text(path: str) -> str:
+def _write(path: str | Path, text: str, what: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MachineError(f"The {what} cannot be written to {path}: {error.strerror}.") from error
+
+
+def _text(path: str, option: str = "--graph") -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"--graph: {path} cannot be read: {said}.") from error
+        raise ConfigError(f"{option}: {path} cannot be read: {said}.") from error
 
 
 _READERS: Mapping[str, Callable[[str, str], CausalGraph]] = {

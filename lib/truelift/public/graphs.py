@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from truelift.extras import naming_extras
 from truelift.graph.coded_columns import coded_columns
 from truelift.graph.falsify import FLOOR, SHUFFLED, Falsification, falsified
-from truelift.graph.files import read_graph
+from truelift.graph.files import read_graph, read_network
 from truelift.graph.identify import identified
 from truelift.graph.lines import effect_of
 from truelift.graph.model import CausalGraph
+from truelift.graph.network.learn import LearnedNetwork, learned_network
+from truelift.graph.network.model import BayesianNetwork
+from truelift.graph.network.parameters import Prior
+from truelift.graph.network.query import Answer, answered
 from truelift.graph.results import Identification
 from truelift.public.tables import opened
 
@@ -113,6 +117,49 @@ def falsify(
         return falsified(
             drawn, coded_columns(opened(table), columns, cluster), found, shuffled, floor
         )
+
+
+def learn_network(
+    graph: str | os.PathLike[str] | CausalGraph, table: Any, *, prior: str = "bdeu:1", cluster: str | None = None,
+) -> LearnedNetwork:  # fmt: skip
+    """The tables of a Bayesian network, P of every node given its parents, from a table of rows.
+
+    Parameters
+    ----------
+    graph : str, path or CausalGraph
+        Without latent nodes; ``cuts`` of a node say how a number is cut into classes.
+    table : DataFrame, Arrow table, str or path
+    prior : str
+        ``none`` (maximum likelihood), ``k2``, or ``bdeu:ROWS``.
+    cluster : str, optional
+        Rows that share it are held out together.
+
+    Returns
+    -------
+    LearnedNetwork
+        Prints how likely it makes users that were held out; ``network`` answers :func:`query`.
+    """
+    with naming_extras():
+        return learned_network(causal_graph(graph), opened(table), Prior.parse(prior), cluster)
+
+
+def query(
+    question: str, network: str | os.PathLike[str] | BayesianNetwork | LearnedNetwork
+) -> Answer:
+    """Chances that a network gives: ``tl.query("P(buy | do(mail), age=30)", "shop.bif")``.
+
+    Parameters
+    ----------
+    question : str
+    network : str, path, BayesianNetwork or LearnedNetwork
+        A BIF file, or what :func:`learn_network` gave.
+    """
+    with naming_extras():
+        if isinstance(network, LearnedNetwork):
+            network = network.network
+        if not isinstance(network, BayesianNetwork):
+            network = read_network(os.fspath(network))
+        return answered(network, question)
 
 
 def draw_graph(

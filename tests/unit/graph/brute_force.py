@@ -8,15 +8,20 @@ from itertools import chain, combinations, pairwise, product
 import networkx as nx
 import numpy as np
 
+from truelift.graph.formula import Counts, Formula, evaluated
 from truelift.graph.model import CausalGraph, Node, graph_of
 
 
 def random_graph(
-    rng: np.random.Generator, nodes: int, density: float = 0.4, confounding: float = 0.2
+    rng: np.random.Generator,
+    nodes: int,
+    density: float = 0.4,
+    confounding: float = 0.2,
+    forward: bool = False,
 ) -> CausalGraph:
     """Measured nodes in a random order, arrows and hidden common causes by chance; ``x`` and ``y`` among them."""
     names = ["x", "y", *(f"z{i}" for i in range(nodes - 2))]
-    order = [str(name) for name in rng.permutation(names)]
+    order = _ordered(rng, names, forward)
     pairs = list(combinations(order, 2))
     arrows = [pair for pair in pairs if rng.random() < density]
     confounded = [pair for pair in pairs if rng.random() < confounding]
@@ -24,15 +29,24 @@ def random_graph(
 
 
 def with_latents(
-    rng: np.random.Generator, nodes: int, latent: int, density: float = 0.4
+    rng: np.random.Generator, nodes: int, latent: int, density: float = 0.4, forward: bool = False
 ) -> CausalGraph:
     """A random graph some nodes of which are latent, wherever they stand."""
     names = ["x", "y", *(f"z{i}" for i in range(nodes - 2))]
-    order = [str(name) for name in rng.permutation(names)]
+    order = _ordered(rng, names, forward)
     arrows = [pair for pair in combinations(order, 2) if rng.random() < density]
     unseen = [str(n) for n in rng.choice(names[2:], latent, replace=False)]
     seen = [Node(name) for name in names if name not in unseen]
     return graph_of(arrows, (), unseen, seen)
+
+
+def _ordered(rng: np.random.Generator, names: list[str], forward: bool) -> list[str]:
+    """By chance; ``forward`` puts x before y, so that there may be an effect."""
+    order = [str(name) for name in rng.permutation(names)]
+    x, y = order.index("x"), order.index("y")
+    if forward and x > y:
+        order[x], order[y] = order[y], order[x]
+    return order
 
 
 def subsets(names) -> Iterator[tuple[str, ...]]:
@@ -154,3 +168,25 @@ def cells_of(graph: CausalGraph, tables, do=None) -> tuple[dict[str, np.ndarray]
         one = tables[n][tuple(codes[p] for p in dag.predecessors(n))]
         chance *= np.where(codes[n] == 1, one, 1 - one)
     return codes, chance
+
+
+def effects_of_formula(graph: CausalGraph, tables, formula: Formula) -> np.ndarray:
+    """P(y = 1 | do(x = v)) for v of 0 and 1, from the measured cells alone; free nodes beside averaged."""
+    codes, chance = cells_of(graph, tables)
+    measured = {name: codes[name] for name in graph.measured}
+    found = evaluated(formula, Counts(measured, dict.fromkeys(measured, 2), chance))
+    # A formula may depend on more than the treatment only in appearance (r of the napkin).
+    names = ("y", *(n for n in found.names if n not in ("x", "y")), "x")
+    values = np.broadcast_to(found.along(names), [2] * len(names))[1]
+    for number in range(values.ndim - 1):
+        assert np.allclose(np.take(values, 0, number), np.take(values, 1, number), atol=1e-11)
+    return values.reshape(-1, 2)[0]
+
+
+def effects_of_model(graph: CausalGraph, tables) -> np.ndarray:
+    """P(y = 1 | do(x = v)) for v of 0 and 1, by the model itself."""
+    found = []
+    for value in (0, 1):
+        codes, chance = cells_of(graph, tables, {"x": value})
+        found.append(chance[codes["y"] == 1].sum())
+    return np.array(found)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.unit.graph.brute_force import is_adjustment, random_graph, subsets
+from tests.unit.graph.linear_variance import variances
 from truelift.errors import ConfigError
 from truelift.graph.adjustment import Adjustment
 from truelift.graph.files import read_graph
@@ -46,35 +47,12 @@ def test_sets_are_found_where_there_are_some_and_minimal_means_that_nothing_can_
         assert set(sets.optimal()) in valid and precise == sets.optimal()
 
 
-def variance_of(covariance: np.ndarray, names: list[str], given: set[str]) -> float:
-    """Asymptotic variance of the least-squares coefficient of x, times n."""
-    place = names.index
-    others = [place(n) for n in sorted(given)]
-
-    def left(target: int, on: list[int]) -> float:
-        within = covariance[np.ix_(on, on)]
-        return covariance[target, target] - covariance[target, on] @ np.linalg.solve(
-            within, covariance[on, target]
-        )
-
-    return left(place("y"), [place("x"), *others]) / left(place("x"), others)
-
-
 @pytest.mark.parametrize("seed", range(40))
 def test_no_valid_set_is_more_precise_than_the_optimal_one(seed):
     sets = sets_of(seed, 6, 0.5, 0.0)
-    optimal, valid = sets.optimal(), all_valid(sets)
-    if optimal is None:
-        return
-    rng, dag = np.random.default_rng(seed), sets.graph.dag
-    names = list(dag)
-    weights = np.zeros((len(names), len(names)))
-    for a, b in dag.edges:
-        weights[names.index(a), names.index(b)] = rng.uniform(0.3, 1.5) * rng.choice([-1, 1])
-    mixing = np.linalg.inv(np.eye(len(names)) - weights)
-    covariance = mixing.T @ np.diag(rng.uniform(0.5, 2, len(names))) @ mixing
-    best = variance_of(covariance, names, set(optimal))
-    assert all(best <= variance_of(covariance, names, given) * (1 + 1e-9) for given in valid)
+    if (optimal := sets.optimal()) is not None:
+        best, *others = variances(sets.graph, [set(optimal), *all_valid(sets)], seed)
+        assert all(best <= other * (1 + 1e-9) for other in others)
 
 
 def test_enough_random_graphs_have_an_optimal_set():

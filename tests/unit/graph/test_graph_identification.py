@@ -9,7 +9,8 @@ import pyagrum
 import pytest
 
 from tests.unit.graph.brute_force import (
-    cells_of,
+    effects_of_formula,
+    effects_of_model,
     has_hedge,
     is_adjustment,
     is_front_door,
@@ -22,34 +23,13 @@ from truelift.errors import ConfigError, InvariantError
 from truelift.graph.adjustment import Adjustment
 from truelift.graph.designs import front_door, instruments, mediation
 from truelift.graph.files import read_graph
-from truelift.graph.formula import Counts, P, Product, Sum, all_names, evaluated, shown
+from truelift.graph.formula import P, Product, Sum, all_names, shown
 from truelift.graph.general import general_formula
 from truelift.graph.identify import identified
 from truelift.graph.projection import Projection, projected, worth_measuring
 
 NAPKIN = "w -> r -> x -> y; w <-> x; w <-> y"
 BOW = "x -> y; x <-> y"
-
-
-def effect_by_formula(graph, tables, formula) -> np.ndarray:
-    """P(y = 1 | do(x = v)) for v of 0 and 1, from the measured cells alone; free nodes beside averaged."""
-    codes, chance = cells_of(graph, tables)
-    measured = {name: codes[name] for name in graph.measured}
-    found = evaluated(formula, Counts(measured, dict.fromkeys(measured, 2), chance))
-    # A formula may depend on more than the treatment only in appearance (r of the napkin).
-    names = ("y", *(n for n in found.names if n not in ("x", "y")), "x")
-    values = np.broadcast_to(found.along(names), [2] * len(names))[1]
-    for number in range(values.ndim - 1):
-        assert np.allclose(np.take(values, 0, number), np.take(values, 1, number), atol=1e-11)
-    return values.reshape(-1, 2)[0]
-
-
-def effect_by_model(graph, tables) -> np.ndarray:
-    found = []
-    for value in (0, 1):
-        codes, chance = cells_of(graph, tables, {"x": value})
-        found.append(chance[codes["y"] == 1].sum())
-    return np.array(found)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -62,17 +42,17 @@ def test_what_is_identified_has_no_hedge_and_its_formula_is_true_of_the_latent_m
     if formula is not None:
         assert all_names(formula) <= set(graph.measured)
         tables = random_tables(graph, rng)
-        truth = effect_by_model(graph, tables)
-        assert np.allclose(effect_by_formula(graph, tables, formula), truth, atol=1e-12)
+        truth = effects_of_model(graph, tables)
+        assert np.allclose(effects_of_formula(graph, tables, formula), truth, atol=1e-12)
 
 
 def test_the_napkins_formula_equals_the_truth_of_a_latent_model():
     graph = read_graph(NAPKIN)
     found = identified(graph, "x", "y")
     tables = random_tables(graph, np.random.default_rng(4))
-    truth = effect_by_model(graph, tables)
+    truth = effects_of_model(graph, tables)
     assert found.method == "formula"
-    assert np.abs(effect_by_formula(graph, tables, found.formula) - truth).max() < 1e-12
+    assert np.abs(effects_of_formula(graph, tables, found.formula) - truth).max() < 1e-12
     assert "sum over y', w of P(y' | r, w, x)" in found.formula_text()
 
 
@@ -145,7 +125,7 @@ def test_the_table_that_pyagrum_returns_is_not_the_effect_and_is_not_used():
     network = pyagrum.fastBN("w->r->x->y")
     model = pyagrum.CausalModel(network, [("u", ("w", "x")), ("v", ("w", "y"))], True)
     _, table, _ = pyagrum.causalImpact(model, on="y", doing="x")
-    truth = effect_by_model(graph, tables)
+    truth = effects_of_model(graph, tables)
     theirs = [float(table[{"x": v, "y": 1, "r": 0}]) for v in (0, 1)]
     assert not np.allclose(theirs, truth, atol=1e-3)
 

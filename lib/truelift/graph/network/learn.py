@@ -1,0 +1,146 @@
+"""A network's tables from a table of rows, and how likely it makes users that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.errors import ConfigError, DataError, TableError
+from truelift.graph.model import CausalGraph
+from truelift.graph.network.coding import Coding, codings
+from truelift.graph.network.counts import FamilyCounts
+from truelift.graph.network.model import BayesianNetwork
+from truelift.graph.network.parameters import Prior, log_likelihood, table_of
+from truelift.lake.buckets import buckets_of
+from truelift.lake.foreign import ForeignTable
+
+#: One bucket of users in so many is held out.
+HELD_OUT = 5
+_BATCH = 1 << 18
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedNetwork:
+    """A network and what is known of its fit.
+
+    Parameters
+    ----------
+    network : BayesianNetwork
+        Of all rows.
+    rows, dropped : int
+        Rows that were counted, and rows with a gap.
+    held_out : float
+        Nats a row of users that were held out, by tables of the others.
+    independent : float
+        The same of a network without arrows.
+    parameters : int
+        Numbers that its tables have to state.
+    """
+
+    network: BayesianNetwork
+    rows: int
+    dropped: int
+    held_out: float
+    independent: float
+    parameters: int
+
+    def __str__(self) -> str:
+        gain = self.held_out - self.independent
+        told = (
+            "the arrows tell something" if gain > 0 else "the arrows tell nothing on users not seen"
+        )
+        beside = f", {self.dropped:,} with gaps left out" if self.dropped else ""
+        return (
+            f"{len(self.network.levels)} nodes, {self.parameters:,} parameters from {self.rows:,} rows{beside}.\n"
+            f"  held out  {self.held_out:.4f} nats a row of users not seen, {gain:+.4f} against no arrows: {told}"
+        )
+
+
+def learned_network(
+    graph: CausalGraph, table: ForeignTable, prior: Prior | None = None, cluster: str | None = None, threads: int = 2,
+) -> LearnedNetwork:  # fmt: skip
+    """Count the families of a graph once, and make tables of them.
+
+    Users whose bucket is held out are counted apart in the same pass; the likelihood is that of their rows by the
+    tables of the others, and the network that is given is of all.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+        Without latent nodes.
+    table : ForeignTable
+    prior : Prior, optional
+    cluster : str, optional
+        Rows that share it are held out together.
+    threads : int
+
+    Raises
+    ------
+    ConfigError
+        For a graph with latent nodes, or a column of too many values.
+    TableError, DataError
+        For a column that is not there, or no rows.
+    """
+    prior = prior or Prior()
+    if graph.latent or graph.confounded:
+        unseen = [*graph.latent, *(f"{a} <-> {b}" for a, b in graph.confounded)]
+        raise ConfigError(
+            f"--graph: found latent {', '.join(unseen)}, which no table has counts of. Expected a graph of measured "
+            "nodes; effects under latent causes are for truelift identify."
+        )
+    nodes = {name: graph.by_name[name] for name in graph.measured}
+    asked = [*(node.column for node in nodes.values()), *([cluster] if cluster else [])]
+    for column in asked:
+        if column not in table.schema.names:
+            raise TableError(
+                f"{table.name} has no column {column!r}; its columns are {', '.join(table.schema.names)}."
+            )
+    rows = table.here(list(dict.fromkeys(asked)))
+    coded = codings(nodes, rows)
+    sizes = {name: len(coding.levels) for name, coding in coded.items()}
+    parents = {
+        name: tuple(sorted(graph.dag.predecessors(name), key=list(nodes).index)) for name in nodes
+    }
+    alone = {name: () for name in nodes}
+    counts = [FamilyCounts(sizes, parents, threads) for _ in range(2)]
+    lone = [FamilyCounts(sizes, alone, threads) for _ in range(2)]
+    dropped = 0
+    for codes, held in _batches(rows, coded, cluster):
+        full = (codes >= 0).all(axis=0)
+        dropped += int((~full).sum())
+        for part, chosen in enumerate((full & ~held, full & held)):
+            some = codes[:, chosen].astype(np.uint8)
+            counts[part].add(some)
+            lone[part].add(some)
+    if not counts[0].rows or not counts[1].rows:
+        raise DataError(
+            f"{table.name}: found {counts[0].rows + counts[1].rows} rows without gaps, of users in both parts; expected "
+            "more."
+        )
+    held_out = log_likelihood(counts[0], counts[1], prior) / counts[1].rows
+    independent = log_likelihood(lone[0], lone[1], prior) / counts[1].rows
+    counts[0].merge(counts[1])
+    tables = {name: table_of(counts[0], name, prior) for name in nodes}
+    network = BayesianNetwork(
+        {name: coding.levels for name, coding in coded.items()}, parents, tables, nodes
+    )
+    parameters = sum(t.size // t.shape[-1] * (t.shape[-1] - 1) for t in tables.values())
+    return LearnedNetwork(network, counts[0].rows, dropped, held_out, independent, parameters)
+
+
+def _batches(
+    rows: pa.Table, coded: dict[str, Coding], cluster: str | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Codes, nodes x n, and which rows are held out."""
+    start = 0
+    for batch in rows.to_batches(_BATCH):
+        codes = np.stack([c.codes(batch[c.node.column]) for c in coded.values()])
+        number = np.arange(start, start + batch.num_rows)
+        start += batch.num_rows
+        bucket = buckets_of(batch[cluster], HELD_OUT) if cluster else number % HELD_OUT
+        if bucket is None:
+            raise TableError(f"column {cluster!r}: {batch[cluster].type} names no user.")
+        yield codes, bucket == 0
