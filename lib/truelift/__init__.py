@@ -2,7 +2,7 @@
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
 ``tl.estimate_effects``, ``tl.evaluate_policies``, ``tl.learn_policy``, ``tl.sessions``,
-``tl.fit_recommender``. Each is loaded when it is first asked for, so the import itself costs nothing.
+``tl.fit_recommender``, ``tl.fit_preferences``. Each is loaded when it is first asked for, so the import itself costs nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
+    from truelift.public.preferences import fit_preferences
     from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
 
@@ -50,6 +51,7 @@ _PUBLIC = {
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
     "evaluate_policies": "truelift.public.policies",
+    "fit_preferences": "truelift.public.preferences",
     "fit_recommender": "truelift.public.recommender",
     "learn_policy": "truelift.public.policy",
     "interleave": "truelift.public.experiments",
@@ -69,6 +71,7 @@ __all__ = [
     "estimate_effects",
     "evaluate_policies",
     "falsify",
+    "fit_preferences",
     "fit_recommender",
     "identify",
     "interleave",

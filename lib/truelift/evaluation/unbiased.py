@@ -1,0 +1,136 @@
+"""What scores are worth on rows that were drawn by lot, or by weights on rows that were not.
+
+Every figure is a ratio of sums over rows (AUC a ratio of sums over pairs), so each has an influence
+function; it is added up by user, and intervals and differences of two scores follow. AUC: DeLong, DeLong
+& Clarke-Pearson (Biometrics 1988), weighted. With weights ``1 / p`` rows that people chose stand for all
+(Swaminathan & Joachims 2015, self-normalised).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from truelift.arrays.distributions import stats
+from truelift.errors import DataError
+
+CONFIDENCE = 0.95
+MEASURES = ("auc", "ndcg", "accuracy", "recall", "precision", "f1")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A figure with its interval over users.
+
+    Parameters
+    ----------
+    name : str
+    value, lower, upper : float
+    users : int
+    """
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    users: int
+    _influence: np.ndarray = field(repr=False)
+
+    def less(self, other: Judged) -> Judged:
+        """The difference to another score's figure on the same rows."""
+        moved = self._influence - other._influence
+        return _told(self.name, self.value - other.value, moved)
+
+
+def judge(
+    users: np.ndarray,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    weights: np.ndarray | None = None,
+    k: int = 5,
+    cut: float = 0.5,
+) -> dict[str, Judged]:
+    """AUC, NDCG@k, accuracy, recall, precision and F1.
+
+    Parameters
+    ----------
+    users : ndarray of int, n
+    labels : ndarray of bool, n
+    scores : ndarray, n
+    weights : ndarray, n, optional
+        ``1 / chance`` of rows that were not drawn by lot.
+    k : int
+        Places of NDCG, which is the mean over users with a positive row, each among their own rows.
+    cut : float
+        A score above it is a prediction of a positive label.
+
+    Raises
+    ------
+    DataError
+        If all labels are the same.
+    """
+    positive = np.asarray(labels, bool)
+    if not positive.any() or positive.all():
+        raise DataError("evaluation: found labels of one kind alone, expected both.")
+    mass = np.ones(len(scores)) if weights is None else np.asarray(weights, float)
+    owner = np.unique(users, return_inverse=True)[1]
+    said = np.asarray(scores) > cut
+    hit = positive & said
+    ratios = {
+        "accuracy": (positive == said, np.ones(len(said))),
+        "recall": (hit, positive),
+        "precision": (hit, said),
+        "f1": (2 * hit, 1.0 * positive + said),
+    }
+    found = {
+        "auc": _auc(owner, positive, scores, mass),
+        "ndcg": _ndcg(owner, positive, scores, mass, k),
+    }
+    for name, (part, whole) in ratios.items():
+        below = float((mass * whole).sum())
+        value = float((mass * part).sum()) / below if below else 0.0
+        influence = mass * (part - value * whole) / (below or 1.0)
+        found[name] = _told(name, value, np.bincount(owner, influence))
+    return found
+
+
+def _auc(owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.ndarray) -> Judged:
+    place = np.unique(scores, return_inverse=True)[1]
+    size = int(place.max()) + 1
+    of_positive = np.bincount(place[positive], mass[positive], size)
+    of_negative = np.bincount(place[~positive], mass[~positive], size)
+    below = np.cumsum(of_negative) - 0.5 * of_negative
+    above = of_positive.sum() - np.cumsum(of_positive) + 0.5 * of_positive
+    value = float((of_positive * below).sum() / (of_positive.sum() * of_negative.sum()))
+    better = np.where(
+        positive, below[place] / of_negative.sum() - value, above[place] / of_positive.sum() - value
+    )
+    whole = np.where(positive, of_positive.sum(), of_negative.sum())
+    return _told("auc", value, np.bincount(owner, mass * better / whole))
+
+
+def _ndcg(
+    owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.ndarray, k: int
+) -> Judged:
+    gain = mass * positive
+
+    def discounted(by: np.ndarray) -> np.ndarray:
+        order = np.lexsort((np.arange(len(by)), -by, owner))
+        first = np.concatenate([[0], np.cumsum(np.bincount(owner))])[owner[order]]
+        rank = np.arange(len(by)) - first
+        worth = np.where(rank < k, gain[order] / np.log2(rank + 2), 0.0)
+        return np.bincount(owner[order], worth)
+
+    best = discounted(gain)
+    counted = best > 0
+    own = np.divide(discounted(np.asarray(scores)), best, out=np.zeros(len(best)), where=counted)
+    value = float(own[counted].mean())
+    return _told("ndcg", value, np.where(counted, own - value, 0.0) / counted.sum())
+
+
+def _told(name: str, value: float, influence: np.ndarray) -> Judged:
+    users = len(influence)
+    error = float(np.sqrt(users / max(users - 1, 1) * np.square(influence).sum()))
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, max(users - 1, 1))) * error
+    return Judged(name, value, value - half, value + half, users, influence)

@@ -1,0 +1,311 @@
+"""What users like, from rows that they chose to label, judged on rows that were drawn by lot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from truelift.errors import ConfigError, DataError
+from truelift.evaluation.unbiased import MEASURES, Judged, judge
+from truelift.extras import naming_extras
+from truelift.models.factors.corrected import (
+    CORRECTIONS,
+    CorrectionOptions,
+    FactorModel,
+    LabelledRows,
+    exposure_chances,
+    fit_corrected,
+)
+from truelift.public.tables import named_columns, opened, text_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PLAIN = "none"
+#: What the evaluation says, and what the logs say of it.
+BY_LOT, BY_CHANCES = "evaluation", "logs"
+
+
+@dataclass(frozen=True, eq=False)
+class Preferences:
+    """Models with and without a correction, and the one that makes recommendations.
+
+    Parameters
+    ----------
+    champion : str
+        The correction whose model is used; ``none`` unless another is better beyond its interval.
+    reason : str
+        What the gate found.
+    logs : mapping of str to mapping of str to Judged
+        By correction and measure, on rows of the logs that were left out, weighted by ``1 / chance``.
+    evaluation : mapping of str to mapping of str to Judged
+        The same on the evaluation table; empty without one.
+    left_out : int
+        Rows without user, item or label.
+    """
+
+    champion: str
+    reason: str
+    logs: Mapping[str, Mapping[str, Judged]]
+    evaluation: Mapping[str, Mapping[str, Judged]]
+    left_out: int
+    _model: FactorModel = field(repr=False)
+    _rows: LabelledRows = field(repr=False)
+    _users: list[str] = field(repr=False)
+    _items: list[str] = field(repr=False)
+
+    def recommend(self, users: Iterable[Any] | None = None, count: int = 10) -> pa.Table:
+        """The items that each user likes most, of those not labelled: ``user_key, rank, item_id, chance``."""
+        if count < 1:
+            raise ConfigError(f"count: found {count}, expected at least 1.")
+        number = {name: place for place, name in enumerate(self._users)}
+        wanted = self._users if users is None else [str(user) for user in users]
+        if strangers := [user for user in wanted if user not in number]:
+            raise DataError(
+                f"users: found {strangers[0]!r}, of whom there is no row. Expected users of the table."
+            )
+        every, offered = np.arange(len(self._items)), np.unique(self._rows.items)
+        found: dict[str, list[Any]] = {"user_key": [], "rank": [], "item_id": [], "chance": []}
+        for user in wanted:
+            chance = self._model.chances(np.full(len(every), number[user]), every)
+            known = self._rows.items[self._rows.users == number[user]]
+            free = np.setdiff1d(offered, known)
+            best = free[np.argsort(-chance[free], kind="stable")][:count]
+            found["user_key"] += [user] * len(best)
+            found["rank"] += range(1, len(best) + 1)
+            found["item_id"] += [self._items[i] for i in best]
+            found["chance"] += chance[best].tolist()
+        return pa.table(found)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row a correction, measure and source, with its interval over users."""
+        import pandas as pd
+
+        rows = [
+            (
+                source,
+                name,
+                m,
+                figures[m].value,
+                figures[m].lower,
+                figures[m].upper,
+                figures[m].users,
+            )
+            for source, by_name in ((BY_LOT, self.evaluation), (BY_CHANCES, self.logs))
+            for name, figures in by_name.items()
+            for m in MEASURES
+        ]
+        names = ["source", "correction", "measure", "value", "ci_lower", "ci_upper", "users"]
+        return pd.DataFrame(rows, columns=names)
+
+    def summary(self) -> str:
+        """What the gate decided, and a line a correction."""
+        told = [self.reason]
+        for name in self.logs:
+            line = f"{name}:"
+            for source, by_name in (("by lot", self.evaluation), ("logs by chances", self.logs)):
+                if name in by_name:
+                    own = by_name[name]
+                    line += f" {source}: " + ", ".join(
+                        f"{m} {own[m].value:.4f} ({own[m].lower:.4f} to {own[m].upper:.4f})"
+                        for m in ("auc", "ndcg")
+                    )
+            told.append(line)
+        if self.left_out:
+            told.append(f"Left out: {self.left_out:,} rows.")
+        return "\n".join(told)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"Preferences({self.summary()})"
+
+
+def fit_preferences(
+    labels: Any,
+    *,
+    user: str = "user_key",
+    item: str = "item_id",
+    label: str = "label",
+    positive: float = 1.0,
+    chance: str | None = None,
+    exposure: str = "popularity",
+    evaluation: Any = None,
+    corrections: Iterable[str] = CORRECTIONS,
+    gate: str = BY_CHANCES,
+    top_k: int = 5,
+    folds: int = 5,
+    options: CorrectionOptions | None = None,
+) -> Preferences:
+    """Factors of users' labels with several corrections, and the gate among them.
+
+    Rows are left out in folds, ranked by models of the others, and judged with weights ``1 / chance``. A
+    corrected model makes the recommendations where its AUC is better than the plain one's beyond the
+    95% interval of the difference, clustered by user, on these rows or (``gate='evaluation'``) on the
+    evaluation table; which then is no judge of the winner any more.
+
+    Parameters
+    ----------
+    labels : DataFrame, Arrow table, str or path
+        A row a user and item, as the log has them: people chose what they label.
+    user, item, label : str
+        Columns. Labels are numbers; those of at least ``positive`` are positive. Others count by
+        how far they are from the least to the largest.
+    positive : float
+    chance : str, optional
+        Column of the logged chance of being seen. Without, it is estimated from what was seen.
+    exposure : str
+        ``'popularity'`` or ``'factors'``: how chances are estimated; labels are not looked at.
+    evaluation : DataFrame, Arrow table, str or path, optional
+        Rows that were drawn by lot, with the same columns ``user``, ``item``, ``label``.
+    corrections : iterable of str
+        Of ``none, ips, snips, dr, missing`` (:mod:`truelift.models.factors.corrected`).
+    gate : str
+        ``'logs'`` or ``'evaluation'``.
+    top_k : int
+        Places of NDCG.
+    folds : int
+    options : CorrectionOptions, optional
+
+    Returns
+    -------
+    Preferences
+
+    Raises
+    ------
+    TrueliftError
+        For a table, column or option that cannot be used.
+
+    Examples
+    --------
+    >>> import truelift as tl
+    >>> tl.fit_preferences("ratings.csv", positive=4, evaluation="by_lot.csv")  # doctest: +SKIP
+    """
+    chosen = options or CorrectionOptions()
+    tried = list(dict.fromkeys([PLAIN, *corrections]))
+    settings = {name: replace(chosen, correction=name) for name in tried}
+    if gate not in (BY_CHANCES, BY_LOT) or (gate == BY_LOT and evaluation is None):
+        raise ConfigError(
+            f"gate: found {gate!r}, expected 'logs', or 'evaluation' with an evaluation table."
+        )
+    for name, number, least in (("top_k", top_k, 1), ("folds", folds, 2)):
+        if number < least:
+            raise ConfigError(f"{name}: found {number}, expected at least {least}.")
+    names = {"user": user, "item": item, "label": label}
+    with naming_extras():
+        table, left = _read(labels, {**names, **({"chance": chance} if chance else {})})
+        value = table["label"].to_numpy()
+        drawn, more = (None, 0) if evaluation is None else _read(evaluation, names)
+        held = [table] if drawn is None else [table, drawn]
+        # People and items of the evaluation alone have means for scores, and no place in lists.
+        users, items = (
+            pc.unique(pa.chunked_array([c for t in held for c in t[n].chunks], pa.string()))
+            for n in ("user", "item")
+        )
+        cells = [
+            tuple(
+                pc.index_in(t[n], k).to_numpy().astype(np.int64)
+                for n, k in (("user", users), ("item", items))
+            )
+            for t in held
+        ]
+        rows = LabelledRows(*cells[0], _graded(value, positive), (len(users), len(items)))
+        chances = (
+            _checked(table["chance"].to_numpy())
+            if chance
+            else exposure_chances(rows, exposure, chosen)
+        )
+        good = value >= positive
+        weights = 1 / np.maximum(chances, chosen.cap)
+        kept = {n: np.zeros(len(rows)) for n in tried}
+        part = np.random.default_rng(chosen.seed).permutation(len(rows)) % folds
+        for fold in range(folds):
+            mine, others = np.flatnonzero(part == fold), np.flatnonzero(part != fold)
+            for name, own in settings.items():
+                model = fit_corrected(rows.take(others), replace(own, members=1), chances[others])
+                kept[name][mine] = model.chances(rows.users[mine], rows.items[mine])
+        logs = {n: judge(rows.users, good, kept[n], weights, top_k) for n in tried}
+        models = {n: fit_corrected(rows, own, chances) for n, own in settings.items()}
+        by_lot: dict[str, Mapping[str, Judged]] = {}
+        if drawn is not None:
+            mark = drawn["label"].to_numpy() >= positive
+            by_lot = {
+                n: judge(cells[1][0], mark, m.chances(*cells[1]), None, top_k)
+                for n, m in models.items()
+            }
+    champion, reason = _gate(by_lot if gate == BY_LOT else logs, gate)
+    return Preferences(
+        champion, reason, logs, by_lot, left + more, models[champion], rows,
+        users.to_pylist(), items.to_pylist(),
+    )  # fmt: skip
+
+
+def _gate(found: Mapping[str, Mapping[str, Judged]], where: str) -> tuple[str, str]:
+    others = [n for n in found if n != PLAIN]
+    if not others:
+        return PLAIN, "No correction was tried."
+    best = max(others, key=lambda n: found[n]["auc"].value)
+    gain = found[best]["auc"].less(found[PLAIN]["auc"])
+    said = f"AUC {gain.value:+.4f} ({gain.lower:+.4f} to {gain.upper:+.4f}) on the {where}"
+    if gain.lower > 0:
+        return best, f"{best!r} makes the recommendations: {said}, against no correction."
+    return PLAIN, f"No correction makes the recommendations: the best, {best!r}, has {said}."
+
+
+def _graded(value: np.ndarray, positive: float) -> np.ndarray:
+    """Labels within 0 and 1: the half above 1/2 for positive ones, with their grades."""
+    low, high = float(value.min()), float(value.max())
+    good = value >= positive
+    if good.all() or not good.any():
+        raise DataError(
+            f"label: found {low:g} to {high:g}, of which {'all' if good.all() else 'none'} are at "
+            f"least {positive:g}; expected both kinds. Is positive what was meant?"
+        )
+    if len(np.unique(value)) == 2:
+        return good.astype(float)
+    grade = (value - low) / (high - low)
+    return np.asarray(0.5 * grade + 0.5 * good)
+
+
+def _checked(chance: np.ndarray) -> np.ndarray:
+    if np.isnan(chance).any() or chance.min() <= 0 or chance.max() > 1:
+        raise DataError(
+            f"chance: found {np.nanmin(chance):g} to {np.nanmax(chance):g}, expected chances above 0 "
+            "and at most 1."
+        )
+    return np.asarray(chance, float)
+
+
+def _read(given: Any, names: Mapping[str, str]) -> tuple[pa.Table, int]:
+    """Whole rows of a table, and how many were not."""
+    table = opened(given)
+    rows = named_columns(
+        table, {n: (column, n) for n, column in names.items()}, frozenset({"user", "item"})
+    )
+    whole = {
+        n: text_codes(rows[n], table.name, names[n]).cast(pa.string()) for n in ("user", "item")
+    }
+    for name in names.keys() - {"user", "item"}:
+        kind = rows[name].type
+        if not (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        ):
+            raise DataError(
+                f"{table.name}, column {names[name]!r}: found {kind}, expected numbers."
+            )
+        if pa.types.is_boolean(kind):
+            rows = rows.set_column(
+                rows.schema.get_field_index(name), name, rows[name].cast(pa.int8())
+            )
+        whole[name] = rows[name].cast(pa.float64())
+    ready = pa.table(whole)
+    there = ready.drop_null()
+    if not there.num_rows:
+        raise DataError(f"{table.name}: found no row with user, item and label, expected some.")
+    return there, ready.num_rows - there.num_rows
