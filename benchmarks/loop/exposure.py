@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,12 @@ def measured(train: pa.Table, test: pa.Table, positive: float, top_k: int) -> di
     for kind, (rows, least) in kinds.items():
         for options in SETTINGS:
             fitted = tl.fit_preferences(
-                rows, positive=least, corrections=(), top_k=top_k, options=options
+                rows,
+                positive=least,
+                corrections=(),
+                top_k=top_k,
+                folds=3,
+                options=replace(options, members=1),
             )
             value = fitted.logs["none"]["auc"].value
             best = max(best, (value, (kind, options)), key=lambda pair: pair[0])

@@ -215,7 +215,9 @@ def fit_preferences(
             )
             for t in held
         ]
-        rows = LabelledRows(*cells[0], _graded(value, positive), (len(users), len(items)))
+        rows = LabelledRows(
+            cells[0][0], cells[0][1], _graded(value, positive), (len(users), len(items))
+        )
         chances = (
             _checked(table["chance"].to_numpy())
             if chance
@@ -236,7 +238,7 @@ def fit_preferences(
         if drawn is not None:
             mark = drawn["label"].to_numpy() >= positive
             by_lot = {
-                n: judge(cells[1][0], mark, m.chances(*cells[1]), None, top_k)
+                n: judge(cells[1][0], mark, m.chances(cells[1][0], cells[1][1]), None, top_k)
                 for n, m in models.items()
             }
     champion, reason = _gate(by_lot if gate == BY_LOT else logs, gate)

@@ -141,8 +141,12 @@ def fit_shown_effects(
         turned = designs[a] * (logs[b].shown.ravel() - chance).astype(np.float32)[:, None]
         sums["left over"].add(turned.T @ turned, turned.T @ left.astype(np.float32))
     by_residuals = _mean(designs, sums["left over"].weights())
-    found = (x.reshape(shape) for x in (if_shown, if_not, by_residuals))
-    return ShownEffects(*found, chosen.correction)
+    return ShownEffects(
+        if_shown.reshape(shape),
+        if_not.reshape(shape),
+        by_residuals.reshape(shape),
+        chosen.correction,
+    )
 
 
 def _design(log: ShownLog, groups: np.ndarray | None, options: ShownEffectOptions) -> np.ndarray:

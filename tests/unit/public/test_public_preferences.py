@@ -1,0 +1,79 @@
+"""``tl.fit_preferences`` on tables at hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import truelift as tl
+from truelift.models.factors.corrected import CorrectionOptions
+
+FAST = CorrectionOptions(rank=1, epochs=20, members=1, bias_penalty=0.005, cap=0.02)
+
+
+def tables(seed: int = 1, users: int = 300, items: int = 30) -> tuple[pa.Table, pa.Table]:
+    """Half of the items are labelled by those alone who like them; a table by lot tells so."""
+    rng = np.random.default_rng(seed)
+    liked = np.where(np.arange(items) % 2, 0.35, 0.6)
+    label = rng.random((users, items)) < liked
+    chance = np.where(np.arange(items) % 2, np.where(label, 0.4, 0.05), 0.3)
+    found = []
+    for seen in (rng.random(label.shape) < chance, rng.random(label.shape) < 0.3):
+        user, item = np.nonzero(seen)
+        found.append(
+            pa.table(
+                {"user_key": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item],
+                 "label": label[user, item].astype(float), "chance": chance[user, item]}
+            )
+        )  # fmt: skip
+    return found[0], found[1]
+
+
+def test_a_correction_by_logged_chances_becomes_champion_where_it_is_better():
+    logs, by_lot = tables()
+    found = tl.fit_preferences(
+        logs, chance="chance", evaluation=by_lot, corrections=("ips",), options=FAST
+    )
+    assert found.champion == "ips"
+    gain = found.evaluation["ips"]["auc"].less(found.evaluation["none"]["auc"])
+    assert gain.lower > 0
+    assert "ips" in str(found)
+
+
+def test_without_a_gain_the_plain_model_stays():
+    _, by_lot = tables()
+    found = tl.fit_preferences(by_lot, corrections=("ips", "snips"), options=FAST)
+    assert found.champion == "none"
+
+
+def test_lists_hold_the_best_items_that_a_user_has_not_labelled():
+    logs, _ = tables()
+    found = tl.fit_preferences(logs, corrections=(), options=FAST)
+    lists = found.recommend(["u3"], 5).to_pydict()
+    own = set(logs.filter(pa.compute.equal(logs["user_key"], "u3"))["item_id"].to_pylist())
+    assert lists["rank"] == [1, 2, 3, 4, 5]
+    assert not own & set(lists["item_id"])
+    assert lists["chance"] == sorted(lists["chance"], reverse=True)
+
+
+def test_people_of_the_evaluation_alone_are_judged_and_offered_nothing_unlabelled():
+    logs, by_lot = tables()
+    extra = pa.table({"user_key": ["new"], "item_id": ["never"], "label": [1.0], "chance": [0.5]})
+    found = tl.fit_preferences(
+        logs, evaluation=pa.concat_tables([by_lot, extra]), corrections=(), options=FAST
+    )
+    assert found.evaluation["none"]["auc"].users == 1 + len(by_lot["user_key"].unique())
+    assert "never" not in found.recommend(["new"], 30)["item_id"].to_pylist()
+
+
+def test_labels_that_are_all_positive_say_what_was_found():
+    logs, _ = tables()
+    with pytest.raises(tl.TrueliftError, match="Is positive what was meant"):
+        tl.fit_preferences(logs, positive=-1.0)
+
+
+def test_a_gate_on_an_evaluation_needs_the_table():
+    logs, _ = tables()
+    with pytest.raises(tl.TrueliftError, match="evaluation table"):
+        tl.fit_preferences(logs, gate="evaluation")
