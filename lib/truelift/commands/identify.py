@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from truelift.command_line import command
+from truelift.errors import TrueliftError
 
 
 @command(
@@ -49,6 +50,14 @@ def identify(
             tested = falsify(drawn, table, cluster=cluster, effect=found)
             print(tested, flush=True)
         print(found, flush=True)
+        if table and found.method in ("front door", "formula"):
+            from truelift.graph.plug_in import plugged_in
+            from truelift.public.tables import opened
+
+            try:
+                print(plugged_in(found, opened(table), cluster), flush=True)
+            except TrueliftError as error:  # the graph's answer stands without them
+                print(f"  chances   not told: {error}", flush=True)
         if plot:
             from truelift.report.files import save_at
 

@@ -156,15 +156,8 @@ def coded_columns(
         raise DataError(
             f"{table.name}: found {rows.num_rows} rows without gaps, expected {FEWEST} or more."
         )
-    bucket = np.arange(rows.num_rows) % buckets
-    if cluster:
-        hashed = buckets_of(rows[cluster], buckets)
-        if hashed is None:
-            raise TableError(
-                f"{table.name}, column {cluster!r}: {rows[cluster].type} names no user."
-            )
-        bucket = hashed
-    seen, bucket = np.unique(bucket, return_inverse=True)
+    number = bucket_numbers(rows, cluster, buckets, table.name)
+    seen, bucket = np.unique(number, return_inverse=True)
     if len(seen) < FEWEST:
         raise DataError(
             f"{table.name}: the values of {cluster!r} fill {len(seen)} of {buckets} buckets, expected at least "
@@ -178,6 +171,22 @@ def coded_columns(
             levels[name] = level
     dropped = held.num_rows - rows.num_rows
     return CodedColumns(blocks, levels, bucket, dropped, cluster or "rows")
+
+
+def bucket_numbers(rows: pa.Table, cluster: str | None, buckets: int, name: str) -> np.ndarray:
+    """The bucket of each row, by the hash of its user; without users rows are dealt out in turn.
+
+    Raises
+    ------
+    TableError
+        For a column that names no user.
+    """
+    if not cluster:
+        return np.arange(rows.num_rows) % buckets
+    hashed = buckets_of(rows[cluster], buckets)
+    if hashed is None:
+        raise TableError(f"{name}, column {cluster!r}: {rows[cluster].type} names no user.")
+    return hashed
 
 
 def _gaps(column: pa.ChunkedArray) -> np.ndarray:

@@ -48,7 +48,7 @@ def collapsed(graph: CausalGraph, level: str = "user") -> CausalGraph:
         for n in graph.nodes
     ]  # fmt: skip
     inside = graph.dag.subgraph(below)
-    arrows = {}
+    arrows: dict[tuple[str, str], None] = {}
     for a, b in graph.arrows:
         if a not in below:
             arrows[a, names[b]] = None
