@@ -17,6 +17,7 @@ from truelift.tracking import JobRun
 from truelift.typed import to_plain
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
     from truelift.lake.data_files import DataFileRecord
@@ -105,6 +106,10 @@ class Job:
         """Make a table hold exactly these rows, under the step's fingerprint."""
         commit = self.lake.replace(name, df, self.fingerprint)
         return self._made(name, commit)
+
+    def replace_rows(self, name: str, rows: pa.Table) -> Commit:
+        """Make a small table hold exactly these rows; see :meth:`~truelift.lake.Lake.replace_rows`."""
+        return self._made(name, self.lake.replace_rows(name, rows, self.fingerprint))
 
     def replace_part(self, name: str, df: DataFrame, column: str, value: str) -> Commit:
         """Replace the rows with one value of a column; see :func:`~.lake.writes.replace_part`."""

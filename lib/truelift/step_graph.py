@@ -148,6 +148,15 @@ STEPS: tuple[Step, ...] = (
         foreign=("truelift.evaluation.lists:pinned_files",),
     ),
     Step(
+        "play_loop",
+        "truelift.loop.step:play_loop",
+        "strategies of lists against each other, round by round, in a simulated shop",
+        writes=("gold.rounds",),
+        sections=("loop",),
+        foreign=("truelift.loop.pinned:pinned_world",),
+        needs_spark=False,
+    ),
+    Step(
         "report",
         "truelift.report.job:report",
         "one HTML page with plots and the pedigree of every number",
@@ -161,6 +170,7 @@ STEPS: tuple[Step, ...] = (
             "train_sequence",
             "estimate_effects",
             "recommend",
+            "play_loop",
         ),
         needs_spark=False,
         per_panel=True,

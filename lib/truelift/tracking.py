@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ class JobRun:
             tags={"delta_version": str(version)},
         )
 
-    def nested(self, name: str, params: Mapping[str, Any]) -> NestedRun:
+    def nested(self, name: str, params: Mapping[str, Any], note: str = "") -> NestedRun:
         """Open a run below this one; several may be open at once."""
         client = self._mlflow.MlflowClient()
         experiment = client.get_run(self.run_id).info.experiment_id
@@ -92,7 +93,8 @@ class JobRun:
             run_name=name,
             tags={
                 "mlflow.parentRunId": self.run_id,
-                NOTE: f"{name[:1].upper()}{name[1:]} of the search for settings in the run above.",
+                NOTE: note
+                or f"{name[:1].upper()}{name[1:]} of the search for settings in the run above.",
                 **origin(self._settings),
             },
         ).info.run_id
@@ -114,10 +116,12 @@ class NestedRun:
         self.run_id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Numbers of this run."""
-        names = metric_names(list(metrics))
-        for key, value in metrics.items():
-            self._client.log_metric(self.run_id, names[key], float(value), step=step)
+        """Numbers of this run, in one request."""
+        from mlflow.entities import Metric
+
+        names, now = metric_names(list(metrics)), int(time.time() * 1000)
+        made = [Metric(names[k], float(v), now, step or 0) for k, v in metrics.items()]
+        self._client.log_batch(self.run_id, metrics=made)
 
     def finish(self, tags: Mapping[str, str]) -> None:
         """Tag it and close it."""

@@ -21,6 +21,10 @@ SMALL = (
     "spark.driver_memory=2g",
     # 74 households of 2,469: too few for the default, which guards real analyses.
     "effects.support.min_clusters_per_arm=5",
+    "loop.users=300",
+    "loop.rounds=2",
+    "loop.worlds=2",
+    "loop.strategies=[click_greedy, effect]",
 )
 
 

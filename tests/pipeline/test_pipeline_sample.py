@@ -45,6 +45,7 @@ def test_every_table_of_the_design_has_rows(after_first, workspace):
         *("bronze.events", "bronze.items", "bronze.users", "bronze.exposures"),
         *("silver.events", "silver.sessions", "gold.items", "gold.users", "gold.sequences"),
         *("gold.exposures", "gold.panel", "gold.scores", "gold.effects", "gold.recommendations"),
+        "gold.rounds",
     }
     assert wanted <= set(after_first)
     assert all(len(workspace.table(name)) > 0 for name in wanted)
@@ -93,7 +94,8 @@ def test_every_job_is_one_mlflow_run_under_the_pipelines(after_first, workspace)
     (experiment,) = [e for e in client.search_experiments() if e.name.startswith("truelift/")]
     runs = client.search_runs([experiment.experiment_id])
     (parent,) = [r for r in runs if r.info.run_name == "pipeline"]
-    jobs = {r.info.run_name: r for r in runs if r is not parent}
+    rounds = [r for r in runs if r.info.run_name.startswith("round ")]
+    jobs = {r.info.run_name: r for r in runs if r is not parent and r not in rounds}
     assert sorted(jobs) == sorted(NAMES)
     for run in jobs.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
@@ -103,6 +105,15 @@ def test_every_job_is_one_mlflow_run_under_the_pipelines(after_first, workspace)
         assert run.data.tags["mlflow.note.content"]
         assert "rows_in" in run.data.metrics
         assert not any(" " in name for name in run.data.metrics)
+    # The rounds of the loop are runs under its own.
+    assert sorted(r.info.run_name for r in rounds) == ["round 1", "round 2"]
+    played = workspace.table("gold.rounds").groupby(["strategy", "round"])["additional"].mean()
+    for run in rounds:
+        assert run.data.tags["mlflow.parentRunId"] == jobs["play_loop"].info.run_id
+        assert run.info.status == "FINISHED"
+        number = int(run.info.run_name.split()[1]) - 1
+        added = played["effect", number]
+        assert run.data.metrics["effect.additional"] == pytest.approx(added)
     # A run's parameters are those of its own step; the whole configuration is its resolved.yaml.
     assert jobs["sessionize"].data.params["sessions.timeout_seconds"] == "1800"
     assert "sessions.timeout_seconds" not in jobs["ingest"].data.params

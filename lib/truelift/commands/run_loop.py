@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from truelift.command_line import command
-from truelift.commands.simulate_logs import RowCount
+from truelift.world_commands import shop_named, world_options
 
 
 @command(
@@ -15,11 +13,7 @@ from truelift.commands.simulate_logs import RowCount
     "truelift run_loop --users 1e5 --seeds 20 --strategies click_greedy,effect,oracle --out /tmp/many",
     with_settings=False,
 )
-@click.option(
-    "--world", default="shop", show_default=True, metavar="NAME",
-    help="a world of conf/worlds, or a YAML file: the keys of docs/loop.md",
-)  # fmt: skip
-@click.option("--users", type=RowCount(), metavar="N", help="in place of the world's")
+@world_options
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(2), metavar="N")
 @click.option(
     "--strategies", default="nothing,random,popularity,click_greedy,bandit,effect,oracle",
@@ -32,10 +26,6 @@ from truelift.commands.simulate_logs import RowCount
 @click.option(
     "--seed", default=1, show_default=True, type=int, metavar="N", help="of the first world"
 )
-@click.option(
-    "--explore", default=0.1, show_default=True, type=click.FloatRange(0, 1), metavar="SHARE",
-    help="of each slot's chance that is spread over all items",
-)  # fmt: skip
 @click.option("--hide-propensities", is_flag=True, help="the operator's lists are taken for lots")
 @click.option(
     "--out", required=True, metavar="FOLDER",
@@ -48,23 +38,19 @@ def run_loop(
     """Lists, what people do, what was learnt, the next lists: strategies side by side, against truth."""
     from pathlib import Path
 
-    from truelift.config import load_spec
     from truelift.loop.job import ROUNDS
     from truelift.loop.job import run_loop as run
     from truelift.loop.options import LoopOptions
     from truelift.loop.strategies import asked_for
     from truelift.progress import Progress
     from truelift.report.loop import write_loop_page
-    from truelift.simulate.shop_world.parameters import ShopWorld
 
-    spec = load_spec(ShopWorld, "worlds", "world", world, "--world")
-    spec = replace(spec, users=users) if users else spec
     options = LoopOptions(rounds=rounds, explore=explore, propensities=not hide_propensities)
     folder = Path(out).absolute()
     progress = Progress("run_loop")
     try:
         found = run(
-            spec, options, asked_for(strategies), range(seed, seed + seeds), folder, Path(world).stem,
+            shop_named(world, users), options, asked_for(strategies), range(seed, seed + seeds), folder, Path(world).stem,
             progress.update,
         )  # fmt: skip
     finally:

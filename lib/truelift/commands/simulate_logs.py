@@ -6,23 +6,7 @@ import click
 
 from truelift.command_line import command
 from truelift.errors import ConfigError
-
-
-class RowCount(click.ParamType):
-    """A number of rows as people write it."""
-
-    name = "rows"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """See :func:`~truelift.simulate.traffic.job.row_count`."""
-        from truelift.simulate.traffic.job import row_count
-
-        try:
-            return row_count(str(value))
-        except ConfigError as error:
-            self.fail(f"{error}", param, ctx)
+from truelift.world_commands import RowCount
 
 
 @command(

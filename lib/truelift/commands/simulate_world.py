@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from truelift.command_line import command
-from truelift.commands.simulate_logs import RowCount
+from truelift.world_commands import shop_named, world_options
 
 _POLICIES = ("nothing", "random", "operator", "popularity", "soft_popularity", "oracle")
 
@@ -17,19 +15,11 @@ _POLICIES = ("nothing", "random", "operator", "popularity", "soft_popularity", "
     "truelift run_pipeline --dataset /tmp/world/dataset.yaml",
     with_settings=False,
 )
-@click.option(
-    "--world", default="shop", show_default=True, metavar="NAME",
-    help="a world of conf/worlds, or a YAML file: the keys of docs/loop.md",
-)  # fmt: skip
-@click.option("--users", type=RowCount(), metavar="N", help="in place of the world's")
+@world_options
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), metavar="N")
 @click.option(
     "--policy", default="random", show_default=True, type=click.Choice(_POLICIES),
     help="who fills the lists",
-)  # fmt: skip
-@click.option(
-    "--explore", default=0.1, show_default=True, type=click.FloatRange(0, 1), metavar="SHARE",
-    help="of each slot's chance that is spread over all items",
 )  # fmt: skip
 @click.option("--seed", default=7, show_default=True, metavar="N", help="same seed, same logs")
 @click.option("--out", required=True, metavar="FOLDER", help="an empty or a new folder")
@@ -37,15 +27,12 @@ def simulate_world(
     world: str, users: int | None, rounds: int, policy: str, explore: float, seed: int, out: str
 ) -> str:
     """Raw logs of a shop, its lists with their chances, and what is true beside them."""
-    from truelift.config import load_spec
     from truelift.progress import Progress
-    from truelift.simulate.shop_world.parameters import ShopWorld
     from truelift.simulate.shop_world.policies import named_policy
     from truelift.simulate.shop_world.shop import Shop
     from truelift.simulate.shop_world.written import write_world
 
-    spec = load_spec(ShopWorld, "worlds", "world", world, "--world")
-    shop = Shop(replace(spec, users=users) if users else spec, seed)
+    shop = Shop(shop_named(world, users), seed)
     progress = Progress("simulate_world")
     try:
         found = write_world(shop, named_policy(shop, policy, explore), rounds, out, progress.update)

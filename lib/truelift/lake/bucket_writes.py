@@ -24,7 +24,14 @@ from truelift.lake.kernels import RowKernel, run_buckets, tables_of_bucket
 from truelift.lake.log import arrow_schema, open_table
 from truelift.lake.scan import ScanPlan
 from truelift.lake.tables import TableSpec
-from truelift.lake.writes import Commit, TableState, application_of, lost_race, state_metadata
+from truelift.lake.writes import (
+    Commit,
+    TableState,
+    application_of,
+    lost_race,
+    state_metadata,
+    table_state,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -71,6 +78,20 @@ def replace_by_kernel(
     """
     files = _written(spark, kernel, plans, uri, spec)
     return commit_files(uri, spec, files, fingerprint, state, notes, slices)
+
+
+def replace_by_rows(uri: str, spec: TableSpec, rows: pa.Table, fingerprint: str) -> Commit:
+    """Make a table hold exactly these rows, which one process has: no session is needed.
+
+    Raises
+    ------
+    JobFailure
+        If another run writes meanwhile: nothing of this one is published.
+    """
+    state = table_state(uri)
+    writer = SliceWriter(uri, spec.arrow, spec.partition_by)
+    files = [*writer.add(rows.select(spec.names).cast(spec.arrow)), *writer.close()]
+    return commit_files(uri, spec, files, fingerprint, state, {})
 
 
 def commit_files(

@@ -13,7 +13,12 @@ import pyarrow.fs as pafs
 from truelift.errors import MachineError
 from truelift.files.places import filesystem_of
 from truelift.lake import kernels
-from truelift.lake.bucket_writes import commit_files, replace_by_kernel, takes_buckets
+from truelift.lake.bucket_writes import (
+    commit_files,
+    replace_by_kernel,
+    replace_by_rows,
+    takes_buckets,
+)
 from truelift.lake.data_files import DataFileRecord
 from truelift.lake.log import current_version, recent_commits
 from truelift.lake.object_store import check_session, check_settings
@@ -32,6 +37,7 @@ from truelift.lake.writes import (
 from truelift.settings import Settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
@@ -179,6 +185,20 @@ class Lake:
             state = table_state(uri)
             return replace_by_kernel(self.spark, kernel, plans, uri, spec, fingerprint, state, {})
         return self.replace(name, self.map_buckets(kernel, plans, spec.schema()), fingerprint)
+
+    def replace_rows(self, name: str, rows: pa.Table, fingerprint: str) -> Commit:
+        """Make a small table hold exactly these rows, without a session where that can be.
+
+        Skipped as :func:`~.writes.replace_table` is.
+        """
+        uri, spec = self.uri(name), table_spec(name)
+        newest = next(iter(recent_commits(uri, 1)), None)
+        if newest is not None and newest.fingerprint == fingerprint:
+            return Commit(name, newest.version, rows.num_rows, skipped=True)
+        if takes_buckets(uri, spec):
+            return replace_by_rows(uri, spec, rows, fingerprint)
+        frame = self.spark.createDataFrame(rows.to_pandas(), spec.schema())
+        return self.replace(name, frame, fingerprint)
 
     def publish_files(
         self,

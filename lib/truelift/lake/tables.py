@@ -240,6 +240,19 @@ _SPECS = (
         ("experiment",),
     ),
     TableSpec(
+        "gold.rounds",
+        "world string, users bigint, seed bigint, strategy string, round int, visits double, "
+        "purchases double, purchases_a_visit double, additional double, additional_total double, "
+        "additional_observed double, additional_observed_error double, regret_oracle double, "
+        "regret_logged double, forecast double, forecast_error double, forecast_lower double, "
+        "forecast_upper double, held boolean, held_observed boolean, click_rate double, "
+        "conversion double, precision double, recall double, f1 double, satisfaction double, "
+        "answers double, revenue double, profit_a_visit double, placement_price double, "
+        "coverage double, gini_shown double, gini_bought double, novelty double, "
+        "small_providers double, similarity double, list_similarity double, group_gap double",
+        ("world",),
+    ),
+    TableSpec(
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, bucket int",
         ("bucket",),

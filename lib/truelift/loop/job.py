@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from pyarrow import parquet
 
 from truelift.errors import ConfigError, MachineError
@@ -16,6 +15,7 @@ from truelift.loop.options import LoopOptions
 from truelift.loop.results import LoopResult
 from truelift.loop.rounds import run_strategy
 from truelift.loop.strategies import STRATEGIES
+from truelift.loop.table import columns_of
 from truelift.progress import Tell
 from truelift.settings.checks import require_known
 from truelift.simulate.shop_world.parameters import ShopWorld
@@ -71,26 +71,18 @@ def run_loop(
             for strategy in strategies:
                 file = out / STATE / f"{strategy}-{seed}.npz" if out is not None else None
                 rows += run_strategy(shop, strategy, options, file, tell, threads)
-        table = rounds_table(rows)
+        against = RIVAL if RIVAL in strategies else strategies[0]
+        columns = columns_of(rows, name, world.users)
+        found = LoopResult(name, world.users, columns, against, options.confidence)
         if out is not None:
             part = out / f"{ROUNDS}.{os.getpid()}.part"
-            parquet.write_table(table, part)
+            parquet.write_table(found.rounds, part)
             part.replace(out / ROUNDS)
     except OSError as error:
         raise MachineError(
             f"--out {out} cannot be written ({error.strerror}). Choose another folder."
         ) from error
-    against = RIVAL if RIVAL in strategies else strategies[0]
-    return LoopResult(name, world.users, table, against, options.confidence)
-
-
-def rounds_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """All rounds, with one type a column whatever the first rows lack."""
-    whole = {"seed": pa.int64(), "round": pa.int32(), "strategy": pa.string()}
-    whole |= {"held": pa.bool_(), "held_observed": pa.bool_()}
-    return pa.table(
-        {key: pa.array([row[key] for row in rows], whole.get(key, pa.float64())) for key in rows[0]}
-    )
+    return found
 
 
 def _same_loop(out: Path, asked: dict[str, Any]) -> None:

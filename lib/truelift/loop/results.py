@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from scipy import special
+
+from truelift.loop.table import ORACLE, rounds_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 #: Measures that are told, with what they are.
 TOLD = {
@@ -25,11 +27,15 @@ TOLD = {
     "novelty": "bits of surprise an item shown",
     "similarity": "likeness of what two users know",
     "list_similarity": "likeness of two lists",
+    "regret_oracle": "additional purchases missed against the oracle",
+    "regret_logged": "additional purchases missed against the best that was logged",
     "group_gap": "additional purchases, smaller less larger group",
     "small_providers": "share of slots of small providers",
     "f1": "F1 of lists as predictions of purchases",
     "profit_a_visit": "profit a visit",
 }
+#: Against whom something was missed.
+REGRETS = {"regret_oracle": "the oracle", "regret_logged": "the best that was logged"}
 #: What strategies are compared by: sums over all rounds after the first.
 COMPARED = {"additional_total": "additional purchases", "purchases": "purchases"}
 
@@ -75,6 +81,24 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Regret:
+    """Additional purchases that a strategy missed in a world, with an interval over seeds."""
+
+    strategy: str
+    measure: str
+    missed: float
+    lower: float
+    upper: float
+
+    def sentence(self) -> str:
+        """In words."""
+        said = f"{self.strategy} missed {self.missed:,.0f} additional purchases against {REGRETS[self.measure]}"
+        return (
+            f"{said} ({self.lower:,.0f} to {self.upper:,.0f})" if np.isfinite(self.lower) else said
+        )
+
+
+@dataclass(frozen=True)
 class Held:
     """How many forecasts held what came."""
 
@@ -93,8 +117,8 @@ class LoopResult:
     world : str
         Its name.
     users : int
-    rounds : pa.Table
-        A row a strategy, seed and round.
+    columns : dict of str to tuple
+        Those of ``gold.rounds``: a row a strategy, seed and round.
     against : str
         The strategy that others are held against.
     confidence : float
@@ -102,9 +126,14 @@ class LoopResult:
 
     world: str
     users: int
-    rounds: pa.Table
+    columns: dict[str, tuple[bool | int | float | str | None, ...]]
     against: str
     confidence: float
+
+    @cached_property
+    def rounds(self) -> pa.Table:
+        """A row a strategy, seed and round."""
+        return rounds_table(self.columns)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -153,6 +182,19 @@ class LoopResult:
                 found.append(Held(strategy, len(rows), truth, seen))
         return tuple(found)
 
+    def regrets(self) -> tuple[Regret, ...]:
+        """What every strategy missed, over all rounds that strategies decided."""
+        found = []
+        for strategy in self.strategies:
+            for measure in REGRETS:
+                values = self._values(strategy, measure)[:, 1:].sum(axis=1)[:, None]
+                if strategy == ORACLE or np.isnan(values).any():
+                    continue
+                mean, half = _interval(values, self.confidence)
+                low, high = float(mean[0] - half[0]), float(mean[0] + half[0])
+                found.append(Regret(strategy, measure, float(mean[0]), low, high))
+        return tuple(found)
+
     def to_pandas(self) -> pd.DataFrame:
         """All rounds."""
         return self.rounds.to_pandas()
@@ -174,6 +216,7 @@ class LoopResult:
                 f"{at[5]:6.3f} {at[6]:9.3f}"
             )
         lines += [c.sentence() for c in self.comparisons()]
+        lines += [r.sentence() for r in self.regrets()]
         lines += [
             f"{h.strategy}: {h.truth} of {h.forecasts} forecasts held the truth that came, "
             f"{h.observed} what was seen of it"

@@ -14,6 +14,7 @@ from truelift.settings.checks import require
 from truelift.settings.clean import BotOptions as BotOptions
 from truelift.settings.clean import CleanOptions
 from truelift.settings.effects import EffectOptions
+from truelift.settings.loop import LoopStepOptions
 from truelift.settings.panel_choice import PanelOptions as PanelOptions
 from truelift.settings.sequence import SequenceOptions
 from truelift.settings.sessions import SessionOptions
@@ -155,6 +156,7 @@ class Settings:
     sequence: SequenceOptions = field(default_factory=SequenceOptions)
     effects: EffectOptions = field(default_factory=EffectOptions)
     recommend: RecommendOptions = field(default_factory=RecommendOptions)
+    loop: LoopStepOptions = field(default_factory=LoopStepOptions)
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
     tracking: TrackingOptions = field(default_factory=TrackingOptions)
     report: ReportOptions = field(default_factory=ReportOptions)

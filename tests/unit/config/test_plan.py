@@ -129,7 +129,7 @@ def test_a_step_that_cannot_run_as_things_are_says_what_is_missing(make_settings
 
 def test_steps_asked_for_run_whether_they_changed_or_not(shop):
     assert set(shop.why(only="clean")) == {"clean"}
-    assert set(shop.why(start="recommend")) == {"recommend", "report"}
+    assert set(shop.why(start="recommend")) == {"recommend", "play_loop", "report"}
     with pytest.raises(ConfigError):
         shop.why(start="clean", only="clean")
 
@@ -168,7 +168,7 @@ def test_the_command_prints_the_plan_and_loads_neither_spark_nor_mlflow(shop, co
         capture_output=True, text=True, cwd=shop.folder, env={**os.environ, "PYTHONPATH": LIB}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "0 of 9 steps would run" in done.stdout
+    assert "0 of 10 steps would run" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
 
 

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from truelift.loop.results import TOLD, LoopResult
+from truelift.loop.table import ORACLE
 from truelift.report.plots.canvas import (
     BLUE,
     GREEN,
@@ -27,10 +28,12 @@ _SHOWN = (
     "additional",
     "purchases_a_visit",
     "click_rate",
+    "regret_oracle",
     "satisfaction",
-    "gini_bought",
     "list_similarity",
 )
+#: What is drawn in the place of regrets where the oracle was not run.
+_WITHOUT_ORACLE = "gini_bought"
 
 
 @drawn
@@ -48,9 +51,11 @@ def loop_curves(found: LoopResult, width: Width = "wide") -> Figure:
     """
     columns = 2 if width == "wide" else 1
     rows = -(-len(_SHOWN) // columns)
+    oracle = ORACLE in found.strategies
+    shown = [_WITHOUT_ORACLE if m == "regret_oracle" and not oracle else m for m in _SHOWN]
     figure = new_figure(width, 2.2 * rows + 0.5)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, measure in zip(panels, _SHOWN, strict=True):
+    for axes, measure in zip(panels, shown, strict=True):
         for place, strategy in enumerate(found.strategies):
             _line(axes, found, strategy, measure, place)
         # Not the shared title: panels stand side by side.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from truelift.settings.checks import needs
 
@@ -130,3 +130,8 @@ class ShopWorld:
             "new_items", self.new_items + self.retired_items <= 0.5,
             "at most 0.5 together with retired_items",
         )  # fmt: skip
+
+
+def resized(world: ShopWorld, users: int) -> ShopWorld:
+    """The same shop with another number of users."""
+    return replace(world, users=users)
