@@ -18,7 +18,7 @@ from truelift.world_commands import shop_named, world_options
 @click.option(
     "--strategies", default="nothing,random,popularity,click_greedy,bandit,effect,oracle",
     show_default=True, metavar="NAMES",
-    help="also relevance and value; all of them start from the operator's lists",
+    help="also relevance, value, sasrec and gru; all of them start from the operator's lists",
 )  # fmt: skip
 @click.option(
     "--seeds", default=1, show_default=True, type=click.IntRange(1), metavar="N", help="worlds"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from truelift.arrays.keys import mix
 from truelift.lake.states import add_states
 from truelift.loop.evidence import Evidence, evidence_of, eyes_on_slots, no_evidence
 from truelift.loop.forecast import Forecast, forecast_of, forecast_state, outlook_of, rates_of
+from truelift.loop.histories import HISTORY, history_of
 from truelift.loop.learning import effects_of
 from truelift.loop.measures import measures_of, similarity
 from truelift.loop.options import LoopOptions
-from truelift.loop.strategies import STRATEGIES, Known
+from truelift.loop.strategies import BY_USER, STRATEGIES, Known
 from truelift.loop.worth import list_model
 from truelift.progress import Tell
 from truelift.simulate.shop_world.lists import ListPolicy
@@ -47,6 +48,7 @@ class State:
     policy: ListPolicy | None
     forecast: Forecast | None
     rows: list[Row]
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def run_strategy(
@@ -119,6 +121,9 @@ def _round(shop: Shop, name: str, options: LoopOptions, state: State, threads: i
         old.plus(_gathered(shop, parts, policy, state.eyes, options), options.memory)
         for old, parts in zip(state.folds, folds, strict=True)
     )
+    if name in BY_USER:
+        before = state.kept.get(HISTORY, np.zeros((0, 3), np.int64))
+        state.kept[HISTORY] = np.concatenate([before, history_of(played)])
     state.moment += 1
     state.forecast = None
     if state.moment == options.rounds or policy is None:
@@ -126,7 +131,7 @@ def _round(shop: Shop, name: str, options: LoopOptions, state: State, threads: i
     state.policy = STRATEGIES[name](
         _known(shop, options, state, reduce(Evidence.plus, state.folds))
     )
-    if state.policy is not None:
+    if state.policy is not None and name not in BY_USER:
         state.forecast = _forecast(shop, name, options, state, folds, policy)
 
 
@@ -150,7 +155,7 @@ def _gathered(
 def _known(shop: Shop, options: LoopOptions, state: State, evidence: Evidence) -> Known:
     """What evidence says, for who decides about the round to come."""
     model = list_model(shop, evidence, effects_of(shop, evidence), state.eyes)
-    return Known(shop, options, evidence, model, state.moment, state.people)
+    return Known(shop, options, evidence, model, state.moment, state.people, state.kept)
 
 
 def _forecast(
@@ -198,11 +203,13 @@ def _save(file: Path, state: State) -> None:
         for fold, evidence in enumerate(state.folds)
         for f in fields(Evidence)
     }
+    arrays |= {f"kept.{key}": value for key, value in state.kept.items()}
     arrays |= {"eyes": state.eyes, "share_known": state.share_known}
     told: Row = {"moment": state.moment, "rows": state.rows, "policy": None, "forecast": None}
     if state.policy is not None:
         arrays["weights"] = state.policy.weights
-        told["policy"] = [state.policy.name, state.policy.explore, state.policy.tilt]
+        policy = state.policy
+        told["policy"] = [policy.name, policy.explore, policy.tilt, policy.by_user]
     if state.forecast is not None:
         told["forecast"] = [getattr(state.forecast, f.name) for f in fields(Forecast)]
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -227,10 +234,11 @@ def _load(file: Path) -> State | None:
         )
         policy = None
         if told["policy"] is not None:
-            name, explore, tilt = told["policy"]
-            policy = ListPolicy(name, found["weights"], explore, tilt)
+            name, explore, tilt, by_user = told["policy"]
+            policy = ListPolicy(name, found["weights"], explore, tilt, by_user)
         forecast = Forecast(*told["forecast"]) if told["forecast"] else None
         return State(
             told["moment"], people, evidence, found["eyes"], found["share_known"], policy, forecast,
             told["rows"],
+            {key.removeprefix("kept."): found[key] for key in found.files if key.startswith("kept.")},
         )  # fmt: skip

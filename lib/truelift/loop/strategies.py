@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Known:
         The round that it decides about.
     people : People
         As they are; for the oracle alone.
+    kept : dict of str to ndarray
+        What a strategy by user has kept from the rounds before, and keeps for the next.
     """
 
     shop: Shop
@@ -44,6 +46,7 @@ class Known:
     model: ListModel
     moment: int
     people: People
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
     def ranked(self, name: str, scores: np.ndarray) -> ListPolicy:
         """The best items of those that are sold, in every context, with the share of exploration."""
@@ -145,6 +148,17 @@ def _oracle(known: Known) -> ListPolicy:
     return known.best("oracle", truth, np.ones(n), np.zeros(n))
 
 
+def _by_sequence(kind: str) -> Strategy:
+    """What comes next for this user, by a sequence model."""
+
+    def ranked(known: Known) -> ListPolicy:
+        from truelift.loop.sequence import by_sequence  # TensorFlow, where it is asked for
+
+        return by_sequence(kind, known)
+
+    return ranked
+
+
 def _nothing(known: Known) -> None:
     """No lists at all."""
 
@@ -159,7 +173,12 @@ STRATEGIES: Mapping[str, Strategy] = {
     "effect": _effect,
     "value": _value,
     "oracle": _oracle,
+    "sasrec": _by_sequence("sasrec"),
+    "gru": _by_sequence("gru"),
 }
+#: Whose lists differ by user; they keep histories, and are not forecast: an item's attention by
+#: context says little of them.
+BY_USER = frozenset({"sasrec", "gru"})
 
 
 def asked_for(names: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from truelift.loop.job import run_loop
 from truelift.loop.learning import effects_of
 from truelift.loop.measures import gini, similarity
 from truelift.loop.options import LoopOptions
-from truelift.loop.strategies import STRATEGIES, Known, asked_for
+from truelift.loop.strategies import BY_USER, STRATEGIES, Known, asked_for
 from truelift.loop.worth import list_model
 from truelift.report.loop import loop_page
 from truelift.simulate.shop_world.lists import ListPolicy, draw_lists
@@ -134,7 +134,7 @@ def known() -> Known:
     return Known(shop, OPTIONS, evidence, model, 1, people)
 
 
-@pytest.mark.parametrize("name", [n for n in STRATEGIES if n != "nothing"])
+@pytest.mark.parametrize("name", [n for n in STRATEGIES if n not in {"nothing", *BY_USER}])
 def test_every_strategy_explores_and_shows_only_what_is_sold(name, known):
     policy = STRATEGIES[name](known)
     assert policy is not None

@@ -34,18 +34,25 @@ class ListPolicy:
         Share of each slot that is drawn uniformly.
     tilt : float
         How strongly lists follow what nobody records (of the operator's own alone).
+    by_user : bool
+        Whether there is a row for every user in every context, the contexts of a user together.
     """
 
     name: str
     weights: np.ndarray
     explore: float
     tilt: float = 0.0
+    by_user: bool = False
 
     def __post_init__(self) -> None:
         if not (np.all(np.isfinite(self.weights)) and np.all(self.weights >= 0)):
             raise ConfigError(f"{self.name}: found weights that are negative or not numbers.")
         if not 0 <= self.explore <= 1:
             raise ConfigError(f"explore: found {self.explore}, expected a share between 0 and 1.")
+
+    def rows(self, user: np.ndarray, context: np.ndarray, contexts: int) -> np.ndarray:
+        """The row of weights of every visit."""
+        return user * contexts + context if self.by_user else context
 
 
 def by_scores(

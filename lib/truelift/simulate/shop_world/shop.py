@@ -99,8 +99,9 @@ class Shop:
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """What a policy shows to visitors, with the chances of the slots."""
         empty = visits.holdout if holdout else np.zeros(len(visits), np.bool_)
+        rows = policy.rows(visits.user, visits.context, self.contexts)
         return draw_lists(
-            policy, self.world.list_length, self.seed, other_moment(moment, draw), visits.user, visits.context,
+            policy, self.world.list_length, self.seed, other_moment(moment, draw), visits.user, rows,
             self.sold(moment), people.hidden[visits.row], self.goods.push[self.goods.category],
             empty,
         )  # fmt: skip
