@@ -22,7 +22,7 @@ from truelift.report.plots.canvas import (
     title,
 )
 
-_COLOURS = (BLUE, ORANGE, GREEN, SKY, GREY, INK)
+_COLOURS = (GREY, ORANGE, GREEN, SKY, BLUE, INK)
 _STYLES = ("-", "--", ":")
 _SHOWN = (
     "additional",
