@@ -1,0 +1,1 @@
+"""What data can say of a causal graph: equivalence classes from sums, with the frequencies of their edges."""

@@ -1,0 +1,72 @@
+"""What sets of parents are worth: scores of families, asked for in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from truelift.graph.discovery.family_kernels import BDEU, BIC, QNML, score_families
+
+Family = tuple[int, tuple[int, ...]]
+
+KINDS = {"bic": BIC, "bdeu": BDEU, "qnml": QNML}
+
+
+class FamilyScorer(Protocol):
+    """Scores families; a batch may cost a pass over the rows, so batches are large and few."""
+
+    size: int
+
+    def scores(self, families: Sequence[Family]) -> np.ndarray:
+        """Scores in nats, larger is better; -inf where the table would be too large."""
+        ...
+
+
+@dataclass(eq=False)
+class CountedFamilies:
+    """Families of discrete columns, counted on codes that are held.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, p x n
+    levels : ndarray of int, p
+    weights : ndarray, n
+        One each, or how often a row's bucket was drawn.
+    kind : str
+        A key of ``KINDS``.
+    strength : float
+    cells : int
+        Of the largest table.
+    """
+
+    codes: np.ndarray
+    levels: np.ndarray
+    weights: np.ndarray
+    kind: str = "bic"
+    strength: float = 1.0
+    cells: int = 1 << 16
+    known: dict[Family, float] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return len(self.codes)
+
+    def scores(self, families: Sequence[Family]) -> np.ndarray:
+        """See :class:`FamilyScorer`."""
+        new = [f for f in dict.fromkeys(families) if f not in self.known]
+        if new:
+            sizes = np.array([len(parents) for _, parents in new])
+            parents = np.zeros((len(new), max(int(sizes.max()), 1)), np.int64)
+            for row, (_, own) in enumerate(new):
+                parents[row, : len(own)] = own
+            children = np.array([child for child, _ in new])
+            found = score_families(
+                self.codes, self.weights, self.levels, children, parents, sizes,
+                KINDS[self.kind], self.strength, self.cells,
+            )  # fmt: skip
+            self.known.update(zip(new, found.tolist(), strict=True))
+        return np.array([self.known[f] for f in families])
