@@ -12,7 +12,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 @command(
-    "truelift discover --table orders.parquet --cluster customer --tiers 'age, region < mailed < visits < sales'",
+    "truelift discover --table orders.parquet --cluster customer --tiers tiers.yaml",
     "truelift discover --table s3a://shop/observed@12 --method fci --out found",
     with_settings=False,
 )

@@ -103,18 +103,18 @@ def partial_test(
     for b in range(b_count):
         for i in range(keep_x):
             for v in range(size):
-                s = 0.0
+                part = 0.0
                 for u in range(size):
                     w = whiten_x[i, u]
                     if w != 0.0:
-                        s += w * crosses[b, at[u], at[v]]
-                half[i, v] = s
+                        part += w * crosses[b, at[u], at[v]]
+                half[i, v] = part
         for i in range(keep_x):
             for j in range(keep_y):
-                s = 0.0
+                part = 0.0
                 for v in range(size):
-                    s += half[i, v] * whiten_y[j, v]
-                parts[b, i * keep_y + j] = s * scale
+                    part += half[i, v] * whiten_y[j, v]
+                parts[b, i * keep_y + j] = part * scale
     return settled(parts, rows, n, d, min(keep_x, keep_y), clustered)
 
 

@@ -201,7 +201,7 @@ def _edges(whole: Learned, evidence: Evidence, patterns: list[Pattern]) -> tuple
     own = list(pattern.edges())
     others = [(int(i), int(j)) for i, j in np.argwhere(np.triu((often > 0) & ~pattern.adjacent))]
     pairs = [*own, *sorted(others, key=lambda e: -often[e])]
-    size = strengths(evidence, whole, own) + [None] * len(others)  # type: ignore[list-item]
+    size: list[float | None] = [*strengths(evidence, whole, own), *([None] * len(others))]
     return tuple(
         Edge(
             pattern.names[i], pattern.names[j], pattern.line(i, j) if pattern.adjacent[i, j] else "",

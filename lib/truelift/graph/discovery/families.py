@@ -18,7 +18,10 @@ KINDS = {"bic": BIC, "bdeu": BDEU, "qnml": QNML}
 class FamilyScorer(Protocol):
     """Scores families; a batch may cost a pass over the rows, so batches are large and few."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        ...
 
     def scores(self, families: Sequence[Family]) -> np.ndarray:
         """Scores in nats, larger is better; -inf where the table would be too large."""

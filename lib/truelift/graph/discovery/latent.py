@@ -80,7 +80,7 @@ def lay_known_ends(marks: np.ndarray, ruled_out: np.ndarray) -> None:
 def _test_class() -> Any:
     from causallearn.utils.cit import CIT_Base
 
-    class OnSums(CIT_Base):  # type: ignore[misc]
+    class OnSums(CIT_Base):
         """Our test in causal-learn's place for one."""
 
         def __init__(self, data: Any, evidence: Evidence, floor: float, **rest: Any):

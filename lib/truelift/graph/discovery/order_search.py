@@ -266,16 +266,16 @@ def _widen(
         own = tuple(int(u) for u in np.flatnonzero(found.parents[:, v]))
         asked.append((v, own))
         if len(own) < options.max_parents:
-            for u in np.flatnonzero(allowed[:, v] & (place < place[v])):
-                if int(u) not in candidates[v]:
-                    asked.append((v, tuple(sorted((*own, int(u))))))
+            for u in np.flatnonzero(allowed[:, v] & (place < place[v])).tolist():
+                if u not in candidates[v]:
+                    asked.append((v, tuple(sorted((*own, u)))))
     scores = dict(zip(asked, scorer.scores(asked), strict=True))
     grew = False
     for v, own in asked:
         now = tuple(int(u) for u in np.flatnonzero(found.parents[:, v]))
         if own != now and scores[v, own] > scores[v, now] + 1e-9:
-            (u,) = set(own) - set(now)
-            for a, b in ((u, v), (v, u)):
+            (new,) = set(own) - set(now)
+            for a, b in ((new, v), (v, new)):
                 if (
                     allowed[a, b]
                     and a not in candidates[b]

@@ -91,7 +91,7 @@ def class_of_dag(names: Sequence[str], parents: np.ndarray, tiers: np.ndarray) -
     marks = np.where(adjacent, TAIL, 0).astype(np.int8)
     lay_tiers(marks, tiers)
     for child in range(len(names)):
-        for a, b in combinations(np.flatnonzero(parents[:, child]), 2):
+        for a, b in combinations(np.flatnonzero(parents[:, child]).tolist(), 2):
             if not adjacent[a, b]:
                 point(marks, a, child)
                 point(marks, b, child)

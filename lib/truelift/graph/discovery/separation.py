@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ class Evidence:
         widths = np.sort(np.diff(self.moments.starts))[-2:]
         return int(np.prod(widths)) if not self.exact else 400
 
-    def arguments(self) -> tuple[object, ...]:
+    def arguments(self) -> tuple[Any, ...]:
         """For the compiled loops."""
         m = self.moments
         return (
@@ -74,7 +75,7 @@ class Evidence:
 
     def test(self, x: int, y: int, given: Sequence[int] = ()) -> tuple[float, float]:
         """The p-value of independence, and the size of the dependence (0 to 1)."""
-        effect, f, freedom = _test(*self.arguments(), x, y, np.array(given, np.int64))
+        effect, f, freedom = _test(*self.arguments(), x, y, np.array(given, np.int64))  # type: ignore[call-arg]
         return p_value(f, freedom, self.buckets, self.clustered), float(np.sqrt(effect))
 
 
@@ -295,7 +296,7 @@ def skeleton(
             part: slice, pairs: np.ndarray = pairs, removed: np.ndarray = removed,
             sets: np.ndarray = sets, tests: np.ndarray = tests, low: np.ndarray = low, size: int = size,
         ) -> None:  # fmt: skip
-            _level(
+            _level(  # type: ignore[call-arg]
                 *arguments, adjacent, tiers, pairs[part], size, critical, most, floor**2,
                 removed[part], sets[part], tests[part], low[part],
             )  # fmt: skip
@@ -346,7 +347,7 @@ def collider_evidence(
     arguments = evidence.arguments()
 
     def work(part: slice) -> None:
-        _colliders(
+        _colliders(  # type: ignore[call-arg]
             *arguments, found.adjacent, tiers, triples[part], depth, most_sets,
             values[part],
         )  # fmt: skip
