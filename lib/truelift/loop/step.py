@@ -68,8 +68,8 @@ def _by_round(found: LoopResult) -> Iterator[tuple[int, dict[str, float]]]:
 
 def _headline(found: LoopResult) -> dict[str, float | str | int]:
     """Every strategy's additional purchases against the one that others are held against."""
-    return {"worlds": len(found.seeds)} | {
-        f"{c.strategy} less {c.against}": round(c.difference)
-        for c in found.comparisons()
-        if c.measure == "additional_total"
-    }
+    told: dict[str, float | str | int] = {"worlds": len(found.seeds)}
+    for compared in found.comparisons():
+        if compared.measure == "additional_total":
+            told[f"{compared.strategy} less {compared.against}"] = round(compared.difference)
+    return told

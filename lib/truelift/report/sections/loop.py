@@ -57,7 +57,7 @@ def loop(content: ReportContent) -> Html | None:
 
 def _simulated(found: LoopResult) -> Html:
     """That none of this is about the reader's own users."""
-    rounds = max(found.columns["round"]) + 1
+    rounds = len(found.curve(found.against, "purchases").mean)
     return note(
         "warning",
         "A simulated shop, not your data",
