@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import ConfigError, DataError
+from truelift.policy.off_policy.distribution import distributions, ranges_of
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
@@ -28,7 +29,11 @@ from truelift.policy.off_policy.reading import (
     read_chances,
     unknown_action,
 )
-from truelift.policy.off_policy.results import ListEstimate, PoliciesResult
+from truelift.policy.off_policy.results import (
+    DistributionEstimate,
+    ListEstimate,
+    PoliciesResult,
+)
 from truelift.policy.off_policy.reward_model import (
     MOST_NUMBERS,
     RewardModel,
@@ -37,6 +42,7 @@ from truelift.policy.off_policy.reward_model import (
     of_reward,
 )
 from truelift.policy.off_policy.spec import BALANCED, BanditSpec
+from truelift.policy.off_policy.support import UNSUPPORTED
 from truelift.progress import Tell
 
 # Numbers of a model's sums, above which there is none by action unless it is asked for.
@@ -79,6 +85,11 @@ def evaluate(
         progress("lists")
         lists, worth = list_values(log, reader, -checked["max_least"])
     found = [judge(spec, layout, state, checked, reward) for reward in range(len(spec.rewards))]
+    told_of: tuple[DistributionEstimate, ...] = ()
+    if spec.distribution:
+        progress("quantiles")
+        served = [p for p, s in enumerate(found[0].support) if s.verdict != UNSUPPORTED]
+        told_of = distributions(log, reader, served, ranges_of(spec, checked))
     return PoliciesResult(
         table=log.name,
         table_version=log.version,
@@ -97,6 +108,7 @@ def evaluate(
         select=spec.select,
         folds=spec.folds,
         loggers=tuple(share for one in found for share in one.loggers),
+        distribution=told_of,
         lists=lists,
         list_worth=worth,
     )

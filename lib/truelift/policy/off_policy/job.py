@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from truelift.lake.address import TableAddress
 from truelift.lake.tables import table_spec
 from truelift.policy.applying import with_packages
+from truelift.policy.off_policy.distribution import PRESENT
 from truelift.policy.off_policy.evaluate import evaluate
 from truelift.policy.off_policy.log import lake_log
 from truelift.policy.off_policy.results import PoliciesResult, PolicyEstimate
@@ -103,10 +104,15 @@ def _rows(lake: Lake, result: PoliciesResult) -> DataFrame:
             "reason": value.reason if value else support.reason,
         }  # fmt: skip
         rows.append(tuple(getattr(e, c) if c in own else beside[c] for c in schema.names))
-    for one in result.lists:
-        support, value = result.verdict(one.policy), result.value(one.policy, one.reward)
+    told = [
+        vars(d) | {"estimator": f"{d.quantity} {d.share:g}"}
+        for d in result.distribution
+        if d.policy != PRESENT
+    ]
+    for one in [*(vars(e) for e in result.lists), *told]:
+        support, value = result.verdict(one["policy"]), result.value(one["policy"], one["reward"])
         found = {
-            **vars(one), "log": result.table, "log_version": result.table_version, "selected": False,
+            **one, "log": result.table, "log_version": result.table_version, "selected": False,
             "support": support.verdict, "support_reason": support.reason, "rows": result.rows,
             "users": result.users, "confidence": result.confidence, "run_id": result.run_id,
             "ships": bool(value and value.ships),

@@ -118,6 +118,41 @@ class ListEstimate:
 
 
 @dataclass(frozen=True)
+class DistributionEstimate:
+    """A quantile of the rewards under a policy, or the mean of the lowest of them.
+
+    Parameters
+    ----------
+    policy, reward : str
+    quantity : str
+        ``'quantile'`` or ``'CVaR'``.
+    share : float
+        Of the rewards, from the lowest on.
+    estimate : float
+    standard_error : float, optional
+        Of a mean, clustered by user; a quantile has an interval only.
+    ci_lower, ci_upper, band_lower, band_upper : float, optional
+        Of this alone, and of all policies and quantities together; None where there is no bound.
+    difference, difference_lower, difference_upper : float, optional
+        Of a mean, less that of the present policy.
+    """
+
+    policy: str
+    reward: str
+    quantity: str
+    share: float
+    estimate: float
+    standard_error: float | None
+    ci_lower: float | None
+    ci_upper: float | None
+    band_lower: float | None
+    band_upper: float | None
+    difference: float | None = None
+    difference_lower: float | None = None
+    difference_upper: float | None = None
+
+
+@dataclass(frozen=True)
 class LoggerShare:
     """What the rows of one of several loggers say of a policy alone, and what they count.
 
@@ -179,6 +214,8 @@ class PoliciesResult:
         How many lists of the policy the log's lists are worth, by policy, by the weights of whole lists.
     loggers : tuple of LoggerShare
         Where several loggers have estimates of their own.
+    distribution : tuple of DistributionEstimate
+        Where it was asked for, of the present policy first.
     """
 
     table: str
@@ -201,6 +238,7 @@ class PoliciesResult:
     lists: tuple[ListEstimate, ...] = ()
     list_worth: tuple[float, ...] = ()
     loggers: tuple[LoggerShare, ...] = ()
+    distribution: tuple[DistributionEstimate, ...] = ()
 
     @property
     def supported(self) -> bool:

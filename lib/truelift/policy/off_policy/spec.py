@@ -96,6 +96,30 @@ class Loggers:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """What is to be told of the rewards beside their mean.
+
+    Parameters
+    ----------
+    quantiles : tuple of float
+        Shares of the rewards.
+    cvar : tuple of float
+        Shares of the lowest rewards, whose mean is told.
+    """
+
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    cvar: tuple[float, ...] = (0.1,)
+
+    def __post_init__(self) -> None:
+        for key in ("quantiles", "cvar"):
+            shares = getattr(self, key)
+            if not all(0 < s < 1 for s in shares) or len(set(shares)) < len(shares):
+                raise ConfigError(
+                    f"distribution.{key}: found {list(shares)}, expected different shares between 0 and 1."
+                )
+
+
+@dataclass(frozen=True)
 class PolicySpec:
     """A candidate policy: one of the ways to name one.
 
@@ -206,6 +230,8 @@ class BanditSpec:
         All actions that there are, where some were never logged.
     groups : GroupTable, optional
         Of the actions; brings the estimators whose weights are those of groups.
+    distribution : Distribution, optional
+        Quantiles of the rewards, and the mean of the lowest share.
     estimators : tuple of str
     tuning : mapping of str to tuple of float
         By estimator, tuning values in place of the default ones.
@@ -242,6 +268,7 @@ class BanditSpec:
     slate: str | None = None
     actions: tuple[str, ...] = ()
     groups: GroupTable | None = None
+    distribution: Distribution | None = None
     estimators: tuple[str, ...] = UNGROUPED
     tuning: dict[str, tuple[float, ...]] = field(default_factory=dict)
     select: str = "mse"

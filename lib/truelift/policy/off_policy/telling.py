@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from truelift.policy.off_policy.results import PoliciesResult, PolicyEstimate
+from truelift.policy.off_policy.distribution import PRESENT, QUANTILE
+from truelift.policy.off_policy.results import (
+    DistributionEstimate,
+    PoliciesResult,
+    PolicyEstimate,
+)
 from truelift.policy.off_policy.support import UNSUPPORTED
 
 
@@ -17,6 +22,7 @@ def told(result: PoliciesResult) -> str:
             f"The policy that wrote the log earned {present.estimate:.5g} {present.reward} a row "
             f"[{present.ci_lower:.5g}, {present.ci_upper:.5g}]."
         )
+        lines += _distribution(result, PRESENT, present.reward)
         for support in result.support:
             lines += ["", *_policy(result, support.policy, present.reward)]
         lines.append("")
@@ -64,6 +70,7 @@ def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
     own = [e for e in result.estimates if (e.policy, e.reward) == (policy, reward)]
     for name in dict.fromkeys(e.estimator for e in own):
         lines += _estimator([e for e in own if e.estimator == name])
+    lines += _distribution(result, policy, reward)
     lines += _lists(result, policy, reward)
     chosen = result.selected(policy, reward)
     if chosen is not None:
@@ -71,6 +78,29 @@ def _policy(result: PoliciesResult, policy: str, reward: str) -> list[str]:
             f"  * by the rule {result.select!r}; a shrunk estimate's interval has no bias in it"
         )
     return lines
+
+
+def _distribution(result: PoliciesResult, policy: str, reward: str) -> list[str]:
+    """Quantiles of the rewards, and the means of the lowest."""
+    own = [e for e in result.distribution if (e.policy, e.reward) == (policy, reward)]
+    return [f"  {distribution_in_words(e)}" for e in own]
+
+
+def distribution_in_words(e: DistributionEstimate) -> str:
+    """A quantile, or the mean of the lowest rewards, with its interval."""
+    name = (
+        f"quantile {e.share:g}" if e.quantity == QUANTILE else f"mean of the lowest {e.share:.0%}"
+    )
+    said = f"{name}: {e.estimate:.5g} {_between(e.ci_lower, e.ci_upper)}"
+    if e.difference is not None:
+        gap = _between(e.difference_lower, e.difference_upper)
+        said += f", {e.difference:+.4g} against the present policy {gap}"
+    return said
+
+
+def _between(lower: float | None, upper: float | None) -> str:
+    ends = ["no bound" if end is None else f"{end:.5g}" for end in (lower, upper)]
+    return f"[{ends[0]}, {ends[1]}]"
 
 
 def _loggers(result: PoliciesResult, policy: str, reward: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from truelift.policy.off_policy.results import PoliciesResult, PolicyEstimate, PresentValue
-from truelift.policy.off_policy.telling import judged
+from truelift.policy.off_policy.telling import distribution_in_words, judged
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, fragment, section, table
 from truelift.report.numbers import count, decimals_for, interval, level, number, share
@@ -23,6 +23,7 @@ def policies(content: ReportContent) -> Html | None:
             _values(result, present),
             bullets(_sentences(result, present)),
             _sweep(result, present),
+            _distribution(result, present),
             _lists(result, present),
         ]
     parts += [
@@ -85,6 +86,15 @@ def _sweep(result: PoliciesResult, present: PresentValue) -> Html:
     )
     swept = table(caption, header, rows, frozenset({2, 3, 4, 5}))
     return element("details", element("summary", f"All {len(own)} estimates"), swept)
+
+
+def _distribution(result: PoliciesResult, present: PresentValue) -> Html | None:
+    own = [e for e in result.distribution if e.reward == present.reward]
+    if not own:
+        return None
+    words = [f"{e.policy}, {distribution_in_words(e)}" for e in own]
+    title = f"How {present.reward} is distributed under each policy"
+    return element("details", element("summary", title), bullets(words))
 
 
 def _lists(result: PoliciesResult, present: PresentValue) -> Html | None:
