@@ -27,6 +27,7 @@ from truelift.inference.clusters import ClusterSums
 
 METHODS = ("team draft", "causal")
 BOTH = -1
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,8 @@ def preference(
     Raises
     ------
     DataError
-        If shapes differ, or there are fewer than two clusters.
+        If shapes differ, there are fewer than two clusters, or all say the same to the last digit: that
+        has no error, and is no finding.
     """
     if outcome.shape != lists.items.shape or len(cluster) != len(outcome):
         raise DataError(
@@ -177,8 +179,14 @@ def preference(
     estimate = float(each.mean())
     residual = total - estimate * size
     error = float(np.sqrt(residual @ residual * count / (count - 1)) / len(each))
+    if error <= _ROUNDING * float(np.abs(outcome).max(initial=0.0)):
+        raise DataError(
+            f"outcome: every cluster has the same difference between the rankers ({estimate:g} a list), so "
+            "nothing tells its error; expected outcomes that differ between lists, with 0 where nothing came "
+            "of an item."
+        )
     reach = float(special.stdtrit(count - 1, 0.5 + confidence / 2)) * error
-    p_value = float(2 * special.stdtr(count - 1, -abs(estimate) / error)) if error > 0 else 1.0
+    p_value = float(2 * special.stdtr(count - 1, -abs(estimate) / error))
     return Preference(
         estimate, error, estimate - reach, estimate + reach, p_value, len(each), count, lists.method
     )

@@ -93,6 +93,17 @@ def test_rankers_that_are_alike_are_found_to_differ_in_five_of_a_hundred():
     assert away / 300 == pytest.approx(0.05, abs=0.035)
 
 
+@pytest.mark.parametrize("outcome", [0.0, 1.0])
+def test_where_nothing_varies_there_is_no_finding(outcome):
+    first, second, keys = rankings(30, 10, 4)
+    lists = causal_interleaving(first, first, keys, "s")
+    with pytest.raises(DataError, match="nothing tells its error"):
+        preference(lists, np.full(lists.items.shape, outcome), pa.array(np.arange(30)))
+    draft = team_draft(first, second, keys, "s")
+    with pytest.raises(DataError, match=r"same difference between the rankers \(0 a list\)"):
+        preference(draft, np.full(draft.items.shape, outcome), pa.array(np.arange(30)))
+
+
 def test_it_is_two_calls():
     first, second, keys = rankings(30, 10, 4)
     lists = tl.interleave(first, second, keys.to_pylist(), "s", "causal")

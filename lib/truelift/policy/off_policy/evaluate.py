@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,6 +49,7 @@ from truelift.progress import Tell
 
 # Numbers of a model's sums, above which there is none by action unless it is asked for.
 _MOST_BY_ACTION = 4_000_000
+_TRUTH_VALUES = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 # Share of a reward's variance that nothing explains which was known before the action.
 _LEAK = 0.98
 
@@ -69,6 +72,7 @@ def evaluate(
         For a log or a policy that cannot be used.
     """
     progress("counting actions")
+    spec = with_truth_values(log, spec)
     reader = reader_of(log, spec)
     layout = spec.layout()
     progress("checking rows")
@@ -114,6 +118,25 @@ def evaluate(
     )
 
 
+def with_truth_values(log: BanditLog, spec: BanditSpec) -> BanditSpec:
+    """Actions of the specification as a log of truth values has them, whose labels are 0 and 1."""
+    if not pa.types.is_boolean(log.panel.schema.field(spec.action).type):
+        return spec
+
+    def label(name: str) -> str:
+        return _TRUTH_VALUES.get(name.strip().lower(), name)
+
+    policies = {
+        name: replace(
+            policy,
+            always=label(str(policy.always)) if policy.always else None,
+            chances={label(action): column for action, column in policy.chances.items()},
+        )
+        for name, policy in spec.policies.items()
+    }
+    return replace(spec, policies=policies, actions=tuple(label(a) for a in spec.actions))
+
+
 def reader_of(log: BanditLog, spec: BanditSpec) -> Reader:
     """Actions, propensities and tables of policies, checked."""
     counted = log.counted(CountKernel(spec.action, spec.propensity_by or ()))
@@ -135,7 +158,9 @@ def reader_of(log: BanditLog, spec: BanditSpec) -> Reader:
         if policy.table:
             tables[name] = read_chances(policy.table, actions, key)
         arms = policy.learned.arms if policy.learned else ()
-        unknown = [a for a in [policy.always, *policy.chances, *arms] if a and a not in names]
+        unknown = [
+            a for a in [str(policy.always or ""), *policy.chances, *arms] if a and a not in names
+        ]
         if unknown:
             raise DataError(unknown_action(key, unknown))
     context = [*spec.context, *([spec.position] if spec.position else [])]

@@ -72,10 +72,8 @@ class BanditLog:
     def counted(self, kernel: Callable[[int, dict[str, pa.Table]], pa.Table]) -> pa.Table:
         """Rows by action and cell (columns ``action``, ``cell``, ``rows``), each once."""
         if isinstance(self.panel, MemoryPanel):
-            parts = [
-                kernel(b, {"panel": rows.select(list(self.columns))})
-                for b, rows in sorted(self.panel.buckets.items())
-            ]
+            held = self.panel.buckets
+            parts = [kernel(b, {"panel": held[b].select(list(self.columns))}) for b in sorted(held)]
             found = pa.concat_tables(parts)
         else:
             plan = self.panel.plan.select(self.columns)

@@ -127,8 +127,8 @@ class PolicySpec:
     ----------
     action : str, optional
         The column of the action that it takes.
-    always : str, optional
-        The one action that it takes.
+    always : str or bool, optional
+        The one action that it takes; YAML's ``yes`` and ``true`` are the action "true".
     uniform : bool
         All actions alike.
     logging : bool
@@ -149,7 +149,7 @@ class PolicySpec:
     """
 
     action: str | None = None
-    always: str | None = None
+    always: str | bool | None = None
     uniform: bool = False
     logging: bool = False
     chances: dict[str, str] = field(default_factory=dict)
@@ -160,6 +160,8 @@ class PolicySpec:
     explore: float = 0.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.always, bool):
+            object.__setattr__(self, "always", "true" if self.always else "false")
         beside = ("explore", "package")
         ways = [f.name for f in fields(self) if f.name not in beside and getattr(self, f.name)]
         if len(ways) != 1:
