@@ -19,7 +19,8 @@ from truelift.arrays.keys import count_nameless, hash_keys, mix
 from truelift.errors import DataError
 from truelift.experiments.baseline import Baseline
 from truelift.experiments.design_results import Design, HistoryCheck, PowerPoint
-from truelift.experiments.spec import ROWS, ExperimentSpec, Metric
+from truelift.experiments.metrics import ROWS, Metric
+from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.clusters import ClusterSums
 
 # Clusters that experiments are drawn from; of a larger table those with the lowest hashes.

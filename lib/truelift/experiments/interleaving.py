@@ -22,7 +22,7 @@ from scipy import special
 
 from truelift.arrays.keys import count_nameless, hash_keys, mix
 from truelift.errors import DataError
-from truelift.experiments.spec import among
+from truelift.experiments.metrics import among
 from truelift.inference.clusters import ClusterSums
 
 METHODS = ("team draft", "causal")

@@ -11,7 +11,8 @@ from truelift.errors import DataError
 from truelift.experiments.analysis.layout import Layout, Scaling
 from truelift.experiments.analysis.looks import LookRule
 from truelift.experiments.analysis.results import GuardrailCheck, MetricEffect
-from truelift.experiments.spec import ROWS, ExperimentSpec, Metric
+from truelift.experiments.metrics import ROWS, Metric
+from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.delta import relative_lift
 from truelift.inference.experiment_estimates import ExperimentResult, ratio_of_sums
 from truelift.inference.experiments import ExperimentSums

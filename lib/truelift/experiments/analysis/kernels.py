@@ -21,7 +21,8 @@ from truelift.experiments.analysis.units import (
     unit_numbers,
 )
 from truelift.experiments.history import numbers
-from truelift.experiments.spec import ROWS, ExperimentSpec
+from truelift.experiments.metrics import ROWS
+from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.clusters import ClusterSums, Summands
 from truelift.inference.experiments import ExperimentCounter
 

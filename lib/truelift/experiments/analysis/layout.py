@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.errors import TableError
-from truelift.experiments.spec import ROWS, ExperimentSpec, Metric
+from truelift.experiments.metrics import ROWS, Metric
+from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.experiment_estimates import Ratio
 
 #: A dimension with more values than this is refused.

@@ -11,7 +11,7 @@ import numpy as np
 from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError, DataError
-from truelift.experiments.analysis.breakdowns import breakdown_of, thin_cells
+from truelift.experiments.analysis.cells import broken_down
 from truelift.experiments.analysis.decide import decide
 from truelift.experiments.analysis.effects import (
     before_p_value,
@@ -21,9 +21,8 @@ from truelift.experiments.analysis.effects import (
     quantile_effects,
     with_looks,
 )
-from truelift.experiments.analysis.kernels import CellsKernel, MomentsKernel, State, SumsKernel
+from truelift.experiments.analysis.kernels import MomentsKernel, State, SumsKernel
 from truelift.experiments.analysis.layout import (
-    MOST_LEVELS,
     Layout,
     Scaling,
     check_table,
@@ -38,7 +37,6 @@ from truelift.experiments.analysis.order_statistics import Target, order_statist
 from truelift.experiments.analysis.results import (
     Analysis,
     ArmSize,
-    Breakdown,
     Look,
     MetricEffect,
 )
@@ -115,7 +113,7 @@ def analyze(
     if before_p_value(sums, layout.places[spec.decides].before) < spec.decision.sample_ratio_level:
         unlike = differ_before(spec.metric(spec.decides))
     decided = decide(spec, leading, guardrails, ratio.p_value, units, final, unlike)
-    breakdowns, thin = _breakdowns(read, source, spec, layout, scaling, caps, moments, progress)
+    breakdowns, thin = broken_down(read, source, spec, layout, scaling, caps, moments, progress)
     own = next(e for e in leading if e.arm == decided.arm)
     fixed = rule_of(spec)
     look = Look(
@@ -301,81 +299,6 @@ def _deciding(
         raise DataError(f"The primary metric {spec.decides} cannot be estimated: {why}")
     method = "CUPED" if any(e.method == "CUPED" for e in own) else "difference"
     return tuple(e for e in own if e.method == method)
-
-
-def _breakdowns(
-    read: Callable[..., State],
-    source: PanelSource,
-    spec: ExperimentSpec,
-    layout: Layout,
-    scaling: Scaling,
-    caps: dict[str, float],
-    moments: State,
-    progress: Tell,
-) -> tuple[tuple[Breakdown, ...], tuple[str, ...]]:
-    """The breakdowns, and what has no effect in them."""
-    metric = spec.metric(spec.decides)
-    if metric.kind == "quantile":
-        return (), ()
-    place = layout.places[spec.decides].ratio
-    factor, centre = scaling.ratio(place)
-    below = float(scaling.scale[place[1] - 1]) if place[1] else 1.0
-    own = CellsKernel(
-        spec, "", scale=(centre, float(scaling.scale[place[0] - 1]), below),
-        cap=caps.get(spec.decides, np.inf),
-    )  # fmt: skip
-    wanted: list[tuple[str, CellsKernel, tuple[str, ...]]] = []
-    if spec.dimensions:
-        values = source.distinct(list(spec.dimensions))
-        for name in spec.dimensions:
-            levels = tuple(label_of(value) for value in values[name])
-            if not 0 < len(levels) <= MOST_LEVELS:
-                raise DataError(
-                    f"{source.name}, column {name!r} (dimensions): found {len(levels):,} values, "
-                    f"expected 1 to {MOST_LEVELS}. Group the rare ones."
-                )
-            held = tuple(values[name])
-            wanted.append(("group", replace(own, column=name, levels=held), levels))
-    last, first = float(moments["max_time"][0]), -float(moments["max_time"][1])
-    if spec.time and last > first:
-        start, width, parts = _parts(spec, first, last)
-        over = replace(own, column=spec.time, start=start, width=width, parts=parts)
-        wanted.append(("time", over, _part_names(start, width, parts)))
-        if spec.exposed:
-            count = min(spec.periods, int(last - first) + 1)
-            since = replace(own, column=spec.time, since=spec.exposed, parts=count)
-            wanted.append(("since", since, tuple(f"day {i}" for i in range(count))))
-    found: list[Breakdown] = []
-    thin: list[str] = []
-    for kind, kernel, names in wanted:
-        progress(f"the effect by {kernel.since or kernel.column}")
-        sums = ExperimentSums.from_state(read(kernel), 0)
-        column = kernel.since or kernel.column
-        part = breakdown_of(spec, column, kind, names, sums, factor)
-        found += [part] if part is not None else []
-        if kind == "group" and (bare := thin_cells(names, sums)):
-            named = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
-            thin.append(
-                f"Not made: the effect by {column} in {len(bare)} of {len(names)} groups ({named}): an arm "
-                f"has fewer than two clusters there. Group the rare ones."
-            )
-    return tuple(found), tuple(thin)
-
-
-def _parts(spec: ExperimentSpec, first: float, last: float) -> tuple[float, float, int]:
-    """Start, days and number of parts of whole days, as many as asked for at most."""
-    start = float(np.floor(first))
-    total = int(np.floor(last) - start) + 1
-    width = -(-total // spec.periods)
-    return start, float(width), -(-total // width)
-
-
-def _part_names(start: float, width: float, parts: int) -> tuple[str, ...]:
-    days = [start + i * width for i in range(parts)]
-    if not 3650 <= start <= 100_000:  # numbers of days, not dates
-        return tuple(f"day {day:g}" for day in days)
-    begin = datetime.date(1970, 1, 1)
-    return tuple((begin + datetime.timedelta(days=day)).isoformat() for day in days)
 
 
 def _cautions(

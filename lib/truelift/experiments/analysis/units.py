@@ -15,7 +15,8 @@ from truelift.effects.panel.arms import Levels
 from truelift.errors import DataError
 from truelift.experiments.analysis.layout import Layout, quantiles_of, winsorised_of
 from truelift.experiments.history import numbers, unit_hashes
-from truelift.experiments.spec import ROWS, ExperimentSpec
+from truelift.experiments.metrics import ROWS
+from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.clusters import ClusterSums, Summands
 
 
