@@ -219,7 +219,7 @@ def _of_reward(
         found.append(
             DistributionEstimate(
                 names[points[i].policy], spec.rewards[points[i].reward], CVAR, share, estimate,
-                float(errors[k]), *kept, *gap,
+                float(errors[k]), kept[0], kept[1], kept[2], kept[3], *gap,
             )
         )  # fmt: skip
     return found
