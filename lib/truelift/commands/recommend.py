@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import click
+
 from truelift.command_line import command, setting
+from truelift.settings.recommend import WAYS
 from truelift.step_commands import dry_run_option, interaction_options, run_alone
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 @command(
     "truelift recommend --dataset complete_journey --set sample=0.05",
     "truelift recommend --interactions ratings.txt --items in_stock.txt",
+    "truelift recommend --dataset shop.yaml --by effect",
 )
 @interaction_options
 @setting(
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
 @setting(
     "--users", metavar="FILE", help="ids, one a line: rank for these alone",
     stands_for=lambda path: [f"recommend.users={json.dumps(path)}"],
+)  # fmt: skip
+@setting(
+    "--by", type=click.Choice(WAYS), help="what comes next, or what being shown adds: docs/loop.md",
+    stands_for=lambda way: [f"recommend.by={way}"],
 )  # fmt: skip
 @dry_run_option
 def recommend(settings: Settings, dry_run: bool, interactions: str | None) -> None:

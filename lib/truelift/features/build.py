@@ -15,6 +15,7 @@ from truelift.features.exposures import exposure_rows
 from truelift.features.items import item_columns, item_table, lookup_of
 from truelift.features.results import FeaturesResult
 from truelift.features.sequences import EntryCountKernel, SequenceKernel, SequenceShape
+from truelift.features.shown_lists import has_lists, list_rows
 from truelift.features.streams import required_columns
 from truelift.features.users import profile_rows
 from truelift.features.vocabulary import coded_names, event_types
@@ -57,8 +58,12 @@ def build_features(job: Job) -> StepReport:
     profiles = profile_rows(job.lake, events, sessions, users, job.settings).persist()
     exposures = None
     if job.has("bronze.exposures"):
-        responses = _keyed(job, "responses", keys) if job.has("bronze.responses") else None
-        exposures = exposure_rows(_keyed(job, "exposures", keys), responses, job.settings)
+        sent_rows = _keyed(job, "exposures", keys)
+        if has_lists(job.settings):
+            exposures = list_rows(sent_rows, job.settings)
+        else:
+            responses = _keyed(job, "responses", keys) if job.has("bronze.responses") else None
+            exposures = exposure_rows(sent_rows, responses, job.settings)
     job.progress.update("counting items", 1, _STEPS)
     items = item_table(job.lake, events.select(_EVENTS[:3]), catalogue, job.settings)
 

@@ -1,4 +1,4 @@
-"""``gold.exposures``: who received which campaign, over which window, and their responses."""
+"""``gold.exposures`` of campaigns: who received which, over which window, and their responses."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ from truelift.logs.parsing import trimmed_text
 from truelift.settings import Settings
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 # Beyond this share of unusable rows a mapping is wrong, and the arms would be too.
 MAX_REJECTED_SHARE = 0.05
+
+
+# What a row of a list has and a campaign's has not (``shown_lists.py``).
+OF_LISTS = (
+    ("list_id", "string"), ("slot", "int"), ("item_key", "string"), ("propensity", "double"),
+    ("list_propensity", "double"), ("context", "string"), ("segment", "string"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,14 +73,18 @@ def exposure_rows(
     start = instant_column(F.col(f"`{names['start']}`"), settings.source)
     end = instant_column(F.col(f"`{names['end']}`"), settings.source)
     rows = exposures.select(
-        _filled(names["user"]).alias("user_key"),
-        _filled(names["campaign"]).alias("campaign"),
-        (_filled(kind) if kind in exposures.columns else F.lit(None).cast("string")).alias("kind"),
+        filled(names["user"]).alias("user_key"),
+        filled(names["campaign"]).alias("campaign"),
+        (filled(kind) if kind in exposures.columns else F.lit(None).cast("string")).alias("kind"),
         start.alias("start"),
         day_after(end, settings.source.time_zone).alias("end"),
     )
     complete = " AND ".join(f"{c} IS NOT NULL" for c in ("user_key", "campaign", "start", "end"))
-    rejected = _check_readable(rows, complete, names, settings)
+    lacking = (
+        f"a user ({names['user']}), a campaign ({names['campaign']}) or a readable start "
+        f"({names['start']}) and end ({names['end']})"
+    )
+    rejected = check_readable(rows, complete, lacking, settings)
     windows = (
         rows.where(complete)
         .groupBy("user_key", "campaign")
@@ -94,6 +105,7 @@ def exposure_rows(
         "start",
         "end",
         F.coalesce("responses", F.array().cast("array<bigint>")).alias("responses"),
+        *(F.lit(None).cast(kind).alias(name) for name, kind in OF_LISTS),
         bucket_column("user_key", settings.buckets).alias("bucket"),
     )
     return ExposureRows(frame, rejected)
@@ -106,8 +118,8 @@ def _responses(responses: DataFrame, settings: Settings) -> DataFrame:
     instant = instant_column(F.col(f"`{names['time']}`"), settings.source)
     return (
         responses.select(
-            _filled(names["user"]).alias("user_key"),
-            _filled(names["campaign"]).alias("campaign"),
+            filled(names["user"]).alias("user_key"),
+            filled(names["campaign"]).alias("campaign"),
             F.unix_micros(instant).alias("time"),
         )
         .groupBy("user_key", "campaign")
@@ -115,16 +127,22 @@ def _responses(responses: DataFrame, settings: Settings) -> DataFrame:
     )
 
 
-def _filled(column: str):  # type: ignore[no-untyped-def]
+def filled(column: str) -> Column:
+    """A column's text without blanks around it; null where nothing is left."""
     from pyspark.sql import functions as F
 
     text = trimmed_text(F.col(f"`{column}`").cast("string"))
     return F.when(text != "", text)
 
 
-def _check_readable(
-    rows: DataFrame, complete: str, names: dict[str, str], settings: Settings
-) -> int:
+def check_readable(rows: DataFrame, complete: str, lacking: str, settings: Settings) -> int:
+    """How many rows are not complete.
+
+    Raises
+    ------
+    DataError
+        Where they are so many that the mapping must be wrong; ``lacking`` says what they may lack.
+    """
     from pyspark.sql import functions as F
 
     counts = rows.agg(
@@ -134,10 +152,8 @@ def _check_readable(
     rejected = int(counts["all"] - counts["good"])
     if counts["all"] and rejected > MAX_REJECTED_SHARE * counts["all"]:
         raise DataError(
-            f"bronze.exposures: {rejected} of {counts['all']} rows lack a user "
-            f"({names['user']}), a campaign ({names['campaign']}) or a readable start "
-            f"({names['start']}) and end ({names['end']}). Expected ISO dates or the event "
-            f"stream's time_format {settings.source.time_format!r}; check "
+            f"bronze.exposures: {rejected} of {counts['all']} rows lack {lacking}. Expected ISO "
+            f"dates or the event stream's time_format {settings.source.time_format!r}; check "
             "source.exposures.columns."
         )
     return rejected

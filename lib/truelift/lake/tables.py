@@ -170,7 +170,8 @@ _SPECS = (
     TableSpec(
         "gold.exposures",
         "user_key string, campaign string, campaign_type string, start timestamp, "
-        "end timestamp, responses array<bigint>, bucket int",
+        "end timestamp, responses array<bigint>, list_id string, slot int, item_key string, "
+        "propensity double, list_propensity double, context string, segment string, bucket int",
         ("bucket",),
         people=_USER,
     ),
@@ -254,7 +255,9 @@ _SPECS = (
     ),
     TableSpec(
         "gold.recommendations",
-        "user_key string, rank int, item_key string, score double, reason string, bucket int",
+        "user_key string, rank int, item_key string, score double, reason string, "
+        "relevance double, effect double, effect_lower double, effect_upper double, "
+        "propensity double, bucket int",
         ("bucket",),
         people=_USER,
     ),

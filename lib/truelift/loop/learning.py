@@ -2,12 +2,8 @@
 
 What is alike is taken together: an item in visits to its own category where nothing of it was bought
 lately, where something was, and in all other visits (three strata). In a stratum the effects of a
-category's items are normal around the category's mean, ``theta ~ N(mu_c, tau^2)``; with the Gram matrix G
-of the lists (each context's own mean taken out), ``b`` and the variance ``s^2`` of a purchase,
-
-    theta | data ~ N(A^-1 (b / s^2 + mu / tau^2), A^-1),   A = G / s^2 + I / tau^2,
-
-and mu and tau^2 by EM (Efron & Morris 1975; Dempster, Laird & Rubin 1977). Weights inflate ``s^2`` by
+category's items are normal around the category's mean (``inference/shrinkage.py``); G is the Gram matrix of
+the lists, each context's own mean taken out, and weights inflate the variance ``s^2`` of a purchase by
 ``sum w^2 / sum w``.
 """
 
@@ -18,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from truelift.inference.shrinkage import shrunken
 from truelift.loop.evidence import Evidence
 from truelift.simulate.shop_world.shop import Shop
 
 OWN, LATELY, OTHER = range(3)
 STRATA = 3
-_STEPS = 40
-_LEAST = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +68,10 @@ def effects_of(shop: Shop, evidence: Evidence) -> Effects:
     estimate, error, spread = np.zeros((STRATA, n)), np.zeros((STRATA, n)), np.zeros(STRATA)
     for stratum in range(STRATA):
         parts = [_market(shop, evidence, c, stratum) for c in range(shop.world.categories)]
-        mean, variance, tau = _shrunken(parts)
-        estimate[stratum], error[stratum] = np.concatenate(mean), np.sqrt(np.concatenate(variance))
-        spread[stratum] = np.sqrt(tau)
+        found = shrunken(parts)
+        estimate[stratum] = np.concatenate(found.mean)
+        error[stratum] = np.sqrt(np.concatenate(found.variance))
+        spread[stratum] = np.sqrt(found.spread)
     return Effects(estimate, error, spread)
 
 
@@ -105,35 +101,6 @@ def _market(
         return np.zeros((count, count)), np.zeros(count)
     variance = own / visits * max(squares / visits, 1.0)
     return gram / variance, rhs / variance
-
-
-def _shrunken(
-    parts: list[tuple[np.ndarray, np.ndarray]],
-) -> tuple[list[np.ndarray], list[np.ndarray], float]:
-    """Means and variances given the data of all categories, and tau^2.
-
-    ``A^-1 = U (lambda + 1 / tau^2)^-1 U'`` with ``G / s^2 = U lambda U'``, which no step of EM
-    changes. Categories lie in one array; what a smaller one lacks has no data and does not count.
-    """
-    sizes = [len(rhs) for _, rhs in parts]
-    widest = max(sizes)
-    precision, data = np.zeros((len(parts), widest, widest)), np.zeros((len(parts), widest))
-    for place, (own, rhs) in enumerate(parts):
-        precision[place, : len(rhs), : len(rhs)], data[place, : len(rhs)] = own, rhs
-    there = np.arange(widest) < np.array(sizes)[:, None]
-    values, vectors = np.linalg.eigh(precision)
-    values, squares = np.maximum(values, 0.0), vectors**2
-    centre, tau = np.zeros((len(parts), 1)), 1e-3
-    mean = variance = data
-    for _ in range(_STEPS):
-        inverse = 1.0 / (values + 1.0 / tau)
-        turned = np.einsum("cij,ci->cj", vectors, data + there * centre / tau)
-        mean = np.einsum("cij,cj->ci", vectors, inverse * turned)
-        variance = np.einsum("cij,cj->ci", squares, inverse)
-        centre = (there * mean).sum(axis=1, keepdims=True) / there.sum(axis=1, keepdims=True)
-        tau = max(float((variance + (mean - centre) ** 2)[there].mean()), _LEAST)
-    means = [m[:n] for m, n in zip(mean, sizes, strict=True)]
-    return means, [v[:n] for v, n in zip(variance, sizes, strict=True)], tau
 
 
 def shrunken_rates(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from truelift.errors import DataError, JobFailure, TableError
 from truelift.evaluation import champion, gate, lists
@@ -18,15 +15,19 @@ from truelift.features.vocabulary import vocabulary
 from truelift.lake.tables import table_spec
 from truelift.model_store import CHALLENGER, ModelStore
 from truelift.models.sequence import registry
-from truelift.models.sequence.histories import COLUMNS, Histories
+from truelift.models.sequence.histories import COLUMNS
 from truelift.models.sequence.package import ModelPackage
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
+from truelift.recommend.by_effect import EffectKernel, EffectLists
+from truelift.recommend.relevance import RecommendKernel, whole_users
 from truelift.recommend.results import RecommendationExample, RecommendResult
+from truelift.recommend.shown.lake import Learnt, learnt, mean_prices
+from truelift.recommend.shown.ranking import RankBy
+from truelift.recommend.what_if import compared
 from truelift.training.results import TrainingResult
 
 if TYPE_CHECKING:
     from truelift.job import Job
-    from truelift.serving.scorer import Scorer
     from truelift.steps import StepReport
 
 _logger = logging.getLogger("truelift.recommend")
@@ -35,120 +36,6 @@ RECENT_ITEMS = 5
 # Users and interactions of the attribution figure.
 EXPLAINED = 3
 EXPLAINED_EVENTS = 12
-_SCHEMA = table_spec("gold.recommendations").arrow
-
-
-@dataclass(frozen=True)
-class RecommendKernel:
-    """Rows of ``gold.recommendations`` for the users of one bucket.
-
-    Parameters
-    ----------
-    package : bytes
-        The model; it travels with the kernel, so a worker needs no access to the registry.
-    item_keys : tuple of str
-        Keys of the items of ``gold.items``, by index.
-    index : numpy.ndarray of int32
-        The model's index of each of them; see :func:`~truelift.evaluation.champion.item_index`.
-    count : int
-        Items a user.
-    seen_items : str
-        ``'keep'`` or ``'drop'``.
-    allowed : numpy.ndarray of bool, shape (items + 1,), optional
-        The items that may be offered; all, where not given.
-    users : frozenset of str, optional
-        Keys of the users to rank for; all, where not given.
-    """
-
-    package: bytes
-    item_keys: tuple[str, ...]
-    index: np.ndarray
-    count: int
-    seen_items: str
-    allowed: np.ndarray | None = None
-    users: frozenset[str] | None = None
-
-    def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
-        """Score the bucket's users, by user key."""
-        histories = whole_users(tables["sequences"])
-        if self.users is not None:
-            histories = histories.take(lists.users_among(histories, self.users))
-        items, scores = self.scorer().top(histories, self.count, self.seen_items)
-        keys = np.array(("", *self.item_keys), dtype=object)
-        # An item that the model does not know is no recommendation.
-        user, place = np.nonzero((items > 0) & (scores > champion.UNKNOWN))
-        chosen = items[user, place]
-        return pa.table(
-            {
-                "user_key": histories.users[user],
-                "rank": place + 1,
-                "item_key": keys[chosen],
-                "score": scores[user, place],
-                "reason": reasons(histories, user, chosen),
-                "bucket": np.full(len(user), bucket),
-            },
-        ).cast(_SCHEMA)
-
-    def scorer(self) -> Scorer:
-        """The model as it ranks the items of ``gold.items``; built once a process."""
-        from truelift.serving.scorer import Scorer, loaded
-
-        own = loaded(self.package)
-        ranker = champion.Translated(own.ranker, self.index)
-        if self.allowed is not None:
-            return Scorer(
-                lists.AllowedOnly(ranker, self.allowed), self.item_keys, own.side_features
-            )
-        return Scorer(ranker, self.item_keys, own.side_features)
-
-
-def whole_users(sequences: pa.Table) -> Histories:
-    """One history a user, by user key, also where the table has a row a session."""
-    opens = pc.list_element(
-        pc.if_else(
-            pc.equal(pc.list_value_length(sequences["session_number"]), 0),
-            pa.scalar([0], sequences.schema.field("session_number").type),
-            sequences["session_number"],
-        ),
-        0,
-    )
-    ordered = sequences.append_column("opens", opens).sort_by(
-        [("user_key", "ascending"), ("opens", "ascending")]
-    )
-    rows = Histories.from_arrow(ordered)
-    first = np.ones(len(rows), dtype=bool)
-    first[1:] = rows.users[1:] != rows.users[:-1]
-    return replace(
-        rows,
-        users=rows.users[first],
-        offsets=np.append(rows.offsets[:-1][first], rows.offsets[-1]),
-    )
-
-
-def reasons(histories: Histories, user: np.ndarray, item: np.ndarray) -> list[str]:
-    """What the history says about each recommended item; the order itself is the model's."""
-    span = int(max(item.max(initial=0), histories.items.max(initial=0))) + 1
-    opens = histories.session_starts()
-    sessions = np.bincount(histories.owner[opens], minlength=len(histories))
-    # An item may come several times in a session (features.repeats), which is one session with it.
-    within = np.unique((np.cumsum(opens) - 1) * span + histories.items)
-    session, taken = np.divmod(within, span)
-    owner = histories.owner[opens][session]
-    cells, times = np.unique(owner * span + taken, return_counts=True)
-    if len(cells) == 0:
-        return ["no history: popular start of the sequence model"] * len(user)
-    wanted = user * span + item
-    place = np.minimum(np.searchsorted(cells, wanted), len(cells) - 1)
-    found = np.where(cells[place] == wanted, times[place], 0)
-    return [_reason(int(n), int(sessions[u])) for n, u in zip(found, user, strict=True)]
-
-
-def _reason(times: int, sessions: int) -> str:
-    if sessions == 0:
-        return "no history: popular start of the sequence model"
-    if times == 0:
-        return f"new to the user: sequence model on {sessions} sessions"
-    return f"in {times} of the user's {sessions} sessions: sequence model"
 
 
 def recommend(job: Job) -> StepReport:
@@ -180,8 +67,9 @@ def recommend(job: Job) -> StepReport:
         allowed,
         wanted,
     )
+    rows, known_effects = _rows_by(job, kernel)
     frame = job.lake.map_buckets(
-        kernel, {"sequences": plan}, table_spec("gold.recommendations").schema()
+        rows, {"sequences": plan}, table_spec("gold.recommendations").schema()
     )
     unknown = int(np.count_nonzero(kernel.index[1:] == 0))
     if unknown:
@@ -197,12 +85,17 @@ def recommend(job: Job) -> StepReport:
     sequences = known.count()
     if wanted is not None:
         notes += lists.sentence("users", len(wanted), sequences, "recommend.users")
-    if users != sequences and options.seen_items == "keep":
+    # Under value a list may be empty: nothing is worth its slot.
+    if users != sequences and options.seen_items == "keep" and options.by != "value":
         raise JobFailure(
             f"gold.recommendations: found {users} users, expected the {sequences} of "
             "gold.sequences that were asked for."
         )
     examples = _examples(job, kernel, package.side_features)
+    what_if = None
+    if isinstance(rows, EffectKernel) and known_effects is not None:
+        job.progress.update("what other lists would bring")
+        what_if = compared(job, rows, known_effects, package.side_features)
     result = RecommendResult(
         users,
         commit.rows,
@@ -212,7 +105,15 @@ def recommend(job: Job) -> StepReport:
         catalogue=len(item_keys),
         unknown_items=unknown,
         notes=tuple(notes),
+        by=options.by,
+        explore=options.exploration,
+        what_if=what_if,
     )
+    if what_if is not None:
+        job.log_metrics({
+            "switching.gain": what_if.gain, "switching.lower": what_if.lower,
+            "switching.upper": what_if.upper,
+        })  # fmt: skip
     job.log_metrics(
         {
             "users": users,
@@ -228,9 +129,41 @@ def recommend(job: Job) -> StepReport:
         "seen items": options.seen_items,
         "model version": version,
     }
+    if what_if is not None:
+        headline["by"] = options.by
+        headline["more purchases in 100 lists"] = (
+            f"{100 * what_if.gain:+.2f} ({100 * what_if.lower:+.2f} to {100 * what_if.upper:+.2f})"
+        )
     if unknown:
         headline["items never offered"] = unknown
     return StepReport(sequences, commit.rows, headline)
+
+
+def _rows_by(
+    job: Job, kernel: RecommendKernel
+) -> tuple[RecommendKernel | EffectKernel, Learnt | None]:
+    """The kernel that makes the rows, and what the lists of the past say where it needs that."""
+    options = job.settings.recommend
+    if options.by == "relevance" and not options.exploration:
+        return kernel, None
+    found = learnt(job, kernel.item_keys) if options.by != "relevance" else None
+    category = (
+        found.shelf.category if found is not None else np.zeros(len(kernel.item_keys) + 1, int)
+    )
+    how = RankBy(
+        options.by,
+        options.weight,
+        options.exploration,
+        options.margin,
+        options.cost,
+        job.settings.seed,
+    )
+    made = EffectLists(
+        how, options.per_user, options.seen_items, category,
+        found.effects if found is not None else None,
+        mean_prices(job, kernel.item_keys) if options.by == "value" else None,
+    )  # fmt: skip
+    return EffectKernel(kernel, made, options.effects.confidence), found
 
 
 def _allowed(

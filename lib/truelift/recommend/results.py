@@ -32,6 +32,74 @@ class RecommendationExample:
 
 
 @dataclass(frozen=True)
+class ListedItem:
+    """An item on a list: how likely it comes next, and what showing it first would add.
+
+    Parameters
+    ----------
+    name : str
+    relevance : float
+        A chance by the sequence model.
+    effect, lower, upper : float
+        Purchases a list.
+    times : int
+        How often it was shown.
+    """
+
+    name: str
+    relevance: float
+    effect: float
+    lower: float
+    upper: float
+    times: int
+
+
+@dataclass(frozen=True)
+class TwoLists:
+    """One user's list by relevance beside that by effect."""
+
+    user_key: str
+    relevance: tuple[ListedItem, ...]
+    effect: tuple[ListedItem, ...]
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What lists by effect would bring in place of lists by relevance.
+
+    Parameters
+    ----------
+    lists, purchases : int
+        Of the past, that effects were learnt from: lists, and categories bought from after them.
+    users : int
+        Whose lists were compared.
+    by_relevance, by_effect : float
+        What a list adds, in purchases.
+    gain, lower, upper : float
+        The difference, chosen by one half of the users and valued by the other, with its interval.
+    confidence : float
+    shared : float
+        Share of the items of a list by relevance that are on the one by effect too.
+    clustering : float
+        By how much users who come again widen variances.
+    examples : tuple of TwoLists
+    """
+
+    lists: int
+    purchases: int
+    users: int
+    by_relevance: float
+    by_effect: float
+    gain: float
+    lower: float
+    upper: float
+    confidence: float
+    shared: float
+    clustering: float
+    examples: tuple[TwoLists, ...] = ()
+
+
+@dataclass(frozen=True)
 class RecommendResult:
     """Size of ``gold.recommendations`` and examples out of it.
 
@@ -50,6 +118,12 @@ class RecommendResult:
         Those of them that the model has never seen, so that they are offered to nobody.
     notes : tuple of str
         What whoever reads the table ought to know.
+    by : str
+        ``relevance``, ``effect``, ``value`` or ``mixture``.
+    explore : float
+        Share of each slot that was drawn by lot.
+    what_if : WhatIf, optional
+        Where lists know effects.
     """
 
     users: int
@@ -60,11 +134,15 @@ class RecommendResult:
     catalogue: int = 0
     unknown_items: int = 0
     notes: tuple[str, ...] = ()
+    by: str = "relevance"
+    explore: float = 0.0
+    what_if: WhatIf | None = None
 
     def __repr__(self) -> str:
         never = f", {self.unknown_items:,} items never offered" if self.unknown_items else ""
+        by = f" by {self.by}" if self.by != "relevance" else ""
         return (
-            f"RecommendResult({self.rows:,} rows for {self.users:,} users, seen items "
+            f"RecommendResult({self.rows:,} rows{by} for {self.users:,} users, seen items "
             f"{self.seen_items}, model version {self.model_version}{never})"
         )
 

@@ -66,6 +66,7 @@ SECTIONS: Registry[Section] = Registry(
         "whom": "truelift.report.sections.whom:WHOM",
         "policy": "truelift.report.sections.policy:POLICY",
         "fragile": "truelift.report.sections.fragile:FRAGILE",
+        "what-if": "truelift.report.sections.what_if:WHATIF",
         "policies": "truelift.report.sections.policies:POLICIES",
         "ranking": "truelift.report.sections.ranking:RANKING",
         "recommendations": "truelift.report.sections.ranking:RECOMMENDATIONS",

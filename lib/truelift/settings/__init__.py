@@ -16,6 +16,7 @@ from truelift.settings.clean import CleanOptions
 from truelift.settings.effects import EffectOptions
 from truelift.settings.loop import LoopStepOptions
 from truelift.settings.panel_choice import PanelOptions as PanelOptions
+from truelift.settings.recommend import RecommendOptions as RecommendOptions
 from truelift.settings.sequence import SequenceOptions
 from truelift.settings.sessions import SessionOptions
 from truelift.settings.source import ALL_COLUMNS as ALL_COLUMNS
@@ -49,29 +50,6 @@ class FeatureOptions:
         )
         require(
             self.min_item_count >= 1, "features.min_item_count", self.min_item_count, "at least 1"
-        )
-
-
-@dataclass(frozen=True)
-class RecommendOptions:
-    """How many items a user gets, and whether items already seen may come again.
-
-    ``items`` and ``users`` are files of ids, one a line: only these items are offered (what is in
-    stock, what is allowed), and only these users are ranked for.
-    """
-
-    per_user: int = 10
-    seen_items: str = "keep"
-    items: str | None = None
-    users: str | None = None
-
-    def __post_init__(self) -> None:
-        require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")
-        require(
-            self.seen_items in ("keep", "drop"),
-            "recommend.seen_items",
-            self.seen_items,
-            "'keep' or 'drop'",
         )
 
 

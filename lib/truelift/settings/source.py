@@ -66,7 +66,10 @@ FORMATS: Registry[Any] = Registry("truelift.formats", dict.fromkeys(_OWN, ""))
 THOUSANDS = {".": ".", ",": ",", " ": " \u00a0\u2009\u202f", "'": "'\u2019"}
 # What the columns of these streams may be mapped to; items and users may have any.
 _TARGETS = {
-    "exposures": ("user", "campaign", "campaign_type", "start", "end"),
+    "exposures": (
+        *("user", "campaign", "campaign_type", "start", "end"),
+        *("list", "time", "item", "slot", "propensity", "list_propensity", "context", "segment"),
+    ),
     "responses": ("user", "campaign", "time"),
     "identities": ("alias", "person"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.unit.models.sequence.test_histories import histories
-from truelift.recommend.job import reasons
+from truelift.recommend.relevance import reasons
 
 
 def test_an_item_that_comes_several_times_in_a_session_was_in_one_session():

@@ -8,6 +8,7 @@ from truelift.config import panel_of_pipeline
 from truelift.features.panels.build import make_panel
 from truelift.features.panels.results import PanelBuilt
 from truelift.features.panels.sources import table_address
+from truelift.features.shown_lists import has_lists
 from truelift.fingerprints import fingerprint_of
 from truelift.lake import Lake
 from truelift.lake.foreign import table_version
@@ -75,4 +76,8 @@ def _why_none(job: Job, spec: PanelSpec) -> str | None:
     for table, why in _OPTIONAL.items():
         if table in tables and not job.has(table):
             return why
+    if "gold.exposures" in tables and has_lists(job.settings):
+        return (
+            "the exposures are items on lists, and not campaigns (recommend.by: effect uses them)"
+        )
     return None

@@ -41,7 +41,7 @@ REQUIRED = ("user", "item", "time")
 _KEYS = {
     "items": ("item_id",),
     "users": ("user",),
-    "exposures": ("user", "campaign", "start", "end"),
+    "exposures": ("user", "campaign", "start", "end", "list", "time", "item", "slot"),
     "responses": ("user", "campaign", "time"),
     "identities": ("alias", "person"),
 }

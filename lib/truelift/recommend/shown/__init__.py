@@ -1,0 +1,1 @@
+"""Effects of being shown: from lists with their chances to what each item adds, with intervals."""
