@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from truelift.command_line import command, setting
-from truelift.settings.recommend import WAYS
 from truelift.step_commands import dry_run_option, interaction_options, run_alone
 
 if TYPE_CHECKING:
     from truelift.settings import Settings
+
+
+# Those of settings.recommend, which help does not load.
+_WAYS = ("relevance", "effect", "value", "mixture")
 
 
 @command(
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     stands_for=lambda path: [f"recommend.users={json.dumps(path)}"],
 )  # fmt: skip
 @setting(
-    "--by", type=click.Choice(WAYS), help="what comes next, or what being shown adds: docs/loop.md",
+    "--by", type=click.Choice(_WAYS), help="what comes next, or what being shown adds: docs/loop.md",
     stands_for=lambda way: [f"recommend.by={way}"],
 )  # fmt: skip
 @dry_run_option

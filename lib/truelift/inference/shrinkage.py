@@ -81,8 +81,10 @@ class Shrunken:
         )
 
 
-def shrunken(parts: Parts, careful: bool = False) -> Shrunken:
+def shrunken(parts: Parts, careful: bool = False, spread: float | None = None) -> Shrunken:
     """Means and variances given ``(G / s^2, b / s^2)`` of every group.
+
+    ``spread`` is tau^2 where it is not to be estimated: a wide one shrinks nothing that there are data on.
 
     ``A^-1 = U (lambda + 1 / tau^2)^-1 U'`` with ``G / s^2 = U lambda U'``, which no step of EM
     changes. Groups lie in one array; what a smaller one lacks has no data and does not count.
@@ -96,7 +98,7 @@ def shrunken(parts: Parts, careful: bool = False) -> Shrunken:
     values, vectors = np.linalg.eigh(precision)
     values, squares = np.maximum(values, 0.0), vectors**2
     ones = np.einsum("cij,ci->cj", vectors, there.astype(float))
-    centre, tau = np.zeros((len(parts), 1)), 1e-3
+    centre, tau = np.zeros((len(parts), 1)), spread or 1e-3
     mean = variance = data
     for _ in range(_CAREFUL_STEPS if careful else _STEPS):
         inverse = 1.0 / (values + 1.0 / tau)
@@ -110,6 +112,8 @@ def shrunken(parts: Parts, careful: bool = False) -> Shrunken:
             open_ = np.where(known > 0, 1.0 / np.maximum(known, 1e-300), 0.0)
             apart += np.where(known > 0, (1.0 - follows.T) ** 2 * open_, 0.0).T
             count = max(count - 2.0, 1.0)
+        if spread is not None:
+            continue
         before, tau = tau, max(float(apart[there].sum()) / count, _LEAST)
         if careful and abs(tau - before) < _STILL * tau:
             break

@@ -75,7 +75,7 @@ def what_if(
             )
     old = np.concatenate(usual)
     new, *others = (np.concatenate(part) for part in chosen)
-    judges = known.halves
+    judges = known.judges
     shares = [
         context_shares(histories.owner, histories.items, len(histories), category, judge)
         for judge in judges

@@ -16,6 +16,8 @@ from truelift.recommend.shown.sums import OTHER, OWN, HowMade, places
 
 #: Purchases after lists below which nothing is said.
 FEWEST_PURCHASES = 50
+#: tau^2 of effects that judge lists: so wide that only what was never shown is taken for its category.
+_WIDE = 1.0
 _SAME_LISTS = 1e-3
 _LEAST = 1e-3
 
@@ -82,8 +84,13 @@ def half_width(confidence: float) -> float:
     return float(special.ndtri(0.5 + confidence / 2))
 
 
-def effects_of_being_shown(shelf: Shelf, made: HowMade, states: Sequence[State]) -> ShownEffects:
+def effects_of_being_shown(
+    shelf: Shelf, made: HowMade, states: Sequence[State], shrink: bool = True
+) -> ShownEffects:
     """Effects from the second pass's states, one a group of users.
+
+    Without ``shrink`` they are not drawn to anything: without bias, as a judge of lists has to be, and
+    not what lists should be chosen by.
 
     A category's effects are shrunken with the variance of a purchase, widened by what users who come again
     make of it: the sum over groups of squared scores against what independent lists would give, in
@@ -125,7 +132,9 @@ def effects_of_being_shown(shelf: Shelf, made: HowMade, states: Sequence[State])
         ]
         widest = max(widest, *by_user)
         found = shrunken(
-            [m.parts(d) for m, d in zip(markets, by_user, strict=True)], careful=True
+            [m.parts(d) for m, d in zip(markets, by_user, strict=True)],
+            careful=True,
+            spread=None if shrink else _WIDE,
         ).with_groups()
         _fill(estimate, error, pull, centre, centre_error, stratum, shelf, made, markets, found)
         brought = np.zeros(c)

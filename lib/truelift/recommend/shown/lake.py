@@ -32,20 +32,22 @@ _MOST_CHANCES = 20_000_000
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """Effects by all users, and by either half of them, which judge what the other half chose.
+    """Effects by all users, and by either half of them: to choose lists by, and to judge the other's.
 
     Parameters
     ----------
     shelf : Shelf
     made : HowMade
     effects : ShownEffects
-    halves : tuple of ShownEffects
+    halves, judges : tuple of ShownEffects
+        Shrunken, to choose by; and not, to judge by.
     """
 
     shelf: Shelf
     made: HowMade
     effects: ShownEffects
     halves: tuple[ShownEffects, ShownEffects]
+    judges: tuple[ShownEffects, ShownEffects]
 
 
 def learnt(job: Job, item_keys: tuple[str, ...]) -> Learnt:
@@ -70,7 +72,8 @@ def learnt_from(shelf: Shelf, made: HowMade, states: Sequence[State]) -> Learnt:
     groups = [add_states(states[g::GROUPS]) for g in range(min(GROUPS, len(states)))]
     whole = effects_of_being_shown(shelf, made, groups)
     first, second = (effects_of_being_shown(shelf, made, groups[h::2]) for h in (0, 1))
-    return Learnt(shelf, made, whole, (first, second))
+    judges = [effects_of_being_shown(shelf, made, groups[h::2], shrink=False) for h in (0, 1)]
+    return Learnt(shelf, made, whole, (first, second), (judges[0], judges[1]))
 
 
 def shelf_of(job: Job, item_keys: tuple[str, ...]) -> Shelf:
