@@ -107,9 +107,9 @@ def recommend(job: Job) -> StepReport:
         notes=tuple(notes),
         by=options.by,
         explore=options.exploration,
-        what_if=what_if,
     )
     if what_if is not None:
+        job.save_result(what_if)
         job.log_metrics({
             "switching.gain": what_if.gain, "switching.lower": what_if.lower,
             "switching.upper": what_if.upper,

@@ -83,6 +83,10 @@ class WhatIf:
     clustering : float
         By how much users who come again widen variances.
     examples : tuple of TwoLists
+    by : str
+        ``effect``, ``value`` or ``mixture``: what the lists in the table are made by.
+    explore : float
+        Share of each slot that is drawn by lot.
     """
 
     lists: int
@@ -97,6 +101,8 @@ class WhatIf:
     shared: float
     clustering: float
     examples: tuple[TwoLists, ...] = ()
+    by: str = "effect"
+    explore: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,8 +128,6 @@ class RecommendResult:
         ``relevance``, ``effect``, ``value`` or ``mixture``.
     explore : float
         Share of each slot that was drawn by lot.
-    what_if : WhatIf, optional
-        Where lists know effects.
     """
 
     users: int
@@ -136,7 +140,6 @@ class RecommendResult:
     notes: tuple[str, ...] = ()
     by: str = "relevance"
     explore: float = 0.0
-    what_if: WhatIf | None = None
 
     def __repr__(self) -> str:
         never = f", {self.unknown_items:,} items never offered" if self.unknown_items else ""

@@ -93,6 +93,7 @@ def what_if(
         int(known.effects.lists), int(known.effects.purchases), len(histories), by_relevance,
         by_relevance + gain, gain, lower, upper, confidence,
         float(sum(shared) / max((old > 0).sum(), 1)), known.effects.clustering, tuple(examples),
+        made.how.by, made.how.explore,
     )  # fmt: skip
 
 

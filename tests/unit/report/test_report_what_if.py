@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from truelift.recommend.results import ListedItem, RecommendResult, TwoLists, WhatIf
+from truelift.recommend.results import ListedItem, TwoLists, WhatIf
 from truelift.report.content import ReportContent
 from truelift.report.sections.what_if import what_if
 
@@ -18,8 +18,7 @@ FOUND = WhatIf(
 
 
 def page(found: WhatIf | None) -> str | None:
-    result = RecommendResult(50, 100, "keep", (), "1", by="effect", explore=0.1, what_if=found)
-    return what_if(ReportContent("shop", "now", "", recommend=result))
+    return what_if(ReportContent("shop", "now", "", others=() if found is None else (found,)))
 
 
 def test_a_gain_is_told_in_purchases_of_a_hundred_lists_with_its_interval():

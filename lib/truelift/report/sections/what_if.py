@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from truelift.recommend.results import ListedItem, RecommendResult, TwoLists, WhatIf
+from truelift.recommend.results import ListedItem, TwoLists, WhatIf
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, element, note, section, table
 from truelift.report.numbers import count, interval, level, number, share
@@ -14,26 +14,25 @@ _HUNDRED = 100.0
 
 def what_if(content: ReportContent) -> Html | None:
     """The value of changing lists, and lists of some users side by side; None where effects are not known."""
-    result = content.result(RecommendResult)
-    if result is None or result.what_if is None:
+    found = content.result(WhatIf)
+    if found is None:
         return None
-    found = result.what_if
     return section(
-        "what-if", HEADING, element("p", _learnt(found, result)), _finding(found),
+        "what-if", HEADING, element("p", _learnt(found)), _finding(found),
         *(_pair(two) for two in found.examples), element("p", _limits(found)),
     )  # fmt: skip
 
 
-def _learnt(found: WhatIf, result: RecommendResult) -> str:
+def _learnt(found: WhatIf) -> str:
     lot = (
-        f" A share of {share(result.explore)} of each place is filled by lot, so that the next round can be learnt from."
-        if result.explore
+        f" A share of {share(found.explore)} of each place is filled by lot, so that the next round can be learnt from."
+        if found.explore
         else ""
     )
     return (
         f"From {count(found.lists)} lists that were shown, and {count(found.purchases)} purchases after them, "
         "we know what showing an item adds. The most likely purchase is often one that happens anyway; "
-        f"a list gains by what it changes. Lists here are made by {result.by}.{lot}"
+        f"a list gains by what it changes. Lists here are made by {found.by}.{lot}"
     )
 
 
@@ -114,4 +113,4 @@ def _limits(found: WhatIf) -> str:
     )
 
 
-WHATIF = Section("what-if", HEADING, 27, what_if, reads=(RecommendResult,))
+WHATIF = Section("what-if", HEADING, 27, what_if, reads=(WhatIf,))
