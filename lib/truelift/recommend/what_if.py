@@ -62,7 +62,8 @@ def what_if(
     halves = tuple(replace(by_effect, effects=half) for half in known.halves)
     plain = replace(made, how=replace(sure, by="relevance"), effects=None)
     chosen: list[list[np.ndarray]] = [[], [], []]
-    usual, examples = [], []
+    usual: list[np.ndarray] = []
+    examples: list[TwoLists] = []
     for some, relevance, _ in plain.chunks(scorer, histories):
         usable = relevance > 0
         before, after = plain.of(some, relevance, usable), by_effect.of(some, relevance, usable)

@@ -65,5 +65,8 @@ def difference(
         judge.error_of_sum(n.weights - o.weights, category)
         for judge, n, o in zip(judges, new, old, strict=True)
     ]
-    gain, half = float(np.mean(gaps)), half_width(confidence) * float(np.hypot(*errors)) / 2
+    gain, half = (
+        float(np.mean(gaps)),
+        half_width(confidence) * float(np.hypot(errors[0], errors[1])) / 2,
+    )
     return gain, gain - half, gain + half

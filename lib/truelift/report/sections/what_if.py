@@ -109,7 +109,7 @@ def _limits(found: WhatIf) -> str:
     return (
         "One half of the users chose the lists and the other half judged them, both ways, so the gain is not "
         "the luck of what was picked. An effect is looked for in purchases from the item's own category, within the "
-        f"window after a list.{wider} Only an experiment says it for sure: truelift run_loop --replay plans one."
+        f"window after a list.{wider} Only an experiment says it for sure: truelift design_experiment plans one."
     )
 
 
