@@ -27,6 +27,10 @@ ESTIMANDS: Registry[EstimandKind] = Registry(
         "GATE": "truelift.effects.scores.kinds.gate:GATE",
         "policy value": "truelift.effects.scores.kinds.policy:POLICY_VALUE",
         "naive difference": "truelift.effects.scores.kinds.naive:NAIVE",
+        "LATE": "truelift.effects.scores.kinds.instrumented:LATE",
+        "TSLS": "truelift.effects.scores.kinds.instrumented:TSLS",
+        "LIML": "truelift.effects.scores.kinds.instrumented:LIML",
+        "JIVE": "truelift.effects.scores.kinds.instrumented:JIVE",
     },
 )
 

@@ -8,8 +8,8 @@ from dataclasses import fields, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
-from truelift.effects.estimate import Estimation, estimate_panel
-from truelift.effects.look import check_columns, look_further
+from truelift.effects.estimate import Estimation
+from truelift.effects.look import check_columns
 from truelift.effects.panel.any_table import TableAddress, frame_panel, panel_plan
 from truelift.effects.panel.lake_panel import LakePanel
 from truelift.effects.panel.pinned import KEY, pinned_address
@@ -18,6 +18,7 @@ from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.scores.kinds.kind import kind_of
 from truelift.effects.scores.rows import ScoreRowsKernel
 from truelift.effects.telling.names import in_words
+from truelift.effects.whole import DESIGNS, estimate_all
 from truelift.features.panels.results import PanelBuilt
 from truelift.lake.tables import table_spec
 from truelift.registries import LOOKS
@@ -61,21 +62,20 @@ def estimate_effects(job: Job) -> StepReport:
         options = as_specified(options, job.load_result(PanelBuilt))
     panel = LakePanel(job.lake, plan)
     check_columns(panel.schema, options, panel.name)
+    effects = estimate_all(panel, options, job.progress.update)
     started = time.perf_counter()
-    estimation = estimate_panel(panel, options, job.progress.update)
-    seconds = {"estimation": time.perf_counter() - started}
-    further = look_further(panel, estimation, options, job.progress.update)
-    started = time.perf_counter()
-    job.progress.update("writing scores")
-    looked_at = cast(LakePanel, estimation.rows_of(panel))
-    result = replace(further.result, run_id=job.run.run_id)
-    rows = _scores(looked_at, estimation, result)
-    scores = job.replace_part("gold.scores", rows, "panel", result.table)
+    result = replace(effects.result, run_id=job.run.run_id)
+    written = len(result.estimates)
+    if effects.estimation is not None:
+        job.progress.update("writing scores")
+        looked_at = cast(LakePanel, effects.estimation.rows_of(panel))
+        rows = _scores(looked_at, effects.estimation, result)
+        written = job.replace_part("gold.scores", rows, "panel", result.table).rows
     job.replace_part("gold.effects", _effects(job.lake, result), "panel", result.table)
-    seconds |= further.seconds | {"writing": time.perf_counter() - started}
+    seconds = effects.seconds | {"writing": time.perf_counter() - started}
     job.log_metrics(metrics_of(result) | {f"seconds.{part}": s for part, s in seconds.items()})
     job.save_result(result)
-    return StepReport(result.n, scores.rows, _headline(result))
+    return StepReport(result.n, written, _headline(result))
 
 
 def estimate_effects_from(
@@ -127,8 +127,7 @@ def estimate_effects_from(
     else:
         panel = frame_panel(table, options, lake.buckets)
     check_columns(panel.schema, options, panel.name)
-    estimation = estimate_panel(panel, options, progress)
-    return look_further(panel, estimation, options, progress).result
+    return estimate_all(panel, options, progress).result
 
 
 def as_specified(options: EffectOptions, panel: PanelBuilt | None) -> EffectOptions:
@@ -191,10 +190,15 @@ def metrics_of(result: EffectsResult) -> dict[str, float]:
     metrics |= {
         "units": float(result.n),
         "clusters": float(result.clusters),
-        "treated": float(result.treated),
-        "clipped_share": max(o.clipped_share for o in result.overlaps.values()),
-        "propensity_log_loss": result.nuisance["propensity_log_loss"],
     }
+    if result.overlaps:
+        metrics |= {
+            "treated": float(result.treated),
+            "clipped_share": max(o.clipped_share for o in result.overlaps.values()),
+            "propensity_log_loss": result.nuisance["propensity_log_loss"],
+        }
+    for check in result.instruments:
+        metrics[f"effective_f.{check.basis.replace(' ', '_')}.{check.outcome}"] = check.effective_f
     for judged in result.support:
         key = f"supported.{kind_of(judged.estimand).metric_key}"
         metrics[key + (f".{judged.arm}" if judged.arm else "")] = float(judged.supported)
@@ -218,7 +222,8 @@ def _headline(result: EffectsResult) -> dict[str, float | str | int]:
     headline: dict[str, float | str | int] = {}
     several = len(result.arms) > 2
     for e in in_words(result).estimates:
-        if e.estimand in ("ATE", "ATT") and len(headline) < _MOST_HEADLINES:
+        leads = e.estimand in ("ATE", "ATT") or result.design.assignment in DESIGNS
+        if leads and len(headline) < _MOST_HEADLINES:
             arm = f" {e.arm}" if several else ""
             span = f"{e.estimate:.4g} [{e.ci_lower:.4g}, {e.ci_upper:.4g}]"
             headline[f"{e.estimand}{arm} {e.outcome}"] = span

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
+from truelift.effects.designs.instrument.results import InstrumentCheck
 from truelift.effects.experiment.results import Experiment, OutcomeTest
 from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.scores.kinds.kind import kind_of
@@ -254,7 +255,7 @@ class Design:
         Their columns, as the specification names them; empty where they are not known.
     assignment : str
         ``'randomised'`` where every arm's chance is one known number, ``'known chances'`` where
-        chances are columns, else ``'observed'``.
+        chances are columns, the name of another design (``'instrument'``), else ``'observed'``.
     chances : dict of str to str
         By arm, the known number or its column.
     measured_in : dict of str to str
@@ -326,6 +327,8 @@ class EffectsResult:
         Estimands that what was asked for is judged as; the verdict is about these.
     findings : tuple of Finding
         Of looks that other packages bring.
+    instruments : tuple of InstrumentCheck
+        By outcome, how strong the instruments are and what they say at any strength.
     """
 
     estimates: tuple[Estimate, ...]
@@ -354,6 +357,7 @@ class EffectsResult:
     selection: str = ""
     asked: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    instruments: tuple[InstrumentCheck, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from truelift.effects.estimate import estimate_panel
-from truelift.effects.look import look_further
 from truelift.effects.panel.any_table import (
     address_panel,
     memory_panel,
@@ -20,6 +18,7 @@ from truelift.effects.panel.any_table import (
 from truelift.effects.panel.arms import label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
+from truelift.effects.whole import estimate_all
 from truelift.errors import ConfigError
 from truelift.extras import naming_extras
 from truelift.lake.address import TableAddress
@@ -185,8 +184,7 @@ def _buckets(asked: int | None, options: EffectOptions) -> int:
 def _estimated(panel: PanelSource, options: EffectOptions, progress: Tell) -> EffectsResult:
     if not options.cluster:
         options = dataclasses.replace(options, cluster=panel.schema.names[-1])
-    estimation = estimate_panel(panel, options, progress)
-    return look_further(panel, estimation, options, progress).result
+    return estimate_all(panel, options, progress).result
 
 
 def _is_of_a_lake(table: Any) -> bool:

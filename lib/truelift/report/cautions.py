@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from truelift.effects.results import EffectsResult, OverlapSummary
+from truelift.effects.telling.decision import BY_DESIGN
 from truelift.effects.telling.names import clusters_of, sentence_case, units_with, with_article
 from truelift.effects.telling.names import in_words as named
 from truelift.report.estimates import control_of, judged, nouns
@@ -131,6 +132,8 @@ def assumptions(result: EffectsResult) -> list[Assumption]:
     Where chances are known, nothing unmeasured can have driven the assignment, and the estimate
     is right whatever the outcome models are.
     """
+    if told := BY_DESIGN.get(result.design.assignment):
+        return [("The design.", f"It is assumed that {told}.")]
     told = nouns(result)
     if told is not None and result.design.assignment == "observed":
         one, subject = with_article(told.treatment), told.subject

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from truelift.effects.nuisances.learners.learner import Learner
 
 _LEARNERS = "effects.nuisances.learners"
+#: What is estimated where nothing is asked for by name.
+ADJUSTED = ("ATE", "ATT", "ATO", "naive difference")
 
 
 @sectioned(
@@ -52,7 +54,8 @@ class EffectOptions:
     arm and the smallest the control. Rows of arms that ``arms`` does not list are left out.
     Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none.
     ``policies`` maps a name to an arm, or to a column that holds arms. ``looks`` names those of
-    other packages. ``measured_in`` says, by outcome, what
+    other packages. ``instrument`` names columns that move the treatment, and the outcomes through it
+    alone: effects are then of those whom they move. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
     more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
 
@@ -73,9 +76,10 @@ class EffectOptions:
     weight: str | None = None
     groups: tuple[str, ...] = ()
     policies: dict[str, str] = field(default_factory=dict)
-    estimands: tuple[str, ...] = ("ATE", "ATT", "ATO", "naive difference")
+    estimands: tuple[str, ...] = ADJUSTED
     contrasts: str = "control"
     looks: tuple[str, ...] = ()
+    instrument: tuple[str, ...] | str = ()
     measured_in: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     seed: int = 7
@@ -89,7 +93,10 @@ class EffectOptions:
 
     def __post_init__(self) -> None:
         need = needs("effects", self)
-        check_chances("effects.nuisances.propensity", self.nuisances.propensity, self.arms)
+        if isinstance(self.instrument, str):
+            object.__setattr__(self, "instrument", (self.instrument,))
+        chances_of = () if self.instrument else self.arms
+        check_chances("effects.nuisances.propensity", self.nuisances.propensity, chances_of)
         need("second_cluster", self.second_cluster != self.cluster, "another column than cluster")
         need("outcomes", len(self.outcomes) > 0, "at least one outcome")
         check_labels("effects.labels", self.labels)
@@ -97,6 +104,7 @@ class EffectOptions:
             "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
         )
         need("estimands", len(self.estimands) > 0, f"some of {', '.join(ESTIMANDS.names)}")
+        self._check_design()
         for name in self.estimands:
             for option, expected in ESTIMANDS.row(name, "effects.estimands").asks.items():
                 known = f"{expected}, for {name!r} is among effects.estimands"
@@ -105,6 +113,16 @@ class EffectOptions:
             LOOKS.row(name, "effects.looks")
         self._check_learners()
         self._check_sections()
+
+    @property
+    def design_name(self) -> str:
+        """What effects are told by, where it is not adjustment: ``'instrument'``; else empty."""
+        return "instrument" if self.instrument else ""
+
+    @property
+    def design_estimands(self) -> tuple[str, ...]:
+        """Estimands of the design that are asked for by name; none where the design chooses."""
+        return () if self.estimands == ADJUSTED else self.estimands
 
     def of_learner(self, learner: Learner, forecasts: bool = False) -> Any:
         """The options of a learner, of its own type; None where it has none.
@@ -135,6 +153,19 @@ class EffectOptions:
             return from_plain(learner.options, {**shared, **choice.own}, here)
         except ConfigError as error:  # the options' own checks name the place that all may use
             raise ConfigError(str(error).replace(key, here)) from None
+
+    def _check_design(self) -> None:
+        """Estimands that go with the design, and nothing beside it that it does not have."""
+        design, need = self.design_name, needs("effects", self)
+        if not design:
+            return
+        own = [name for name in ESTIMANDS.names if design in ESTIMANDS.row(name).asks]
+        fits = set(self.design_estimands) <= set(own)
+        need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
+        need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
+        need("contrasts", self.contrasts == "control", f"no such key beside effects.{design}")
+        at_once = f"false beside effects.{design}: one look"
+        needs("effects.inference", self.inference)("anytime", not self.inference.anytime, at_once)
 
     def _check_learners(self) -> None:
         """Parse the options of every learner that has some, or is asked for."""

@@ -135,7 +135,7 @@ def columns_asked_for(schema: pa.Schema, options: EffectOptions) -> tuple[str, .
         *(name for name in optional if name), *options.groups, *_known_propensity(options),
         *(c for c in options.policies.values() if c in schema.names),
         *options.experiment.pre_outcomes.values(), *options.credibility.benchmark_covariates,
-        *(condition.columns if condition else ()),
+        *options.instrument, *(condition.columns if condition else ()),
     )  # fmt: skip
 
 
@@ -162,6 +162,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         **dict.fromkeys(weight, "effects.weight"),
         **dict.fromkeys(options.groups, "effects.groups"),
         **dict.fromkeys(known, "effects.nuisances.propensity"),
+        **dict.fromkeys(options.instrument, "effects.instrument"),
     }
     if options.second_cluster:
         needed[options.second_cluster] = "effects.second_cluster"
@@ -172,13 +173,15 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         and not covariates
         and not options.features.categorical
         and not options.nuisances.propensity
+        and not options.design_name
     ):
         raise TableError(
             f"{table} has no covariates: no column begins with 'x_' and effects.covariates does "
             f"not list any. Its columns are {', '.join(schema.names)}. Say `covariates: []` if "
             "there is nothing to adjust for."
         )
-    for name in (*covariates, *options.outcomes, *weight, *known):
+    moved = (options.treatment, *options.instrument) if options.instrument else ()
+    for name in (*covariates, *options.outcomes, *weight, *known, *moved):
         if not is_number(schema.field(name).type):
             raise TableError(no_number(name, needed[name], schema.field(name).type, table))
     _check_treatment(schema.field(options.treatment).type, options.treatment, table)
@@ -337,6 +340,7 @@ def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str
     named += [("weight", options.weight)] if options.weight else []
     named += [("outcome", n) for n in options.outcomes]
     named += [("covariate", n) for n in (*covariates, *options.features.categorical)]
+    named += [("instrument", n) for n in options.instrument]
     for part, name in named:
         if parts.get(name) == part:
             raise DataError(

@@ -45,13 +45,7 @@ def refuse_sums(sums: State, columns: PanelColumns, options: EffectOptions, tabl
                 f"belongs to: fill it in, or leave these rows out with effects.filter: "
                 f"{quoted(column)} is not null (where it is a text, and {quoted(column)} != '')."
             )
-    if cut := clusters_in_two_buckets(sums["max_sketch"]):
-        raise DataError(
-            f"{table}: at least {cut:,} values of the cluster column {columns.cluster!r} lie in "
-            "more than one bucket. Expected each cluster in one bucket: partition the table by a "
-            f"hash of {columns.cluster!r}, or name the column that it is partitioned by as "
-            "effects.cluster."
-        )
+    refuse_cut_clusters(sums, columns.cluster, table)
     _check_chances(sums, columns, table)
     if wrong := int(sums["odd_choice"][0]):
         raise DataError(
@@ -65,6 +59,22 @@ def refuse_sums(sums: State, columns: PanelColumns, options: EffectOptions, tabl
                 f"at least {options.support.min_clusters_per_arm}: standard errors would be too small. "
                 "Use more of them, or lower effects.support.min_clusters_per_arm."
             )
+
+
+def refuse_cut_clusters(sums: State, cluster: str, table: str) -> None:
+    """Refuse clusters that lie in several buckets, as their sketch (``max_sketch``) shows.
+
+    Raises
+    ------
+    DataError
+    """
+    if cut := clusters_in_two_buckets(sums["max_sketch"]):
+        raise DataError(
+            f"{table}: at least {cut:,} values of the cluster column {cluster!r} lie in "
+            "more than one bucket. Expected each cluster in one bucket: partition the table by a "
+            f"hash of {cluster!r}, or name the column that it is partitioned by as "
+            "effects.cluster."
+        )
 
 
 def _check_chances(sums: State, columns: PanelColumns, table: str) -> None:

@@ -65,7 +65,8 @@ class Support:
 def decisive(found: Sequence[Support], asked: Sequence[str] = ()) -> list[Support]:
     """The verdicts that one on the whole is about.
 
-    Those on the ATE and the ATT, as far as they were asked for; on the ATO where it alone was.
+    Those on the ATE and the ATT, as far as they were asked for; where neither was, those on what was (the
+    ATO, the effect by an instrument).
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ def decisive(found: Sequence[Support], asked: Sequence[str] = ()) -> list[Suppor
         Estimands that the estimates are judged as; none stands for all.
     """
     names = [name for name in _DECISIVE if name in asked]
-    names = names or [_LAST if _LAST in asked else ""]
-    return [s for s in found if s.estimand in (names if names != [""] else _DECISIVE)]
+    names = names or [name for name in asked if name]
+    return [s for s in found if s.estimand in (names or _DECISIVE)]
 
 
 def any_supported(found: Sequence[Support], asked: Sequence[str] = ()) -> bool:

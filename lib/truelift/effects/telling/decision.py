@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from truelift.effects.results import EffectsResult, Estimate
 
 
+#: What a design asks one to believe, by its name.
+BY_DESIGN = {
+    "instrument": (
+        "the instrument is as good as drawn by lot given the covariates, changes the outcome through the "
+        "treatment alone, and moves nobody the other way"
+    ),
+}
+
+
 def decisive(result: EffectsResult) -> list[Estimate]:
     """Of the first outcome, the first estimand that the data support of an arm, for all arms.
 
@@ -169,12 +178,22 @@ def _arms(result: EffectsResult, found: list[Estimate]) -> str:
 
 
 def _instead(result: EffectsResult) -> str:
+    if result.design.assignment == "instrument":
+        return "Find an instrument that moves more of them, or more units."
     if result.design.assignment == "randomised":
         return "Mend what the verdict names, then estimate again."
     return "Assign it at random to a part, or compare groups that overlap."
 
 
 def _if(result: EffectsResult) -> str:
+    if told := BY_DESIGN.get(result.design.assignment):
+        weak = [check for check in result.instruments if check.weak]
+        sets = (
+            f" The instruments are weak: decide on {weak[0].anderson_rubin.words()}."
+            if weak
+            else ""
+        )
+        return f"{sets} All this holds only if {told}."
     if result.design.assignment != "observed":
         return ""
     return " All this holds only if nothing unmeasured drove both who was treated and the outcome."

@@ -48,10 +48,12 @@ def source_sentence(result: EffectsResult) -> str:
     noun = clusters_of(result)
     of = f" of {counted(result.clusters, noun)}" if result.clusters != result.n else ""
     arms = joined([f"{n:,} {arm}" for arm, n in result.arms.items()])
+    told = f" ({arms})" if arms else ""
+    fitted = f"; {result.learner} nuisances" if result.learner else "; adjusted"
+    folds = f", cross-fitted in {result.folds} folds" if result.folds else ""
     return (
-        f"From {units}{of} ({arms}) of {result.table} version {result.table_version}; "
-        f"{result.learner} nuisances with {counted(result.covariates, 'features')}, cross-fitted "
-        f"in {result.folds} folds. {result.selection}".strip()
+        f"From {units}{of}{told} of {result.table} version {result.table_version}{fitted} with "
+        f"{counted(result.covariates, 'features')}{folds}. {result.selection}".strip()
     )
 
 
@@ -192,6 +194,7 @@ def _methods_alone(result: EffectsResult) -> list[str]:
 def check_sentences(result: EffectsResult) -> list[str]:
     """What tests, the experiment's sizes, heterogeneity and credibility found; alarms first."""
     said = [test.sentence() for test in result.tests]
+    said += [check.sentence() for check in result.instruments]
     said += [text for finding in result.findings for text in finding.sentences]
     if result.experiment is not None:
         said.append(result.experiment.sentence(list(result.arms)))

@@ -328,10 +328,12 @@ def _numbers(e: Estimate) -> tuple[str, str, str]:
 def _method(result: EffectsResult) -> str:
     noun = clusters_of(result)
     of = f" of {count(result.clusters)} {noun}" if result.clusters != result.n else ""
-    arms = joined([f"{count(units)} {arm}" for arm, units in result.arms.items()])
+    told = joined([f"{count(units)} {arm}" for arm, units in result.arms.items()])
+    arms = f", {told}" if told else ""
+    one = f"{result.folds}-fold cross-fitting with a {_cluster(result)}'s units in one fold"
+    fitted = one if result.folds else "no folds: what is adjusted for is linear"
     return (
-        f"From {result.table} version {result.table_version}: {count(result.n)} units{of}, {arms}; "
-        f"{result.folds}-fold cross-fitting with a {_cluster(result)}'s units in one fold. "
+        f"From {result.table} version {result.table_version}: {count(result.n)} units{of}{arms}; {fitted}. "
         f"Intervals are for each number on its own: of many intervals, some miss.{_looks(result)}"
     )
 

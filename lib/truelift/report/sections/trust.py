@@ -32,8 +32,8 @@ HEADING = "Can the groups be compared?"
 def trust(content: ReportContent) -> Html | None:
     """Overlap and balance of every arm beside the control, and the helper models' quality."""
     result = content.effects
-    if result is None:
-        return None
+    if result is None or not result.overlaps:
+        return None  # a design that compares no arms
     return section(
         "trust",
         HEADING,

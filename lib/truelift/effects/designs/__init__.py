@@ -1,0 +1,1 @@
+"""Designs that estimate by something else than adjustment: instruments, differences over time."""

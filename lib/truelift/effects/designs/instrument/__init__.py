@@ -1,0 +1,1 @@
+"""An instrument: what moves the treatment and the outcome through it alone."""

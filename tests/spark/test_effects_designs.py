@@ -1,0 +1,37 @@
+"""A design through the effect step: the job's numbers are those in memory, in its table and metrics."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+
+import truelift as tl
+from truelift.effects.job import estimate_effects
+from truelift.effects.results import EffectsResult
+from truelift.simulate.worlds.instrumented import instrument_table
+from truelift.typed import from_plain
+
+
+def test_the_step_tells_effects_by_an_instrument_as_memory_does(
+    lake, tmp_path, make_settings, make_job
+):
+    file = str(tmp_path / "visits.parquet")
+    pq.write_table(instrument_table(seed=5), file)
+    asked = ("treatment=d", "outcomes=[y]", "covariates=[x]", "cluster=user", "instrument=z1")
+    settings = make_settings(*(f"effects.{item}" for item in (f"table={file}", *asked)))
+    job = make_job("estimate_effects", settings, lake)
+    report = estimate_effects(job)
+    here = tl.estimate_effects(
+        file, treatment="d", outcomes="y", covariates="x", cluster="user", instrument="z1",
+        buckets=settings.buckets,
+    )  # fmt: skip
+    written = {row.estimand: row for row in lake.read("gold.effects").collect()}
+    for e in here.estimates:
+        found = (written[e.estimand].estimate, written[e.estimand].standard_error)
+        assert found == pytest.approx((e.estimate, e.standard_error), rel=1e-9)
+    result = from_plain(EffectsResult, job.results["EffectsResult"])
+    assert result.instruments[0].effective_f == pytest.approx(here.instruments[0].effective_f)
+    assert set(result.not_made) == {"heterogeneity", "credibility"}
+    assert report.rows_out == len(here.estimates) and "LATE y" in report.headline
+    assert not lake.exists("gold.scores")
+    assert job.run.metrics["late.y"] == written["LATE"].estimate
