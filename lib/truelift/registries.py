@@ -31,6 +31,11 @@ ESTIMANDS: Registry[EstimandKind] = Registry(
         "TSLS": "truelift.effects.scores.kinds.instrumented:TSLS",
         "LIML": "truelift.effects.scores.kinds.instrumented:LIML",
         "JIVE": "truelift.effects.scores.kinds.instrumented:JIVE",
+        "overall ATT": "truelift.effects.scores.kinds.over_time:OVERALL",
+        "event study": "truelift.effects.scores.kinds.over_time:EVENTS",
+        "cohort ATT": "truelift.effects.scores.kinds.over_time:COHORTS",
+        "period ATT": "truelift.effects.scores.kinds.over_time:PERIODS",
+        "ATT(g,t)": "truelift.effects.scores.kinds.over_time:CELLS",
     },
 )
 

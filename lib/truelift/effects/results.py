@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from truelift.effects.credibility.assessment import Credibility
+from truelift.effects.designs.differences.results import TrendCheck
 from truelift.effects.designs.instrument.results import InstrumentCheck
 from truelift.effects.experiment.results import Experiment, OutcomeTest
 from truelift.effects.heterogeneity.varying import VaryingEffect
@@ -329,6 +330,8 @@ class EffectsResult:
         Of looks that other packages bring.
     instruments : tuple of InstrumentCheck
         By outcome, how strong the instruments are and what they say at any strength.
+    trends : tuple of TrendCheck
+        By outcome, what differences before a treatment say of parallel trends.
     """
 
     estimates: tuple[Estimate, ...]
@@ -358,6 +361,7 @@ class EffectsResult:
     asked: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     instruments: tuple[InstrumentCheck, ...] = ()
+    trends: tuple[TrendCheck, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:

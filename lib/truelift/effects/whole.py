@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from truelift.effects.designs.differences.run import difference_effects
 from truelift.effects.designs.instrument.run import instrument_effects
 from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.look import look_further
@@ -18,6 +19,7 @@ from truelift.settings import EffectOptions
 
 DESIGNS: dict[str, Callable[[PanelSource, EffectOptions, Tell], EffectsResult]] = {
     "instrument": instrument_effects,
+    "did": difference_effects,
 }
 
 

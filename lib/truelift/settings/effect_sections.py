@@ -167,6 +167,26 @@ class CredibilitySection:
 
 
 @dataclass(frozen=True)
+class DifferencesSection:
+    """Differences over time (``design: did``): the section ``effects.differences``.
+
+    ``time`` is the column of periods, ``compared_with`` whom a cohort is compared with: units that are
+    ``not_yet_treated`` in the period, or ``never_treated``. ``anticipation`` is the number of periods before
+    the treatment in which it may act already.
+    """
+
+    time: str | None = None
+    compared_with: str = "not_yet_treated"
+    anticipation: int = 0
+
+    def __post_init__(self) -> None:
+        need = needs("effects.differences", self)
+        known = self.compared_with in ("not_yet_treated", "never_treated")
+        need("compared_with", known, "'not_yet_treated' or 'never_treated'")
+        need("anticipation", self.anticipation >= 0, "a number of periods from 0 on")
+
+
+@dataclass(frozen=True)
 class ExperimentSection:
     """What only a randomised assignment allows: the section ``effects.experiment``.
 

@@ -12,6 +12,7 @@ from truelift.settings.chances import check_chances
 from truelift.settings.checks import needs, require
 from truelift.settings.effect_sections import (
     CredibilitySection,
+    DifferencesSection,
     ExperimentSection,
     FeatureSection,
     HeterogeneitySection,
@@ -55,7 +56,8 @@ class EffectOptions:
     Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none.
     ``policies`` maps a name to an arm, or to a column that holds arms. ``looks`` names those of
     other packages. ``instrument`` names columns that move the treatment, and the outcomes through it
-    alone: effects are then of those whom they move. ``measured_in`` says, by outcome, what
+    alone: effects are then of those whom they move. ``design: did`` takes differences over time, with
+    ``treatment`` the period in which it begins. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
     more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
 
@@ -79,6 +81,7 @@ class EffectOptions:
     estimands: tuple[str, ...] = ADJUSTED
     contrasts: str = "control"
     looks: tuple[str, ...] = ()
+    design: str | None = None
     instrument: tuple[str, ...] | str = ()
     measured_in: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
@@ -90,6 +93,7 @@ class EffectOptions:
     heterogeneity: HeterogeneitySection = field(default_factory=HeterogeneitySection)
     credibility: CredibilitySection = field(default_factory=CredibilitySection)
     experiment: ExperimentSection = field(default_factory=ExperimentSection)
+    differences: DifferencesSection = field(default_factory=DifferencesSection)
 
     def __post_init__(self) -> None:
         need = needs("effects", self)
@@ -116,8 +120,8 @@ class EffectOptions:
 
     @property
     def design_name(self) -> str:
-        """What effects are told by, where it is not adjustment: ``'instrument'``; else empty."""
-        return "instrument" if self.instrument else ""
+        """What effects are told by, where it is not adjustment: ``'instrument'``, ``'did'``; else empty."""
+        return "instrument" if self.instrument else self.design or ""
 
     @property
     def design_estimands(self) -> tuple[str, ...]:
@@ -156,14 +160,27 @@ class EffectOptions:
 
     def _check_design(self) -> None:
         """Estimands that go with the design, and nothing beside it that it does not have."""
-        design, need = self.design_name, needs("effects", self)
-        if not design:
+        need = needs("effects", self)
+        need("design", self.design in (None, "did"), "'did', or no such key")
+        need(
+            "design", not (self.design and self.instrument), "no such key beside effects.instrument"
+        )
+        if not self.design_name:
             return
+        design = "instrument" if self.instrument else "design"
         own = [name for name in ESTIMANDS.names if design in ESTIMANDS.row(name).asks]
         fits = set(self.design_estimands) <= set(own)
         need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
         need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
         need("contrasts", self.contrasts == "control", f"no such key beside effects.{design}")
+        if self.design == "did":
+            time = self.differences.time
+            needs("effects.differences", self.differences)(
+                "time", bool(time), "the column of periods"
+            )
+            adjusted = bool(self.covariates) or bool(self.features.categorical)
+            need("covariates", not adjusted, "none beside effects.design: did does not adjust yet")
+            need("weight", self.weight is None, "none beside effects.design")
         at_once = f"false beside effects.{design}: one look"
         needs("effects.inference", self.inference)("anytime", not self.inference.anytime, at_once)
 

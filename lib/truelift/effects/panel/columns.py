@@ -135,7 +135,7 @@ def columns_asked_for(schema: pa.Schema, options: EffectOptions) -> tuple[str, .
         *(name for name in optional if name), *options.groups, *_known_propensity(options),
         *(c for c in options.policies.values() if c in schema.names),
         *options.experiment.pre_outcomes.values(), *options.credibility.benchmark_covariates,
-        *options.instrument, *(condition.columns if condition else ()),
+        *options.instrument, *_of_differences(options), *(condition.columns if condition else ()),
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     """
     if options.filter:
         condition_of(options.filter, "effects.filter").check(schema, "effects.filter", table)
-    covariates = covariates_of(schema, options)
+    covariates = () if options.design == "did" else covariates_of(schema, options)
     weight = [options.weight] if options.weight else []
     known = _known_propensity(options)
     _check_parts(options, covariates, table)
@@ -163,6 +163,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         **dict.fromkeys(options.groups, "effects.groups"),
         **dict.fromkeys(known, "effects.nuisances.propensity"),
         **dict.fromkeys(options.instrument, "effects.instrument"),
+        **_of_differences(options),
     }
     if options.second_cluster:
         needed[options.second_cluster] = "effects.second_cluster"
@@ -180,11 +181,19 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
             f"not list any. Its columns are {', '.join(schema.names)}. Say `covariates: []` if "
             "there is nothing to adjust for."
         )
-    moved = (options.treatment, *options.instrument) if options.instrument else ()
+    moved = (options.treatment, *options.instrument) if options.design_name else ()
+    moved += (str(options.differences.time),) if options.design == "did" else ()
     for name in (*covariates, *options.outcomes, *weight, *known, *moved):
         if not is_number(schema.field(name).type):
             raise TableError(no_number(name, needed[name], schema.field(name).type, table))
     _check_treatment(schema.field(options.treatment).type, options.treatment, table)
+
+
+def _of_differences(options: EffectOptions) -> dict[str, str]:
+    """Columns of differences over time, with the key that names each."""
+    if options.design != "did":
+        return {}
+    return {str(options.differences.time): "effects.differences.time", options.unit: "effects.unit"}
 
 
 def _unique(*names: str) -> tuple[str, ...]:

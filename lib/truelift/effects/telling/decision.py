@@ -23,6 +23,10 @@ BY_DESIGN = {
         "the instrument is as good as drawn by lot given the covariates, changes the outcome through the "
         "treatment alone, and moves nobody the other way"
     ),
+    "did": (
+        "without the treatment the treated and those they are compared with would have moved alike, and "
+        "nobody acted on it before it began"
+    ),
 }
 
 

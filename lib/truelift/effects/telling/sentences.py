@@ -49,12 +49,11 @@ def source_sentence(result: EffectsResult) -> str:
     of = f" of {counted(result.clusters, noun)}" if result.clusters != result.n else ""
     arms = joined([f"{n:,} {arm}" for arm, n in result.arms.items()])
     told = f" ({arms})" if arms else ""
-    fitted = f"; {result.learner} nuisances" if result.learner else "; adjusted"
+    source = f"From {units}{of}{told} of {result.table} version {result.table_version}"
+    if result.learner:
+        source += f"; {result.learner} nuisances with {counted(result.covariates, 'features')}"
     folds = f", cross-fitted in {result.folds} folds" if result.folds else ""
-    return (
-        f"From {units}{of}{told} of {result.table} version {result.table_version}{fitted} with "
-        f"{counted(result.covariates, 'features')}{folds}. {result.selection}".strip()
-    )
+    return f"{source}{folds}. {result.selection}".strip()
 
 
 def verdict_text(result: EffectsResult) -> str:
@@ -194,7 +193,7 @@ def _methods_alone(result: EffectsResult) -> list[str]:
 def check_sentences(result: EffectsResult) -> list[str]:
     """What tests, the experiment's sizes, heterogeneity and credibility found; alarms first."""
     said = [test.sentence() for test in result.tests]
-    said += [check.sentence() for check in result.instruments]
+    said += [check.sentence() for check in (*result.instruments, *result.trends)]
     said += [text for finding in result.findings for text in finding.sentences]
     if result.experiment is not None:
         said.append(result.experiment.sentence(list(result.arms)))

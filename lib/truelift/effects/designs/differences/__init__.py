@@ -1,0 +1,1 @@
+"""Differences over time: groups whose treatment begins at different periods."""

@@ -1,0 +1,126 @@
+"""Effects by cohort and period, and averages of them, with the influence of the cohorts' sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from truelift.effects.designs.differences.sums import Cell, Timeline
+
+
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """Linear combinations of cells.
+
+    Parameters
+    ----------
+    values : ndarray, m
+    rows : ndarray, m x lines
+        Times a cluster's sums: its influence.
+    """
+
+    values: np.ndarray
+    rows: np.ndarray
+
+    def covariance(self, cross: np.ndarray, clusters: int) -> np.ndarray:
+        """Clustered, with the factor G / (G - 1)."""
+        return self.rows @ cross @ self.rows.T * clusters / (clusters - 1)
+
+
+def cell_effects(total: np.ndarray, timeline: Timeline, outcome: int) -> Averages:
+    """ATT(g, t): the mean difference of the cohort less that of the units compared with; nan where one is empty."""
+    cells = timeline.cells
+    start = len(timeline.cohorts) + 4 * len(cells) * outcome
+    values, rows = np.zeros(len(cells)), np.zeros((len(cells), len(total)))
+    for i in range(len(cells)):
+        at = start + 4 * i
+        treated, moved, control, drift = total[at : at + 4]
+        if treated == 0 or control == 0:
+            values[i] = np.nan
+            continue
+        values[i] = moved / treated - drift / control
+        rows[i, at : at + 4] = (
+            -moved / treated**2, 1 / treated, drift / control**2, -1 / control,
+        )  # fmt: skip
+    return Averages(values, rows)
+
+
+@dataclass(frozen=True)
+class Average:
+    """An average of cells, by the sizes of their cohorts.
+
+    Parameters
+    ----------
+    name : str
+        The estimand.
+    population : str
+    cells : tuple of int
+        Positions of the cells.
+    event : float or None
+        Of an event study: periods since the treatment began.
+    """
+
+    name: str
+    population: str
+    cells: tuple[int, ...]
+    event: int | None = None
+
+
+def averages_of(timeline: Timeline, usable: np.ndarray, told: Sequence[str]) -> Iterator[Average]:
+    """Overall, by periods since the treatment, by cohort, by period; of cells that could be estimated.
+
+    Parameters
+    ----------
+    timeline : Timeline
+    usable : ndarray of bool
+        By cell.
+    told : sequence of str
+        Periods in words.
+    """
+    cells = list(enumerate(timeline.cells))
+    cells = [(i, c) for i, c in cells if usable[i]]
+    after = [(i, c) for i, c in cells if not c.before]
+
+    def those(found: list[tuple[int, Cell]]) -> tuple[int, ...]:
+        return tuple(i for i, _ in found)
+
+    if after:
+        yield Average("overall ATT", "all cohorts after their treatment", those(after))
+    for event in sorted({c.period - c.cohort for _, c in cells}):
+        mine = [(i, c) for i, c in cells if c.period - c.cohort == event]
+        when = _since(event)
+        yield Average("event study", when, those(mine), event)
+    for cohort in timeline.cohorts:
+        mine = [(i, c) for i, c in after if c.cohort == cohort]
+        if mine:
+            yield Average("cohort ATT", f"units treated from {told[cohort]} on", those(mine))
+    for period in range(len(timeline.periods)):
+        mine = [(i, c) for i, c in after if c.period == period]
+        if mine:
+            yield Average("period ATT", f"all treated in {told[period]}", those(mine))
+
+
+def _since(event: int) -> str:
+    if event == 0:
+        return "the period in which the treatment began"
+    noun = "period" if abs(event) == 1 else "periods"
+    return f"{abs(event)} {noun} {'after' if event > 0 else 'before'} the treatment began"
+
+
+def averaged(
+    wanted: Sequence[Average], cells: Averages, total: np.ndarray, timeline: Timeline
+) -> Averages:
+    """The averages with weights that are the cohorts' shares, whose own error counts too."""
+    values, rows = np.zeros(len(wanted)), np.zeros((len(wanted), len(total)))
+    for m, average in enumerate(wanted):
+        places = [timeline.cohorts.index(timeline.cells[i].cohort) for i in average.cells]
+        sizes = total[places]
+        weights = sizes / sizes.sum()
+        mine = list(average.cells)
+        values[m] = weights @ cells.values[mine]
+        rows[m] = weights @ cells.rows[mine]
+        for i, place in zip(mine, places, strict=True):
+            rows[m, place] += (cells.values[i] - values[m]) / sizes.sum()
+    return Averages(values, rows)

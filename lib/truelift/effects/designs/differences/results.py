@@ -1,0 +1,59 @@
+"""What a panel over time says of parallel trends, beside its effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from truelift.effects.telling.figures import figure, p_text, places_of
+from truelift.inference.parallel_trends import PreTrend
+
+
+@dataclass(frozen=True)
+class TrendCheck:
+    """Differences before the treatment, and how much trends may differ before an effect is gone.
+
+    Parameters
+    ----------
+    outcome : str
+    pre_trend : PreTrend or None
+        None where no cohort has two periods before its treatment.
+    first_effect, first_lower, first_upper : float
+        The effect in the first treated period, with the interval where trends may differ by as much as the
+        largest difference before.
+    breakdown : float
+        How many times as much it takes until the interval holds zero; 0 where it always does.
+    confidence : float
+    """
+
+    outcome: str
+    pre_trend: PreTrend | None
+    first_effect: float
+    first_lower: float
+    first_upper: float
+    breakdown: float
+    confidence: float
+
+    def sentence(self) -> str:
+        """The check in two sentences."""
+        test = self.pre_trend
+        if test is None:
+            return f"Trends of {self.outcome}: no cohort has two periods before its treatment, so nothing tests them."
+        found = "moved apart" if test.p_value < 0.05 else "show no difference"
+        places = places_of(test.drift)
+        said = (
+            f"Trends of {self.outcome} before the treatment {found} ({p_text(test.p_value)}); a steady drift of "
+            f"{figure(test.drift, places)} a period would have been found four times out of five."
+        )
+        low, high = figure(self.first_lower, places), figure(self.first_upper, places)
+        held = (
+            f"it is told from zero up to {self.breakdown:.2g} times as much"
+            if self.breakdown > 0
+            else "it is not told from zero even with equal trends"
+        )
+        return (
+            f"{said} If trends then differ by no more than they did before, the effect in the first treated period "
+            f"is {low} to {high} ({self.confidence:.0%}); {held}."
+        )
+
+    def __repr__(self) -> str:
+        return f"TrendCheck({self.sentence()})"

@@ -1,0 +1,230 @@
+"""The design ``did`` from a panel to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from truelift.effects.designs.differences.aggregates import (
+    Average,
+    Averages,
+    averaged,
+    averages_of,
+    cell_effects,
+)
+from truelift.effects.designs.differences.results import TrendCheck
+from truelift.effects.designs.differences.sums import (
+    DifferenceColumns,
+    DifferenceSumsKernel,
+    Timeline,
+)
+from truelift.effects.designs.instrument.linear import refuse_few_clusters
+from truelift.effects.designs.ranges import BATCH_ROWS, ranges_of
+from truelift.effects.designs.results import Named, designed, family
+from truelift.effects.panel.arms import label_of
+from truelift.effects.panel.source import PanelSource, State
+from truelift.effects.results import Caution, EffectsResult, Estimate
+from truelift.effects.support.refusals import refuse_cut_clusters
+from truelift.effects.support.supported import Support
+from truelift.errors import DataError
+from truelift.inference.parallel_trends import breakdown, pre_trend, relative_magnitude_interval
+from truelift.progress import Tell
+from truelift.settings import EffectOptions
+
+_MOST_LINES = 4000
+_METHOD = "difference in differences by cohort and period"
+
+
+def difference_effects(
+    source: PanelSource, options: EffectOptions, progress: Tell
+) -> EffectsResult:
+    """Effects of a treatment that begins at different periods, from one pass over the panel.
+
+    Parameters
+    ----------
+    source : PanelSource
+        The rows that count: one a unit and period.
+    options : EffectOptions
+        ``treatment`` is the column of the period in which a unit's treatment begins; null, zero or a period
+        after the last for units that are never treated.
+    progress : callable
+
+    Raises
+    ------
+    DataError
+        For too few periods, no cohort or nobody to compare with, repeated rows, units whose cohort changes.
+    """
+    time = str(options.differences.time)
+    keys = {
+        time: "effects.differences.time",
+        **dict.fromkeys(options.outcomes, "effects.outcomes"),
+    }
+    ranges = ranges_of(source, keys, options.cluster)
+    line = _timeline(source, options, time)
+    columns = DifferenceColumns(
+        options.unit, time, options.treatment, options.outcomes, options.cluster
+    )
+    progress("a pass for differences by cohort and period")
+    sums = source.sum(DifferenceSumsKernel(columns, line), columns.names(), BATCH_ROWS)
+    _refuse(sums, options, time, source.name)
+    units, clusters = int(sums["units"][0]), int(sums["clusters"][0])
+    told = [label_of(period) for period in line.periods.tolist()]
+    estimates: list[Estimate] = []
+    checks: list[TrendCheck] = []
+    for j, outcome in enumerate(options.outcomes):
+        cells = cell_effects(sums["total"], line, j)
+        usable = np.isfinite(cells.values)
+        wanted = list(averages_of(line, usable, told))
+        if not any(a.name == "overall ATT" for a in wanted):
+            raise DataError(
+                f"{source.name}: no cohort has a period before its treatment, a period after it and units to "
+                f"compare it with (effects.treatment, {time!r}). Name earlier periods, or units that are not treated."
+            )
+        means = averaged(wanted, cells, sums["total"], line)
+        families = [(a.name, a.population) for a in wanted]
+        estimates += _families(families, means, sums, outcome, options, units, clusters)
+        named = [
+            ("ATT(g,t)", f"units treated from {told[c.cohort]} on, in {told[c.period]}")
+            for i, c in enumerate(line.cells)
+            if usable[i]
+        ]
+        kept = Averages(cells.values[usable], cells.rows[usable])
+        estimates += _families(named, kept, sums, outcome, options, units, clusters)
+        checks.append(_check(wanted, means, sums, clusters, outcome, options))
+    cautions = _cautions(sums, checks, ranges.rows)
+    support = [Support("overall ATT", "", True, (_verdict(checks),), careful=_in_doubt(checks))]
+    return designed(
+        source, options, estimates, support, "did", "", trends=tuple(checks),
+        cautions=tuple(cautions),
+    )  # fmt: skip
+
+
+def _timeline(source: PanelSource, options: EffectOptions, time: str) -> Timeline:
+    found = source.distinct((time, options.treatment))
+    periods = np.sort(np.array([float(value) for value in found[time]]))
+    if len(periods) < 2:
+        raise DataError(
+            f"{source.name}: the column {time!r} (effects.differences.time) has {len(periods)} period(s), expected "
+            "at least 2: one before a treatment and one after it."
+        )
+    begins = np.array([float(value) for value in found[options.treatment]])
+    begins = np.sort(begins[np.isfinite(begins) & (begins > periods[0]) & (begins <= periods[-1])])
+    if not len(begins):
+        raise DataError(
+            f"{source.name}: no unit's treatment begins after the first period, {label_of(periods[0])}, and by the last, "
+            f"{label_of(periods[-1])}. Expected in {options.treatment!r} (effects.treatment) the period in which it "
+            "begins, and null or 0 where it never does."
+        )
+    if absent := [b for b in begins.tolist() if b not in periods]:
+        raise DataError(
+            f"{source.name}: {options.treatment!r} has {label_of(absent[0])}, which is no period of {time!r}. Expected "
+            "the period in which a treatment begins."
+        )
+    section = options.differences
+    line = Timeline(
+        periods,
+        tuple(np.searchsorted(periods, begins).tolist()),
+        section.compared_with == "never_treated",
+        section.anticipation,
+    )
+    lines = len(line.cohorts) + 4 * len(line.cells) * len(options.outcomes)
+    if lines > _MOST_LINES:
+        raise DataError(
+            f"{source.name}: {len(line.cohorts)} cohorts, {len(periods)} periods and {len(options.outcomes)} outcomes "
+            f"ask for {lines:,} sums, at most {_MOST_LINES:,} are possible. Use coarser periods, or fewer outcomes."
+        )
+    return line
+
+
+def _refuse(sums: State, options: EffectOptions, time: str, table: str) -> None:
+    refuse_cut_clusters(sums, options.cluster, table)
+    _, _, repeated, changing = sums["units"].astype(int).tolist()
+    if repeated:
+        raise DataError(
+            f"{table}: {repeated:,} rows repeat a unit ({options.unit!r}) and period ({time!r}); expected one row each. "
+            "Add them up, or name what tells them apart as effects.unit."
+        )
+    if changing:
+        raise DataError(
+            f"{table}: the period in which the treatment begins ({options.treatment!r}), or the cluster "
+            f"({options.cluster!r}), changes within {changing:,} unit(s) of {options.unit!r}; expected one of each "
+            "unit in all of its rows."
+        )
+    refuse_few_clusters(int(sums["clusters"][0]), 1, options.cluster, table)
+
+
+def _families(
+    named: Sequence[tuple[str, str]], found: Averages, sums: State, outcome: str,
+    options: EffectOptions, units: int, clusters: int,
+) -> list[Estimate]:  # fmt: skip
+    """Estimates of each name with bands that hold over all of that name."""
+    made: list[Estimate] = []
+    spread = found.covariance(sums["cross"], clusters)
+    for name in dict.fromkeys(name for name, _ in named):
+        if options.design_estimands and name not in options.design_estimands:
+            continue
+        at = [i for i, (own, _) in enumerate(named) if own == name]
+        told = [Named(name, outcome, "", named[i][1], _METHOD) for i in at]
+        made += family(
+            told, found.values[at], spread[np.ix_(at, at)], options, units, clusters, True
+        )
+    return made
+
+
+def _check(
+    wanted: Sequence[Average], means: Averages, sums: State, clusters: int, outcome: str,
+    options: EffectOptions,
+) -> TrendCheck:  # fmt: skip
+    events = {a.event: i for i, a in enumerate(wanted) if a.event is not None}
+    before = [i for event, i in events.items() if event < 0]
+    first = events[min(event for event in events if event >= 0)]
+    at = [first, *before]
+    spread = means.covariance(sums["cross"], clusters)[np.ix_(at, at)]
+    effect, moves = float(means.values[first]), means.values[before]
+    level, degrees = options.inference.confidence, float(clusters - 1)
+    if not before:
+        return TrendCheck(outcome, None, effect, -np.inf, np.inf, 0.0, level)
+    low, high = relative_magnitude_interval(effect, moves, spread, degrees, level, 1.0)
+    return TrendCheck(
+        outcome=outcome,
+        pre_trend=pre_trend(moves, spread[1:, 1:], degrees),
+        first_effect=effect,
+        first_lower=low,
+        first_upper=high,
+        breakdown=breakdown(effect, moves, spread, degrees, level),
+        confidence=level,
+    )
+
+
+def _in_doubt(checks: Sequence[TrendCheck]) -> bool:
+    return any(c.pre_trend is None or c.pre_trend.p_value < 0.05 for c in checks)
+
+
+def _verdict(checks: Sequence[TrendCheck]) -> str:
+    if any(c.pre_trend is None for c in checks):
+        return "No cohort has two periods before its treatment, so nothing in the data tests parallel trends."
+    if _in_doubt(checks):
+        return "Trends moved apart before the treatment: read how much they may differ before the effect is gone."
+    return "There are units to compare with, and trends before the treatment show no difference."
+
+
+def _cautions(sums: State, checks: Sequence[TrendCheck], rows: int) -> list[Caution]:
+    units, holes, _, _ = sums["units"].astype(int).tolist()
+    found = []
+    if holes:
+        found.append(
+            Caution(
+                f"The panel is not balanced: {holes:,} of {units:,} units lack some period ({rows:,} rows). Each "
+                "effect is of the units seen in both of its periods, so effects are of somewhat different units."
+            )
+        )
+    found += [
+        Caution(
+            f"Trends of {c.outcome} moved apart before the treatment ({c.pre_trend.restrictions} differences, "
+            f"p {c.pre_trend.p_value:.3g}).", outcomes=(c.outcome,),
+        )
+        for c in checks
+        if c.pre_trend is not None and c.pre_trend.p_value < 0.05
+    ]  # fmt: skip
+    return found
