@@ -132,8 +132,8 @@ def assumptions(result: EffectsResult) -> list[Assumption]:
     Where chances are known, nothing unmeasured can have driven the assignment, and the estimate
     is right whatever the outcome models are.
     """
-    if told := BY_DESIGN.get(result.design.assignment):
-        return [("The design.", f"It is assumed that {told}.")]
+    if believed := BY_DESIGN.get(result.design.assignment):
+        return [("The design.", f"It is assumed that {believed}.")]
     told = nouns(result)
     if told is not None and result.design.assignment == "observed":
         one, subject = with_article(told.treatment), told.subject

@@ -14,7 +14,7 @@ from truelift.simulate.worlds.instrumented import instrument_table
 
 pytestmark = pytest.mark.study
 
-REPETITIONS = 300
+REPETITIONS = 150
 WEAK = {"instruments": 5, "binary": False, "strength": 0.1, "noise": 0.3}
 STRONG = {"instruments": 1, "strength": 1.2}
 
@@ -46,7 +46,7 @@ def test_sets_of_anderson_and_rubin_and_of_the_score_cover_where_instruments_are
     found = study("TSLS", weak=True)
     assert 1.0 < found["f"] < 3.0
     # 3.5 binomial standard deviations around .95.
-    assert 0.906 <= found["anderson_rubin"] <= 0.99 and 0.906 <= found["score"] <= 0.99
+    assert 0.886 <= found["anderson_rubin"] <= 1.0 and 0.886 <= found["score"] <= 1.0
 
 
 def test_walds_interval_fails_where_instruments_are_weak():
@@ -56,4 +56,4 @@ def test_walds_interval_fails_where_instruments_are_weak():
 def test_the_doubly_robust_late_and_its_set_cover_where_the_instrument_is_strong():
     found = study("LATE", weak=False)
     assert found["f"] > 10.0
-    assert 0.906 <= found["wald"] <= 0.99 and 0.906 <= found["anderson_rubin"] <= 0.99
+    assert 0.886 <= found["wald"] <= 1.0 and 0.886 <= found["anderson_rubin"] <= 1.0
