@@ -1,9 +1,9 @@
-"""Rows of one unit whose treatment changes: what asks for unit effects, and gets none here.
+"""Rows of one unit whose treatment changes: what asks for unit effects, and gets none by adjustment.
 
 Estimates compare rows of different arms that are alike in their covariates. Where the rows of an
 arm are those of the same units at another time, three things may be in the comparison besides the
 effect: what sets units apart that are treated early, what time does to all, and what an earlier
-treatment still does (Goodman-Bacon 2021; Sun & Abraham 2021). Designs for that are not here, so it
+treatment still does (Goodman-Bacon 2021; Sun & Abraham 2021). Adjustment does not see that, so it
 is said. The rules, on a sample of whole clusters and where chances are not known:
 
 1. The unit's name (``effects.unit``) comes in several rows, in different arms.
@@ -66,9 +66,10 @@ _SHARED, _ONE_ARM = 0.8, 0.98
 _SPANS = 100
 
 _ADVICE = (
-    "Unit and time effects, as staggered adoption asks for, are not possible here. Keep one row a "
+    "Adjustment knows no unit and time effects, as staggered adoption asks for. Where treatment stays "
+    "once it began, differences over time are told by effects.design: did. Otherwise keep one row a "
     "unit, after its treatment began or of a unit that is not treated, with what was before among "
-    "the covariates; or use a difference-in-differences method elsewhere."
+    "the covariates."
 )
 
 
