@@ -193,7 +193,8 @@ def _methods_alone(result: EffectsResult) -> list[str]:
 def check_sentences(result: EffectsResult) -> list[str]:
     """What tests, the experiment's sizes, heterogeneity and credibility found; alarms first."""
     said = [test.sentence() for test in result.tests]
-    said += [check.sentence() for check in (*result.instruments, *result.trends)]
+    said += [check.sentence() for check in result.instruments]
+    said += [check.sentence() for check in result.trends]
     said += [text for finding in result.findings for text in finding.sentences]
     if result.experiment is not None:
         said.append(result.experiment.sentence(list(result.arms)))

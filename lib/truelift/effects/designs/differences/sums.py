@@ -131,13 +131,13 @@ class DifferenceSumsKernel:
         if parts:
             joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
             counts = self._add(sums, *joined)
-        keys, by_cluster = sums.finish()
+        found, by_cluster = sums.finish()
         return {
             "total": by_cluster.sum(axis=1),
             "cross": by_cluster @ by_cluster.T,
-            "clusters": np.array([float(len(keys))]),
+            "clusters": np.array([float(len(found))]),
             "units": counts,
-            "max_sketch": bucket_sketch(keys, bucket),
+            "max_sketch": bucket_sketch(found, bucket),
         }
 
     def _add(

@@ -8,21 +8,19 @@ _ASKS = {"design": "'did'"}
 _READING = "{estimand}: the treatment changes {outcome} by {change}, over {population}."
 
 
-def _kind(name: str, key: str, title: str, place: int, **more: object) -> EstimandKind:
+def _kind(
+    name: str, key: str, title: str, place: int, logged: bool = False, decides_over: str = ""
+) -> EstimandKind:
     return EstimandKind(
         name, key, title, order=place, priority=place, reading=_READING, asks=_ASKS,
-        judged_as="overall ATT", names_population=True, **more,
-    )  # type: ignore[arg-type]  # fmt: skip
+        judged_as="overall ATT", names_population=True, logged=logged, decides_over=decides_over,
+    )  # fmt: skip
 
 
 OVERALL = _kind(
-    "overall ATT",
-    "overall_att",
-    "Overall ATT",
-    10,
-    decides_over="over all cohorts after their treatment",
+    "overall ATT", "overall_att", "Overall ATT", 10, True, "over all cohorts after their treatment"
 )
-EVENTS = _kind("event study", "event_study", "Event study", 20, logged=False)
-COHORTS = _kind("cohort ATT", "cohort_att", "By cohort", 30, logged=False)
-PERIODS = _kind("period ATT", "period_att", "By period", 40, logged=False)
-CELLS = _kind("ATT(g,t)", "att_gt", "By cohort and period", 50, logged=False)
+EVENTS = _kind("event study", "event_study", "Event study", 20)
+COHORTS = _kind("cohort ATT", "cohort_att", "By cohort", 30)
+PERIODS = _kind("period ATT", "period_att", "By period", 40)
+CELLS = _kind("ATT(g,t)", "att_gt", "By cohort and period", 50)
