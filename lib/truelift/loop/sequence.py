@@ -118,7 +118,7 @@ def _machine(kind: str, items: int) -> _Machine:
     changing = [*optimizer.variables, *random_states(model)]
     return _Machine(
         model, Trainer(model, optimizer), SequenceRanker(model, items, LENGTH, "event"),
-        named_weights(model), [(v, np.array(v)) for v in changing],
+        named_weights(model), [(v, np.array(keras.ops.convert_to_numpy(v))) for v in changing],
     )  # fmt: skip
 
 
