@@ -42,13 +42,14 @@ def identify(
             drawn, effect, adjust=names_of(adjust), mediators=names_of(mediators) or (),
             instrument=instrument,
         )  # fmt: skip
-        schema = None
+        schema, code = None, found.exit_code
         if table:
             from truelift.public.tables import opened
 
             schema = opened(table).schema
             tested = falsify(drawn, table, cluster=cluster, effect=found)
             print(tested, flush=True)
+            code = max(code, tested.exit_code)
         print(found, flush=True)
         if table and found.method in ("front door", "formula"):
             from truelift.graph.plug_in import plugged_in
@@ -68,7 +69,7 @@ def identify(
             keys = found.effect_keys(schema) | ({"cluster": cluster} if cluster else {})
             write_spec(keys, write, found.sentence())
             print(f"  written   {write}", flush=True)
-    return found.exit_code
+    return code
 
 
 def names_of(text: str | None) -> tuple[str, ...] | None:

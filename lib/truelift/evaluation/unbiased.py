@@ -40,7 +40,7 @@ class Judged:
     def less(self, other: Judged) -> Judged:
         """The difference to another score's figure on the same rows."""
         moved = self._influence - other._influence
-        return _told(self.name, self.value - other.value, moved)
+        return _told(self.name, self.value - other.value, moved, self.users)
 
 
 def judge(
@@ -126,11 +126,15 @@ def _ndcg(
     counted = best > 0
     own = np.divide(discounted(np.asarray(scores)), best, out=np.zeros(len(best)), where=counted)
     value = float(own[counted].mean())
-    return _told("ndcg", value, np.where(counted, own - value, 0.0) / counted.sum())
+    users = int(counted.sum())
+    return _told("ndcg", value, np.where(counted, own - value, 0.0) / users, users)
 
 
-def _told(name: str, value: float, influence: np.ndarray) -> Judged:
-    users = len(influence)
-    error = float(np.sqrt(users / max(users - 1, 1) * np.square(influence).sum()))
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, max(users - 1, 1))) * error
+def _told(name: str, value: float, influence: np.ndarray, users: int | None = None) -> Judged:
+    """A figure by its influence function, of so many users; one user tells nothing of others."""
+    users = len(influence) if users is None else users
+    half = np.inf
+    if users > 1:
+        error = float(np.sqrt(users / (users - 1) * np.square(influence).sum()))
+        half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, users - 1)) * error
     return Judged(name, value, value - half, value + half, users, influence)

@@ -190,8 +190,9 @@ def bucket_numbers(rows: pa.Table, cluster: str | None, buckets: int, name: str)
 
 
 def _gaps(column: pa.ChunkedArray) -> np.ndarray:
-    gap = column.is_null(nan_is_null=pa.types.is_floating(column.type))
-    return np.asarray(gap.combine_chunks())
+    if pa.types.is_floating(column.type):  # what is infinite is no number to go by
+        column = pc.if_else(pc.is_finite(column), column, None)
+    return np.asarray(column.is_null().combine_chunks())
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray | None]:

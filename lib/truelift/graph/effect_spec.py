@@ -94,7 +94,11 @@ def write_spec(keys: Mapping[str, Any], path: str | Path, said: str) -> None:
     section = whole.get("effects", whole)
     if not isinstance(section, dict):
         raise ConfigError(f"--write {place}: effects: expected keys and values.")
-    features = {**section.get("features", {}), **keys.get("features", {})}
+    features = {**(section.get("features") or {})}
+    # Of an earlier graph: categories count among the covariates.
+    features.pop("categorical", None)
+    features |= keys.get("features", {})
+    section.pop("features", None)
     for gone in ("instrument", "front_door", "mediators"):
         section.pop(gone, None)
     section |= {**keys, **({"features": features} if features else {})}

@@ -95,6 +95,11 @@ class Falsification:
         return (self.as_good + 1) / (self.shuffled + 1) <= LEVEL
 
     @property
+    def tellable(self) -> bool:
+        """Whether there are enough shuffled graphs for the best of all to be told from chance."""
+        return 1 / (self.shuffled + 1) <= LEVEL
+
+    @property
     def exit_code(self) -> int:
         """3 where a claim is violated, of an effect one that it leans on."""
         return 3 if any(c.leaning or not self.effect for c in self.violated) else 0
@@ -118,6 +123,11 @@ class Falsification:
             yield f"  {one.strength:.3f}  {one.claim}: associated ({p}){leaning}"
         if not self.claims:
             yield "  Every pair of measured nodes is joined, so no table could contradict it."
+        elif not self.tellable:
+            yield (
+                f"  Of so few nodes there are only {self.shuffled} other graphs by shuffling: whether this one "
+                "tells more than chance cannot be said."
+            )
         elif self.informative:
             yield (
                 f"  {self.as_good} of {self.shuffled} graphs with the same nodes shuffled do as well: it tells "

@@ -101,6 +101,8 @@ def worth_measuring(graph: CausalGraph, treatment: str, outcome: str) -> tuple[s
     """
     free = [name for name in graph.latent if graph.by_name[name].measurable]
     free += [hidden(a, b) for a, b in graph.confounded]
+    if not projected(graph, tuple(free)).identifies(treatment, outcome):
+        return None
     for size in range(1, len(free) + 1):
         for chosen in combinations(free, size):
             if projected(graph, chosen).identifies(treatment, outcome):

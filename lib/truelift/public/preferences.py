@@ -305,7 +305,8 @@ def _read(given: Any, names: Mapping[str, str]) -> tuple[pa.Table, int]:
             rows = rows.set_column(
                 rows.schema.get_field_index(name), name, rows[name].cast(pa.int8())
             )
-        whole[name] = rows[name].cast(pa.float64())
+        number = rows[name].cast(pa.float64())
+        whole[name] = pc.if_else(pc.is_finite(number), number, None)
     ready = pa.table(whole)
     there = ready.drop_null()
     if not there.num_rows:

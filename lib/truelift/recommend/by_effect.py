@@ -46,13 +46,13 @@ class EffectLists:
 
     def chunks(
         self, scorer: Scorer, histories: Histories
-    ) -> Iterator[tuple[Histories, np.ndarray, Lists]]:
-        """Some hundred users at a time: their histories, chances of every item by the model, and lists."""
+    ) -> Iterator[tuple[Histories, np.ndarray, np.ndarray]]:
+        """Some hundred users at a time: histories, chances of every item by the model, who may get what."""
         for start in range(0, len(histories), CHUNK):
             some = histories.slice(start, min(start + CHUNK, len(histories)))
             scores = np.asarray(scorer.ranker.scores(some), np.float64)
             known = drop_seen(scores, some) if self.seen_items == "drop" else scores
-            yield some, likely(scores), self.of(some, likely(scores), known > champion.UNKNOWN)
+            yield some, likely(scores), known > champion.UNKNOWN
 
     def of(self, some: Histories, relevance: np.ndarray, usable: np.ndarray) -> Lists:
         """Lists of some users."""
@@ -97,7 +97,7 @@ class EffectKernel:
             histories = histories.take(lists.users_among(histories, self.base.users))
         keys = np.array(("", *self.base.item_keys), dtype=object)
         parts = [
-            self._rows(bucket, keys, *chunk)
+            self._rows(bucket, keys, *chunk[:2], self.made.of(*chunk))
             for chunk in self.made.chunks(self.base.scorer(), histories)
         ]
         return pa.concat_tables(parts) if parts else _SCHEMA.empty_table()

@@ -64,8 +64,7 @@ def what_if(
     chosen: list[list[np.ndarray]] = [[], [], []]
     usual: list[np.ndarray] = []
     examples: list[TwoLists] = []
-    for some, relevance, _ in plain.chunks(scorer, histories):
-        usable = relevance > 0
+    for some, relevance, usable in plain.chunks(scorer, histories):
         before, after = plain.of(some, relevance, usable), by_effect.of(some, relevance, usable)
         usual.append(before.items)
         for place, lists in enumerate((by_effect, *halves)):

@@ -75,3 +75,19 @@ def test_a_score_less_itself_is_nothing():
 def test_labels_of_one_kind_are_refused():
     with pytest.raises(DataError, match="one kind"):
         judge(np.zeros(3, int), np.ones(3, bool), np.arange(3.0))
+
+
+def test_one_user_tells_nothing_of_others():
+    _, labels, scores, _ = rows(3)
+    alone = judge(np.zeros(len(labels), int), labels, scores)
+    assert all(np.isinf([f.lower, f.upper]).all() for f in alone.values())
+    assert np.isinf(
+        alone["auc"].less(judge(np.zeros(len(labels), int), labels, -scores)["auc"]).upper
+    )
+
+
+def test_ndcg_counts_the_users_that_have_a_positive_row():
+    users, labels, scores, _ = rows(3)
+    labels &= users == 7
+    found = judge(users, labels, scores)["ndcg"]
+    assert found.users == 1 and np.isinf(found.upper)

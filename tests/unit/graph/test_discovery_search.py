@@ -170,3 +170,14 @@ def test_counts_of_levels_give_the_class_of_a_known_network():
     truth[0, 2] = truth[1, 2] = truth[2, 3] = True
     assert found.lines == class_of_dag(found.names, truth, np.zeros(4, int)).lines()
     assert "counts" in found.method
+
+
+@pytest.mark.parametrize("method", ["order", "pc"])
+def test_an_arrow_that_is_forbidden_one_way_points_the_other_way(method):
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=3000)
+    table = pa.table({"a": a, "b": a + rng.normal(size=3000)})
+    tiers = Tiers((("a", "b"),), ("a -> b",))
+    options = DiscoveryOptions(share=1.0, bootstraps=0, method=method, tiers=tiers)
+    found = discover(frame_table(table, "t"), options)
+    assert found.lines == ("b -> a",)

@@ -171,3 +171,24 @@ def test_constant_columns_are_named_at_once():
     table = pa.table({"a": [1.0, 1.0], "b": ["x", "x"], "c": [1.0, 2.0]})
     with pytest.raises(DataError, match="'a', 'b' have the same value in every row"):
         look(table.to_batches(), table.schema, "t", 20)
+
+
+def test_numbers_that_are_names_are_levels_however_many():
+    region = np.arange(600) % 30
+    table = pa.table({"region": region, "age": np.linspace(20, 60, 600)})
+    named = look(table.to_batches(), table.schema, "t", 40, as_levels=("region",))
+    assert len(named[0].levels) == 30
+    assert not look(table.to_batches(), table.schema, "t", 40)[0].levels
+
+
+def test_a_table_too_large_to_tell_separates_nobody():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 20, 4000)
+    codes = np.array([x, x, rng.integers(0, 20, 4000), rng.integers(0, 20, 4000)], np.uint8)
+    levels, place = np.full(4, 20), np.arange(4000) % 40
+    effect, f, _ = table_test(codes, place, levels, 40, True, 0, 1, np.array([2, 3]))
+    assert np.isnan(effect) and np.isnan(f)
+    columns = {name: [f"l{v}" for v in row] for name, row in zip("abcd", codes, strict=True)}
+    columns["b"] = [f"m{v if rng.random() < 0.9 else 0}" for v in x]
+    how = DiscoveryOptions(share=1.0, bootstraps=0, method="pc", depth=2)
+    assert "a -- b" in discover(frame_table(pa.table(columns), "t"), how).lines

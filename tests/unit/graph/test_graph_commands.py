@@ -10,6 +10,7 @@ import truelift as tl
 from tests.unit.graph.shop import EFFECT, GRAPH, shop_rows
 from truelift.cli import main
 from truelift.errors import NotSupportedError
+from truelift.graph.effect_spec import write_spec
 from truelift.settings import EffectOptions
 from truelift.typed import from_plain
 
@@ -111,3 +112,12 @@ def test_a_graph_and_its_answer_are_drawn(shop):
             figure = tl.draw_graph(shown, width)
             labels = {t.get_text() for t in figure.axes[0].texts}
             assert {"age", "sales"} <= labels and len(labels) == 7
+
+
+def test_categories_of_an_earlier_graph_are_no_covariates_of_the_next(tmp_path):
+    spec = tmp_path / "mail.yaml"
+    first = {"covariates": ["age"], "features": {"categorical": {"region": "one_hot"}}}
+    question = {"treatment": "campaign", "outcomes": ["sales"], "cluster": "customer"}
+    write_spec(question | first, spec, "by age and region")
+    write_spec(question | {"covariates": ["age"]}, spec, "by age")
+    assert "region" not in spec.read_text()

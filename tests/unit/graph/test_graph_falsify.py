@@ -118,3 +118,25 @@ def test_a_column_that_is_not_there_and_too_few_users_are_refused(shop):
         coded(shop, rows.drop_columns(["x_visits"]))
     with pytest.raises(DataError, match="fill 1 of 40 buckets, expected at least 10"):
         coded(shop, rows.set_column(0, "customer", pa.array([1] * 300)))
+
+
+def test_what_is_infinite_is_a_gap():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=2000)
+    b = a + rng.normal(size=2000)
+    c = a + b + rng.normal(size=2000)
+    rows = pa.table({"user": np.arange(2000), "a": np.append(a[:-1], np.inf), "b": b, "c": c})
+    found = falsified(read_graph("a -> c; b -> c"), three(rows))
+    assert found.dropped == 1 and len(found.violated) == 1
+
+
+def test_of_two_or_three_nodes_shuffled_graphs_tell_nothing():
+    rng = np.random.default_rng(0)
+    rows = pa.table({"user": np.arange(500)} | {name: rng.normal(size=500) for name in "abc"})
+    found = falsified(read_graph("a -> c; b -> c"), three(rows))
+    assert not found.tellable
+    assert "cannot be said" in str(found)
+
+
+def three(rows):
+    return coded_columns(frame_table(rows, "rows"), {"a": "a", "b": "b", "c": "c"}, "user")

@@ -236,6 +236,7 @@ def test_a_persons_rows_in_several_rounds_are_one_cluster():
             "found 'equal', expected one of balanced, naive, effective",
         ),
         ({"slate": "l", "position": "k"}, "found 'weighted' beside slate"),
+        ({"distribution": {"quantiles": [0.5]}}, "found 'weighted' beside distribution"),
         ({"loggers": {"column": "round", "propensities": {}}}, "propensities: found none"),
     ],
 )

@@ -77,3 +77,14 @@ def test_a_gate_on_an_evaluation_needs_the_table():
     logs, _ = tables()
     with pytest.raises(tl.TrueliftError, match="evaluation table"):
         tl.fit_preferences(logs, gate="evaluation")
+
+
+def test_labels_that_are_no_numbers_are_left_out_and_counted():
+    labels = pa.table(
+        {
+            "user": ["a", "b", "c"] * 20, "item": [f"i{n}" for n in range(60)],
+            "label": [float("nan"), 0.0, 1.0] * 20,
+        }
+    )  # fmt: skip
+    found = tl.fit_preferences(labels, user="user", item="item", label="label", positive=1.0)
+    assert found.left_out == 20

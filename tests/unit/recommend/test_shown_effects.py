@@ -110,7 +110,7 @@ def test_lists_by_effect_bring_more_additional_purchases_than_lists_by_relevance
         made = EffectLists(
             RankBy(by, explore=0.0), shop.world.list_length, "keep", found.shelf.category, known
         )
-        lists = np.concatenate([c[2].items for c in made.chunks(scorer, people)])
+        lists = np.concatenate([made.of(*chunk).items for chunk in made.chunks(scorer, people)])
         gained[by] = additional(shop, found, lists)
     assert gained["effect"] > 2.0 * gained["relevance"]
     assert gained["effect"] > gained["mixture"] > gained["relevance"]

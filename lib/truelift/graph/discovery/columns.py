@@ -105,6 +105,7 @@ class _Seen:
 
     kind: pa.DataType
     levels: Counter[str] | None
+    named: bool
     sums: np.ndarray = field(default_factory=empty_sums)
     squares: np.ndarray = field(default_factory=empty_sums)
     rows: int = 0
@@ -117,10 +118,10 @@ class _Seen:
             names, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
             self.levels.update(dict(zip(names, counts, strict=True)))
             if len(self.levels) > _MOST_SEEN:
-                if _has_levels(self.kind):
+                if self.named:
                     return
                 self.levels = None
-            elif not _has_levels(self.kind) and len(self.levels) > _FEW + 1:
+            elif not self.named and len(self.levels) > _FEW + 1:
                 self.levels = None
         if not _has_levels(self.kind):
             values = _numbers(column)
@@ -159,8 +160,9 @@ def look(
     """
     seen = {}
     for f in schema:
-        counted = _has_levels(f.type) or pa.types.is_integer(f.type) or f.name in as_levels
-        seen[f.name] = _Seen(f.type, Counter() if counted else None)
+        named = _has_levels(f.type) or f.name in as_levels
+        counted = named or pa.types.is_integer(f.type)
+        seen[f.name] = _Seen(f.type, Counter() if counted else None, named)
     for batch in batches:
         for f in schema:
             seen[f.name].add(batch.column(batch.schema.get_field_index(f.name)))

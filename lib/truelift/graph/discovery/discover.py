@@ -184,9 +184,10 @@ def _refuse_copies(evidence: Evidence, variables: tuple[Variable, ...], table: s
                 continue
             a, b = np.arange(starts[i], starts[i + 1]), np.arange(starts[j], starts[j + 1])
             both = correlation[np.ix_(np.r_[a, b], np.r_[a, b])]
-            if np.linalg.matrix_rank(both, 1e-6) <= np.linalg.matrix_rank(
-                both[: len(a), : len(a)], 1e-6
-            ):
+            first = np.linalg.matrix_rank(both[: len(a), : len(a)], 1e-6)
+            second = np.linalg.matrix_rank(both[len(a) :, len(a) :], 1e-6)
+            # One that is constant in these rows says nothing, and not the same as another.
+            if first and second and np.linalg.matrix_rank(both, 1e-6) <= first:
                 found.append(f"{variables[j].name} and {variables[i].name}")
     if found:
         raise DataError(

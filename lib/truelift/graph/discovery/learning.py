@@ -67,8 +67,7 @@ def learn(
         return _searched(evidence, known, options, design_effect, start)
     tests = TestOptions(options.alpha, options.floor, options.depth)
     if options.method == "pc":
-        never = known.ruled_out & known.ruled_out.T
-        return Learned(pc(evidence, known.names, tests, known.tiers, never)[0])
+        return Learned(pc(evidence, known.names, tests, known.tiers, known.ruled_out)[0])
     from truelift.graph.discovery.latent import fci
 
     return Learned(fci(evidence, known, tests))
@@ -86,9 +85,8 @@ def _searched(
         None if start is None else start.order,
     )  # fmt: skip
     found = _above(evidence, found, options.floor)
-    return Learned(
-        class_of_dag(known.names, found.parents, known.tiers), found.order, found.parents
-    )
+    pattern = class_of_dag(known.names, found.parents, known.tiers, known.ruled_out)
+    return Learned(pattern, found.order, found.parents)
 
 
 def _above(evidence: Evidence, found: Searched, floor: float) -> Searched:
@@ -142,8 +140,12 @@ def strengths(
     """How strongly pairs depend on each other, given the other parents of the later one, or neighbours."""
     found = []
     for i, j in pairs:
-        given = _held_fixed(learned, i, j)
-        found.append(evidence.test(i, j, given[:_MOST_FIXED])[1])
+        given = _held_fixed(learned, i, j)[:_MOST_FIXED]
+        strength = evidence.test(i, j, given)[1]
+        while given and np.isnan(strength):
+            given.pop()
+            strength = evidence.test(i, j, given)[1]
+        found.append(strength)
     return found
 
 

@@ -26,6 +26,13 @@ def lay_tiers(marks: np.ndarray, tiers: np.ndarray) -> None:
     marks[later.T] = TAIL
 
 
+def lay_forbidden(marks: np.ndarray, forbidden: np.ndarray) -> None:
+    """Point every edge that may not point one way the other way, in place; ``[i, j]``: no ``i -> j``."""
+    one_way = (marks != 0) & forbidden.T & ~forbidden
+    marks[one_way] = ARROW
+    marks[one_way.T] = TAIL
+
+
 def point(marks: np.ndarray, i: int, j: int) -> bool:
     """``i -> j``, where no arrow says otherwise; whether it was done."""
     if marks[j, i] == ARROW:
@@ -76,8 +83,13 @@ def _two_ways(
     return False
 
 
-def class_of_dag(names: Sequence[str], parents: np.ndarray, tiers: np.ndarray) -> Pattern:
-    """The CPDAG of a DAG, with what the tiers decide.
+def class_of_dag(
+    names: Sequence[str],
+    parents: np.ndarray,
+    tiers: np.ndarray,
+    forbidden: np.ndarray | None = None,
+) -> Pattern:
+    """The CPDAG of a DAG, with what the tiers and forbidden arrows decide.
 
     Parameters
     ----------
@@ -86,10 +98,14 @@ def class_of_dag(names: Sequence[str], parents: np.ndarray, tiers: np.ndarray) -
         ``parents[i, j]``: ``i -> j``.
     tiers : ndarray of int
         All equal for no knowledge.
+    forbidden : ndarray of bool, p x p, optional
+        ``[i, j]``: no ``i -> j``.
     """
     adjacent = parents | parents.T
     marks = np.where(adjacent, TAIL, 0).astype(np.int8)
     lay_tiers(marks, tiers)
+    if forbidden is not None:
+        lay_forbidden(marks, forbidden)
     for child in range(len(names)):
         for a, b in combinations(np.flatnonzero(parents[:, child]).tolist(), 2):
             if not adjacent[a, b]:

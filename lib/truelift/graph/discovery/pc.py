@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.graph.discovery.orientation import lay_tiers, meek, point, undirected
+from truelift.graph.discovery.orientation import (
+    lay_forbidden,
+    lay_tiers,
+    meek,
+    point,
+    undirected,
+)
 from truelift.graph.discovery.pattern import ARROW, Pattern
 from truelift.graph.discovery.separation import Evidence, Skeleton, collider_evidence, skeleton
 
@@ -42,14 +48,21 @@ def pc(
 
     A triple ``x - z - y`` becomes a collider where the set that separates ``x`` from ``y`` best is one
     without ``z`` (Ramsey 2016: max-p), clearly better than the best one with it. Colliders are laid in the order
-    of their evidence, and none against an arrow that is there already.
+    of their evidence, and none against an arrow that is there already. ``forbidden[i, j]``: no ``i -> j``.
     """
     found = skeleton(
-        evidence, options.alpha, options.floor, options.depth, tiers, forbidden, threads
+        evidence,
+        options.alpha,
+        options.floor,
+        options.depth,
+        tiers,
+        forbidden & forbidden.T,
+        threads,
     )
     pattern = undirected(names, found.adjacent)
     marks = pattern.marks
     lay_tiers(marks, tiers)
+    lay_forbidden(marks, forbidden)
     triples, values = collider_evidence(
         evidence, found, tiers, min(found.depth, options.depth), threads=threads
     )

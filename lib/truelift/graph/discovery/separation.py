@@ -74,8 +74,13 @@ class Evidence:
         )  # fmt: skip
 
     def test(self, x: int, y: int, given: Sequence[int] = ()) -> tuple[float, float]:
-        """The p-value of independence, and the size of the dependence (0 to 1)."""
+        """The p-value of independence, and the size of the dependence (0 to 1).
+
+        Of a table too large to tell, 0 and no number: what cannot be tested separates nobody.
+        """
         effect, f, freedom = _test(*self.arguments(), x, y, np.array(given, np.int64))  # type: ignore[call-arg]
+        if np.isnan(f):
+            return 0.0, float("nan")
         return p_value(f, freedom, self.buckets, self.clustered), float(np.sqrt(effect))
 
 
@@ -172,12 +177,13 @@ def _level(
                     given,
                 )
                 tests[row] += 1
-                weakest[row] = min(weakest[row], effect)
-                if effect < floor or not is_dependent(f, freedom, critical, most):
-                    removed[row] = True
-                    sets[row, :size] = given
-                    done = True
-                    break
+                if not np.isnan(f):
+                    weakest[row] = min(weakest[row], effect)
+                    if effect < floor or not is_dependent(f, freedom, critical, most):
+                        removed[row] = True
+                        sets[row, :size] = given
+                        done = True
+                        break
                 if size == 0 or not _next_choice(choice, count):
                     break
 
@@ -222,7 +228,8 @@ def _colliders(
                         y,
                         given,
                     )
-                    found[row, has] = min(found[row, has], f)
+                    if not np.isnan(f):
+                        found[row, has] = min(found[row, has], f)
                     asked += 1
                     if size == 0 or not _next_choice(choice, count):
                         break

@@ -22,14 +22,17 @@ def table_test(
     codes: np.ndarray, place: np.ndarray, levels: np.ndarray, buckets: int, clustered: bool,
     x: int, y: int, ss: np.ndarray,
 ) -> tuple[float, float, float]:  # fmt: skip
-    """Squared effect (Cramer's V), F and its degrees of freedom, of X and Y within strata of S."""
+    """Squared effect (Cramer's V), F and its degrees of freedom, of X and Y within strata of S.
+
+    Not numbers where the table is too large to tell.
+    """
     strata = 1
     for s in ss:
         strata *= levels[s]
     lx, ly = levels[x], levels[y]
     cells = strata * lx * ly
     if cells * buckets > _MOST:
-        return 0.0, 0.0, 1.0
+        return np.nan, np.nan, 1.0
     n = codes.shape[1]
     table = np.zeros((buckets, cells))
     for i in range(n):

@@ -68,7 +68,7 @@ def coding_of(node: Node, column: pa.ChunkedArray) -> Coding:
         For a column of too many values without ``cuts``.
     """
     if node.cuts:
-        ends = [f"{cut:g}" for cut in node.cuts]
+        ends = [_named(float(cut)) for cut in node.cuts]
         between = (f"{a}..{b}" for a, b in pairwise(ends))
         return Coding(node, (f"<{ends[0]}", *between, f">={ends[-1]}"))
     seen = pc.unique(column).drop_null()
@@ -117,7 +117,10 @@ def _ends(level: str) -> tuple[float | None, float]:
 
 
 def _named(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """A value in full, for others may lie close by; whole numbers without a point."""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return str(value)
 
 
 def _number(text: str) -> float | None:

@@ -300,6 +300,11 @@ class BanditSpec:
                 f"loggers.weights: found {self.loggers.weights!r} beside slate, expected balanced or naive: "
                 "values of lists are not weighted by logger."
             )
+        if self.distribution and self.loggers and self.apart > 1:
+            raise ConfigError(
+                f"loggers.weights: found {self.loggers.weights!r} beside distribution, expected balanced or "
+                "naive: quantiles are taken over all rows and not weighted by logger."
+            )
         if self.slate and not self.position:
             raise ConfigError(
                 "slate: found without position; expected the column of the slot, too."

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: Groups of users that the clustered variance is taken over, and that halves are made of.
 GROUPS = 20
 _MOST_CELLS = 2_000
+# Share of slots with several items beyond which lists are no single showings.
+_MOST_DOUBLE = 0.05
 _MOST_CHANCES = 20_000_000
 
 
@@ -106,17 +108,28 @@ def shelf_of(job: Job, item_keys: tuple[str, ...]) -> Shelf:
             "gold.exposures: found campaigns, and no items on lists, so nothing is known of what showing "
             f"an item changes. {how}"
         )
+    slots_twice = (
+        rows.groupBy("user_key", "list_id", "slot")
+        .count()
+        .agg(F.avg((F.col("count") > 1).cast("double")))
+        .collect()[0][0]
+    )
+    if slots_twice > _MOST_DOUBLE:
+        raise NotSupportedError(
+            f"gold.exposures: in {slots_twice:.0%} of the slots of a user's lists there are several items, so a "
+            "list_id is not one showing of a list. Map source.exposures.columns.list to what is new each time."
+        )
     cells = sorted(
         (
             (r["context"], r["segment"])
-            for r in rows.select("context", "segment").distinct().collect()
+            for r in rows.select("context", "segment").distinct().limit(_MOST_CELLS + 1).collect()
         ),
         key=lambda cell: tuple(part or "" for part in cell),
     )
     slots = int(found["last"] - found["first"]) + 1
     if len(cells) > _MOST_CELLS or len(cells) * slots * (len(item_keys) + 1) > _MOST_CHANCES:
         raise NotSupportedError(
-            f"gold.exposures: found {len(cells):,} contexts, {slots} slots and {len(item_keys):,} items, more "
+            f"gold.exposures: found {_many(len(cells))} contexts, {slots} slots and {len(item_keys):,} items, more "
             "than can be told apart. Map coarser columns to source.exposures.columns.context and segment."
         )
     items = {r["item_key"]: r for r in job.read("gold.items").collect()}
@@ -125,6 +138,10 @@ def shelf_of(job: Job, item_keys: tuple[str, ...]) -> Shelf:
     category = np.array([0, *(code.get(items[key]["category"], 0) for key in item_keys)])
     named = np.array([code.get(context or "", -1) for context, _ in cells])
     return Shelf(item_keys, category, tuple(cells), named, slots, int(found["first"]))
+
+
+def _many(count: int) -> str:
+    return f"more than {_MOST_CELLS:,}" if count > _MOST_CELLS else f"{count:,}"
 
 
 def _states(job: Job, kernel: RowKernel) -> list[State]:
