@@ -85,7 +85,7 @@ def half_width(confidence: float) -> float:
 
 
 def effects_of_being_shown(
-    shelf: Shelf, made: HowMade, states: Sequence[State], shrink: bool = True
+    shelf: Shelf, made: HowMade, states: Sequence[State], shrink: bool = True, half: bool = False
 ) -> ShownEffects:
     """Effects from the second pass's states, one a group of users.
 
@@ -103,10 +103,11 @@ def effects_of_being_shown(
     """
     total = add_states(states)
     purchases = float(total["purchases"].sum())
-    if purchases < FEWEST_PURCHASES:
+    fewest = FEWEST_PURCHASES // 2 if half else FEWEST_PURCHASES
+    if purchases < fewest:
         raise NotSupportedError(
-            f"gold.exposures: found {purchases:,.0f} purchases after {total['visits'].sum():,.0f} lists, "
-            f"expected {FEWEST_PURCHASES} at least. See recommend.effects (purchase, window_seconds)."
+            f"gold.exposures: found {purchases:,.0f} purchases after {total['visits'].sum():,.0f} lists"
+            f"{' of one half of the users' * half}, expected {fewest} at least. See recommend.effects (purchase, window_seconds)."
         )
     n, c = len(made.among), shelf.categories
     category = shelf.category[made.among]

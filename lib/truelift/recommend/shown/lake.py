@@ -72,9 +72,16 @@ def learnt(job: Job, item_keys: tuple[str, ...]) -> Learnt:
 def learnt_from(shelf: Shelf, made: HowMade, states: Sequence[State]) -> Learnt:
     """Effects from the states of buckets, in their order."""
     groups = [add_states(states[g::GROUPS]) for g in range(min(GROUPS, len(states)))]
+    if len(groups) < 2:
+        raise NotSupportedError(
+            "gold.exposures: all users lie in one bucket, so no half of them can judge what the other "
+            "chose. Expected several (buckets)."
+        )
     whole = effects_of_being_shown(shelf, made, groups)
-    first, second = (effects_of_being_shown(shelf, made, groups[h::2]) for h in (0, 1))
-    judges = [effects_of_being_shown(shelf, made, groups[h::2], shrink=False) for h in (0, 1)]
+    first, second = (effects_of_being_shown(shelf, made, groups[h::2], half=True) for h in (0, 1))
+    judges = [
+        effects_of_being_shown(shelf, made, groups[h::2], shrink=False, half=True) for h in (0, 1)
+    ]
     return Learnt(shelf, made, whole, (first, second), (judges[0], judges[1]))
 
 
