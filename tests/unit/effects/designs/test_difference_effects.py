@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
+from tests.unit.effects.panels import with_column
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.simulate.worlds.staggered import staggered_table
 
@@ -178,3 +179,24 @@ def test_a_mistaken_specification_is_refused_before_anything_is_read():
         table, ConfigError, differences={"time": "week", "compared_with": "never"}
     )
     assert "does not adjust yet" in refused(table, ConfigError, covariates="region")
+
+
+def shifted(table: pa.Table, by: int) -> pa.Table:
+    """Weeks and beginnings moved; null where a treatment never begins."""
+    week, begins = table["week"].to_numpy(), table["begins"].to_numpy()
+    moved = with_column(table, "week", week + by)
+    return with_column(moved, "begins", pa.array(begins + by, mask=begins == 0))
+
+
+def test_a_beginning_at_zero_or_before_is_not_taken_for_never_where_it_is_a_period():
+    table = staggered_table(seed=2, weeks=5, cohorts=(2, 4))
+    told = refused(shifted(table, -3))
+    assert "'begins' (effects.treatment) has -1" in told and "add the same number" in told
+    at_zero = shifted(staggered_table(seed=2, weeks=5, cohorts=(1, 3)), -1)
+    assert "has 0, which may say" in refused(at_zero)
+
+
+def test_weeks_before_zero_are_periods_as_any_others():
+    table = staggered_table(seed=2, weeks=6, cohorts=(4, 6))
+    found, wanted = estimated(shifted(table, -2)), estimated(table)
+    assert found.estimates[0].estimate == pytest.approx(wanted.estimates[0].estimate, rel=1e-9)

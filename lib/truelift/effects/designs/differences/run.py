@@ -109,6 +109,7 @@ def _timeline(source: PanelSource, options: EffectOptions, time: str) -> Timelin
             "at least 2: one before a treatment and one after it."
         )
     begins = np.array([float(value) for value in found[options.treatment]])
+    _refuse_unclear_never(begins, periods, options, time, source.name)
     begins = np.sort(begins[np.isfinite(begins) & (begins > periods[0]) & (begins <= periods[-1])])
     if not len(begins):
         raise DataError(
@@ -135,6 +136,20 @@ def _timeline(source: PanelSource, options: EffectOptions, time: str) -> Timelin
             f"ask for {lines:,} sums, at most {_MOST_LINES:,} are possible. Use coarser periods, or fewer outcomes."
         )
     return line
+
+
+def _refuse_unclear_never(
+    begins: np.ndarray, periods: np.ndarray, options: EffectOptions, time: str, table: str
+) -> None:
+    """Refuse 0 or less for never where it is a period too."""
+    low = begins[np.isfinite(begins) & (begins <= 0)]
+    if periods[0] <= 0 and len(low):
+        raise DataError(
+            f"{table}: {options.treatment!r} (effects.treatment) has {label_of(float(low[0]))}, which may say that a "
+            f"treatment never begins or that it does so in that period, for {time!r} (effects.differences.time) starts "
+            f"with {label_of(float(periods[0]))}. Expected null where a treatment never begins, and periods from 1 on "
+            "where one begins at 0 or before: add the same number to both columns."
+        )
 
 
 def _refuse(sums: State, options: EffectOptions, time: str, table: str) -> None:
