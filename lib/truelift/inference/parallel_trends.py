@@ -32,8 +32,11 @@ class PreTrend:
 
 def pre_trend(
     moves: np.ndarray, covariance: np.ndarray, degrees: float, power: float = 0.8
-) -> PreTrend:
+) -> PreTrend | None:
     """Test that all moves from one period to the next are zero.
+
+    None where nothing tests it: no move differs from zero or has an error, or there are two clusters.
+    Moves that have no error and differ from zero are rejected with certainty.
 
     Parameters
     ----------
@@ -50,6 +53,10 @@ def pre_trend(
     kept = values > _RANK * values[-1]
     if kept.sum() >= degrees:  # with as many moves as clusters the least certain directions go
         kept[: max(len(kept) - int(degrees) + 1, 0)] = False
+    if values[-1] <= 0 and moves.any():
+        return PreTrend(np.inf, 0.0, len(moves), 0.0)
+    if not kept.any():
+        return None
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     k = int(kept.sum())
     rest = degrees + 1 - k
