@@ -21,7 +21,8 @@ class PreTrend:
         Wald's, as an F with clustered errors.
     restrictions : int
     drift : float
-        The steady drift a period that the test would find four times out of five.
+        The steady drift a period that the test would find four times out of five; infinite where it
+        would find none, as where two cohorts are compared with one another alone.
     """
 
     statistic: float
@@ -65,8 +66,9 @@ def pre_trend(
     limit = stats.f.ppf(0.95, k, rest)
     needed = optimize.brentq(lambda ncp: stats.ncf.sf(limit, k, rest, ncp) - power, 1e-6, 1e4)
     ones = np.ones(len(moves))
-    drift = float(np.sqrt(needed / (ones @ inverse @ ones)))
-    return PreTrend(statistic, float(stats.f.sf(statistic, k, rest)), k, drift)
+    seen = float(ones @ inverse @ ones)
+    drift = np.sqrt(needed / seen) if seen > _RANK * np.trace(inverse) else np.inf
+    return PreTrend(statistic, float(stats.f.sf(statistic, k, rest)), k, float(drift))
 
 
 def relative_magnitude_interval(

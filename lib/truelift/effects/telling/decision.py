@@ -183,6 +183,8 @@ def _arms(result: EffectsResult, found: list[Estimate]) -> str:
 
 def _instead(result: EffectsResult) -> str:
     if result.design.assignment == "instrument":
+        if any(check.anderson_rubin.empty for check in result.instruments):
+            return "Leave out the instrument that acts by another way, or find another."
         return "Find an instrument that moves more of them, or more units."
     if result.design.assignment == "randomised":
         return "Mend what the verdict names, then estimate again."

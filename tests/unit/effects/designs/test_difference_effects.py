@@ -249,7 +249,10 @@ def test_an_effect_of_one_treated_cluster_has_no_error_and_is_not_made():
 def test_cells_without_units_to_compare_with_are_named():
     everyone = staggered_table(seed=3, weeks=5, cohorts=(3, 5))
     late = everyone.filter(pa.array(everyone["begins"].to_numpy() > 0))
-    assert any("the cohort of 3 in 5" in c.text for c in estimated(late).cautions)
+    result = estimated(late)
+    assert any("the cohort of 3 in 5" in c.text for c in result.cautions)
+    # Two cohorts that are compared with one another move apart by the same, with other signs.
+    assert "no steady drift would have been found" in str(result)
 
 
 @pytest.mark.parametrize("whom", ["not_yet_treated", "never_treated"])
@@ -328,6 +331,16 @@ def test_two_clusters_test_no_trends():
     halves = with_column(table, "region", table["shop"].to_numpy() // 2 % 2)
     result = estimated(halves, min_clusters_per_arm=2)
     assert "There are two clusters, so nothing in the data tests" in result.verdict
+
+
+def test_rounding_is_no_error_and_no_move():
+    table = staggered_table(seed=7, weeks=5, cohorts=(4,))
+    week, treated = table["week"].to_numpy(), table["begins"].to_numpy() > 0
+    alike = estimated(with_column(table, "y", 0.1 * week + treated * (week >= 4)))
+    assert alike.trends[0].untested == "nothing varies before the treatment"
+    apart = estimated(with_column(table, "y", treated * (week + 5.0 * (week >= 4))))
+    assert apart.trends[0].apart and "with care" in apart.verdict
+    assert apart.estimates[0].standard_error == 0.0
 
 
 def test_moves_without_an_error_are_rejected_where_they_are_not_zero():

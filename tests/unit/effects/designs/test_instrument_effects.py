@@ -183,6 +183,7 @@ def test_instruments_that_no_effect_fits_are_not_supported():
     assert all(c.anderson_rubin.empty for c in result.instruments)
     assert not result.supported
     assert "no effect fits them all, so at least one" in result.verdict
+    assert "Leave out the instrument that acts by another way" in str(result)
 
 
 def test_instruments_that_contradict_each_other_are_supported_with_care():

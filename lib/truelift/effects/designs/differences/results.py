@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from truelift.effects.telling.figures import figure, p_text, places_of
 from truelift.inference.parallel_trends import PreTrend
 
@@ -47,11 +49,13 @@ class TrendCheck:
         if test is None:
             return f"Trends of {self.outcome}: {self.untested}, so nothing tests them."
         found = "moved apart" if self.apart else "show no difference"
-        places = places_of(test.drift)
-        said = (
-            f"Trends of {self.outcome} before the treatment {found} ({p_text(test.p_value)}); a steady drift of "
-            f"{figure(test.drift, places)} a period would have been found four times out of five."
+        places = places_of(test.drift if 0 < test.drift < np.inf else abs(self.first_effect))
+        power = (
+            f"a steady drift of {figure(test.drift, places)} a period would have been found four times out of five"
+            if test.drift < np.inf
+            else "no steady drift would have been found"
         )
+        said = f"Trends of {self.outcome} before the treatment {found} ({p_text(test.p_value)}); {power}."
         low, high = figure(self.first_lower, places), figure(self.first_upper, places)
         held = (
             f"it is told from zero up to {self.breakdown:.2g} times as much"
