@@ -53,10 +53,11 @@ def estimate_all(
     started = time.perf_counter()
     if options.design_name:
         check_parts(source.schema, options, source.name)
-        result = DESIGNS[options.design_name](_rows(source, options), options, progress)
+        taken = _rows(source, options)
+        result = DESIGNS[options.design_name](taken, options, progress)
         if options.filter:
-            rows = sum(source.bucket_rows().values())
-            said = f"{result.n:,} of {rows:,} rows are looked at: those with {options.filter}."
+            found, rows = (sum(panel.bucket_rows().values()) for panel in (taken, source))
+            said = f"{found:,} of {rows:,} rows are looked at: those with {options.filter}."
             result = replace(result, selection=said)
         return Effects(result, {"estimation": time.perf_counter() - started})
     estimation = estimate_panel(source, options, progress)

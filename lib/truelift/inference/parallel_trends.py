@@ -21,7 +21,8 @@ class PreTrend:
         Wald's, as an F with clustered errors.
     restrictions : int
     drift : float
-        The steady drift a period that the test would find four times out of five.
+        The steady drift a period that the test would find four times out of five; infinite where it
+        would find none, as where two cohorts are compared with one another alone.
     """
 
     statistic: float
@@ -32,8 +33,11 @@ class PreTrend:
 
 def pre_trend(
     moves: np.ndarray, covariance: np.ndarray, degrees: float, power: float = 0.8
-) -> PreTrend:
+) -> PreTrend | None:
     """Test that all moves from one period to the next are zero.
+
+    None where nothing tests it: no move differs from zero or has an error, or there are two clusters.
+    Moves that have no error and differ from zero are rejected with certainty.
 
     Parameters
     ----------
@@ -50,6 +54,10 @@ def pre_trend(
     kept = values > _RANK * values[-1]
     if kept.sum() >= degrees:  # with as many moves as clusters the least certain directions go
         kept[: max(len(kept) - int(degrees) + 1, 0)] = False
+    if values[-1] <= 0 and moves.any():
+        return PreTrend(np.inf, 0.0, len(moves), 0.0)
+    if not kept.any():
+        return None
     inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
     k = int(kept.sum())
     rest = degrees + 1 - k
@@ -58,8 +66,9 @@ def pre_trend(
     limit = stats.f.ppf(0.95, k, rest)
     needed = optimize.brentq(lambda ncp: stats.ncf.sf(limit, k, rest, ncp) - power, 1e-6, 1e4)
     ones = np.ones(len(moves))
-    drift = float(np.sqrt(needed / (ones @ inverse @ ones)))
-    return PreTrend(statistic, float(stats.f.sf(statistic, k, rest)), k, drift)
+    seen = float(ones @ inverse @ ones)
+    drift = np.sqrt(needed / seen) if seen > _RANK * np.trace(inverse) else np.inf
+    return PreTrend(statistic, float(stats.f.sf(statistic, k, rest)), k, float(drift))
 
 
 def relative_magnitude_interval(

@@ -20,6 +20,13 @@ from truelift.errors import DataError
 
 #: Bias of two-stage least squares, as a share of the worst, that a strong first stage rules out.
 WORST_BIAS = 0.10
+#: Why there is no strength, and no effect, where instruments settle the treatment.
+NO_RESIDUAL = (
+    "The first stage leaves no residual: the treatment is a linear function of the instruments and "
+    "covariates. Expected a treatment that they do not settle; it could stand for the instruments."
+)
+# A residual's variance, as a share of what instruments explain, that is rounding alone.
+_ROUNDING = 1e-18
 _GRID = 2001
 _REAL = 1e-6
 
@@ -327,12 +334,10 @@ def first_stage(
     root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
     weights = root @ covariance @ root
     trace = float(np.trace(weights))
-    if trace <= 0:
-        raise DataError(
-            "The first stage leaves no residual: the treatment is a linear function of the instruments and "
-            "covariates. Expected a treatment that they do not settle; it could stand for the instruments."
-        )
-    effective = float(coefficients @ products @ coefficients) / trace
+    explained = float(coefficients @ products @ coefficients)
+    if trace <= _ROUNDING * explained:
+        raise DataError(NO_RESIDUAL)
+    effective = explained / trace
     times = 1 / WORST_BIAS
     largest = float(np.linalg.eigvalsh(weights)[-1])
     degrees = trace**2 * (1 + 2 * times)

@@ -173,6 +173,12 @@ class EffectOptions:
         need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
         need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
         need("contrasts", self.contrasts == "control", f"no such key beside effects.{design}")
+        for key in ("arms", "control"):
+            need(
+                key,
+                not getattr(self, key),
+                f"no such key beside effects.{design}: it compares none",
+            )
         if self.design == "did":
             time = self.differences.time
             needs("effects.differences", self.differences)(

@@ -20,8 +20,10 @@ def plain_design(
     DataError
         For a category of more levels than ``effects.features.one_hot_levels``.
     """
-    varying = tuple(name for name in covariates if not ranges.constant(name))
-    missing = tuple(n for n in varying if ranges.missing[ranges.names.index(n)])
+    gaps = {n: int(ranges.missing[ranges.names.index(n)]) for n in covariates}
+    holes = tuple(n for n, missing in gaps.items() if 0 < missing < ranges.rows)
+    # Of a column with one value and holes, such as a flag of 1 or nothing, the holes say everything.
+    varying = tuple(n for n in covariates if n in holes or not (gaps[n] or ranges.constant(n)))
     categories = tuple(options.features.categorical)
     levels = source.distinct(categories) if categories else {}
     most = options.features.one_hot_levels
@@ -32,8 +34,7 @@ def plain_design(
                 f"indicators of at most {most} (effects.features.one_hot_levels). Raise that, merge "
                 "levels, or leave it out."
             )
-    # The first level is what the intercept stands for.
-    coded = tuple(
-        OneHot(Levels(name, tuple(sorted(levels[name], key=str))[1:])) for name in categories
-    )
-    return Design(ranges.scale(varying), missing, coded, options.features.expansion)
+    # All levels: the intercept stands for rows without one, and where there are none of them a level is
+    # a combination of the others, which normal equations leave out.
+    coded = tuple(OneHot(Levels(name, tuple(sorted(levels[name], key=str)))) for name in categories)
+    return Design(ranges.scale(varying), holes, coded, options.features.expansion)

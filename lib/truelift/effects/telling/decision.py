@@ -77,7 +77,7 @@ def decision(result: EffectsResult) -> str:
         )
     shown = [e for e in carried if _lower(e) > 0 or _upper(e) < 0]
     rest = "" if len(carried) == len(found) else _uncarried(found, carried)
-    return f"{_several(result, shown, carried) if shown else _none(result, carried)}{rest}{_if(result)}"
+    return f"{_several(result, shown, carried) if shown else _none(result, carried)}{rest}{_if(result, carried[0].outcome)}"
 
 
 def _several(result: EffectsResult, shown: list[Estimate], carried: list[Estimate]) -> str:
@@ -183,15 +183,17 @@ def _arms(result: EffectsResult, found: list[Estimate]) -> str:
 
 def _instead(result: EffectsResult) -> str:
     if result.design.assignment == "instrument":
+        if any(check.anderson_rubin.empty for check in result.instruments):
+            return "Leave out the instrument that acts by another way, or find another."
         return "Find an instrument that moves more of them, or more units."
     if result.design.assignment == "randomised":
         return "Mend what the verdict names, then estimate again."
     return "Assign it at random to a part, or compare groups that overlap."
 
 
-def _if(result: EffectsResult) -> str:
+def _if(result: EffectsResult, outcome: str) -> str:
     if told := BY_DESIGN.get(result.design.assignment):
-        weak = [check for check in result.instruments if check.weak]
+        weak = [c for c in result.instruments if c.weak and c.outcome == outcome]
         sets = (
             f" The instruments are weak: decide on {weak[0].anderson_rubin.words()}."
             if weak

@@ -9,6 +9,11 @@ import numpy as np
 
 from truelift.effects.designs.differences.sums import Cell, Timeline
 
+#: Clusters of the treated, and of those compared with, below which a cell's error cannot be told.
+FEWEST = 2
+# What is left of a difference, and of a variance, as a share of what cancels, that is rounding alone.
+_ROUNDING, _OF_SQUARES = 1e-13, 1e-14
+
 
 @dataclass(frozen=True, eq=False)
 class Averages:
@@ -25,22 +30,29 @@ class Averages:
     rows: np.ndarray
 
     def covariance(self, cross: np.ndarray, clusters: int) -> np.ndarray:
-        """Clustered, with the factor G / (G - 1)."""
-        return self.rows @ cross @ self.rows.T * clusters / (clusters - 1)
+        """Clustered, with the factor G / (G - 1); zero where nothing but rounding is left of it."""
+        found = self.rows @ cross @ self.rows.T
+        sizes = ((np.abs(self.rows) @ np.abs(cross)) * np.abs(self.rows)).sum(axis=1)
+        nothing = np.diag(found) <= _OF_SQUARES * sizes
+        found[nothing], found[:, nothing] = 0.0, 0.0
+        return (found + found.T) / 2 * clusters / (clusters - 1)
 
 
-def cell_effects(total: np.ndarray, timeline: Timeline, outcome: int) -> Averages:
-    """ATT(g, t): the mean difference of the cohort less that of the units compared with; nan where one is empty."""
+def cell_effects(total: np.ndarray, held: np.ndarray, timeline: Timeline, outcome: int) -> Averages:
+    """ATT(g, t): the mean difference of the cohort less that of the units compared with.
+
+    It is nan where either lie in fewer than two clusters, whose error nothing tells.
+    """
     cells = timeline.cells
-    start = len(timeline.cohorts) + 4 * len(cells) * outcome
     values, rows = np.zeros(len(cells)), np.zeros((len(cells), len(total)))
     for i in range(len(cells)):
-        at = start + 4 * i
+        at = timeline.place(i, outcome)
         treated, moved, control, drift = total[at : at + 4]
-        if treated == 0 or control == 0:
+        if min(held[at], held[at + 2]) < FEWEST:
             values[i] = np.nan
             continue
-        values[i] = moved / treated - drift / control
+        apart, size = moved / treated - drift / control, abs(moved / treated) + abs(drift / control)
+        values[i] = apart if abs(apart) > _ROUNDING * size else 0.0
         rows[i, at : at + 4] = (
             -moved / treated**2, 1 / treated, drift / control**2, -1 / control,
         )  # fmt: skip

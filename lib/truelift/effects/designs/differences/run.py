@@ -7,11 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from truelift.effects.designs.differences.aggregates import (
+    FEWEST,
     Average,
     Averages,
     averaged,
     averages_of,
     cell_effects,
+)
+from truelift.effects.designs.differences.judged import (
+    FEW,
+    NO_PERIODS,
+    NOTHING_VARIES,
+    judged,
+    panel_cautions,
+    trend_cautions,
 )
 from truelift.effects.designs.differences.results import TrendCheck
 from truelift.effects.designs.differences.sums import (
@@ -24,15 +33,16 @@ from truelift.effects.designs.ranges import BATCH_ROWS, ranges_of
 from truelift.effects.designs.results import Named, designed, family
 from truelift.effects.panel.arms import label_of
 from truelift.effects.panel.source import PanelSource, State
-from truelift.effects.results import Caution, EffectsResult, Estimate
+from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.support.refusals import refuse_cut_clusters
-from truelift.effects.support.supported import Support
 from truelift.errors import DataError
+from truelift.inference.clusters import clusters_in_two_buckets
 from truelift.inference.parallel_trends import breakdown, pre_trend, relative_magnitude_interval
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
-_MOST_LINES = 4000
+# Each bucket's task makes a square of them: 8 MB.
+_MOST_LINES = 1000
 _METHOD = "difference in differences by cohort and period"
 
 
@@ -73,13 +83,14 @@ def difference_effects(
     estimates: list[Estimate] = []
     checks: list[TrendCheck] = []
     for j, outcome in enumerate(options.outcomes):
-        cells = cell_effects(sums["total"], line, j)
+        cells = cell_effects(sums["total"], sums["held"], line, j)
         usable = np.isfinite(cells.values)
         wanted = list(averages_of(line, usable, told))
         if not any(a.name == "overall ATT" for a in wanted):
             raise DataError(
-                f"{source.name}: no cohort has a period before its treatment, a period after it and units to "
-                f"compare it with (effects.treatment, {time!r}). Name earlier periods, or units that are not treated."
+                f"{source.name}: no cohort has a period before its treatment, a period after it and units to compare it "
+                f"with, of {FEWEST} clusters or more each (effects.treatment, {time!r}, effects.cluster). Name earlier "
+                "periods, units that are not treated, or finer clusters."
             )
         means = averaged(wanted, cells, sums["total"], line)
         families = [(a.name, a.population) for a in wanted]
@@ -92,8 +103,10 @@ def difference_effects(
         kept = Averages(cells.values[usable], cells.rows[usable])
         estimates += _families(named, kept, sums, outcome, options, units, clusters)
         checks.append(_check(wanted, means, sums, clusters, outcome, options))
-    cautions = _cautions(sums, checks, ranges.rows)
-    support = [Support("overall ATT", "", True, (_verdict(checks),), careful=_in_doubt(checks))]
+    cautions = [
+        *panel_cautions(sums, line, told, ranges.rows, options), *trend_cautions(checks)
+    ]  # fmt: skip
+    support = [judged(sums, checks, options)]
     return designed(
         source, options, estimates, support, "did", "", trends=tuple(checks),
         cautions=tuple(cautions),
@@ -109,6 +122,7 @@ def _timeline(source: PanelSource, options: EffectOptions, time: str) -> Timelin
             "at least 2: one before a treatment and one after it."
         )
     begins = np.array([float(value) for value in found[options.treatment]])
+    _refuse_unclear_never(begins, periods, options, time, source.name)
     begins = np.sort(begins[np.isfinite(begins) & (begins > periods[0]) & (begins <= periods[-1])])
     if not len(begins):
         raise DataError(
@@ -137,9 +151,24 @@ def _timeline(source: PanelSource, options: EffectOptions, time: str) -> Timelin
     return line
 
 
+def _refuse_unclear_never(
+    begins: np.ndarray, periods: np.ndarray, options: EffectOptions, time: str, table: str
+) -> None:
+    """Refuse 0 or less for never where it is a period too."""
+    low = begins[np.isfinite(begins) & (begins <= 0)]
+    if periods[0] <= 0 and len(low):
+        raise DataError(
+            f"{table}: {options.treatment!r} (effects.treatment) has {label_of(float(low[0]))}, which may say that a "
+            f"treatment never begins or that it does so in that period, for {time!r} (effects.differences.time) starts "
+            f"with {label_of(float(periods[0]))}. Expected null where a treatment never begins, and periods from 1 on "
+            "where one begins at 0 or before: add the same number to both columns."
+        )
+
+
 def _refuse(sums: State, options: EffectOptions, time: str, table: str) -> None:
     refuse_cut_clusters(sums, options.cluster, table)
-    _, _, repeated, changing = sums["units"].astype(int).tolist()
+    _, _, repeated, changing, _ = sums["units"].astype(int).tolist()
+    changing += clusters_in_two_buckets(sums["max_units"])
     if repeated:
         raise DataError(
             f"{table}: {repeated:,} rows repeat a unit ({options.unit!r}) and period ({time!r}); expected one row each. "
@@ -148,7 +177,7 @@ def _refuse(sums: State, options: EffectOptions, time: str, table: str) -> None:
     if changing:
         raise DataError(
             f"{table}: the period in which the treatment begins ({options.treatment!r}), or the cluster "
-            f"({options.cluster!r}), changes within {changing:,} unit(s) of {options.unit!r}; expected one of each "
+            f"({options.cluster!r}), changes within at least {changing:,} unit(s) of {options.unit!r}; expected one of each "
             "unit in all of its rows."
         )
     refuse_few_clusters(int(sums["clusters"][0]), 1, options.cluster, table)
@@ -177,54 +206,29 @@ def _check(
     options: EffectOptions,
 ) -> TrendCheck:  # fmt: skip
     events = {a.event: i for i, a in enumerate(wanted) if a.event is not None}
-    before = [i for event, i in events.items() if event < 0]
-    first = events[min(event for event in events if event >= 0)]
+    # From then on the treatment may act already, so no earlier.
+    ahead = options.differences.anticipation
+    before = [i for event, i in events.items() if event < -ahead]
+    event = min(event for event in events if event >= 0)
+    # The first effect is of as many moves from one period to the next as lie between it and its base.
+    first, moved = events[event], event + 1 + ahead
     at = [first, *before]
     spread = means.covariance(sums["cross"], clusters)[np.ix_(at, at)]
     effect, moves = float(means.values[first]), means.values[before]
     level, degrees = options.inference.confidence, float(clusters - 1)
     if not before:
-        return TrendCheck(outcome, None, effect, -np.inf, np.inf, 0.0, level)
-    low, high = relative_magnitude_interval(effect, moves, spread, degrees, level, 1.0)
+        why = NO_PERIODS + (" in which it could not act yet" if ahead else "")
+        return TrendCheck(outcome, None, effect, -np.inf, np.inf, 0.0, level, why)
+    test = pre_trend(moves, spread[1:, 1:], degrees)
+    varies = bool(moves.any() or spread[1:, 1:].any())
+    low, high = relative_magnitude_interval(effect, moves, spread, degrees, level, float(moved))
     return TrendCheck(
         outcome=outcome,
-        pre_trend=pre_trend(moves, spread[1:, 1:], degrees),
+        pre_trend=test,
         first_effect=effect,
         first_lower=low,
         first_upper=high,
-        breakdown=breakdown(effect, moves, spread, degrees, level),
+        breakdown=breakdown(effect, moves, spread, degrees, level) / moved,
         confidence=level,
+        untested="" if test else (FEW if varies else NOTHING_VARIES),
     )
-
-
-def _in_doubt(checks: Sequence[TrendCheck]) -> bool:
-    return any(c.pre_trend is None or c.pre_trend.p_value < 0.05 for c in checks)
-
-
-def _verdict(checks: Sequence[TrendCheck]) -> str:
-    if any(c.pre_trend is None for c in checks):
-        return "No cohort has two periods before its treatment, so nothing in the data tests parallel trends."
-    if _in_doubt(checks):
-        return "Trends moved apart before the treatment: read how much they may differ before the effect is gone."
-    return "There are units to compare with, and trends before the treatment show no difference."
-
-
-def _cautions(sums: State, checks: Sequence[TrendCheck], rows: int) -> list[Caution]:
-    units, holes, _, _ = sums["units"].astype(int).tolist()
-    found = []
-    if holes:
-        found.append(
-            Caution(
-                f"The panel is not balanced: {holes:,} of {units:,} units lack some period ({rows:,} rows). Each "
-                "effect is of the units seen in both of its periods, so effects are of somewhat different units."
-            )
-        )
-    found += [
-        Caution(
-            f"Trends of {c.outcome} moved apart before the treatment ({c.pre_trend.restrictions} differences, "
-            f"p {c.pre_trend.p_value:.3g}).", outcomes=(c.outcome,),
-        )
-        for c in checks
-        if c.pre_trend is not None and c.pre_trend.p_value < 0.05
-    ]  # fmt: skip
-    return found

@@ -69,17 +69,29 @@ class Timeline:
         return tuple(found)
 
     def codes(self, begins: np.ndarray) -> np.ndarray:
-        """The cohort of each row as a position among periods; beyond the last for never."""
-        last = len(self.periods)
-        never = ~np.isfinite(begins) | (begins <= 0) | (begins > self.periods[-1])
-        return np.where(never, last, np.searchsorted(self.periods, np.where(never, 0.0, begins)))
+        """The cohort of each row as a position among periods; beyond the last for never.
+
+        Units whose treatment begins after the last period, but so soon that it may act within them, are the
+        position after the last; units that nothing acts on are ``anticipation`` further.
+        """
+        soon = self.anticipation * np.diff(self.periods).max()
+        never = ~np.isfinite(begins) | (begins <= 0) | (begins > self.periods[-1] + soon)
+        found = np.searchsorted(self.periods, np.where(never, 0.0, begins))
+        return np.where(never, len(self.periods) + self.anticipation, found)
 
     def controls(self, cell: Cell, cohort: np.ndarray) -> np.ndarray:
         """Which units a cell is compared with."""
-        if self.never:
-            return cohort == len(self.periods)
         until = max(cell.period, cell.base) + self.anticipation
-        return (cohort > until) & (cohort != cell.cohort)
+        untreated = cohort >= len(self.periods) if self.never else cohort != cell.cohort
+        return untreated & (cohort > until)
+
+    def place(self, cell: int, outcome: int = 0) -> int:
+        """The first of a cell's four lines of sums."""
+        return len(self.cohorts) + 4 * (len(self.cells) * outcome + cell)
+
+    def afterwards(self) -> list[int]:
+        """The cells after a treatment began."""
+        return [i for i, cell in enumerate(self.cells) if not cell.before]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +116,10 @@ class DifferenceSumsKernel:
     """``total`` and ``cross`` of units by cohort, then by outcome and cell of four lines.
 
     The lines of a cell are units of the cohort and the sum of their differences, and the same of the units
-    that they are compared with. ``units`` are all, those without some period, rows that repeat a unit and
-    period, and units whose cohort or cluster changes.
+    that they are compared with; ``held`` is in how many clusters a line is not zero, ``sides`` how many have units
+    that are treated, and units that these are compared with. ``units`` are all that count, those without some
+    period, rows that repeat a unit and period, units whose cohort or cluster changes, and units that are left
+    out, for they are treated from the first period on.
     """
 
     columns: DifferenceColumns
@@ -127,17 +141,24 @@ class DifferenceSumsKernel:
             parts.append((*keys, period, cohort, values.T))
         lines = len(line.cohorts) + 4 * len(line.cells) * len(columns.outcomes)
         sums = ClusterSums(lines)
-        counts = np.zeros(4)
+        counts, units = np.zeros(5), np.zeros(0, np.uint64)
         if parts:
             joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
+            units = np.unique(joined[0])
             counts = self._add(sums, *joined)
         found, by_cluster = sums.finish()
+        there = by_cluster != 0
+        treated = np.array([line.place(i) for i in line.afterwards()], dtype=int)
+        sides = [there[lines].any(axis=0).sum() for lines in (treated, treated + 2)]
         return {
             "total": by_cluster.sum(axis=1),
             "cross": by_cluster @ by_cluster.T,
             "clusters": np.array([float(len(found))]),
+            "held": there.sum(axis=1).astype(float),
+            "sides": np.array(sides, dtype=float),
             "units": counts,
             "max_sketch": bucket_sketch(found, bucket),
+            "max_units": bucket_sketch(units, bucket),
         }
 
     def _add(
@@ -153,9 +174,13 @@ class DifferenceSumsKernel:
         unit_cohort, unit_cluster = cohort[first], clusters[first]
         changing = np.zeros(n, bool)
         changing[place[(cohort != unit_cohort[place]) | (clusters != unit_cluster[place])]] = True
-        sums.add_summands(unit_cluster, self._summands(filled, unit_cohort))
-        holes = np.count_nonzero((seen.reshape(n, periods) == 0).any(axis=1))
-        return np.array([n, holes, np.sum(seen[seen > 1] - 1), np.sum(changing)], dtype=float)
+        repeated = np.sum(seen[seen > 1] - 1)
+        # Treated from the first period on, a unit has no period before it and says nothing.
+        kept = unit_cohort > 0
+        sums.add_summands(unit_cluster[kept], self._summands(filled[:, :, kept], unit_cohort[kept]))
+        holes = np.count_nonzero((seen.reshape(n, periods)[kept] == 0).any(axis=1))
+        counts = [kept.sum(), holes, repeated, np.sum(changing), np.sum(~kept)]
+        return np.array(counts, dtype=float)
 
     def _summands(self, filled: np.ndarray, cohort: np.ndarray) -> Iterator[Summands]:
         line = self.timeline

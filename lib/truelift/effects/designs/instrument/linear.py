@@ -22,7 +22,7 @@ from truelift.effects.panel.source import PanelSource, State
 from truelift.effects.support.refusals import refuse_cut_clusters
 from truelift.errors import DataError
 from truelift.inference.normal_equations import dependent_columns
-from truelift.inference.weak_instruments import ReducedForms, stacked_forms
+from truelift.inference.weak_instruments import NO_RESIDUAL, ReducedForms, stacked_forms
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
@@ -219,8 +219,24 @@ def _refuse(found: Projections, options: EffectOptions, table: str) -> None:
             f"{table}: the instrument {names} (effects.instrument) is a combination of the covariates and "
             "the instruments before it. Leave it out."
         )
-    if found.treatment_left < _EXPLAINED:
+    if found.responses_left[0] < _EXPLAINED:
         raise DataError(
             f"{table}: the treatment {options.treatment!r} is explained wholly by the covariates, so nothing "
             "of it is left to be moved. Take what it is made of out of effects.covariates."
         )
+    whole, left = np.diag(found.responses), found.residuals
+    if left[0, 0] < _EXPLAINED * whole[0]:
+        raise DataError(f"{table}: {NO_RESIDUAL}")
+    for j, name in enumerate(options.outcomes, 1):
+        if found.responses_left[j] < _EXPLAINED:
+            raise DataError(
+                f"{table}: the outcome {name!r} (effects.outcomes) is explained wholly by the covariates, so no effect "
+                "on it is left. Take what it is made of out of effects.covariates."
+            )
+        alone = left[j, j] - left[0, j] ** 2 / left[0, 0]
+        if alone < _EXPLAINED * whole[j]:
+            raise DataError(
+                f"{table}: the outcome {name!r} (effects.outcomes) is a combination of the treatment "
+                f"{options.treatment!r}, the instruments and the covariates, so there is no error to tell an effect "
+                "from. Expected another column as the outcome."
+            )

@@ -96,8 +96,8 @@ class Projections:
         Products of treatment and outcomes, less covariates.
     left : ndarray, k
         Share of each instrument's variance that covariates do not explain.
-    treatment_left : float
-        The same of the treatment.
+    responses_left : ndarray, 1 + J
+        The same of treatment and outcomes.
     """
 
     onto_covariates: np.ndarray
@@ -105,7 +105,12 @@ class Projections:
     products: np.ndarray
     responses: np.ndarray
     left: np.ndarray
-    treatment_left: float
+    responses_left: np.ndarray
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """Products of what instruments and covariates leave of treatment and outcomes."""
+        return self.responses - self.onto_instruments @ self.products @ self.onto_instruments.T
 
 
 def projections(gram: np.ndarray, sizes: tuple[int, int, int]) -> Projections:
@@ -119,7 +124,7 @@ def projections(gram: np.ndarray, sizes: tuple[int, int, int]) -> Projections:
     left = np.clip(np.diag(partial), 0.0, None) / np.where(spread > 0, spread, 1.0)
     products = partial[:k, :k]
     reduced = solve_symmetric(products, partial[:k, k:]).T
-    return Projections(coefficients, reduced, products, partial[k:, k:], left[:k], float(left[k]))
+    return Projections(coefficients, reduced, products, partial[k:, k:], left[:k], left[k:])
 
 
 @dataclass(frozen=True, eq=False)

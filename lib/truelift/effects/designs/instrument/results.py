@@ -47,6 +47,11 @@ class InstrumentCheck:
         """Whether the first stage does not rule out a bias of a tenth of the worst case."""
         return self.effective_f < self.critical_f
 
+    @property
+    def contradicted(self) -> bool:
+        """Whether J finds that the instruments contradict each other."""
+        return self.overidentification is not None and self.overidentification < 0.05
+
     def sentence(self) -> str:
         """The check in one or two sentences."""
         strength = "weak" if self.weak else "strong"
@@ -58,7 +63,7 @@ class InstrumentCheck:
         )
         if self.overidentification is None:
             return said
-        apart = "contradict each other" if self.overidentification < 0.05 else "agree"
+        apart = "contradict each other" if self.contradicted else "agree"
         return f"{said} The instruments {apart} (J, {p_text(self.overidentification)})."
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from truelift.effects.designs.instrument.judged import instrument_cautions, judged
 from truelift.effects.designs.instrument.linear import LinearInstruments, linear_instruments
 from truelift.effects.designs.instrument.results import InstrumentCheck
 from truelift.effects.designs.instrument.scored import ScoredInstruments, scored_instruments
@@ -13,8 +14,8 @@ from truelift.effects.designs.ranges import Ranges, ranges_of
 from truelift.effects.designs.results import Named, designed, family
 from truelift.effects.panel.columns import covariates_of
 from truelift.effects.panel.source import PanelSource
-from truelift.effects.results import Caution, EffectsResult, Estimate
-from truelift.effects.support.supported import Support
+from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.support.cautions import with_cautions
 from truelift.errors import DataError
 from truelift.inference.weak_instruments import (
     FirstStage,
@@ -26,6 +27,7 @@ from truelift.inference.weak_instruments import (
     score_set,
     score_test,
 )
+from truelift.lake.conditions import quoted
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
@@ -66,6 +68,7 @@ def instrument_effects(
     may_miss = covariates if options.features.missing == "indicator" else ()
     ranges = ranges_of(source, keys, options.cluster, may_miss)
     _refuse_constants(ranges, options, source.name)
+    _refuse_weights(ranges, options, source.name)
     wanted = _wanted(source, options)
     linear = linear_instruments(source, options, ranges, progress)
     scored = scored_instruments(source, options, progress) if "LATE" in wanted else None
@@ -82,11 +85,11 @@ def instrument_effects(
         estimates += _linear(linear, j, outcome, options, ranges.rows, wanted)
         checks.append(_check(linear.forms[j], stage, "linear", outcome, options))
     learner = options.nuisances.learner.name if scored is not None else "linear"
-    cautions = _cautions(checks, scored)
-    return designed(
-        source, options, estimates, _support(checks, scored), "instrument", learner,
-        folds=0 if scored is None else options.nuisances.folds, covariates=linear.features - 1, instruments=tuple(checks), cautions=tuple(cautions),
+    result = designed(
+        source, options, estimates, [judged(checks, scored, linear.clusters, options)], "instrument", learner,
+        folds=0 if scored is None else options.nuisances.folds, covariates=linear.features - 1, instruments=tuple(checks),
     )  # fmt: skip
+    return with_cautions(result, instrument_cautions(checks, scored, options))
 
 
 def _refuse_constants(ranges: Ranges, options: EffectOptions, table: str) -> None:
@@ -100,6 +103,23 @@ def _refuse_constants(ranges: Ranges, options: EffectOptions, table: str) -> Non
         raise DataError(
             f"{table}: the treatment {options.treatment!r} has one value in all {ranges.rows:,} rows, so no "
             "instrument can move it. Check effects.treatment and effects.filter."
+        )
+    for name in options.outcomes:
+        if ranges.constant(name):
+            raise DataError(
+                f"{table}: the outcome {name!r} (effects.outcomes) has one value in all {ranges.rows:,} rows, so "
+                "nothing changes it. Leave it out, or check effects.filter."
+            )
+
+
+def _refuse_weights(ranges: Ranges, options: EffectOptions, table: str) -> None:
+    if not options.weight:
+        return
+    least = float(ranges.lowest[ranges.names.index(options.weight)])
+    if least <= 0:
+        raise DataError(
+            f"{table}: the least weight {options.weight!r} (effects.weight) is {least:.6g}; expected positive "
+            f"weights. Leave such rows out with effects.filter: {quoted(options.weight)} > 0."
         )
 
 
@@ -171,41 +191,3 @@ def _check(
         overidentification=None if fits is None else fits.p_value,
         confidence=level,
     )
-
-
-def _support(checks: Sequence[InstrumentCheck], scored: ScoredInstruments | None) -> list[Support]:
-    """The effect is supported where the data rule some effects out, at whatever strength."""
-    reasons = [] if scored is None else scored.reasons()
-    open_ended = [c for c in checks if not c.anderson_rubin.bounded]
-    if len(open_ended) == len(checks):
-        first = open_ended[0]
-        reasons.append(
-            f"The instruments move {first.treatment} too little: the set of effects on {first.outcome} that "
-            f"Anderson and Rubin's test does not reject is {first.anderson_rubin.words()}."
-        )
-    if reasons:
-        return [Support("LATE", "", False, tuple(reasons))]
-    weak = [c for c in checks if c.weak]
-    if weak:
-        told = (
-            f"The instruments are weak (effective F {weak[0].effective_f:.1f}): read the set of Anderson and "
-            "Rubin, not the intervals."
-        )
-        return [Support("LATE", "", True, (told,), careful=True)]
-    told = "The instruments move the treatment enough; nothing in the data says that they act through it alone."
-    return [Support("LATE", "", True, (told,))]
-
-
-def _cautions(checks: Sequence[InstrumentCheck], scored: ScoredInstruments | None) -> list[Caution]:
-    found = [] if scored is None else scored.cautions()
-    for check in checks:
-        p = check.overidentification
-        if check.anderson_rubin.empty or (p is not None and p < 0.05):
-            found.append(
-                Caution(
-                    f"The instruments contradict each other on {check.outcome} ({check.basis}): at least one of "
-                    "them acts on it by another way, or they move people whose effects differ.",
-                    outcomes=(check.outcome,),
-                )
-            )
-    return list(dict.fromkeys(found))

@@ -21,6 +21,7 @@ from truelift.effects.panel.source import PanelSource, State
 from truelift.effects.results import Caution
 from truelift.effects.scores.quantities import arm_scores, clipped
 from truelift.effects.scores.sums import Scoring
+from truelift.effects.support.supported import Support
 from truelift.errors import DataError
 from truelift.inference.clusters import ClusterSums
 from truelift.inference.weak_instruments import ReducedForms, stacked_forms
@@ -84,18 +85,35 @@ class ScoredInstruments:
         return [
             f"{e.scoring.columns.arms.column}: {judged.reason}"
             for e in self.estimations
-            for judged in e.result.support
-            if judged.estimand == "ATE" and not judged.supported
+            for judged in _refused(e)
         ]
 
-    def cautions(self) -> list[Caution]:
-        """What checks of the instruments' estimations found."""
-        return [
-            Caution(f"Of the instrument {e.scoring.columns.arms.column!r}: {caution.text}")
-            for e in self.estimations
-            for caution in e.result.cautions
-            if not caution.stops
-        ]
+    def cautions(self, treatment: str) -> list[Caution]:
+        """What checks of the instruments' estimations found, on the outcomes that they concern.
+
+        What stops the effect on the treatment stops everything. What :meth:`reasons` has is not told again.
+        """
+        found = []
+        for e in self.estimations:
+            known = " ".join(judged.reason for judged in _refused(e))
+            for caution in e.result.cautions:
+                if caution.stops and (
+                    caution.text in known or not caution.concerns("ATE", "", None)
+                ):
+                    continue
+                everything = treatment in caution.outcomes
+                found.append(
+                    Caution(
+                        f"Of the instrument {e.scoring.columns.arms.column!r}: {caution.text}",
+                        stops=caution.stops,
+                        outcomes=() if everything else caution.outcomes,
+                    )
+                )
+        return found
+
+
+def _refused(estimation: Estimation) -> list[Support]:
+    return [s for s in estimation.result.support if s.estimand == "ATE" and not s.supported]
 
 
 def scored_instruments(
