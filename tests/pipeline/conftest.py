@@ -24,7 +24,7 @@ SMALL = (
     "loop.users=300",
     "loop.rounds=2",
     "loop.worlds=2",
-    "loop.strategies=[click_greedy, effect]",
+    "loop.strategies=[click_greedy,effect]",
 )
 
 
