@@ -140,5 +140,15 @@ def test_the_section_says_that_nobody_in_it_exists_and_who_brought_what(played):
     assert page.count("<svg") == 4
 
 
+def test_a_strategy_that_brought_less_is_not_called_the_best(played):
+    found = from_plain(LoopResult, played[0].results["LoopResult"])
+    two = [
+        k for k, name in enumerate(found.columns["strategy"]) if name in ("nothing", "click_greedy")
+    ]
+    columns = {name: tuple(v[k] for k in two) for name, v in found.columns.items()}
+    page = str(loop(ReportContent("d", "now", "", others=(replace(found, columns=columns),))))
+    assert "No strategy brought more than click greedy" in page
+
+
 def test_a_report_without_a_loop_has_no_such_section():
     assert loop(ReportContent("d", "now", "")) is None

@@ -125,7 +125,9 @@ def _title(found: LoopResult, best: Comparison) -> str:
     strategy, against = (n.replace("_", " ") for n in (best.strategy, found.against))
     if best.wins:
         return f"{strategy} brought most, and surely more than {against}"
-    return f"No strategy surely brought more than {against}; {strategy} brought most here"
+    if best.difference > 0:
+        return f"No strategy surely brought more than {against}; {strategy} brought most here"
+    return f"No strategy brought more than {against}"
 
 
 def _last_round(found: LoopResult) -> Html:
