@@ -28,6 +28,15 @@ class FamilyScorer(Protocol):
         ...
 
 
+def as_arrays(families: Sequence[Family]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Families for compiled loops: children (n), parents (n x the most), and how many each has (n)."""
+    sizes = np.array([len(parents) for _, parents in families])
+    parents = np.zeros((len(families), max(int(sizes.max()), 1)), np.int64)
+    for row, (_, own) in enumerate(families):
+        parents[row, : len(own)] = own
+    return np.array([child for child, _ in families]), parents, sizes
+
+
 @dataclass(eq=False)
 class CountedFamilies:
     """Families of discrete columns, counted on codes that are held.
@@ -62,11 +71,7 @@ class CountedFamilies:
         """See :class:`FamilyScorer`."""
         new = [f for f in dict.fromkeys(families) if f not in self.known]
         if new:
-            sizes = np.array([len(parents) for _, parents in new])
-            parents = np.zeros((len(new), max(int(sizes.max()), 1)), np.int64)
-            for row, (_, own) in enumerate(new):
-                parents[row, : len(own)] = own
-            children = np.array([child for child, _ in new])
+            children, parents, sizes = as_arrays(new)
             found = score_families(
                 self.codes, self.weights, self.levels, children, parents, sizes,
                 KINDS[self.kind], self.strength, self.cells,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from truelift.graph.discovery.families import Family
+from truelift.graph.discovery.families import Family, as_arrays
 from truelift.graph.discovery.family_kernels import compiled
 from truelift.graph.discovery.sums import Moments
 
@@ -84,11 +84,7 @@ class GramFamilies:
         """See :class:`~.families.FamilyScorer`."""
         new = [f for f in dict.fromkeys(families) if f not in self.known]
         if new:
-            sizes = np.array([len(parents) for _, parents in new])
-            parents = np.zeros((len(new), max(int(sizes.max()), 1)), np.int64)
-            for row, (_, own) in enumerate(new):
-                parents[row, : len(own)] = own
-            children = np.array([child for child, _ in new])
+            children, parents, sizes = as_arrays(new)
             found = _scores(
                 self.moments.correlation, self.moments.starts, children, parents, sizes, self.n,
                 self.penalty,

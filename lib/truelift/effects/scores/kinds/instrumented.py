@@ -8,49 +8,15 @@ _ASKS = {"instrument": "the column of an instrument"}
 _MOVED = "among those whom the instrument moves"
 _READING = "{estimand}: one more of {arm} changes {outcome} by {change}, over {population}."
 
-LATE = EstimandKind(
-    "LATE",
-    "late",
-    "LATE: those whom the instrument moves",
-    short="LATE",
-    order=20,
-    priority=10,
-    reading=_READING,
-    asks=_ASKS,
-    judged_as="LATE",
-    decides_over=_MOVED,
-)
-TSLS = EstimandKind(
-    "TSLS",
-    "tsls",
-    "Two-stage least squares",
-    short="TSLS",
-    order=30,
-    priority=20,
-    reading=_READING,
-    asks=_ASKS,
-    judged_as="LATE",
-    decides_over=_MOVED,
-)
-LIML = EstimandKind(
-    "LIML",
-    "liml",
-    "Limited-information maximum likelihood",
-    short="LIML",
-    order=40,
-    priority=30,
-    reading=_READING,
-    asks=_ASKS,
-    judged_as="LATE",
-)
-JIVE = EstimandKind(
-    "JIVE",
-    "jive",
-    "Jackknife instrumental variables",
-    short="JIVE",
-    order=50,
-    priority=40,
-    reading=_READING,
-    asks=_ASKS,
-    judged_as="LATE",
-)
+
+def _kind(name: str, title: str, place: int, decides_over: str = "") -> EstimandKind:
+    return EstimandKind(
+        name, name.lower(), title, short=name, order=place + 10, priority=place,
+        reading=_READING, asks=_ASKS, judged_as="LATE", decides_over=decides_over,
+    )  # fmt: skip
+
+
+LATE = _kind("LATE", "LATE: those whom the instrument moves", 10, decides_over=_MOVED)
+TSLS = _kind("TSLS", "Two-stage least squares", 20, decides_over=_MOVED)
+LIML = _kind("LIML", "Limited-information maximum likelihood", 30)
+JIVE = _kind("JIVE", "Jackknife instrumental variables", 40)
