@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
     from truelift.public.graphs import (
         causal_graph,
+        discover,
         draw_graph,
         falsify,
         identify,
@@ -42,6 +43,7 @@ _PUBLIC = {
     "TrueliftError": "truelift.errors",
     "analyze_experiment": "truelift.public.experiments",
     "causal_graph": "truelift.public.graphs",
+    "discover": "truelift.public.graphs",
     "draw_graph": "truelift.public.graphs",
     "falsify": "truelift.public.graphs",
     "identify": "truelift.public.graphs",
@@ -67,6 +69,7 @@ __all__ = [
     "assign_experiment",
     "causal_graph",
     "design_experiment",
+    "discover",
     "draw_graph",
     "estimate_effects",
     "evaluate_policies",

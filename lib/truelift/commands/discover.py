@@ -23,6 +23,8 @@ def _names(text: str | None) -> tuple[str, ...]:
     "--tiers", metavar="'A, B < C < D'",
     help="in which order causes come; a YAML file with groups and forbidden arrows does too",
 )  # fmt: skip
+@click.option("--required", metavar="'A -> B; C -> D'", help="arrows that are known to be there")
+@click.option("--forbidden", metavar="'A -> B; C -> D'", help="arrows that cannot be")
 @click.option("--columns", metavar="A,B", help="of the graph (default: those of the tiers, or all)")
 @click.option("--categories", metavar="A,B", help="columns of numbers that are names")
 @click.option("--cluster", metavar="COLUMN", help="what dependent rows share, such as the user")
@@ -66,7 +68,7 @@ def _names(text: str | None) -> tuple[str, ...]:
     help="for page, graph and edges",
 )
 def discover(
-    table: str, tiers: str | None, columns: str | None, categories: str | None, cluster: str | None,
+    table: str, tiers: str | None, required: str | None, forbidden: str | None, columns: str | None, categories: str | None, cluster: str | None,
     method: str, alpha: float, floor: float, depth: int, buckets: int, share: float,
     bootstraps: int, levels: int, seed: int, out: str,
 ) -> str:  # fmt: skip
@@ -81,7 +83,7 @@ def discover(
 
     options = DiscoveryOptions(
         columns=_names(columns), categories=_names(categories), cluster=cluster,
-        tiers=Tiers.parse(tiers), method=method, alpha=alpha, floor=floor, depth=depth,
+        tiers=Tiers.parse(tiers).having(required, forbidden), method=method, alpha=alpha, floor=floor, depth=depth,
         buckets=buckets, share=share, bootstraps=bootstraps, most_levels=levels, seed=seed,
     )  # fmt: skip
     progress = Progress("discover")

@@ -24,5 +24,6 @@ def learn_network(graph: str, table: str, out: str, prior: str, cluster: str | N
 
     with naming_extras():
         found = graphs.learn_network(graph, table, prior=prior, cluster=cluster)
+        print(found, flush=True)
         write_network(found.network, out)
-    return f"{found}\n  written   {out}"
+    return f"  written   {out}"

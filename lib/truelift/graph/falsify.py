@@ -90,6 +90,11 @@ class Falsification:
         return tuple(claim for claim in self.claims if claim.violated)
 
     @property
+    def untested(self) -> tuple[TestedClaim, ...]:
+        """Claims whose condition has too many combinations of levels to be held fixed."""
+        return tuple(claim for claim in self.claims if math.isnan(claim.strength))
+
+    @property
     def informative(self) -> bool:
         """Whether the graph does better than all but a few of the shuffled ones."""
         return (self.as_good + 1) / (self.shuffled + 1) <= LEVEL
@@ -117,6 +122,11 @@ class Falsification:
             f"The data contradict {len(self.violated)} of {len(self.claims)} independences that the graph "
             f"claims ({self.rows:,} rows{beside}; errors by {self.clusters})."
         )
+        if self.untested:
+            yield (
+                f"  {len(self.untested)} of them could not be tested: what they are given has too many combinations of "
+                f"levels ({'; '.join(str(one.claim) for one in self.untested[:3])})."
+            )
         for one in self.violated:
             leaning = f"; the effect {self.effect} leans on it" if one.leaning else ""
             p = "p < 0.0001" if one.adjusted < 1e-4 else f"p = {one.adjusted:.4f}"
@@ -160,6 +170,8 @@ def falsified(
     seed : int
     """
     tests, claims = Associations(columns), claims_of(graph)
+    shuffles = list(_shuffles(graph.measured, shuffled, seed)) if claims else []
+    tests.prepare([*claims, *(claim.renamed(names) for names in shuffles for claim in claims)])
     found = [tests.of(claim) for claim in claims]
     adjusted = holm(np.array([one.p_value for one in found]))
     tested = [
@@ -173,15 +185,19 @@ def falsified(
         seen = (tests.of(claim) for claim in of)
         return sum(one.p_value < LEVEL and one.strength >= floor for one in seen)
 
-    own, others, as_good = failures(claims), 0, 0
-    if claims:
-        for names in _shuffles(graph.measured, shuffled, seed):
-            others += 1
-            as_good += failures(claim.renamed(names) for claim in claims) <= own
-    tested.sort(key=lambda t: (not t.violated, -t.strength))
+    own = failures(claims)
+    as_good = sum(failures(claim.renamed(names) for claim in claims) <= own for names in shuffles)
+    tested.sort(key=lambda t: (not t.violated, -np.nan_to_num(t.strength)))
     told = "" if effect is None else f"{effect.treatment} -> {effect.outcome}"
     return Falsification(
-        tuple(tested), own, others, as_good, columns.rows, columns.dropped, columns.clusters, told
+        tuple(tested),
+        own,
+        len(shuffles),
+        as_good,
+        columns.rows,
+        columns.dropped,
+        columns.clusters,
+        told,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from truelift.config import load_spec
 from truelift.errors import ConfigError, MachineError
 from truelift.graph.formats import bif, dagitty, dot
-from truelift.graph.lines import arrows_of
+from truelift.graph.lines import arrows_of, parted, quoted, unquoted
 from truelift.graph.model import TIERS, CausalGraph, Node, graph_of
 from truelift.graph.network.model import BayesianNetwork
 
@@ -51,6 +52,7 @@ class GraphSpec:
 
 
 _KNOWN = ("required", "forbidden")
+_ARROW = re.compile("->|<-")
 
 
 def read_graph(given: str) -> CausalGraph:
@@ -67,7 +69,7 @@ def read_graph(given: str) -> CausalGraph:
     ConfigError
         For a file that is not there or that cannot be read, and a graph that cannot be.
     """
-    if "->" in given or "<-" in given:
+    if _ARROW.search(given):
         return _of_lines(given, "--graph")
     reader = _READERS.get(Path(given).suffix.lower())
     if reader is None:
@@ -124,7 +126,7 @@ def as_yaml(graph: CausalGraph) -> str:
         found["tiers"] = list(graph.tiers)
     found["nodes"] = {node.name: _said(node) for node in graph.nodes}
     found["arrows"] = _shown(graph.arrows) + [
-        f"{a} <-> {b}" for a, b in map(_quoted, graph.confounded)
+        f"{a} <-> {b}" for a, b in map(_both, graph.confounded)
     ]
     for key in _KNOWN:
         if getattr(graph, key):
@@ -134,10 +136,10 @@ def as_yaml(graph: CausalGraph) -> str:
 
 def as_lines(graph: CausalGraph) -> str:
     """Lines of arrows; tiers, columns and knowledge are not in them."""
-    lines = [*(f"latent {name}" for name in graph.latent), *_shown(graph.arrows)]
-    lines += [f"{a} <-> {b}" for a, b in map(_quoted, graph.confounded)]
+    lines = [*(f"latent {quoted(name)}" for name in graph.latent), *_shown(graph.arrows)]
+    lines += [f"{a} <-> {b}" for a, b in map(_both, graph.confounded)]
     joined = {name for pair in (*graph.arrows, *graph.confounded) for name in pair}
-    alone = [f"node {name}" for name in graph.measured if name not in joined]
+    alone = [f"node {quoted(name)}" for name in graph.measured if name not in joined]
     return "\n".join([*lines, *alone]) + "\n"
 
 
@@ -158,13 +160,11 @@ def _said(node: Node) -> dict[str, Any]:
 
 
 def _shown(arrows: tuple[tuple[str, str], ...]) -> list[str]:
-    return [f"{a} -> {b}" for a, b in map(_quoted, arrows)]
+    return [f"{a} -> {b}" for a, b in map(_both, arrows)]
 
 
-def _quoted(pair: tuple[str, str]) -> tuple[str, ...]:
-    """Names as lines can have them: those with a sign of lines in quotes."""
-    odd = (",", "->", "<-", ";", "#")
-    return tuple(f'"{name}"' if any(sign in name for sign in odd) else name for name in pair)
+def _both(pair: tuple[str, str]) -> tuple[str, str]:
+    return quoted(pair[0]), quoted(pair[1])
 
 
 def _plain_arrows(lines: tuple[str, ...], key: str) -> list[tuple[str, str]]:
@@ -176,17 +176,22 @@ def _plain_arrows(lines: tuple[str, ...], key: str) -> list[tuple[str, str]]:
 
 def _of_lines(text: str, where: str) -> CausalGraph:
     """Lines, parted by line breaks or semicolons; ``latent U`` and ``node a`` declare names."""
-    lines = [part.partition("#")[0].strip() for part in text.replace(";", "\n").splitlines()]
     declared: dict[str, list[str]] = {"latent": [], "node": []}
     drawn = []
-    for line in filter(None, lines):
+    for line in filter(None, parted(text)):
         word, _, rest = line.partition(" ")
-        if word in declared and rest and "->" not in line and "<-" not in line:
-            declared[word] += [name.strip() for name in rest.split(",")]
+        if word in declared and rest and not _ARROW.search(re.sub(r'"[^"]*"', "", rest)):
+            declared[word] += _listed(rest)
         else:
             drawn.append(line)
     nodes = [Node(name) for name in declared["node"]]
     return graph_of(*arrows_of(drawn, where), declared["latent"], nodes)
+
+
+def _listed(text: str) -> list[str]:
+    """Names with commas between them."""
+    parts = re.findall(r'"(?:[^"]|"")*"|[^",]+', text)
+    return [unquoted(name) for part in parts if (name := part.strip())]
 
 
 def _write(path: str | Path, text: str, what: str) -> None:

@@ -24,6 +24,10 @@ def collapsed(graph: CausalGraph, level: str = "user") -> CausalGraph:
     them, Q(b | parents), a quantity of the unit that the unit's own causes move. What events do to a quantity of
     their unit (interference) is then done by the distributions of these and of what precedes them.
 
+    An event that has a latent cause among the events responds to something nobody recorded: its distribution given
+    its parents is latent too. What is recorded is its distribution given recorded events alone, which
+    :func:`augmented` adds (``measured=True``).
+
     Parameters
     ----------
     graph : CausalGraph
@@ -41,9 +45,11 @@ def collapsed(graph: CausalGraph, level: str = "user") -> CausalGraph:
     names = {
         name: _distribution(graph, name, below) if name in below else name for name in graph.by_name
     }
+    unseen = {n.name for n in graph.nodes if n.latent and n.name in below}
+    unseen |= {b for a, b in graph.arrows if a in unseen and b in below}
     nodes = [
-        Node(names[n.name], latent=True, measurable=False) if n.latent and n.name in below
-        else Node(names[n.name], level=level) if n.name in below
+        Node(names[n.name], latent=True, measurable=False, tier=n.tier, level=level) if n.name in unseen
+        else Node(names[n.name], tier=n.tier, level=level) if n.name in below
         else n
         for n in graph.nodes
     ]  # fmt: skip
@@ -57,13 +63,27 @@ def collapsed(graph: CausalGraph, level: str = "user") -> CausalGraph:
         ):  # how it is distributed is determined by all that precedes it in its plate
             arrows |= {(names[c], b): None for c in sorted(ancestors(inside, [a]))}
     confounded = [(names[a], names[b]) for a, b in graph.confounded]
-    return CausalGraph(tuple(nodes), tuple(arrows), tuple(confounded))
+    known = {
+        key: tuple(pair for pair in getattr(graph, key) if not below & set(pair))
+        for key in ("required", "forbidden")
+    }
+    return CausalGraph(tuple(nodes), tuple(arrows), tuple(confounded), **known, tiers=graph.tiers)
 
 
-def augmented(graph: CausalGraph, name: str, determined_by: Iterable[str]) -> CausalGraph:
+def augmented(
+    graph: CausalGraph, name: str, determined_by: Iterable[str], measured: bool = False
+) -> CausalGraph:
     """A collapsed graph with one more distribution, which others of its nodes determine.
 
     Q(y) is determined by Q(a) and Q(y | a): arrows lead from these to it.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+    name : str
+    determined_by : iterable of str
+    measured : bool
+        That it is one of recorded events, and so known whatever determines it; else it is latent where a part is.
 
     Raises
     ------
@@ -73,8 +93,12 @@ def augmented(graph: CausalGraph, name: str, determined_by: Iterable[str]) -> Ca
     parts = tuple(determined_by)
     if name in graph.by_name:
         raise ConfigError(f"augment: the graph has a node {name!r} already.")
-    latent = any(graph.node(part, "augment").latent for part in parts)
-    node = Node(name, latent=latent, level=graph.by_name[parts[0]].level if parts else "")
+    held = [graph.node(part, "augment") for part in parts]
+    tiers = [node.tier for node in held if node.tier]
+    node = Node(
+        name, latent=not measured and any(part.latent for part in held),
+        tier=max(tiers, key=graph.tiers.index, default=""), level=held[0].level if held else "",
+    )  # fmt: skip
     return replace(
         graph, nodes=(*graph.nodes, node), arrows=(*graph.arrows, *((part, name) for part in parts))
     )

@@ -8,7 +8,37 @@ from collections.abc import Iterable
 from truelift.errors import ConfigError
 
 #: A quoted name, an arrow (the longest first), a comma, or a name as it stands.
-_PART = re.compile(r"""("[^"]*"|'[^']*')|(<->|->|<-)|(,)|((?:(?!<->|->|<-)[^,"'])+|["'])""")
+_PART = re.compile(r"""("(?:[^"]|"")*"|'[^']*')|(<->|->|<-)|(,)|((?:(?!<->|->|<-)[^,"'])+|["'])""")
+
+
+#: What a name may be made of to stand in a line without quotes.
+_PLAIN = re.compile(r"""[^\s,;#"'<>]+""")
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_SIGNS = re.compile(r'"(?:[^"\n]|"")*"|#[^\n]*|[\n;]|[^"#;\n]+|"')
+
+
+def quoted(name: str) -> str:
+    """A name as a line can have it: one with blanks or signs of lines in quotes, its own quotes doubled."""
+    if _PLAIN.fullmatch(name):
+        return name
+    inside = name.replace('"', '""')
+    return f'"{inside}"'
+
+
+def unquoted(text: str) -> str:
+    """The reverse of :func:`quoted`."""
+    return text[1:-1].replace('""', '"') if _QUOTED.fullmatch(text) else text
+
+
+def parted(text: str) -> list[str]:
+    """Lines of a text, parted by line breaks and semicolons outside of quotes, without comments."""
+    lines = [""]
+    for part in _SIGNS.findall(text):
+        if part in ("\n", ";"):
+            lines.append("")
+        elif not part.startswith("#"):
+            lines[-1] += part
+    return [line.strip() for line in lines]
 
 
 def arrows_of(
@@ -72,10 +102,14 @@ def _parted(line: str) -> tuple[list[list[str]], list[str]]:
     """Names between the arrows of a line, and the arrows."""
     groups: list[list[str]] = [[]]
     signs = []
-    for quoted, sign, comma, bare in _PART.findall(line):
+    for held, sign, comma, bare in _PART.findall(line):
         if sign:
             signs.append(sign)
             groups.append([])
-        elif not comma and (name := quoted[1:-1] or bare.strip()):
+        elif not comma and (name := _held(held) or bare.strip()):
             groups[-1].append(name)
     return groups, signs
+
+
+def _held(text: str) -> str:
+    return text[1:-1] if text.startswith("'") else unquoted(text)

@@ -8,6 +8,7 @@ together are held fixed in all their combinations where rows allow it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,8 @@ class Association:
     Parameters
     ----------
     strength : float
-        The partial correlation's size, from 0 to 1; of texts the root mean square over the smaller side.
+        The partial correlation's size, from 0 to 1; of texts the root mean square over the smaller side. Not a
+        number where what is given has too many combinations of levels to be held fixed.
     p_value : float
         That it is zero.
     """
@@ -44,9 +46,6 @@ class Associations:
 
     columns: CodedColumns
     _known: dict[tuple[frozenset[str], frozenset[str]], Association] = field(default_factory=dict)
-    _cells: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray] | None] = field(
-        default_factory=dict
-    )
 
     def of(self, claim: Claim) -> Association:
         """The test of a claim."""
@@ -55,24 +54,46 @@ class Associations:
             self._known[key] = self._tested(claim)
         return self._known[key]
 
+    def prepare(self, claims: Iterable[Claim]) -> None:
+        """Read what the tests of some claims need, in few readings."""
+        self.columns.prepare({self._texts(claim.given) for claim in claims})
+
+    def _texts(self, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted(name for name in given if name in self.columns.levels))
+
     def _tested(self, claim: Claim) -> Association:
-        columns = self.columns
-        x, y = columns.slices[claim.a], columns.slices[claim.b]
-        turn_x, turn_y = columns.tested(claim.a), columns.tested(claim.b)
-        within, with_x, with_y = self._held(claim.given, x, y)
-        own = columns.products
-        parts = (
-            turn_x.T @ own[:, x, x] @ turn_x, turn_y.T @ own[:, y, y] @ turn_y,
-            turn_x.T @ own[:, x, y] @ turn_y, within, with_x @ turn_x, with_y @ turn_y,
-        )  # fmt: skip
-        total = [part.sum(axis=0)[None] for part in parts]
-        xx, yy, xy = (part[0] for part in _residual(*total))
+        columns, texts = self.columns, self._texts(claim.given)
+        if not columns.can_hold(texts):
+            return Association(float("nan"), 1.0)
+        cells = columns.cells(texts) if columns.needs_cells(texts) else None
+        plain = [name for name in claim.given if cells is None or name not in texts]
+        places = np.arange(columns.products.shape[1])
+        held = np.concatenate(
+            [places[: 0 if cells else 1], *(places[columns.slices[name]] for name in plain)]
+        )
+        ends = [places[columns.slices[name]] for name in (claim.a, claim.b)]
+        chosen = np.concatenate([held, *ends])
+        own = columns.products[:, chosen][:, :, chosen]
+        rows, total = columns.products[:, 0, 0], own.sum(axis=0)
+        left = total - own
+        if cells is not None:
+            sums = cells.sums[:, :, chosen]
+            count, all_sums = cells.rows.sum(axis=0), sums.sum(axis=0)
+            total = _within(total, count, all_sums)
+            left = np.stack(
+                [
+                    _within(products, count - n, all_sums - s)
+                    for products, n, s in zip(left, cells.rows, sums, strict=True)
+                ]
+            )
+        turns = (columns.tested(claim.a), columns.tested(claim.b))
+        k, wide = len(held), len(ends[0])
+        xx, yy, xy = (part[0] for part in _residual(*_parted(total[None], k, wide, turns)))
         root_x, root_y = _inverse_root(xx), _inverse_root(yy)
         whole = (root_x @ xy @ root_y).ravel()
-        left = _residual(*(all_of - part for all_of, part in zip(total, parts, strict=True)))[2]
-        each = (root_x @ left @ root_y).reshape(len(left), -1)
+        each = root_x @ _residual(*_parted(left, k, wide, turns))[2] @ root_y
+        each = each.reshape(len(left), -1)
         # Each is a sum over the rows of the other buckets: brought to the size of the whole.
-        rows = own[:, 0, 0]
         each *= (rows.sum() / (rows.sum() - rows))[:, None]
         buckets = len(each)
         spread = each - each.mean(axis=0)
@@ -85,31 +106,25 @@ class Associations:
         f = distance * (buckets - rank) / (rank * (buckets - 1))
         return Association(strength, float(stats.f.sf(f, rank, buckets - rank)))
 
-    def _held(
-        self, given: tuple[str, ...], x: slice, y: slice
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Products of what is held fixed, with itself and with both sides."""
-        columns, own = self.columns, self.columns.products
-        texts = tuple(sorted(name for name in given if name in columns.levels))
-        if len(texts) > 1 and texts not in self._cells:
-            self._cells[texts] = columns.cells(texts)
-        cells = self._cells.get(texts)
-        plain = [name for name in given if cells is None or name not in texts]
-        chosen = np.concatenate(
-            [
-                np.zeros(1 if cells is None else 0, np.intp),
-                *(np.arange(own.shape[1])[columns.slices[name]] for name in plain),
-            ]
-        )
-        within = own[:, chosen][:, :, chosen]
-        with_x, with_y = own[:, chosen, x], own[:, chosen, y]
-        if cells is None:
-            return within, with_x, with_y
-        hot, with_all = cells
-        beside = with_all[:, :, chosen]
-        within = np.block([[hot, beside], [np.swapaxes(beside, 1, 2), within]])
-        with_x = np.concatenate([with_all[:, :, x], with_x], axis=1)
-        return within, with_x, np.concatenate([with_all[:, :, y], with_y], axis=1)
+
+def _within(products: np.ndarray, rows: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Products of deviations from the means of combinations."""
+    seen = rows > 0.5
+    found: np.ndarray = products - (sums[seen] / rows[seen, None]).T @ sums[seen]
+    return found
+
+
+def _parted(
+    products: np.ndarray, held: int, wide: int, turns: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """Products of both sides, of what is held fixed, and of that with both sides."""
+    s, x, y = slice(held), slice(held, held + wide), slice(held + wide, None)
+    first, second = turns
+    return (
+        first.T @ products[:, x, x] @ first, second.T @ products[:, y, y] @ second,
+        first.T @ products[:, x, y] @ second, products[:, s, s], products[:, s, x] @ first,
+        products[:, s, y] @ second,
+    )  # fmt: skip
 
 
 def _residual(

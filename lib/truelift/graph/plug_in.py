@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from truelift.errors import NotSupportedError
 from truelift.graph.coded_columns import BUCKETS, bucket_numbers
@@ -87,11 +87,22 @@ def plugged_in(found: Identification, table: ForeignTable, cluster: str | None =
     chances = tuple(
         Chance(
             f"{found.treatment}={levels[i]}", f"{found.outcome}={outcomes[j]}", float(whole[j, i]),
-            float(error[j, i]), float(whole[j, i] - reach[j, i]), float(whole[j, i] + reach[j, i]),
+            float(error[j, i]), *_interval(float(whole[j, i]), float(reach[j, i])),
         )
         for i in range(len(levels)) for j in range(len(outcomes))
     )  # fmt: skip
     return PluggedIn(f"P({found.outcome} | do({found.treatment}))", chances, int(full.sum()))
+
+
+def _interval(chance: float, reach: float) -> tuple[float, float]:
+    """An interval of chances: made on the log odds, where the ends are never beyond 0 and 1.
+
+    An estimate at 0 or 1 has no log odds: there what is beyond is cut off.
+    """
+    if not 0 < chance < 1:
+        return max(min(chance - reach, 1.0), 0.0), min(max(chance + reach, 0.0), 1.0)
+    odds, spread = special.logit(chance), reach / (chance * (1 - chance))
+    return float(special.expit(odds - spread)), float(special.expit(odds + spread))
 
 
 def _effect(

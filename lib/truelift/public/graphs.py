@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.extras import naming_extras
 from truelift.graph.coded_columns import coded_columns
+from truelift.graph.discovery.discover import discover as learned_class
+from truelift.graph.discovery.options import DiscoveryOptions, Tiers
+from truelift.graph.discovery.results import DiscoveryResult
 from truelift.graph.falsify import FLOOR, SHUFFLED, Falsification, falsified
 from truelift.graph.files import read_graph, read_network
 from truelift.graph.identify import identified
@@ -119,6 +122,61 @@ def falsify(
         )
 
 
+def discover(
+    table: Any, *, columns: Names = (), categories: Names = (), cluster: str | None = None,
+    tiers: str | Iterable[Names] | None = None, required: Names = (), forbidden: Names = (),
+    method: str = "order", alpha: float = 0.01, floor: float = 0.01, share: float = 0.5,
+    graphs: int = 100, seed: int = 0,
+) -> DiscoveryResult:  # fmt: skip
+    """What a table can say of a causal graph: a class of graphs, and how often each edge comes.
+
+    Parameters
+    ----------
+    table : DataFrame, Arrow table, str or path
+        A table at an address is read some rows at a time.
+    columns, categories : str or list of str
+        Of the graph (default: those of the tiers, or all); columns of numbers that are names.
+    cluster : str, optional
+        Rows that share it may be dependent (a user).
+    tiers : str or list, optional
+        In which order causes come: ``"age, region < mailed < sales"``, or ``[["age", "region"], "mailed"]``.
+    required, forbidden : str or list of str
+        Arrows ``"a -> b"`` that are known to be there, and not to be.
+    method : {'order', 'pc', 'fci'}
+        A search over orders, tests, or tests that allow hidden common causes.
+    alpha, floor : float
+        Level of each test; a dependence below the floor counts as none.
+    share : float
+        Of the users that are learned on; the rest is left for estimation.
+    graphs : int
+        Of halves of the users, for the frequencies.
+    seed : int
+
+    Returns
+    -------
+    DiscoveryResult
+        Prints edges with frequencies; ``to_pandas()`` has them, ``graph("a -> b", ...)`` makes a causal graph of
+        them once you say which way open edges go, :func:`draw_graph` shows them.
+
+    Raises
+    ------
+    TrueliftError
+        For columns, tiers, arrows and users that cannot be learned from.
+    """
+    with naming_extras():
+        named = (
+            tiers if tiers is None or isinstance(tiers, str)
+            else Tiers.of([_names(group) for group in tiers])
+        )  # fmt: skip
+        known = Tiers.parse(named) if named is None or isinstance(named, str) else named
+        options = DiscoveryOptions(
+            columns=_names(columns), categories=_names(categories), cluster=cluster,
+            tiers=known.having("\n".join(_names(required)), "\n".join(_names(forbidden))),
+            method=method, alpha=alpha, floor=floor, share=share, bootstraps=graphs, seed=seed,
+        )  # fmt: skip
+        return learned_class(opened(table), options)
+
+
 def learn_network(
     graph: str | os.PathLike[str] | CausalGraph, table: Any, *, prior: str = "bdeu:1", cluster: str | None = None,
 ) -> LearnedNetwork:  # fmt: skip
@@ -163,18 +221,22 @@ def query(
 
 
 def draw_graph(
-    shown: str | os.PathLike[str] | CausalGraph | Identification, width: Any = "wide"
+    shown: str | os.PathLike[str] | CausalGraph | Identification | DiscoveryResult,
+    width: Any = "wide",
 ) -> Figure:
-    """A picture of a graph, or of what identifies an effect in it; notebooks show it.
+    """A picture of a graph, of what identifies an effect in it, or of what was learned; notebooks show it.
 
     Parameters
     ----------
-    shown : str, path, CausalGraph or Identification
+    shown : str, path, CausalGraph, Identification or DiscoveryResult
     width : {'wide', 'narrow'}
     """
     with naming_extras():
+        from truelift.report.plots.discovery import learned_graph
         from truelift.report.plots.graphs import graph_picture
 
+        if isinstance(shown, DiscoveryResult):
+            return learned_graph(shown, width)
         what = shown if isinstance(shown, Identification) else causal_graph(shown)
         return graph_picture(what, width)
 

@@ -6,6 +6,7 @@ import datetime
 from functools import partial
 from pathlib import Path
 
+from truelift.graph.discovery.pattern import sign_of
 from truelift.graph.discovery.results import DiscoveryResult
 from truelift.report.job import write_page
 from truelift.report.markup import Html, bullets, definitions, element, section, table
@@ -20,7 +21,7 @@ _NONE = "\N{EN DASH}"
 def discovery_page(result: DiscoveryResult) -> str:
     """The page as one HTML document that needs nothing from outside."""
     at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    decided = sum(" -> " in line for line in result.lines)
+    decided = sum(sign_of(line) == "->" for line in result.lines)
     body = element(
         "body",
         element("a", "Skip to the graph", href="#graph", class_="skip"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import truelift as tl
 from tests.unit.graph.shop import GRAPH, shop_rows
 from truelift.errors import DataError, TableError
 from truelift.graph.coded_columns import coded_columns
@@ -140,3 +143,52 @@ def test_of_two_or_three_nodes_shuffled_graphs_tell_nothing():
 
 def three(rows):
     return coded_columns(frame_table(rows, "rows"), {"a": "a", "b": "b", "c": "c"}, "user")
+
+
+def test_a_text_of_many_levels_is_held_fixed_by_all_of_them():
+    rng = np.random.default_rng(4)
+    shop = rng.integers(0, 300, 12_000)
+    level = rng.normal(size=300)
+    a, b = level[shop] + rng.normal(size=12_000), level[shop] + rng.normal(size=12_000)
+    names = np.array([f"shop {i}" for i in range(300)])
+    rows = pa.table({"user": np.arange(12_000), "a": a, "b": b, "shop": names[shop]})
+    found = association(rows, Claim("a", "b", ("shop",)))
+    # By 50 levels alone most of what the shops have in common would be left.
+    left = [
+        v - (np.bincount(shop, v, 300) / np.bincount(shop, minlength=300))[shop] for v in (a, b)
+    ]
+    assert found.strength == pytest.approx(abs(np.corrcoef(*left)[0, 1]), abs=1e-9)
+    assert found.p_value > 0.01 and association(rows, Claim("a", "b")).p_value < 1e-6
+
+
+def test_claims_given_too_many_combinations_are_said_to_be_untested():
+    rng = np.random.default_rng(0)
+    texts = {name: rng.integers(0, 400, 9000).astype(str) for name in "cd"}
+    rows = pa.table(
+        {"user": np.arange(9000), "a": rng.normal(size=9000), "b": rng.normal(size=9000), **texts}
+    )
+    found = falsified(
+        read_graph("c, d -> a; c, d -> b"),
+        coded(read_graph("c, d -> a; c, d -> b"), rows, "user"),
+        shuffled=5,
+    )
+    assert [str(one.claim) for one in found.untested] == ["a and b, given c, d"]
+    assert "1 of them could not be tested" in str(found) and not found.untested[0].violated
+
+
+def test_findings_are_the_same_in_whatever_parts_and_order_rows_come(shop, tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    from truelift.graph import coded_columns as module
+
+    rows = shop_rows(400)
+    whole = falsified(shop, coded(shop, rows), shuffled=5)
+    monkeypatch.setattr(module, "_IN_MEMORY", 1)  # a reading for each set of combinations
+    mixed = rows.take(np.random.default_rng(0).permutation(len(rows)))
+    for parts in (1, 8, 200):
+        folder = tmp_path / str(parts)
+        folder.mkdir()
+        cuts = np.linspace(0, len(rows), parts + 1).astype(int)
+        for number, (a, b) in enumerate(pairwise(cuts)):
+            pq.write_table(mixed.slice(a, b - a), folder / f"{number}.parquet")
+        assert tl.falsify(shop, str(folder), cluster="customer", shuffled=5) == whole

@@ -72,3 +72,31 @@ def test_every_node_has_a_level_and_new_ones_a_name_of_their_own():
     graph = collapsed(GraphSpec({"A": EVENT}).graph())
     with pytest.raises(ConfigError, match=r"has a node 'Q\(A\)' already"):
         augmented(graph, "Q(A)", ["Q(A)"])
+
+
+def test_what_responds_to_a_latent_event_is_latent_and_its_recorded_distribution_is_not():
+    # A latent event L moves both A and Y of the same event: Q(A | L) is in no log, Q(A) is.
+    mood = NodeSpec(level="event", latent=True)
+    spec = GraphSpec({"A": EVENT, "Y": EVENT, "L": mood}, arrows=("A -> Y", "L -> A, Y"))
+    graph = collapsed(spec.graph())
+    assert graph.measured == () and set(graph.latent) == {"Q(L)", "Q(A | L)", "Q(Y | A, L)"}
+    whole = augmented(graph, "Q(A)", ["Q(A | L)", "Q(L)"], measured=True)
+    whole = augmented(whole, "Q(Y)", ["Q(Y | A, L)", "Q(A | L)", "Q(L)"], measured=True)
+    assert whole.measured == ("Q(A)", "Q(Y)")
+    assert ("Q(L)", "Q(Y)") in whole.arrows  # so that how A is distributed tells of L
+
+
+def test_tiers_of_ones_own_and_known_arrows_are_kept():
+    nodes = {
+        "U": NodeSpec(level="user", tier="before"),
+        "A": NodeSpec(level="event", tier="during"),
+        "Y": NodeSpec(level="user", tier="after"),
+        "V": NodeSpec(level="user", tier="before"),
+    }
+    tiers = ("before", "during", "after")
+    spec = GraphSpec(nodes, arrows=("U -> A -> Y",), forbidden=("U -> V", "A -> V"), tiers=tiers)
+    graph = collapsed(spec.graph())
+    assert graph.tiers == tiers and graph.by_name["Q(A)"].tier == "during"
+    assert graph.forbidden == (("U", "V"),)
+    whole = augmented(graph, "Q(B)", ["Q(A)", "U"])
+    assert whole.by_name["Q(B)"].tier == "during"

@@ -149,6 +149,7 @@ def test_counts_are_those_of_a_loop_whatever_batches_threads_and_kind(monkeypatc
         assert (
             np.array_equal(cells.counts, table.ravel()[cells.keys]) and cells.counts.sum() == 20_000
         )
+    monkeypatch.setattr(counting, "MOST_TABLE", 40)
     with pytest.raises(
         NotSupportedError, match="d with its parents c, a, b has a table of 4 x 3 x 2 x 2"
     ):
@@ -281,3 +282,38 @@ def test_bif_of_pyagrum_reads_the_same_network_in_single_precision(tmp_path):
     theirs = pyagrum.loadBN(str(tmp_path / "given.bif"))
     found = float(theirs.cpt("Y")[{"X": "x3", "Y": "y1"}])
     assert found != 0.8 and found == pytest.approx(0.8, abs=1e-6)  # why it is not used
+
+
+def test_a_family_beyond_a_million_cells_has_a_table_and_one_beyond_four_tells_likelihoods_alone():
+    rng = np.random.default_rng(0)
+    rows = pa.table({name: rng.integers(0, 34, 3000) for name in "abcde"})
+    found = tl.learn_network("a, b, c -> d", rows)  # 34^4 = 1.3 million cells
+    assert found.network.tables["d"].shape == (34,) * 4 and not found.too_large
+    found = tl.learn_network("a, b, c, d -> e", rows)
+    assert found.too_large == ("e",) and math.isfinite(found.held_out)
+    assert "no table  of e: more than 4,194,304 cells" in str(found)
+    with pytest.raises(NotSupportedError, match="no network to write or to ask"):
+        _ = found.network
+
+
+def test_without_a_prior_combinations_not_seen_are_said_and_no_number_is_printed():
+    rng = np.random.default_rng(0)
+    rows = pa.table({name: rng.integers(0, 12, 400) for name in "abc"})
+    told = str(tl.learn_network("a, b -> c", rows, prior="none"))
+    assert "nan" not in told and "inf" not in told and "no chance" in told
+
+
+def test_a_network_is_the_same_in_whatever_files_and_batches_its_rows_lie(tmp_path, monkeypatch):
+    import pyarrow.parquet as pq
+
+    from truelift.graph.network import learn
+
+    rows, lines = people(900), "age -> mail -> buy; age -> buy"
+    whole = tl.learn_network(lines, coarse(rows), cluster="who")
+    monkeypatch.setattr(learn, "_BATCH", 64)
+    for part in range(9):
+        piece = coarse(rows).slice(part * 100, 100)
+        pq.write_table(piece, tmp_path / f"{part}.parquet", row_group_size=30)
+    parts = tl.learn_network(lines, str(tmp_path), cluster="who")
+    assert as_bif(parts.network) == as_bif(whole.network)
+    assert parts.held_out == whole.held_out

@@ -72,3 +72,14 @@ def test_combinations_without_rows_are_refused():
     rows = pa.table({"x": [0, 1] * 40, "m": [0, 1] * 40, "y": [0, 1, 1, 0] * 20})
     with pytest.raises(NotSupportedError, match="asks for combinations that no rows have"):
         plugged_in(identified(graph, "x", "y"), frame_table(rows, "rows"))
+
+
+def test_intervals_of_chances_stay_between_0_and_1():
+    graph = read_graph("x -> m -> y; x <-> y")
+    tables = random_tables(graph, np.random.default_rng(3))
+    tables["y"] = np.full_like(tables["y"], 0.01)  # who buys is rare
+    rows = rows_of(graph, tables, 300, 1)
+    told = plugged_in(identified(graph, "x", "y"), frame_table(rows, "rows"))
+    assert all(0 <= c.low <= c.chance <= c.high <= 1 for c in told.chances)
+    # By its error to both sides it would leave them.
+    assert any(c.chance - 2 * c.standard_error < 0 for c in told.chances)

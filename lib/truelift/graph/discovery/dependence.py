@@ -96,6 +96,8 @@ def partial_test(
     d = keep_x * keep_y
     if d == 0:
         return 0.0, 0.0, 1.0
+    if not clustered:  # the spread over buckets is not asked for
+        crosses, rows = whole.reshape((1, len(whole), len(whole))), np.full(1, n)
     b_count = len(rows)
     parts = np.empty((b_count, d))
     half = np.empty((keep_x, size))

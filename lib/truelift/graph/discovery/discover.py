@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from truelift.errors import DataError
 from truelift.graph.discovery.columns import Variable, codes_of, look
-from truelift.graph.discovery.learning import Knowledge, Learned, design_effect, learn, strengths
+from truelift.graph.discovery.learning import Learned, design_effect, knowledge_of, learn, strengths
 from truelift.graph.discovery.options import DiscoveryOptions
-from truelift.graph.discovery.pattern import Pattern
+from truelift.graph.discovery.pattern import Pattern, sign_of
 from truelift.graph.discovery.results import DiscoveryResult, Edge, FloorPoint
 from truelift.graph.discovery.separation import Evidence
 from truelift.graph.discovery.source import Source, source_of
@@ -92,9 +93,12 @@ def discover(
         For columns, tiers and clusters that cannot be learned from, each in one message.
     """
     source = source_of(table, options)
+    knowledge_of(
+        source.nodes, options.tiers
+    )  # what contradicts itself is said before rows are read
     told("looking at the columns")
     variables = look(
-        source.batches(), source.schema, source.name, options.most_levels, options.categories
+        source.looked_at(), source.schema, source.name, options.most_levels, options.categories
     )
     ground = ground_of(source, variables, options, told)
     return learned_from(ground, source, options, told)
@@ -138,7 +142,7 @@ def learned_from(
 ) -> DiscoveryResult:
     """The result, from sums."""
     names, tiers = ground.names, options.tiers
-    known = Knowledge(names, tiers.numbers(names), tiers.ruled_out(names))
+    known = knowledge_of(names, tiers)
     mine = np.zeros(options.buckets, bool)
     mine[list(options.learned_on)] = True
     ground = ground.only(mine & (ground.gram[:, 0, 0] > 0))
@@ -177,18 +181,21 @@ def _method(options: DiscoveryOptions, evidence: Evidence) -> str:
 def _refuse_copies(evidence: Evidence, variables: tuple[Variable, ...], table: str) -> None:
     """Columns that are the same up to their scale or the names of their levels."""
     starts, correlation = evidence.moments.starts, evidence.moments.correlation
-    found = []
-    for i in range(len(variables)):
-        for j in range(i):
-            if variables[i].width != variables[j].width:
-                continue
-            a, b = np.arange(starts[i], starts[i + 1]), np.arange(starts[j], starts[j + 1])
-            both = correlation[np.ix_(np.r_[a, b], np.r_[a, b])]
-            first = np.linalg.matrix_rank(both[: len(a), : len(a)], 1e-6)
-            second = np.linalg.matrix_rank(both[len(a) :, len(a) :], 1e-6)
-            # One that is constant in these rows says nothing, and not the same as another.
-            if first and second and np.linalg.matrix_rank(both, 1e-6) <= first:
-                found.append(f"{variables[j].name} and {variables[i].name}")
+    rank, whiten = np.zeros(len(variables)), np.zeros_like(correlation)
+    for i, (a, b) in enumerate(pairwise(starts)):
+        values, vectors = np.linalg.eigh(correlation[a:b, a:b])
+        told = values > 1e-6
+        rank[i] = told.sum()
+        whiten[a:b, a:b] = (vectors / np.sqrt(np.where(told, values, np.inf))) @ vectors.T
+    # What a column shares with another: squared canonical correlations, which are all one where it follows.
+    shared = (whiten @ correlation @ whiten) ** 2
+    shared = np.add.reduceat(np.add.reduceat(shared, starts[:-1], axis=0), starts[:-1], axis=1)
+    width = np.diff(starts)
+    # One that is constant in these rows says nothing, and not the same as another.
+    same = (width[:, None] == width) & (rank[:, None] > 0) & (rank > 0) & (shared > rank - 1e-6)
+    found = [
+        f"{variables[j].name} and {variables[i].name}" for i, j in np.argwhere(np.tril(same, -1))
+    ]
     if found:
         raise DataError(
             f"{table}: {'; '.join(found)} say the same in every row, so that no data can tell which of "
@@ -235,7 +242,7 @@ def _notes(options: DiscoveryOptions, pattern: Pattern) -> tuple[str, ...]:
             "This takes for granted that no hidden common cause moves two of the columns; with people's "
             "needs unseen, --method fci is the honest choice."
         )
-    undecided = sum(" -- " in line for line in pattern.lines())
+    undecided = sum(sign_of(line) == "--" for line in pattern.lines())
     if undecided:
         notes.append(
             f"{undecided} edges have no direction: the data fit either way. Tiers, or an experiment, can tell."

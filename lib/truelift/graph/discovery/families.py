@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,8 +23,13 @@ class FamilyScorer(Protocol):
         """Number of nodes."""
         ...
 
-    def scores(self, families: Sequence[Family]) -> np.ndarray:
-        """Scores in nats, larger is better; -inf where the table would be too large."""
+    def score_arrays(
+        self, children: np.ndarray, parents: np.ndarray, sizes: np.ndarray
+    ) -> np.ndarray:
+        """Scores in nats of families as :func:`as_arrays` gives them, larger is better.
+
+        Minus infinity where the table would be too large.
+        """
         ...
 
 
@@ -60,21 +65,22 @@ class CountedFamilies:
     kind: str = "bic"
     strength: float = 1.0
     cells: int = 1 << 16
-    known: dict[Family, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Number of nodes."""
         return len(self.codes)
 
-    def scores(self, families: Sequence[Family]) -> np.ndarray:
+    def score_arrays(
+        self, children: np.ndarray, parents: np.ndarray, sizes: np.ndarray
+    ) -> np.ndarray:
         """See :class:`FamilyScorer`."""
-        new = [f for f in dict.fromkeys(families) if f not in self.known]
-        if new:
-            children, parents, sizes = as_arrays(new)
-            found = score_families(
-                self.codes, self.weights, self.levels, children, parents, sizes,
-                KINDS[self.kind], self.strength, self.cells,
-            )  # fmt: skip
-            self.known.update(zip(new, found.tolist(), strict=True))
-        return np.array([self.known[f] for f in families])
+        found: np.ndarray = score_families(
+            self.codes, self.weights, self.levels, children, parents, sizes, KINDS[self.kind],
+            self.strength, self.cells,
+        )  # fmt: skip
+        return found
+
+    def scores(self, families: Sequence[Family]) -> np.ndarray:
+        """Scores of families one by one."""
+        return self.score_arrays(*as_arrays(families))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from truelift.errors import MachineError
+from truelift.graph.discovery.pattern import sign_of
 from truelift.graph.discovery.results import DiscoveryResult
 
 _SCHEMA = pa.schema(
@@ -47,7 +48,7 @@ def as_graph_file(result: DiscoveryResult) -> str:
 
     So the file is no graph of its own accord: whoever uses it says which way the open edges go.
     """
-    decided = [line for line in result.lines if " -> " in line or " <-> " in line]
+    decided = [line for line in result.lines if sign_of(line) in ("->", "<->")]
     undecided = [line for line in result.lines if line not in decided]
     told = [f"# Learned from {result.table}: {result.method}.", "arrows:"]
     told += [f"  - {json.dumps(line, ensure_ascii=False)}" for line in decided]

@@ -38,6 +38,7 @@ def fci(evidence: Evidence, known: Knowledge, options: TestOptions) -> Pattern:
         graph, _ = learn(
             np.zeros((2, len(names))), _NAME, options.alpha, depth=options.depth,
             show_progress=False, node_names=names, evidence=evidence, floor=options.floor,
+            required=known.required | known.required.T,
         )  # fmt: skip
     return Pattern(known.names, _marks_of(graph, names, known))
 
@@ -49,6 +50,7 @@ def _marks_of(graph: Any, names: list[str], known: Knowledge) -> np.ndarray:
     theirs = np.asarray(graph.graph)[np.ix_(at, at)]
     marks = np.vectorize(_MARKS.__getitem__, otypes=[np.int8])(theirs.T)
     found: np.ndarray = marks
+    found[known.required.T & (found != NONE)] = TAIL  # what is known to cause has a tail
     lay_known_ends(found, known.ruled_out)
     return found
 
@@ -83,14 +85,19 @@ def _test_class() -> Any:
     class OnSums(CIT_Base):
         """Our test in causal-learn's place for one."""
 
-        def __init__(self, data: Any, evidence: Evidence, floor: float, **rest: Any):
+        def __init__(
+            self, data: Any, evidence: Evidence, floor: float, required: np.ndarray, **rest: Any
+        ):
             super().__init__(data, **rest)
             self.method, self.evidence, self.floor = _NAME, evidence, floor
+            self.required = required
             self.asked: dict[tuple[int, int, tuple[int, ...]], float] = {}
 
         def __call__(self, x: int, y: int, given: Any = None) -> float:
             own = tuple(sorted(int(v) for v in (given or ())))
             a, b = sorted((int(x), int(y)))
+            if self.required[a, b]:
+                return 0.0  # no set separates them
             if (a, b, own) not in self.asked:
                 p, effect = self.evidence.test(a, b, own)
                 self.asked[a, b, own] = 1.0 if effect < self.floor else p

@@ -10,8 +10,8 @@ import numpy as np
 from truelift.graph.discovery.dependence import GramTest
 from truelift.graph.discovery.families import CountedFamilies, FamilyScorer
 from truelift.graph.discovery.gram_scores import GramFamilies
-from truelift.graph.discovery.options import DiscoveryOptions
-from truelift.graph.discovery.order_search import Searched, SearchOptions, search
+from truelift.graph.discovery.options import DiscoveryOptions, Tiers
+from truelift.graph.discovery.order_search import Searched, SearchOptions, reached, search
 from truelift.graph.discovery.orientation import class_of_dag
 from truelift.graph.discovery.pattern import Pattern
 from truelift.graph.discovery.pc import TestOptions, pc
@@ -29,13 +29,28 @@ class Knowledge:
     ----------
     names : tuple of str
     tiers : ndarray of int
-    ruled_out : ndarray of bool, p x p
-        ``[i, j]``: no ``i -> j``.
+    ruled_out, required : ndarray of bool, p x p
+        ``[i, j]``: no ``i -> j``, and always ``i -> j``.
     """
 
     names: tuple[str, ...]
     tiers: np.ndarray
     ruled_out: np.ndarray
+    required: np.ndarray
+
+
+def knowledge_of(names: tuple[str, ...], tiers: Tiers) -> Knowledge:
+    """What the tiers say of some columns; an arrow against what required ones make of them is ruled out.
+
+    Raises
+    ------
+    ConfigError
+        For arrows that contradict each other or the tiers.
+    """
+    required = tiers.needed(names)
+    return Knowledge(
+        names, tiers.numbers(names), tiers.ruled_out(names) | reached(required).T, required
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +82,8 @@ def learn(
         return _searched(evidence, known, options, design_effect, start)
     tests = TestOptions(options.alpha, options.floor, options.depth)
     if options.method == "pc":
-        return Learned(pc(evidence, known.names, tests, known.tiers, known.ruled_out)[0])
+        found, _ = pc(evidence, known.names, tests, known.tiers, known.ruled_out, known.required)
+        return Learned(found)
     from truelift.graph.discovery.latent import fci
 
     return Learned(fci(evidence, known, tests))
@@ -82,21 +98,21 @@ def _searched(
         how = SearchOptions(seed=options.seed, beam=20, marginal=5, kicks=40, starts=0, rounds=2)
     found = search(
         scorer_of(evidence, design_effect), how, known.tiers, known.ruled_out,
-        None if start is None else start.order,
+        None if start is None else start.order, known.required,
     )  # fmt: skip
-    found = _above(evidence, found, options.floor)
-    pattern = class_of_dag(known.names, found.parents, known.tiers, known.ruled_out)
+    found = _above(evidence, found, options.floor, known.required)
+    pattern = class_of_dag(known.names, found.parents, known.tiers, known.ruled_out, known.required)
     return Learned(pattern, found.order, found.parents)
 
 
-def _above(evidence: Evidence, found: Searched, floor: float) -> Searched:
-    """Without parents whose dependence, given the others, is below the floor."""
+def _above(evidence: Evidence, found: Searched, floor: float, required: np.ndarray) -> Searched:
+    """Without parents whose dependence, given the others, is below the floor, besides those that are required."""
     if floor <= 0:
         return found
     parents = found.parents.copy()
     for child in range(len(parents)):
         own = np.flatnonzero(parents[:, child])
-        for cause in own:
+        for cause in own[~required[own, child]]:
             rest = [int(u) for u in np.flatnonzero(parents[:, child]) if u != cause]
             if evidence.test(int(cause), child, rest)[1] < floor:
                 parents[cause, child] = False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from truelift.errors import ConfigError
+from truelift.graph.lines import arrows_of, parted
+from truelift.graph.model import graph_of
 
 METHODS = ("order", "pc", "fci")
 _FEWEST_BUCKETS = 10
@@ -22,16 +24,17 @@ class Tiers:
     ----------
     groups : tuple of tuple of str
         The earliest first.
-    forbidden : tuple of str
-        Further arrows that cannot be, as lines ``a -> b``.
+    forbidden, required : tuple of str
+        Further arrows that cannot be, and that are known to be there, as lines ``a -> b``.
     """
 
     groups: tuple[tuple[str, ...], ...] = ()
     forbidden: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
     @staticmethod
     def parse(text: str | None) -> Tiers:
-        """``age, region < mailed < visits < sales``, or a YAML file with ``groups`` and ``forbidden``.
+        """``age, region < mailed < visits < sales``, or a YAML file with ``groups``, ``forbidden``, ``required``.
 
         Raises
         ------
@@ -50,17 +53,45 @@ class Tiers:
                 for part in text.split("<")
             ]
             tiers = Tiers(tuple(groups))
-        if any(not group for group in tiers.groups):
+        return tiers.checked(text)
+
+    @staticmethod
+    def of(groups: Sequence[tuple[str, ...]]) -> Tiers:
+        """Tiers of columns, the earliest first.
+
+        Raises
+        ------
+        ConfigError
+            As for :meth:`parse`.
+        """
+        return Tiers(tuple(groups)).checked(list(groups))
+
+    def checked(self, said: object) -> Tiers:
+        """The tiers, if each has columns and no column has two.
+
+        Raises
+        ------
+        ConfigError
+            Else.
+        """
+        if any(not group for group in self.groups):
             raise ConfigError(
-                f"--tiers: found {text!r}, expected names of columns between the signs, such as "
+                f"--tiers: found {said!r}, expected names of columns between the signs, such as "
                 "'age, region < mailed < sales', or a YAML file."
             )
-        names = tiers.names
-        if twice := sorted({n for n in names if names.count(n) > 1}):
+        if twice := sorted({n for n in self.names if self.names.count(n) > 1}):
             raise ConfigError(
                 f"--tiers: found {', '.join(twice)} more than once, expected one place each."
             )
-        return tiers
+        return self
+
+    def having(self, required: str | None, forbidden: str | None) -> Tiers:
+        """With further arrows, as lines with semicolons or line breaks between them."""
+        more = {
+            "required": (*self.required, *filter(None, parted(required or ""))),
+            "forbidden": (*self.forbidden, *filter(None, parted(forbidden or ""))),
+        }
+        return replace(self, **more)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,17 +112,47 @@ class Tiers:
             For a line that is no arrow between two of the columns.
         """
         tiers = self.numbers(names)
-        found = tiers[:, None] > tiers[None, :]
-        place = {name: i for i, name in enumerate(names)}
-        for line in self.forbidden:
-            cause, arrow, effect = (part.strip() for part in line.partition("->"))
-            if not arrow or cause not in place or effect not in place:
+        return (tiers[:, None] > tiers[None, :]) | _arrows(self.forbidden, names, "forbidden")
+
+    def needed(self, names: Sequence[str]) -> np.ndarray:
+        """``[i, j]``: ``i -> j`` is known to be there.
+
+        Raises
+        ------
+        ConfigError
+            For a line that is no arrow between two of the columns, arrows against the tiers or against
+            forbidden ones, and a cycle of them.
+        """
+        found = _arrows(self.required, names, "required")
+        tiers, forbidden = self.numbers(names), _arrows(self.forbidden, names, "forbidden")
+        for i, j in np.argwhere(found).tolist():
+            arrow = f"{names[i]} -> {names[j]}"
+            if tiers[i] > tiers[j]:
                 raise ConfigError(
-                    f"forbidden: found {line!r}, expected 'a -> b' with two of the columns "
-                    f"{', '.join(names)}."
+                    f"required: found {arrow}, from a later tier back to an earlier one. Expected causes in the "
+                    "order of the tiers; turn the arrow, or mend --tiers."
                 )
-            found[place[cause], place[effect]] = True
+            if forbidden[i, j]:
+                raise ConfigError(
+                    f"required: found {arrow}, which forbidden rules out. Take it out of one of the two."
+                )
+        graph_of([(names[i], names[j]) for i, j in np.argwhere(found).tolist()])  # refuses a cycle
         return found
+
+
+def _arrows(lines: Sequence[str], names: Sequence[str], key: str) -> np.ndarray:
+    """``[i, j]``: a line has ``i -> j``."""
+    place = {name: i for i, name in enumerate(names)}
+    found = np.zeros((len(names), len(names)), bool)
+    for line in lines:
+        arrows, confounded = arrows_of([line], key)
+        if confounded or any(name not in place for pair in arrows for name in pair):
+            raise ConfigError(
+                f"{key}: found {line!r}, expected 'a -> b' with two of the columns {', '.join(names)}."
+            )
+        for cause, effect in arrows:
+            found[place[cause], place[effect]] = True
+    return found
 
 
 @dataclass(frozen=True)

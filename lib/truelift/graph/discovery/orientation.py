@@ -33,6 +33,12 @@ def lay_forbidden(marks: np.ndarray, forbidden: np.ndarray) -> None:
     marks[one_way.T] = TAIL
 
 
+def lay_required(marks: np.ndarray, required: np.ndarray) -> None:
+    """Put in every arrow that is known to be there, in place."""
+    marks[required] = ARROW
+    marks[required.T] = TAIL
+
+
 def point(marks: np.ndarray, i: int, j: int) -> bool:
     """``i -> j``, where no arrow says otherwise; whether it was done."""
     if marks[j, i] == ARROW:
@@ -88,8 +94,9 @@ def class_of_dag(
     parents: np.ndarray,
     tiers: np.ndarray,
     forbidden: np.ndarray | None = None,
+    required: np.ndarray | None = None,
 ) -> Pattern:
-    """The CPDAG of a DAG, with what the tiers and forbidden arrows decide.
+    """The CPDAG of a DAG, with what the tiers, forbidden and required arrows decide.
 
     Parameters
     ----------
@@ -98,14 +105,16 @@ def class_of_dag(
         ``parents[i, j]``: ``i -> j``.
     tiers : ndarray of int
         All equal for no knowledge.
-    forbidden : ndarray of bool, p x p, optional
-        ``[i, j]``: no ``i -> j``.
+    forbidden, required : ndarray of bool, p x p, optional
+        ``[i, j]``: no ``i -> j``, and always ``i -> j``.
     """
     adjacent = parents | parents.T
     marks = np.where(adjacent, TAIL, 0).astype(np.int8)
     lay_tiers(marks, tiers)
     if forbidden is not None:
         lay_forbidden(marks, forbidden)
+    if required is not None:
+        lay_required(marks, required)
     for child in range(len(names)):
         for a, b in combinations(np.flatnonzero(parents[:, child]).tolist(), 2):
             if not adjacent[a, b]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from truelift.graph.lines import quoted, unquoted
 
 #: Marks at an end: no edge, a tail, an arrow, and "either, for all that is known".
 NONE, TAIL, ARROW, CIRCLE = 0, 1, 2, 3
@@ -50,11 +53,26 @@ class Pattern:
         """An edge in words: ``A -> B``, ``A -- B`` (either way), ``A <-> B``, ``A o-> B``."""
         left, right = int(self.marks[j, i]), int(self.marks[i, j])
         middle = "-" if TAIL not in {left, right} else ""
-        return f"{self.names[i]} {_LEFT[left]}{middle}{_RIGHT[right]} {self.names[j]}"
+        sign = f"{_LEFT[left]}{middle}{_RIGHT[right]}"
+        return f"{quoted(self.names[i])} {sign} {quoted(self.names[j])}"
 
     def lines(self) -> tuple[str, ...]:
         """All edges."""
         return tuple(self.line(i, j) for i, j in self.edges())
+
+
+_LINE = re.compile(r'("(?:[^"]|"")*"|\S+) (\S+) ("(?:[^"]|"")*"|\S+)')
+
+
+def sign_of(line: str) -> str:
+    """The arrow of a line: ``->``, ``--``, ``<->``, ``o->``."""
+    return _parts(line)[1]
+
+
+def _parts(line: str) -> tuple[str, str, str]:
+    found = _LINE.fullmatch(line)
+    assert found is not None
+    return unquoted(found[1]), found[2], unquoted(found[3])
 
 
 def pattern_of_lines(names: Sequence[str], lines: Sequence[str]) -> Pattern:
@@ -63,7 +81,7 @@ def pattern_of_lines(names: Sequence[str], lines: Sequence[str]) -> Pattern:
     marks = np.zeros((len(names), len(names)), np.int8)
     ends = {"-": TAIL, "<": ARROW, ">": ARROW, "o": CIRCLE}
     for text in lines:
-        left, arrow, right = text.split()
+        left, arrow, right = _parts(text)
         i, j = place[left], place[right]
         marks[j, i], marks[i, j] = ends[arrow[0]], ends[arrow[-1]]
     return Pattern(tuple(names), marks)

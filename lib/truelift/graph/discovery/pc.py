@@ -9,6 +9,7 @@ import numpy as np
 
 from truelift.graph.discovery.orientation import (
     lay_forbidden,
+    lay_required,
     lay_tiers,
     meek,
     point,
@@ -42,27 +43,25 @@ class TestOptions:
 
 def pc(
     evidence: Evidence, names: Sequence[str], options: TestOptions, tiers: np.ndarray,
-    forbidden: np.ndarray, threads: int = 2,
+    forbidden: np.ndarray, required: np.ndarray | None = None, threads: int = 2,
 ) -> tuple[Pattern, Skeleton]:  # fmt: skip
     """The class of graphs that tests of independence leave.
 
     A triple ``x - z - y`` becomes a collider where the set that separates ``x`` from ``y`` best is one
     without ``z`` (Ramsey 2016: max-p), clearly better than the best one with it. Colliders are laid in the order
-    of their evidence, and none against an arrow that is there already. ``forbidden[i, j]``: no ``i -> j``.
+    of their evidence, and none against an arrow that is there already. ``forbidden[i, j]``: no ``i -> j``;
+    ``required[i, j]``: always ``i -> j``, whatever the tests say.
     """
+    required = np.zeros_like(forbidden) if required is None else required
     found = skeleton(
-        evidence,
-        options.alpha,
-        options.floor,
-        options.depth,
-        tiers,
-        forbidden & forbidden.T,
-        threads,
-    )
+        evidence, options.alpha, options.floor, options.depth, tiers, forbidden & forbidden.T,
+        required | required.T, threads,
+    )  # fmt: skip
     pattern = undirected(names, found.adjacent)
     marks = pattern.marks
     lay_tiers(marks, tiers)
     lay_forbidden(marks, forbidden)
+    lay_required(marks, required)
     triples, values = collider_evidence(
         evidence, found, tiers, min(found.depth, options.depth), threads=threads
     )

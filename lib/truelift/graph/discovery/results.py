@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from truelift.errors import ConfigError
+from truelift.graph.discovery.pattern import sign_of
+from truelift.graph.lines import arrows_of
+from truelift.graph.model import CausalGraph, Node, graph_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -98,6 +103,39 @@ class DiscoveryResult:
     graphs: int
     notes: tuple[str, ...] = ()
 
+    def graph(self, *arrows: str) -> CausalGraph:
+        """The arrows that the data decide, and yours for the edges that they leave open, as a causal graph.
+
+        Parameters
+        ----------
+        *arrows : str
+            ``"age -> mailed"``, one for each open edge.
+
+        Raises
+        ------
+        ConfigError
+            Naming edges that are left open, and for arrows that are no edge.
+        """
+        signs = {line: sign_of(line) for line in self.lines}
+        given, confounded = arrows_of(arrows, "arrows")
+        own, hidden = arrows_of([n for n, s in signs.items() if s in ("->", "<->")], "arrows")
+        open_ends = {frozenset((e.first, e.second)): e.line for e in self.edges if e.line}
+        for pair in (*own, *hidden):
+            del open_ends[frozenset(pair)]
+        for pair in (*given, *confounded):
+            if open_ends.pop(frozenset(pair), None) is None:
+                raise ConfigError(
+                    f"arrows: {pair[0]} and {pair[1]} have no open edge, expected one of "
+                    f"{', '.join(n for n, s in signs.items() if s not in ('->', '<->')) or 'none'}."
+                )
+        if open_ends:
+            raise ConfigError(
+                f"The data leave {', '.join(open_ends.values())} open. Say of each which way it goes, such as "
+                f"graph({next(iter(open_ends.values())).replace('--', '->')!r})."
+            )
+        nodes = [Node(name) for name in self.names]
+        return graph_of([*own, *given], [*hidden, *confounded], nodes=nodes)
+
     def to_pandas(self) -> pd.DataFrame:
         """A row an edge."""
         import pandas as pd
@@ -106,7 +144,7 @@ class DiscoveryResult:
 
     def summary(self) -> str:
         """The graph in a screen of sentences."""
-        decided = sum(" -> " in line for line in self.lines)
+        decided = sum(sign_of(line) == "->" for line in self.lines)
         told = [
             f"{self.kind} of {len(self.names)} columns of {self.table}: {len(self.lines)} edges, "
             f"{decided} of them with a direction ({self.method}).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -65,11 +66,16 @@ class Evidence:
         widths = np.sort(np.diff(self.moments.starts))[-2:]
         return int(np.prod(widths)) if not self.exact else 400
 
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """Cross-products over all buckets."""
+        return self.moments.crosses.sum(axis=0)
+
     def arguments(self) -> tuple[Any, ...]:
         """For the compiled loops."""
         m = self.moments
         return (
-            self.exact, m.crosses, m.crosses.sum(axis=0), m.rows, m.n, self.clustered, m.starts,
+            self.exact, m.crosses, self.whole, m.rows, m.n, self.clustered, m.starts,
             self.codes, self.levels, self.place,
         )  # fmt: skip
 
@@ -259,7 +265,7 @@ class Skeleton:
 
 def skeleton(
     evidence: Evidence, alpha: float, floor: float, depth: int, tiers: np.ndarray,
-    forbidden: np.ndarray, threads: int = _THREADS,
+    forbidden: np.ndarray, required: np.ndarray, threads: int = _THREADS,
 ) -> Skeleton:  # fmt: skip
     """PC-stable (Colombo & Maathuis 2014): neighbours change between sizes of sets alone.
 
@@ -273,21 +279,21 @@ def skeleton(
     depth : int
         Of the largest sets.
     tiers : ndarray of int
-    forbidden : ndarray of bool, p x p
-        Pairs without an edge, whatever the tests say.
+    forbidden, required : ndarray of bool, p x p
+        Pairs without an edge, and with one, whatever the tests say.
     threads : int
     """
     p = evidence.size
     most = evidence.dimensions
     critical = critical_values(alpha, evidence.buckets, most, evidence.clustered)
-    adjacent = ~forbidden
+    adjacent = ~forbidden | required
     np.fill_diagonal(adjacent, False)
     separated: dict[tuple[int, int], tuple[int, ...]] = {}
     weakest = np.full((p, p), np.inf)
     count, size = 0, 0
     arguments = evidence.arguments()
     for size in range(depth + 1):
-        pairs = np.argwhere(np.triu(adjacent))
+        pairs = np.argwhere(np.triu(adjacent & ~required))
         degree = adjacent.sum(axis=1)
         pairs = (
             pairs[(degree[pairs[:, 0]] > size) | (degree[pairs[:, 1]] > size)] if size else pairs

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from truelift.errors import ConfigError, TableError
 from truelift.graph.discovery.options import DiscoveryOptions
-from truelift.lake.foreign import ForeignTable, stored_table
-from truelift.lake.scan import read_batches
+from truelift.graph.rows import ROWS, batches_of, with_names
+from truelift.lake.foreign import ForeignTable
 
 _FEWEST = 2
 
@@ -47,7 +47,7 @@ class Source:
         """Of the nodes."""
         return self.table.stored(self.nodes)
 
-    def batches(self, rows: int = 1 << 16) -> Iterator[pa.RecordBatch]:
+    def batches(self, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
         """All rows, some at a time.
 
         Raises
@@ -55,17 +55,17 @@ class Source:
         TableError
             For a table that only Spark can read.
         """
-        table = self.table
-        if table.held is not None or table.plan is None or not table.plan.direct:
-            yield from table.here(self.columns).to_batches(max_chunksize=rows)
-            return
-        schema = table.stored(self.columns)
-        plan = table.plan.select(self.columns)
-        for unit in plan.units:
-            for batch in read_batches(plan, unit, batch_rows=rows):
-                if batch.num_rows:
-                    whole = stored_table(pa.Table.from_batches([batch]), schema)
-                    yield from whole.combine_chunks().to_batches()
+        yield from batches_of(self.table, self.columns, rows)
+
+    def looked_at(self) -> Iterator[pa.RecordBatch]:
+        """All rows, for the first time.
+
+        Raises
+        ------
+        DataError
+            For rows without a cluster.
+        """
+        yield from with_names(self.batches(), self.cluster, self.name)
 
 
 def source_of(table: ForeignTable, options: DiscoveryOptions) -> Source:

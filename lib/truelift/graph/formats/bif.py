@@ -12,8 +12,12 @@ import numpy as np
 from truelift.errors import ConfigError
 from truelift.graph.network.model import BayesianNetwork
 
+#: A quoted name, which may hold any sign (a quote or a backslash of its own behind a backslash), or a comment.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+#: What stands for a quoted name while the file is taken apart.
+_STAND_IN = re.compile("\x01(\\d+)\x01")
 _VARIABLE = re.compile(
-    r"\bvariable\s+(\"[^\"]*\"|[^\s{]+)\s*\{(.*?)\}\s*;?\s*(?:property[^;]*;\s*)*\}", re.DOTALL
+    r"\bvariable\s+([^\s{]+)\s*\{(.*?)\}\s*;?\s*(?:property[^;]*;\s*)*\}", re.DOTALL
 )
 _LEVELS = re.compile(r"type\s+discrete\s*\[\s*(\d+)\s*\]\s*\{(.*)", re.DOTALL)
 _PROBABILITY = re.compile(r"\bprobability\s*\(([^)|]*)(?:\|([^)]*))?\)\s*\{(.*?)\}", re.DOTALL)
@@ -28,24 +32,28 @@ def read_bif(text: str, where: str) -> BayesianNetwork:
     ConfigError
         For a file that is none, a node without a table, or a table that lacks rows.
     """
-    text = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
+    quoted: list[str] = []
+    text = _QUOTED.sub(lambda found: _kept_apart(found, quoted), text)
     levels: dict[str, tuple[str, ...]] = {}
     for name, inside in _VARIABLE.findall(text):
         found = _LEVELS.search(inside)
+        (bare,) = _names(name, quoted)
         if found is None:
-            raise ConfigError(f"{where}: variable {name}: expected type discrete [ n ] {{ ... }}.")
-        levels[_bare(name)] = _names(found[2])
+            raise ConfigError(f"{where}: variable {bare}: expected type discrete [ n ] {{ ... }}.")
+        levels[bare] = _names(found[2], quoted)
     if not levels:
         raise ConfigError(f"{where}: found no variable, expected a network in BIF.")
     parents: dict[str, tuple[str, ...]] = {}
     tables: dict[str, np.ndarray] = {}
     for child, given, inside in _PROBABILITY.findall(text):
-        name, above = _bare(child.strip()), _names(given)
+        names, above = _names(child, quoted), _names(given, quoted)
+        name = " ".join(names)
         unknown = [n for n in (name, *above) if n not in levels]
         if unknown:
             raise ConfigError(f"{where}: P({name}) names {unknown[0]!r}, which is no variable.")
         parents[name] = above
-        tables[name] = _table(inside, [levels[n] for n in (*above, name)], f"{where}: P({name})")
+        each = [levels[n] for n in (*above, name)]
+        tables[name] = _table(inside, each, quoted, f"{where}: P({name})")
     missing = [name for name in levels if name not in tables]
     if missing:
         raise ConfigError(f"{where}: found no table of {missing[0]!r}, expected one a variable.")
@@ -73,7 +81,7 @@ def as_bif(network: BayesianNetwork) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(text: str, levels: list[tuple[str, ...]], where: str) -> np.ndarray:
+def _table(text: str, levels: list[tuple[str, ...]], quoted: list[str], where: str) -> np.ndarray:
     shape = tuple(len(of) for of in levels)
     places = [{value: i for i, value in enumerate(of)} for of in levels[:-1]]
     table = np.full(shape, np.nan)
@@ -88,7 +96,7 @@ def _table(text: str, levels: list[tuple[str, ...]], where: str) -> np.ndarray:
         if word:
             table[np.isnan(table).any(axis=-1)] = numbers
             continue
-        named = _names(values)
+        named = _names(values, quoted)
         try:
             table[tuple(of[v] for of, v in zip(places, named, strict=True))] = numbers
         except (KeyError, ValueError):
@@ -112,14 +120,25 @@ def _numbers(text: str, where: str) -> np.ndarray:
         raise ConfigError(f"{where}: {error}, expected numbers.") from None
 
 
-def _names(text: str) -> tuple[str, ...]:
-    found = re.findall(r"\"[^\"]*\"|[^\s,\"{}]+", text)
-    return tuple(_bare(name) for name in found)
+def _kept_apart(found: re.Match[str], quoted: list[str]) -> str:
+    """A quoted name goes to a list, so that its signs are not taken for those of the file."""
+    if found[1] is None:
+        return ""
+    quoted.append(re.sub(r"\\([\"\\])", r"\1", found[1]))
+    return f"\x01{len(quoted) - 1}\x01"
 
 
-def _bare(name: str) -> str:
-    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
+def _names(text: str, quoted: list[str]) -> tuple[str, ...]:
+    """Names that stand in a row, with blanks or commas between them."""
+    parts = re.findall(r"[^\s,{}]+", text)
+    held = (_STAND_IN.fullmatch(part) for part in parts)
+    return tuple(
+        part if own is None else quoted[int(own[1])] for part, own in zip(parts, held, strict=True)
+    )
 
 
 def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[^\s,\"{}()|;]+", name) else f'"{name}"'
+    if re.fullmatch(r"[^\s,\"{}()\[\]|;/\\\x01]+", name):
+        return name
+    escaped = re.sub(r"([\"\\])", r"\\\1", name)
+    return f'"{escaped}"'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -59,7 +59,34 @@ class Coding:
         return codes
 
 
-def coding_of(node: Node, column: pa.ChunkedArray) -> Coding:
+#: Distinct values of a column that are remembered while rows flow by; a property has fewer.
+_REMEMBERED = 100_000
+
+
+def codings_of(nodes: Mapping[str, Node], batches: Iterable[pa.RecordBatch]) -> dict[str, Coding]:
+    """How the columns of some nodes are coded, from one reading of the rows.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As for :func:`coding_of`.
+    """
+    seen: dict[str, pa.Array] = {}
+    for batch in batches:
+        for name, node in nodes.items():
+            if node.cuts:
+                continue
+            found = pc.unique(batch[node.column])
+            if name in seen:
+                found = pc.unique(pa.chunked_array([seen[name], found.cast(seen[name].type)]))
+            seen[name] = found if len(found) <= _REMEMBERED else found[: _REMEMBERED + 1]
+    return {
+        name: coding_of(node, seen.get(name, pa.array([], pa.string())))
+        for name, node in nodes.items()
+    }
+
+
+def coding_of(node: Node, column: pa.Array | pa.ChunkedArray) -> Coding:
     """The levels of a column: classes between ``cuts``, else its distinct values in order.
 
     Raises
@@ -77,8 +104,9 @@ def coding_of(node: Node, column: pa.ChunkedArray) -> Coding:
     if not len(seen):
         raise DataError(f"column {node.column!r}: found gaps alone, expected values.")
     if len(seen) > MOST_LEVELS:
+        many = f"{len(seen):,}" if len(seen) <= _REMEMBERED else f"more than {_REMEMBERED:,}"
         raise ConfigError(
-            f"nodes.{node.name}: the column {node.column!r} has {len(seen):,} distinct values, expected at most "
+            f"nodes.{node.name}: the column {node.column!r} has {many} distinct values, expected at most "
             f"{MOST_LEVELS}. Say under cuts where it is cut into classes, such as cuts: [18, 30, 50]."
         )
     values = seen.take(pc.sort_indices(seen))

@@ -21,6 +21,8 @@ from truelift.models.trees.kernels import compiled
 
 #: Cells up to which a family has a table of its own.
 MOST_CELLS = 1 << 20
+#: Cells of the largest table that is made of counts by key.
+MOST_TABLE = 1 << 22
 #: Rows that are looked at together, so that their codes stay in the processor's cache.
 _BLOCK = 8192
 
@@ -130,14 +132,23 @@ class FamilyCounts:
             For a family that is too large for a table.
         """
         number = self.names.index(name)
-        if number not in self._offsets:
-            above = " x ".join(str(size) for size in self.shapes[number])
+        shape = self.shapes[number]
+        if number in self._offsets:
+            return self._dense_table(number).reshape(shape).astype(float)
+        if not self.has_table(name):
+            above = " x ".join(str(size) for size in shape)
             raise NotSupportedError(
                 f"{name} with its parents {', '.join(self.parents[name])} has a table of {above} cells, more than "
-                f"{MOST_CELLS:,}. Take coarser levels (cuts) or fewer parents; held-out likelihoods are "
+                f"{MOST_TABLE:,}. Take coarser levels (cuts) or fewer parents; held-out likelihoods are "
                 "known all the same."
             )
-        return self._dense_table(number).reshape(self.shapes[number]).astype(float)
+        table = np.zeros(math.prod(shape))
+        table[self._cells[number].keys] = self._cells[number].counts
+        return table.reshape(shape)
+
+    def has_table(self, name: str) -> bool:
+        """Whether a node's family is small enough for a table."""
+        return math.prod(self.shapes[self.names.index(name)]) <= MOST_TABLE
 
     def _dense_table(self, number: int) -> np.ndarray:
         start = self._offsets[number]
