@@ -13,8 +13,6 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import xlogy
 
-from truelift.effects.nuisances.calibration import calibrated
-from truelift.effects.nuisances.first_pass import first_moments, start_rows
 from truelift.effects.nuisances.fitted import Fitted
 from truelift.effects.nuisances.linear import variance_of_fitting
 from truelift.effects.nuisances.moments import Moments
@@ -24,20 +22,17 @@ from truelift.effects.panel.selection import (
     adjustment_caution,
     control_caution,
     outcome_cautions,
-    selected,
     spelt_arms,
     spelt_clusters,
     without_outcomes,
 )
 from truelift.effects.panel.source import PanelSource, State, SumKernel
+from truelift.effects.prepared import prepared
 from truelift.effects.results import Design, EffectsResult
 from truelift.effects.scores.catalogue import (
-    clip_levels_of,
-    clip_of,
     corrected_of,
     estimands_of,
     followed_of,
-    layout_of,
 )
 from truelift.effects.scores.estimands import ClusterMoments, SecondWay
 from truelift.effects.scores.inference import NAIVE, estimates_of
@@ -60,10 +55,8 @@ from truelift.effects.support.refusals import refuse_second_way, refuse_sums, to
 from truelift.effects.support.repeated_units import repeat_cautions
 from truelift.effects.support.supported import verdict
 from truelift.effects.support.verdict import support
-from truelift.errors import DataError
 from truelift.inference.normal_equations import centred
 from truelift.progress import Tell
-from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
 
 
@@ -118,33 +111,10 @@ def estimate_panel(
     DataError
         For rows that cannot support an estimate; see :func:`~truelift.effects.nuisances.moments.make_moments`.
     """
-    learner = LEARNERS.row(options.nuisances.learner.name, "effects.nuisances.learner")
-    learner.check()
-    if not sum(source.bucket_rows().values()):
-        raise DataError(
-            f"{source.name} has no rows, so there is nothing to estimate. Check how the table was "
-            "made: its filters, windows and sample."
-        )
-    chosen = selected(source, options)
-    source = chosen.source
-    drawn = start_rows(source, chosen.columns, options, progress)
-    moments = first_moments(source, chosen.columns, options, progress, drawn)
-    columns = moments.columns
-    if gone := [n for n in options.outcomes if n not in columns.outcomes]:
-        options = without_outcomes(options, gone)
-    fitted = learner.fit(source, moments, options, progress)
-    if options.nuisances.calibration:
-        fitted = calibrated(source, moments, options, fitted, progress)
-    scoring = Scoring(
-        columns=columns,
-        design=moments.design,
-        outcomes=moments.outcomes,
-        nuisances=fitted.nuisances,
-        folds=options.nuisances.folds,
-        clip=clip_of(columns, options),
-        clip_levels=clip_levels_of(columns, options),
-        layout=layout_of(columns, options),
-    )
+    made = prepared(source, options, progress)
+    chosen, drawn, moments, fitted = made.chosen, made.drawn, made.moments, made.fitted
+    scoring, options = made.scoring, made.options
+    source, columns = chosen.source, moments.columns
     progress(f"pass {fitted.passes + 1}: scores")
     corrected = corrected_of(columns, options)
     powers = PowerLines.of(scoring.layout, corrected) if corrected else None

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from truelift.effects.estimate import Estimation
-from truelift.effects.panel.columns import PanelColumns, is_number
+from truelift.effects.panel.columns import PanelColumns
+from truelift.effects.panel.parts import is_number
 from truelift.effects.panel.source import PanelSource, State, SumKernel
 from truelift.effects.results import EffectsResult
 from truelift.errors import TableError

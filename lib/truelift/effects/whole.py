@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from truelift.effects.designs.differences.run import difference_effects
 from truelift.effects.designs.instrument.run import instrument_effects
+from truelift.effects.designs.through.front_door import front_door_effects
 from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.look import look_further
-from truelift.effects.panel.columns import check_parts
+from truelift.effects.panel.parts import check_parts
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
 from truelift.lake.conditions import condition_of
@@ -20,6 +21,7 @@ from truelift.settings import EffectOptions
 DESIGNS: dict[str, Callable[[PanelSource, EffectOptions, Tell], EffectsResult]] = {
     "instrument": instrument_effects,
     "did": difference_effects,
+    "front_door": front_door_effects,
 }
 
 

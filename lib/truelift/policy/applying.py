@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.panel.columns import is_number
+from truelift.effects.panel.parts import is_number
 from truelift.errors import ConfigError, TableError
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import open_foreign

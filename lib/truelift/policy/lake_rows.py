@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from truelift.effects.panel.any_table import panel_plan
-from truelift.effects.panel.columns import as_number
 from truelift.effects.panel.lake_panel import LakePanel
+from truelift.effects.panel.parts import as_number
 from truelift.effects.results import EffectsResult
 from truelift.effects.support.supported import Support
 from truelift.errors import ConfigError, TableError

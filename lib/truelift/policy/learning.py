@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from truelift.effects.panel.arms import label_in
-from truelift.effects.panel.columns import as_number, is_number
+from truelift.effects.panel.parts import as_number, is_number
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.support.supported import Support
 from truelift.errors import ConfigError, NotSupportedError, TableError

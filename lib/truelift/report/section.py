@@ -63,6 +63,7 @@ SECTIONS: Registry[Section] = Registry(
         "answer": "truelift.report.sections.answer:ANSWER",
         "experiments": "truelift.report.sections.experiments:EXPERIMENTS",
         "trust": "truelift.report.sections.trust:TRUST",
+        "beyond": "truelift.report.sections.beyond:BEYOND",
         "whom": "truelift.report.sections.whom:WHOM",
         "policy": "truelift.report.sections.policy:POLICY",
         "fragile": "truelift.report.sections.fragile:FRAGILE",

@@ -55,8 +55,11 @@ class EffectOptions:
     arm and the smallest the control. Rows of arms that ``arms`` does not list are left out.
     Without ``covariates`` all columns that begin with ``x_`` are; an empty list means none.
     ``policies`` maps a name to an arm, or to a column that holds arms. ``looks`` names those of
-    other packages. ``instrument`` names columns that move the treatment, and the outcomes through it
-    alone: effects are then of those whom they move. ``design: did`` takes differences over time, with
+    other packages. ``quantiles`` are levels at which an outcome's distributions under the arms are compared. ``shrink`` is a group
+    column (or the treatment) whose effects are drawn towards each other.
+    ``instrument`` names columns that move the treatment, and the outcomes through it
+    alone: effects are then of those whom they move. ``mediators`` are columns through which a share of the
+    effect is asked, ``front_door`` columns that carry all of it. ``design: did`` takes differences over time, with
     ``treatment`` the period in which it begins. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
     more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
@@ -81,8 +84,12 @@ class EffectOptions:
     estimands: tuple[str, ...] = ADJUSTED
     contrasts: str = "control"
     looks: tuple[str, ...] = ()
+    quantiles: tuple[float, ...] = ()
+    shrink: str | None = None
     design: str | None = None
     instrument: tuple[str, ...] | str = ()
+    mediators: tuple[str, ...] | str = ()
+    front_door: tuple[str, ...] | str = ()
     measured_in: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     seed: int = 7
@@ -97,8 +104,14 @@ class EffectOptions:
 
     def __post_init__(self) -> None:
         need = needs("effects", self)
-        if isinstance(self.instrument, str):
-            object.__setattr__(self, "instrument", (self.instrument,))
+        levels = all(0 < level < 1 for level in self.quantiles)
+        distinct = len(set(self.quantiles)) == len(self.quantiles)
+        need(
+            "quantiles", levels and distinct, "different levels in (0, 1), such as [0.1, 0.5, 0.9]"
+        )
+        for key in ("instrument", "mediators", "front_door"):
+            if isinstance(named := getattr(self, key), str):
+                object.__setattr__(self, key, (named,))
         chances_of = () if self.instrument else self.arms
         check_chances("effects.nuisances.propensity", self.nuisances.propensity, chances_of)
         need("second_cluster", self.second_cluster != self.cluster, "another column than cluster")
@@ -108,6 +121,12 @@ class EffectOptions:
             "contrasts", self.contrasts in ("control", "all"), "'control' or 'all' (pairs of arms)"
         )
         need("estimands", len(self.estimands) > 0, f"some of {', '.join(ESTIMANDS.names)}")
+        if self.shrink and self.shrink != self.treatment and not self.design_name:
+            # The effects that are drawn towards each other are those of its cells.
+            groups = dict.fromkeys([*self.groups, self.shrink])
+            object.__setattr__(self, "groups", tuple(groups))
+            asked = dict.fromkeys([*self.estimands, "GATE"])
+            object.__setattr__(self, "estimands", tuple(asked))
         self._check_design()
         for name in self.estimands:
             for option, expected in ESTIMANDS.row(name, "effects.estimands").asks.items():
@@ -120,8 +139,10 @@ class EffectOptions:
 
     @property
     def design_name(self) -> str:
-        """What effects are told by, where it is not adjustment: ``'instrument'``, ``'did'``; else empty."""
-        return "instrument" if self.instrument else self.design or ""
+        """What effects are told by, where it is not adjustment, such as ``'instrument'``; else empty."""
+        if self.instrument:
+            return "instrument"
+        return "front_door" if self.front_door else self.design or ""
 
     @property
     def design_estimands(self) -> tuple[str, ...]:
@@ -162,18 +183,20 @@ class EffectOptions:
         """Estimands that go with the design, and nothing beside it that it does not have."""
         need = needs("effects", self)
         need("design", self.design in (None, "did"), "'did', or no such key")
-        need(
-            "design", not (self.design and self.instrument), "no such key beside effects.instrument"
-        )
-        if not self.design_name:
+        keys = [key for key in ("instrument", "front_door", "design") if getattr(self, key)]
+        if len(keys) > 1:
+            need(keys[-1], False, f"no such key beside effects.{keys[0]}")
+        if not keys:
             return
-        design = "instrument" if self.instrument else "design"
+        design = keys[0]
         own = [name for name in ESTIMANDS.names if design in ESTIMANDS.row(name).asks]
         fits = set(self.design_estimands) <= set(own)
         need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
         need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
         need("contrasts", self.contrasts == "control", f"no such key beside effects.{design}")
-        for key in ("arms", "control"):
+        for key in ("quantiles", "mediators", "shrink"):
+            need(key, not getattr(self, key), f"no such key beside effects.{design}")
+        for key in () if self.front_door else ("arms", "control"):
             need(
                 key,
                 not getattr(self, key),

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.look import check_columns
-from truelift.effects.panel.columns import check_parts, columns_asked_for
+from truelift.effects.panel.parts import check_parts, columns_asked_for
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.support.row_times import is_time_like
 from truelift.fingerprints import fingerprint_of

@@ -23,6 +23,10 @@ BY_DESIGN = {
         "the instrument is as good as drawn by lot given the covariates, changes the outcome through the "
         "treatment alone, and moves nobody the other way"
     ),
+    "front_door": (
+        "the mediators carry all of the effect, and nothing unmeasured moves them with the treatment, or with "
+        "the outcome but through it"
+    ),
     "did": (
         "without the treatment the treated and those they are compared with would have moved alike, and "
         "nobody acted on it before it began"
@@ -36,11 +40,13 @@ def decisive(result: EffectsResult) -> list[Estimate]:
     Where none is supported, that of the first estimand that was made.
     """
     first = result.estimates[0].outcome if result.estimates else ""
-    control = next(iter(result.arms), "")
+    control = next(iter(result.arms), None)
     mine = [
         e
         for e in result.estimates
-        if e.outcome == first and kind_of(e.estimand).decides_over and e.versus in (control, "")
+        if e.outcome == first
+        and kind_of(e.estimand).decides_over
+        and (control is None or e.versus in (control, ""))
     ]
     kinds = sorted({e.estimand for e in mine}, key=lambda name: kind_of(name).priority)
     for kind in kinds:

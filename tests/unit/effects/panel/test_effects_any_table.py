@@ -15,7 +15,8 @@ from truelift.effects.estimate import estimate_panel
 from truelift.effects.job import estimate_effects_from
 from truelift.effects.look import look_further
 from truelift.effects.panel.any_table import frame_panel, lies_in_buckets
-from truelift.effects.panel.columns import columns_asked_for, panel_columns
+from truelift.effects.panel.columns import panel_columns
+from truelift.effects.panel.parts import columns_asked_for
 from truelift.effects.panel.start import StartKernel, start_buckets
 from truelift.errors import TableError
 from truelift.lake.buckets import buckets_of

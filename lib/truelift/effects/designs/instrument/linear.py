@@ -17,7 +17,7 @@ from truelift.effects.designs.instrument.linear_sums import (
     projections,
 )
 from truelift.effects.designs.ranges import BATCH_ROWS, Ranges
-from truelift.effects.panel.columns import covariates_of
+from truelift.effects.panel.parts import covariates_of
 from truelift.effects.panel.source import PanelSource, State
 from truelift.effects.support.refusals import refuse_cut_clusters
 from truelift.errors import DataError

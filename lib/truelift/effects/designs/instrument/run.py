@@ -12,7 +12,7 @@ from truelift.effects.designs.instrument.results import InstrumentCheck
 from truelift.effects.designs.instrument.scored import ScoredInstruments, scored_instruments
 from truelift.effects.designs.ranges import Ranges, ranges_of
 from truelift.effects.designs.results import Named, designed, family
-from truelift.effects.panel.columns import covariates_of
+from truelift.effects.panel.parts import covariates_of
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.effects.support.cautions import with_cautions

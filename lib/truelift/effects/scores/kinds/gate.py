@@ -39,3 +39,16 @@ GATE = EstimandKind(
     names_population=True,
     logged=False,
 )
+
+SHRUNKEN = EstimandKind(
+    "shrunken effect",
+    "shrunken_effect",
+    "Shrunken",
+    order=75,
+    priority=62,
+    asks={"shrink": "a group column, or the treatment"},
+    reading="{estimand}: {arm} against {versus} changes {outcome} by {change}, over {population}, after shrinking.",
+    names_arms=True,
+    names_population=True,
+    logged=False,
+)

@@ -1,0 +1,227 @@
+"""Two fits, one within the other: with the mediators, then of what that predicts without them.
+
+With M the mediators and X the covariates, the first has the propensities p_a(M, X) and the regressions
+mu_a(M, X) of the outcome; the second has p_a(X), and the regressions w_{a,b}(X) of mu_a(M, X) among units of arm
+b: the mean outcome under arm a if the mediators were as under arm b. Both are cross-fitted in the same folds; the
+second learns from predictions of models that have not seen the unit. No density of M is wanted, for it enters as
+``f(M | b, X) / f(M | a, X) = p_b(M, X) p_a(X) / (p_a(M, X) p_b(X))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.effects.distribution.arm_means import ArmMeans, means_from_sums, options_of
+from truelift.effects.panel.columns import REST
+from truelift.effects.panel.derived import DerivedPanel
+from truelift.effects.panel.parts import covariates_of, is_number
+from truelift.effects.panel.source import PanelSource, State
+from truelift.effects.prepared import Prepared, prepared
+from truelift.effects.scores.quantities import clipped
+from truelift.effects.scores.sums import Scoring
+from truelift.inference.clusters import ClusterSums
+from truelift.progress import Tell
+from truelift.settings import EffectOptions
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """What the regressions with mediators predict of outcomes, as columns: arm after arm."""
+
+    scoring: Scoring
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Numbered by arm and outcome; no user's column begins like this."""
+        arms, outcomes = len(self.scoring.columns.arms.values), len(self.scoring.outcomes.names)
+        return tuple(f"__truelift_{a}_{j}__" for a in range(arms) for j in range(outcomes))
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """All that the regressions read."""
+        known = (p for p in self.scoring.columns.propensity if isinstance(p, str) and p != REST)
+        return tuple(dict.fromkeys([*self.scoring.columns.of_moments(), *known]))
+
+    def values(self, batch: pa.RecordBatch, bucket: int) -> np.ndarray:
+        """In the outcomes' own units, (A J) x n."""
+        _, units = self.scoring.units(batch, bucket)
+        scale = self.scoring.outcomes
+        own = scale.centre[None, :, None] + scale.scale[None, :, None] * units.outcome_regression
+        return own.reshape(-1, batch.num_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class NestedUnits:
+    """Units with everything that both fits predict of them, in the outcomes' own units.
+
+    Parameters
+    ----------
+    arm : ndarray of int, n
+    outcome : ndarray, J x n
+    propensity, with_mediators : ndarray, A x n
+        p_a(X) and p_a(M, X), clipped.
+    regression : ndarray, A x J x n
+        mu_a(M, X).
+    nested : ndarray, A x A x J x n
+        w_{a,b}(X), by a, then b.
+    """
+
+    arm: np.ndarray
+    outcome: np.ndarray
+    propensity: np.ndarray
+    with_mediators: np.ndarray
+    regression: np.ndarray
+    nested: np.ndarray
+
+    def of_own_arm(self, table: np.ndarray) -> np.ndarray:
+        """The line of each unit's own arm, of a table whose first axis are arms and whose last are units."""
+        return np.take_along_axis(table, _index(self.arm, table.ndim), axis=0)[0]
+
+
+def _index(arm: np.ndarray, dimensions: int) -> np.ndarray:
+    return arm.reshape((1,) * (dimensions - 1) + (-1,)).astype(np.intp)
+
+
+Scores = Callable[[NestedUnits], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class NestedKernel:
+    """``total`` and ``cross`` of weights and scores by cluster; ``clipped`` units of both fits."""
+
+    inner: Scoring
+    outer: Scoring
+    scores: Scores
+    lines: int
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        """The state of one bucket."""
+        sums, out = ClusterSums(1 + self.lines), np.zeros(2)
+        for batch in batches:
+            found, weight, beyond = self._units(batch, bucket)
+            values = np.concatenate([np.ones((1, batch.num_rows)), self.scores(found)])
+            sums.add(self.outer.clusters(batch), values if weight is None else values * weight)
+            out += beyond
+        keys, by_cluster = sums.finish()
+        return {
+            "total": by_cluster.sum(axis=1),
+            "cross": by_cluster @ by_cluster.T,
+            "clusters": np.array([float(len(keys))]),
+            "clipped": out,
+        }
+
+    def _units(
+        self, batch: pa.RecordBatch, bucket: int
+    ) -> tuple[NestedUnits, np.ndarray | None, np.ndarray]:
+        _, inner = self.inner.units(batch, bucket)
+        _, outer = self.outer.units(batch, bucket)
+        j, arms = len(self.inner.outcomes.names), len(inner.propensity)
+        own = self.inner.outcomes
+        centre, scale = own.centre[:, None], own.scale[:, None]
+        whole = self.outer.outcomes
+        nested = whole.centre[None, :, None] + whole.scale[None, :, None] * outer.outcome_regression
+        # By arm b, then by arm a and outcome, as the columns stand; turned to a, b.
+        nested = nested.reshape(arms, arms, j, -1).swapaxes(0, 1)
+        found = NestedUnits(
+            arm=inner.arm,
+            outcome=centre + scale * inner.outcome,
+            propensity=clipped(outer.propensity, self.outer.clip),
+            with_mediators=clipped(inner.propensity, self.inner.clip),
+            regression=centre + scale * inner.outcome_regression,
+            nested=nested,
+        )
+        beyond = [
+            np.count_nonzero((p != q).any(axis=0))
+            for p, q in (
+                (found.propensity, outer.propensity),
+                (found.with_mediators, inner.propensity),
+            )
+        ]
+        return found, outer.weight, np.array(beyond, float)
+
+
+@dataclass(frozen=True, eq=False)
+class Nested:
+    """Both fits.
+
+    Parameters
+    ----------
+    panel : DerivedPanel
+        The rows that count, with what the inner fit predicts.
+    inner, outer : Prepared
+    """
+
+    panel: DerivedPanel
+    inner: Prepared
+    outer: Prepared
+
+    def means(self, scores: Scores, lines: int, progress: Tell) -> tuple[ArmMeans, np.ndarray]:
+        """Means of scores with their clustered covariance, and shares of units that are clipped.
+
+        Parameters
+        ----------
+        scores : callable
+            From units to lines x n.
+        lines : int
+        progress : callable
+
+        Returns
+        -------
+        ArmMeans
+        ndarray, 2
+            Of p_a(X) and of p_a(M, X).
+        """
+        progress("a pass for scores through mediators")
+        inner, outer = self.inner.scoring, self.outer.scoring
+        kernel = NestedKernel(inner, outer, scores, lines)
+        columns = tuple(dict.fromkeys([*outer.columns.of_scores(), *inner.columns.of_scores()]))
+        stored = tuple(n for n in columns if n not in self.panel.made.names)
+        sums = self.panel.sum(kernel, (*stored, *self.panel.made.names), outer.columns.batch_rows())
+        units = float(self.outer.moments.arm_units.sum())
+        found = means_from_sums(sums["total"], sums["cross"], int(sums["clusters"][0]))
+        return found, sums["clipped"] / units
+
+
+def nested_fits(
+    source: PanelSource, options: EffectOptions, mediators: tuple[str, ...], progress: Tell
+) -> Nested:
+    """Fit both.
+
+    Parameters
+    ----------
+    source : PanelSource
+        The rows that count.
+    options : EffectOptions
+    mediators : tuple of str
+        Numbers, or texts as categories.
+    progress : callable
+    """
+    plain = options_of(options, options.outcomes)
+    schema = source.schema
+    texts = [n for n in mediators if not is_number(schema.field(n).type)]
+    numbers = [n for n in mediators if n not in texts]
+    covariates = covariates_of(schema, options)
+    with_mediators = replace(
+        plain,
+        covariates=(*covariates, *numbers),
+        features=replace(
+            plain.features,
+            categorical={**plain.features.categorical, **dict.fromkeys(texts, "one_hot")},
+        ),
+        # Known chances are those without mediators.
+        nuisances=replace(plain.nuisances, propensity={}),
+    )
+    inner = prepared(source, with_mediators, _told(progress, "with mediators"))
+    predicted = Predicted(inner.scoring)
+    panel = DerivedPanel(source, predicted)
+    without = replace(plain, covariates=covariates, outcomes=predicted.names)
+    outer = prepared(panel, without, _told(progress, "without mediators"))
+    return Nested(panel, inner, outer)
+
+
+def _told(progress: Tell, fit: str) -> Tell:
+    return lambda text: progress(f"{fit}: {text}")

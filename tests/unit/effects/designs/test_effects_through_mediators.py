@@ -1,0 +1,109 @@
+"""``mediators:`` and ``front_door:`` from a table to its sentences, and their scores one unit at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import truelift as tl
+from tests.unit.effects.panels import with_column
+from truelift.effects.designs.through.mediators import share_of
+from truelift.effects.designs.through.nested import NestedUnits
+from truelift.effects.designs.through.scores import CrossedScores, FrontDoorScores
+from truelift.errors import ConfigError, DataError, TableError
+from truelift.settings import EffectOptions
+from truelift.simulate.worlds.designed import mediated
+from truelift.typed import from_plain
+
+ASKED = {
+    "treatment": "treated", "outcomes": "y", "cluster": "user", "buckets": 6, "covariates": ["x_0", "x_1"],
+}  # fmt: skip
+
+
+def drawn(arms: int = 3, outcomes: int = 2, n: int = 40) -> NestedUnits:
+    rng = np.random.default_rng(0)
+    chances = [rng.dirichlet(np.ones(arms) * 3, n).T for _ in range(2)]
+    return NestedUnits(
+        rng.integers(0, arms, n), rng.normal(size=(outcomes, n)), *chances,
+        rng.normal(size=(arms, outcomes, n)), rng.normal(size=(arms, arms, outcomes, n)),
+    )  # fmt: skip
+
+
+def test_crossed_scores_are_their_formula_unit_by_unit():
+    u = drawn()
+    found = CrossedScores()(u).reshape(3, 3, 2, 40)
+    for (a, b, j, i), score in np.ndenumerate(found):
+        mu, w = u.regression[a, j, i], u.nested[a, b, j, i]
+        wanted = w + (u.arm[i] == b) / u.propensity[b, i] * (mu - w)
+        ratio = u.with_mediators[b, i] / (u.with_mediators[a, i] * u.propensity[b, i])
+        wanted += (u.arm[i] == a) * ratio * (u.outcome[j, i] - mu)
+        assert score == pytest.approx(wanted)
+
+
+def test_front_door_scores_are_their_formula_unit_by_unit():
+    u = drawn()
+    found = FrontDoorScores()(u).reshape(3, 2, 40)
+    for (a, j, i), score in np.ndenumerate(found):
+        d, p, pm = u.arm[i], u.propensity[:, i], u.with_mediators[:, i]
+        ratio = pm[a] / p[a] * p[d] / pm[d]
+        wanted = ratio * (u.outcome[j, i] - u.regression[d, j, i]) + u.nested[d, a, j, i]
+        mean = sum(p[b] * (u.regression[b, j, i] - u.nested[b, a, j, i]) for b in range(3))
+        assert score == pytest.approx(wanted + (d == a) / p[a] * mean)
+
+
+def test_direct_and_indirect_effects_add_up_to_one_total_both_ways():
+    result = tl.estimate_effects(mediated(2, 800, 200), mediators=["m_0", "m_1"], **ASKED)
+    found = {e.estimand: e.estimate for e in result.estimates}
+    total = found["NDE"] + found["NIE"]
+    assert total == pytest.approx(found["total NDE"] + found["pure NIE"], abs=1e-9)
+    assert total == pytest.approx(found["ATE"], abs=0.1)
+    assert any("goes through m_0, m_1" in s for f in result.findings for s in f.sentences)
+    assert any("nothing unmeasured moves both m_0, m_1" in c.text for c in result.cautions)
+
+
+def test_the_share_has_the_roots_of_fiellers_quadratic():
+    spread = np.array([[0.04, 0.01], [0.01, 0.09]])
+    found = share_of(0.7, 1.2, spread, np.inf, 0.95)
+    c = 1.959963984540054**2
+    roots = np.sort(np.roots([1.44 - c * 0.09, -2 * (0.7 * 1.2 - c * 0.01), 0.49 - c * 0.04]).real)
+    assert found.intervals[0] == pytest.approx(tuple(roots), rel=1e-6)
+    assert not share_of(0.7, 0.3, spread, np.inf, 0.95).bounded
+
+
+def test_the_front_door_finds_what_adjustment_misses():
+    table = mediated(4, 2000, 500, front_door=True)
+    result = tl.estimate_effects(table, front_door=["m_0", "m_1"], **ASKED)
+    (effect,) = result.estimates
+    assert effect.ci_lower < 0.4 < effect.ci_upper and result.supported
+    adjusted = next(e for e in tl.estimate_effects(table, **ASKED).estimates if e.estimand == "ATE")
+    assert adjusted.ci_lower > 0.6
+    assert "the mediators carry all of the effect" in str(result)
+
+
+def test_a_mediator_may_be_a_text():
+    table = mediated(5, 800, 200)
+    levels = np.where(table["m_0"].to_numpy() > 0.3, "high", "low")
+    result = tl.estimate_effects(with_column(table, "m_0", levels), mediators="m_0", **ASKED)
+    assert next(e for e in result.estimates if e.estimand == "NIE").estimate > 0
+
+
+def test_what_identify_writes_is_estimated():
+    found = tl.identify("x -> m; m -> y; x <-> y", "x -> y").effect_keys()
+    assert from_plain(EffectOptions, found, "effects").front_door == ("m",)
+    found = tl.identify("x -> m; m -> y; x -> y", "x -> y", mediators=["m"]).effect_keys()
+    assert from_plain(EffectOptions, found, "effects").mediators == ("m",)
+
+
+@pytest.mark.parametrize(
+    ("key", "refused", "words"),
+    [
+        ({"mediators": "m_9"}, TableError, "effects.mediators"),
+        ({"mediators": "x_0"}, DataError, "both covariate and mediator"),
+        ({"front_door": "m_0", "instrument": "x_0"}, ConfigError, "effects.instrument"),
+        ({"front_door": "m_0", "mediators": "m_1"}, ConfigError, "effects.front_door"),
+        ({"front_door": "m_0", "estimands": ["ATE"]}, ConfigError, "front-door ATE"),
+    ],
+)
+def test_a_mistake_is_one_message(key, refused, words):
+    with pytest.raises(refused, match=words):
+        tl.estimate_effects(mediated(1, 60, 30), **(ASKED | key))
