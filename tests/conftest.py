@@ -8,8 +8,12 @@ import sys
 # Small matrices on many threads wait for one another; Spark's workers have one thread too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Every process with Spark starts a Java of its own, which would spend a third of its time on
-# compiling once more and better what runs for seconds.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# compiling once more and better what runs for seconds. For one compiler alone Java keeps 48 MB of
+# compiled code, and throws out and compiles again what a session of many tests has beyond them.
+os.environ.setdefault(
+    "JDK_JAVA_OPTIONS",
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+)
 
 from collections.abc import Callable
 from pathlib import Path
@@ -84,6 +88,8 @@ def spark():
     conf = {
         "spark.driver.extraJavaOptions": java_options(),
         "spark.databricks.delta.snapshotPartitions": "1",
+        # How a plan is written down for pages that nobody opens.
+        "spark.sql.ui.explainMode": "simple",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     }

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.models.factors.kernels import fit_pairs
 from truelift.models.factors.shown import ShownLog
-from truelift.models.trees.kernels import compiled
 
 Setting = dict[str, Any]
 RANK = 64

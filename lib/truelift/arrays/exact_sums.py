@@ -9,13 +9,14 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from numba import njit
+
+from truelift.arrays.compiled import compiled
 
 _POWERS = 2047
 _HALF = 26
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add(values: np.ndarray, sums: np.ndarray) -> None:
     bits = values.view(np.int64)
     for i in range(len(values)):

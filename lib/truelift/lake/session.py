@@ -208,6 +208,9 @@ def _embedded(options: SparkOptions) -> dict[str, str]:
         # The defaults of both are made for large clusters and cost seconds on small tables.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+        # Delta would list the files of a table that does not exist yet, by a query, to keep the list
+        # beside each commit, where nothing but the next commit reads it.
+        "spark.databricks.delta.allFilesInCrc.enabled": "false",
     }
     if options.master:
         conf["spark.master"] = options.master

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.simulate.shop_world.lists import ListPolicy, chances_of
-from truelift.simulate.shop_world.noise import compiled
 from truelift.simulate.shop_world.shop import Played, Shop
 
 

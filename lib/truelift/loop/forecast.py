@@ -23,12 +23,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.inference.clusters import ClusterSums
 from truelift.loop.worth import ListModel
 from truelift.policy.off_policy.inference import ratios_of
 from truelift.policy.off_policy.intervals import student_interval
 from truelift.simulate.shop_world.lists import ListPolicy, draw_lists
-from truelift.simulate.shop_world.noise import compiled
 from truelift.simulate.shop_world.shop import Played, Shop
 
 State = dict[str, np.ndarray]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.simulate.shop_world.noise import compiled
+from truelift.arrays.compiled import compiled
 from truelift.simulate.shop_world.shop import Played, Shop
 
 _PAIRS = 2_000

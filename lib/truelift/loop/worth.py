@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.loop.evidence import Evidence
 from truelift.loop.learning import Effects, by_context
-from truelift.simulate.shop_world.noise import compiled
 from truelift.simulate.shop_world.shop import Shop
 
 _LEAST = 1e-3

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
 
-F = TypeVar("F", bound=Callable[..., Any])
+from truelift.arrays.compiled import compiled
 
 BIC, BDEU, QNML = 0, 1, 2
-
-
-def compiled(function: F) -> F:
-    """Compiled, kept on disk, outside of Python's lock."""
-    return cast(F, njit(cache=True, nogil=True)(function))
 
 
 @compiled

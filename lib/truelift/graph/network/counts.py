@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.arrays.shares import about_equal
 from truelift.errors import NotSupportedError
-from truelift.models.trees.kernels import compiled
 
 #: Cells up to which a family has a table of its own.
 MOST_CELLS = 1 << 20

@@ -11,12 +11,9 @@ last bit, and fit in half the cache that two floats would take.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 
+from truelift.arrays.compiled import compiled
 from truelift.models.trees.options import MISSING
 
 SQUARED, LOGISTIC, SOFTMAX = 0, 1, 2
@@ -25,13 +22,6 @@ _U = np.uint64
 _LEFT, _COVARIATE, _BIN, _WIDEST = _U(34), _U(10), _U(2), _U(2**24 - 1)
 _ROUNDING = 1.5 * 2.0**52
 _BLOCK = 2048
-
-F = TypeVar("F", bound=Callable[..., object])
-
-
-def compiled(function: F) -> F:
-    """Machine code, kept on disk between processes; other threads run beside it."""
-    return cast(F, njit(cache=True, nogil=True)(function))
 
 
 def word_of(

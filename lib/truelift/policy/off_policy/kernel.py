@@ -6,13 +6,10 @@ are the total and the matrix of cross-products, whose size depends on neither ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 from scipy.linalg.blas import dsyrk
 
+from truelift.arrays.compiled import compiled
 from truelift.policy.off_policy.estimators import (
     CLIPPED,
     CORRECTION,
@@ -31,12 +28,6 @@ from truelift.policy.off_policy.estimators import (
 )
 
 _BLOCK_NUMBERS = 2_000_000
-F = TypeVar("F", bound=Callable[..., object])
-
-
-def compiled(function: F) -> F:
-    """Machine code, kept on disk between processes; other threads run beside it."""
-    return cast(F, njit(cache=True, nogil=True)(function))
 
 
 @compiled

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from truelift.models.trees.kernels import compiled
+from truelift.arrays.compiled import compiled
 
 
 @compiled

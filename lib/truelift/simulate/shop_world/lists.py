@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.errors import ConfigError
-from truelift.simulate.shop_world.noise import LIST, compiled, stream, uniform
+from truelift.simulate.shop_world.noise import LIST, stream, uniform
 
 _LEAST = 600.0
 

@@ -8,13 +8,9 @@ are made with it by Gumbel's maximum (Yellott 1977: ``argmax V_i + G_i`` is a lo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 
-F = TypeVar("F", bound=Callable[..., object])
+from truelift.arrays.compiled import compiled
 
 #: What a number is for; each has a stream of its own.
 (
@@ -25,11 +21,6 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _ROUND, _USER, _ITEM = np.uint64(0xD6E8FEB86659FD93), np.uint64(0xA0761D6478BD642F), _GOLDEN
 _SHARE = 2.0**-53
-
-
-def compiled(function: F) -> F:
-    """Machine code, kept on disk between processes; other threads run beside it."""
-    return cast(F, njit(cache=True, nogil=True)(function))
 
 
 @compiled

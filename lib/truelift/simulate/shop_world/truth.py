@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from truelift.arrays.compiled import compiled
 from truelift.simulate.shop_world.lists import ListPolicy
-from truelift.simulate.shop_world.noise import compiled
 from truelift.simulate.shop_world.people import People
 from truelift.simulate.shop_world.responses import attention, utility
 from truelift.simulate.shop_world.shop import Shop

@@ -16,9 +16,10 @@ import pyarrow as pa
 import yaml
 from pyarrow import csv, parquet
 
+from truelift.arrays.compiled import compiled
 from truelift.errors import ConfigError, MachineError
 from truelift.simulate.shop_world.lists import ListPolicy
-from truelift.simulate.shop_world.noise import VISIT, compiled, stream, uniform
+from truelift.simulate.shop_world.noise import VISIT, stream, uniform
 from truelift.simulate.shop_world.people import People
 from truelift.simulate.shop_world.shop import Played, Shop
 
