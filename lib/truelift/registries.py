@@ -70,5 +70,6 @@ LOOKS: Registry[Look] = Registry(
         "shrink": "truelift.effects.heterogeneity.shrunken:SHRINK",
         "heterogeneity": "truelift.effects.heterogeneity.look:HETEROGENEITY",
         "credibility": "truelift.effects.credibility.look:CREDIBILITY",
+        "graph": "truelift.graph.effect_look:GRAPH",
     },
 )

@@ -196,6 +196,12 @@ def not_made(result: EffectsResult, why: Mapping[str, str]) -> EffectsResult:
     return replace(result, not_made={**result.not_made, **why})
 
 
+def columns_of_looks(options: EffectOptions) -> list[str]:
+    """Columns that options of looks name."""
+    asked = (look for look in LOOKS if look.asks is not None or look.name in options.looks)
+    return [named.column for look in asked for named in look.columns(options).values()]
+
+
 def check_columns(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     """Refuse options of a look that name a column which is not there; nothing is read for it.
 

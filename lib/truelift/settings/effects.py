@@ -59,7 +59,8 @@ class EffectOptions:
     column (or the treatment) whose effects are drawn towards each other.
     ``instrument`` names columns that move the treatment, and the outcomes through it
     alone: effects are then of those whom they move. ``mediators`` are columns through which a share of the
-    effect is asked, ``front_door`` columns that carry all of it. ``design: did`` takes differences over time, with
+    effect is asked, ``front_door`` columns that carry all of it. ``graph`` is a
+    causal graph's file (or lines of arrows) whose claims are tested on the same rows. ``design: did`` takes differences over time, with
     ``treatment`` the period in which it begins. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
     more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
@@ -90,6 +91,7 @@ class EffectOptions:
     instrument: tuple[str, ...] | str = ()
     mediators: tuple[str, ...] | str = ()
     front_door: tuple[str, ...] | str = ()
+    graph: str | None = None
     measured_in: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     seed: int = 7

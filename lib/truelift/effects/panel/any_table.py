@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.look import check_columns
+from truelift.effects.look import check_columns, columns_of_looks
 from truelift.effects.panel.parts import check_parts, columns_asked_for
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.support.row_times import is_time_like
@@ -214,7 +214,8 @@ def _columns(table: ForeignTable, options: EffectOptions) -> tuple[str, ...]:
     check_columns(table.schema, options, table.name)
     # Whether units are seen at several times shows in columns that the options need not name.
     times = [f.name for f in table.schema if is_time_like(f) and table.is_usable(f.name)]
-    return tuple(dict.fromkeys([*columns, *(times if not options.nuisances.propensity else [])]))
+    times = [] if options.nuisances.propensity else times
+    return tuple(dict.fromkeys([*columns, *columns_of_looks(options), *times]))
 
 
 def lies_in_buckets(plan: ScanPlan, cluster: str, buckets: int) -> bool:
