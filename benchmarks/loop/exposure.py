@@ -1,14 +1,19 @@
 """How well do labels that people chose to give predict labels drawn by lot, with and without corrections?
 
-    python benchmarks/loop/exposure.py --train FILE --test FILE [--positive 3] [--out FILE]
-    python benchmarks/loop/exposure.py --simulate 5
+    python benchmarks/loop/exposure.py --train FILE --test FILE [--users FILE --items FILE] [--positive 3] [--out FILE]
+    python benchmarks/loop/exposure.py --simulate 2 [--kinds rating,popularity,taste,position]
 
-A file is a matrix of numbers between blanks (a line a user, 0 where nothing was rated), or lines
-``user,item,label`` (also between blanks or tabs, with or without a heading). ``--positive`` is the least
-label that counts as positive: by default 3 for labels of up to 5, and otherwise the largest. No row of the
-test is looked at before the last table: settings, corrections and the champion are chosen by rows of the
-training file that were left out, with chances from its exposures alone. NDCG is the mean over users with
-a positive row in the test, each among their own. Prints, as last line, one JSON object.
+A file is a matrix of numbers between blanks (a line a user, a column an item, 0 where nothing was rated), or
+lines ``user,item,label`` (also between blanks or tabs, with or without a heading); both name users and items by
+numbers, a matrix from 0. ``--users`` and ``--items`` are features: a matrix with a line each, or CSV with a
+heading whose first column is the name. ``--positive`` is the least label that counts as positive: by default 3 for
+labels of up to 5, and otherwise the largest.
+
+No row of the test is looked at before the last table: how labels are graded, corrections and the champion are
+chosen by rows of the training file that were left out, with chances from its exposures alone. NDCG and recall at k
+are means over users with a positive row in the test, each among their own rows. ``--simulate`` makes people with
+kinds of items that they like (300 people, 24 labels that they chose and 16 by lot), who choose by what they will
+rate, by what is popular, by their taste, or by what stands in front. Prints, as last line, one JSON object.
 """
 
 from __future__ import annotations
@@ -16,23 +21,21 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import csv
 
 import truelift as tl
 from truelift.errors import TrueliftError
-from truelift.models.factors.corrected import CorrectionOptions
+from truelift.models.factors.corrected import CORRECTIONS, CorrectionOptions
 
-SETTINGS = (
-    CorrectionOptions(penalty=0.03, bias_penalty=0.02, members=10),
-    CorrectionOptions(penalty=0.01, bias_penalty=0.02, members=10),
-    CorrectionOptions(penalty=0.03, bias_penalty=0.08, members=10),
-    CorrectionOptions(penalty=0.1, bias_penalty=0.02, rank=2, members=10),
-)
+# From so many rows on there are fewer folds and passes.
+MANY_ROWS = 100_000
+KINDS = ("rating", "popularity", "taste", "position")
 
 
 def read(path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,65 +65,112 @@ def as_table(users: Any, items: Any, labels: np.ndarray) -> pa.Table:
     return pa.table({**texts, "label": np.asarray(labels, float)[last]})
 
 
-def simulated(
-    seed: int, users: int = 300, items: int = 300, each: int = 24, drawn: int = 16
-) -> tuple[pa.Table, pa.Table]:
-    """Ratings of 1 to 5: some that people choose, the more they like an item, and others by lot."""
-    rng = np.random.default_rng(seed)
-    p, q = rng.normal(size=(users, 6)), rng.normal(size=(items, 6))
-    liking = 0.5 * rng.normal(size=(users, 1)) + 0.5 * rng.normal(size=items)
-    liking = liking + 0.7 * (p @ q.T) / np.sqrt(6) + 0.8 * rng.normal(size=(users, items))
-    rating = np.digitize(liking, [-0.8, 0.2, 0.9, 1.6]) + 1.0
-    pull = 0.45 * liking + 0.8 * rng.normal(size=items) + rng.gumbel(size=(users, items))
+def features(path: str, key: str, heading: str) -> pa.Table:
+    """Features by name: a matrix (its lines are numbered from 0), or CSV with a heading."""
+    first = Path(path).read_text().splitlines()[0]
+    try:
+        [float(x) for x in first.replace(",", " ").split()]
+    except ValueError:
+        table = csv.read_csv(path)
+        return table.rename_columns([heading, *table.column_names[1:]])
+    values = np.loadtxt(path, delimiter="," if "," in first else None, ndmin=2)
+    columns = {f"{key}_{k}": values[:, k] for k in range(values.shape[1])}
+    return pa.table({heading: [str(n) for n in range(len(values))], **columns})
+
+
+def simulated(kind: str, seed: int, people: int = 300, each: int = 24, drawn: int = 16) -> Rows:
+    """Ratings of 1 to 5 of as many items as people: some that people choose, and others by lot."""
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    group, of_item = rng.integers(2, size=people), rng.integers(2, size=people)
+    shape, colour = rng.integers(16, size=people), rng.integers(13, size=people)
+    same = 2.0 * (group[:, None] == of_item) - 1
+    by_shape = rng.normal(size=(people, 16))[:, shape]
+    by_colour = rng.normal(size=(people, 13))[:, colour]
+    p, q = rng.normal(size=(people, 4)), rng.normal(size=(people, 4))
+    liking = 0.55 * rng.normal(size=(people, 1)) + 0.35 * rng.normal(size=people) + 0.17 * p @ q.T
+    liking = liking + 0.5 * same + 0.4 * by_shape + 0.3 * by_colour
+    liking = liking + 0.85 * rng.normal(size=(people, people))
+    liking /= liking.std()
+    rating = np.digitize(liking, [-0.55, 0.2, 0.75, 1.4]) + 1.0
+    known, front = rng.normal(size=people), rng.random(people) < 0.25
+    place = np.argsort(np.argsort(-(front + 0.5 * liking.mean(axis=0) + rng.normal(size=people))))
+    pull = {
+        "rating": 0.5 * rating + 0.5 * known,
+        "popularity": 1.3 * known + 0.4 * liking.mean(axis=0),
+        "taste": 0.3 * liking + 0.9 * same + 0.7 * by_shape + 0.5 * by_colour + 0.4 * known,
+        "position": 0.3 * liking - 1.2 * np.log1p(place),
+    }[kind] + rng.gumbel(size=(people, people))
     order = np.argsort(-pull, axis=1)
-    owner = np.arange(users)[:, None]
-    by_lot = rng.permuted(order[:, each:], axis=1)[:, :drawn]
-    found = []
-    for chosen in (order[:, :each], by_lot):
-        found.append(
-            as_table(
-                np.repeat(owner, chosen.shape[1]), chosen.ravel(), rating[owner, chosen].ravel()
-            )
-        )
-    return found[0], found[1]
+    owner = np.arange(people)[:, None]
+    found = [
+        as_table(np.repeat(np.arange(people), c.shape[1]), c.ravel(), rating[owner, c].ravel())
+        for c in (order[:, :each], rng.permuted(order[:, each:], axis=1)[:, :drawn])
+    ]
+    names = [str(n) for n in range(people)]
+    of_users = pa.table({"user_key": names, "group": [f"g{g}" for g in group]})
+    of_items = {"front": front, "group": [f"g{g}" for g in of_item]}
+    texts = {"shape": [f"s{s}" for s in shape], "colour": [f"c{c}" for c in colour]}
+    return Rows(found[0], found[1], of_users, pa.table({"item_id": names, **of_items, **texts}))
 
 
-def measured(train: pa.Table, test: pa.Table, positive: float, top_k: int) -> dict[str, Any]:
-    """The champion of all settings and label kinds, beside the plain model of the same setting."""
+@dataclass(frozen=True)
+class Rows:
+    """Rows that people chose, rows by lot, and what is known of users and items."""
+
+    train: pa.Table
+    test: pa.Table
+    users: pa.Table | None = None
+    items: pa.Table | None = None
+
+
+def measured(
+    rows: Rows, positive: float, top_k: int, corrections: tuple[str, ...]
+) -> dict[str, Any]:
+    """The champion, with labels graded or not as rows left out have it, beside the plain model."""
     began = time.process_time()
-    binary = (train["label"].to_numpy() >= positive).astype(float)
-    kinds = {"grades": (train, positive)}
-    kinds["two labels"] = (train.set_column(2, "label", pa.array(binary)), 1.0)
-    best: tuple[float, Any] = (-1.0, None)
-    for kind, (rows, least) in kinds.items():
-        for options in SETTINGS:
-            fitted = tl.fit_preferences(
-                rows,
-                positive=least,
-                corrections=(),
-                top_k=top_k,
-                folds=3,
-                options=replace(options, members=1),
-            )
-            value = fitted.logs["none"]["auc"].value
-            best = max(best, (value, (kind, options)), key=lambda pair: pair[0])
-    kind, options = best[1]
-    rows, least = kinds[kind]
-    marks = (test["label"].to_numpy() >= positive).astype(float)
-    judged = test.set_column(2, "label", pa.array(marks if least == 1.0 else test["label"]))
-    found = tl.fit_preferences(
-        rows, positive=least, evaluation=judged, top_k=top_k, options=options
+    many = rows.train.num_rows > MANY_ROWS
+    options = CorrectionOptions(sweeps=80, kept=25) if many else CorrectionOptions()
+    asked: dict[str, Any] = {
+        "top_k": top_k, "user_features": rows.users, "item_features": rows.items, "folds": 2 if many else 4,
+    }  # fmt: skip
+    binary = (rows.train["label"].to_numpy() >= positive).astype(float)
+    graded = {
+        "grades": (rows.train, positive),
+        "two labels": (rows.train.set_column(2, "label", pa.array(binary)), 1.0),
+    }
+    if len(np.unique(rows.train["label"].to_numpy())) == 2:
+        del graded["grades"]
+    kind, least, best = "two labels", 1.0, -1.0
+    if len(graded) > 1:
+        fewer = replace(options, sweeps=options.sweeps // 2, kept=options.kept // 2)
+        for name, (table, threshold) in graded.items():
+            tried = tl.fit_preferences(
+                table, positive=threshold, corrections=(), options=fewer, **asked
+            ).logs["none"]["auc"]
+            if tried.value > best:
+                kind, least, best = name, threshold, tried.value
+    marks = (rows.test["label"].to_numpy() >= positive).astype(float)
+    judged = rows.test.set_column(
+        2, "label", pa.array(marks if kind == "two labels" else rows.test["label"])
     )
-    print(found)
+    found = tl.fit_preferences(
+        graded[kind][0], positive=least, evaluation=judged, corrections=corrections,
+        options=options, **asked,
+    )  # fmt: skip
+    print(found, flush=True)
     told = {
         name: {m: [round(x, 4) for x in (j.value, j.lower, j.upper)] for m, j in own.items()}
         for name, own in found.evaluation.items()
     }
-    gain = found.evaluation[found.champion]["auc"].less(found.evaluation["none"]["auc"])
+    gains = {
+        m: found.evaluation[found.champion][m].less(found.evaluation["none"][m])
+        for m in ("auc", "ndcg", "recall_at_k")
+    }
     return {
-        "labels": kind, "penalty": options.penalty, "bias_penalty": options.bias_penalty,
-        "rank": options.rank, "champion": found.champion, **told[found.champion], "all": told,
-        "less_uncorrected_auc": [round(x, 4) for x in (gain.value, gain.lower, gain.upper)],
+        "labels": kind, "champion": found.champion, **told[found.champion], "all": told,
+        "less_uncorrected": {
+            m: [round(x, 4) for x in (g.value, g.lower, g.upper)] for m, g in gains.items()
+        },
         "cpu_seconds": round(time.process_time() - began, 1),
     }  # fmt: skip
 
@@ -129,21 +179,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train")
     parser.add_argument("--test")
+    parser.add_argument("--users", help="features of users")
+    parser.add_argument("--items", help="features of items")
     parser.add_argument("--positive", type=float)
     parser.add_argument("--top-k", type=int, default=5)
-    parser.add_argument("--simulate", type=int, default=0, help="so many simulated worlds")
+    parser.add_argument("--simulate", type=int, default=0, help="so many worlds of each kind")
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--corrections", default=",".join(CORRECTIONS))
     parser.add_argument("--out")
     asked = parser.parse_args()
     if asked.simulate < 1 and not (asked.train and asked.test):
         parser.error("expected --train and --test, or --simulate N.")
+    corrections = tuple(asked.corrections.split(","))
     figures: dict[str, Any] = {}
-    for seed in range(1, asked.simulate + 1):
-        figures[f"simulated {seed}"] = measured(*simulated(seed), 3.0, asked.top_k)
+    for kind in asked.kinds.split(",") if asked.simulate else ():
+        for seed in range(1, asked.simulate + 1):
+            rows = simulated(kind, seed)
+            for name, own in (
+                ("", replace(rows, users=None, items=None)),
+                (" with features", rows),
+            ):
+                print(f"{kind} {seed}{name}")
+                found = measured(own, 3.0, asked.top_k, corrections)
+                figures[f"{kind} {seed}{name}"] = found
     if asked.train:
         train, test = (as_table(*read(path)) for path in (asked.train, asked.test))
         largest = float(np.max(train["label"].to_numpy()))
         least = asked.positive or (3.0 if 1 < largest <= 5 else largest)
-        figures |= measured(train, test, least, asked.top_k)
+        users, items = (
+            features(path, key, heading) if path else None
+            for path, key, heading in (
+                (asked.users, "user", "user_key"), (asked.items, "item", "item_id")
+            )
+        )  # fmt: skip
+        figures |= measured(Rows(train, test, users, items), least, asked.top_k, corrections)
     told = {"benchmark": "exposure", "figures": figures, "ratios": {}}
     if asked.out:
         Path(asked.out).write_text(json.dumps(told, indent=1) + "\n")

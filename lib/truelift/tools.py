@@ -17,7 +17,13 @@ _READS = ("bronze.events", "bronze.identities", "silver.events", "silver.quarant
 
 
 @contextmanager
-def tool_job(name: str, settings: Settings, *sections: str, summary: str = "") -> Iterator[Job]:
+def tool_job(
+    name: str,
+    settings: Settings,
+    *sections: str,
+    summary: str = "",
+    reads: tuple[str, ...] = _READS,
+) -> Iterator[Job]:
     """A job outside of the pipeline, with an MLflow run of its own.
 
     Parameters
@@ -28,6 +34,8 @@ def tool_job(name: str, settings: Settings, *sections: str, summary: str = "") -
         Sections of the settings that it uses.
     summary : str
         What the command does, for the run's page.
+    reads : tuple of str
+        Tables that it reads, at the versions that they have now.
     """
     from truelift.fingerprints import fingerprint_of
     from truelift.job import Job
@@ -38,7 +46,7 @@ def tool_job(name: str, settings: Settings, *sections: str, summary: str = "") -
     from truelift.tracking import job_run
 
     lake = Lake.open(settings)
-    versions = {table: lake.version(table) for table in _READS}
+    versions = {table: lake.version(table) for table in reads}
     inputs = {table: version for table, version in versions.items() if version is not None}
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     fingerprint = fingerprint_of(tool=name, inputs=inputs, at=now)

@@ -8,7 +8,8 @@ import pytest
 
 from truelift.errors import MachineError, TableError
 from truelift.lake import Lake, bucket_column
-from truelift.lake.kernels import sum_buckets
+from truelift.lake.kernels import added_in_groups, sum_buckets
+from truelift.lake.states import pack_state, unpack_state
 from truelift.lake.tables import TABLES, table_spec
 
 SCORES = "unit_id string, user_key string, campaign string, treated int, x_a double"
@@ -157,6 +158,14 @@ def test_sums_do_not_depend_on_files_tasks_or_the_second_stage(spark, lake):
     assert {int(t["rows"]) for t in totals} == {1000}
     assert {int(t["max_bucket"]) for t in totals} == {int(totals[0]["max_bucket"])}
     np.testing.assert_allclose([t["sum"] for t in totals], 499500 / 7, rtol=1e-12)
+
+
+def test_states_of_buckets_are_added_by_group_before_anyone_collects_them(spark):
+    states = [(b, bytearray(pack_state({"n": np.array([b, 1.0])}))) for b in range(10) if b != 4]
+    frame = spark.createDataFrame(states, "bucket int, state binary")
+    rows = added_in_groups(frame, 3).collect()
+    found = {row.bucket: unpack_state(bytes(row.state))["n"].tolist() for row in rows}
+    assert found == {0: [18.0, 4.0], 1: [8.0, 2.0], 2: [15.0, 3.0]}
 
 
 def test_a_batch_is_never_longer_than_asked_for(spark, lake):

@@ -19,6 +19,7 @@ from truelift.logs.clean import clean
 from truelift.logs.ingest import ingest
 from truelift.logs.sessionize import sessionize
 from truelift.pipeline import pin_inputs, step_named
+from truelift.recommend.replay import replayed
 from truelift.recommend.shown.lake import learnt
 from truelift.simulate.shop_world.parameters import ShopWorld
 from truelift.simulate.shop_world.policies import named_policy
@@ -84,6 +85,16 @@ def test_effects_come_from_the_lake_with_support_and_intervals(lake):
     assert (lower[:, 1:] < upper[:, 1:]).all()
     assert np.isfinite(found.effects.estimate).all()
     assert found.effects.centre[0, 1:].min() > 0  # being shown sells in this shop
+
+
+def test_a_replay_values_adjusted_lists_by_the_other_half_and_plans_an_experiment(lake):
+    found = replayed(recommend_job(lake))
+    told = found.what_if
+    assert told.lower < told.gain < told.upper
+    assert told.by_effect == pytest.approx(told.by_relevance + told.gain)
+    assert found.plan.explore == 0.1
+    assert (found.plan.lists is None) == (told.gain <= 0)
+    assert "in 100 lists" in str(found)
 
 
 def test_a_lake_without_lists_is_told_what_to_map(lake):

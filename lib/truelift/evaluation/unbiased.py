@@ -16,7 +16,7 @@ from truelift.arrays.distributions import stats
 from truelift.errors import DataError
 
 CONFIDENCE = 0.95
-MEASURES = ("auc", "ndcg", "accuracy", "recall", "precision", "f1")
+MEASURES = ("auc", "ndcg", "recall_at_k", "accuracy", "recall", "precision", "f1")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,11 @@ class Judged:
     users: int
     _influence: np.ndarray = field(repr=False)
 
+    @property
+    def influence(self) -> np.ndarray:
+        """What each user moves the figure by; differences of figures on the same rows come of it."""
+        return self._influence
+
     def less(self, other: Judged) -> Judged:
         """The difference to another score's figure on the same rows."""
         moved = self._influence - other._influence
@@ -51,7 +56,7 @@ def judge(
     k: int = 5,
     cut: float = 0.5,
 ) -> dict[str, Judged]:
-    """AUC, NDCG@k, accuracy, recall, precision and F1.
+    """AUC, NDCG@k, recall@k, accuracy, recall, precision and F1.
 
     Parameters
     ----------
@@ -61,7 +66,8 @@ def judge(
     weights : ndarray, n, optional
         ``1 / chance`` of rows that were not drawn by lot.
     k : int
-        Places of NDCG, which is the mean over users with a positive row, each among their own rows.
+        Places of NDCG and of recall@k (``recall_at_k``: of a user's positive rows, the share among the
+        first k), which are means over users with a positive row, each among their own rows.
     cut : float
         A score above it is a prediction of a positive label.
 
@@ -85,7 +91,8 @@ def judge(
     }
     found = {
         "auc": _auc(owner, positive, scores, mass),
-        "ndcg": _ndcg(owner, positive, scores, mass, k),
+        "ndcg": _first(owner, positive, scores, mass, 1 / np.log2(np.arange(k) + 2), whole=False),
+        "recall_at_k": _first(owner, positive, scores, mass, np.ones(k), whole=True),
     }
     for name, (part, whole) in ratios.items():
         below = float((mass * whole).sum())
@@ -110,24 +117,30 @@ def _auc(owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.n
     return _told("auc", value, np.bincount(owner, mass * better / whole))
 
 
-def _ndcg(
-    owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.ndarray, k: int
-) -> Judged:
+def _first(
+    owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.ndarray, fall: np.ndarray,
+    whole: bool,
+) -> Judged:  # fmt: skip
+    """Positive rows among a user's first ones, each worth ``fall`` of its place.
+
+    Against all his positive rows (``whole``), or against the first ones in the best order.
+    """
     gain = mass * positive
 
-    def discounted(by: np.ndarray) -> np.ndarray:
+    def gained(by: np.ndarray) -> np.ndarray:
         order = np.lexsort((np.arange(len(by)), -by, owner))
         first = np.concatenate([[0], np.cumsum(np.bincount(owner))])[owner[order]]
         rank = np.arange(len(by)) - first
-        worth = np.where(rank < k, gain[order] / np.log2(rank + 2), 0.0)
-        return np.bincount(owner[order], worth)
+        worth = np.where(rank < len(fall), fall[np.minimum(rank, len(fall) - 1)], 0.0)
+        return np.bincount(owner[order], gain[order] * worth)
 
-    best = discounted(gain)
+    best = np.bincount(owner, gain) if whole else gained(gain)
     counted = best > 0
-    own = np.divide(discounted(np.asarray(scores)), best, out=np.zeros(len(best)), where=counted)
+    own = np.divide(gained(np.asarray(scores)), best, out=np.zeros(len(best)), where=counted)
     value = float(own[counted].mean())
     users = int(counted.sum())
-    return _told("ndcg", value, np.where(counted, own - value, 0.0) / users, users)
+    name = "recall_at_k" if whole else "ndcg"
+    return _told(name, value, np.where(counted, own - value, 0.0) / users, users)
 
 
 def _told(name: str, value: float, influence: np.ndarray, users: int | None = None) -> Judged:

@@ -367,12 +367,41 @@ def _combine_in_chunks(frame: DataFrame, buckets: int) -> DataFrame:
     )
 
 
-def _combine_task(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+def added_in_groups(frame: DataFrame, groups: int) -> DataFrame:
+    """One state a group, the sum over buckets whose remainder by ``groups`` is its number.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``bucket int, state binary``, as kernels of states give it.
+    groups : int
+
+    Returns
+    -------
+    DataFrame
+        The same columns, ``bucket`` the group. Buckets are added in their order, one at a time, where
+        the data are: who collects it holds as many states as there are groups, however many buckets.
+    """
+    from pyspark.sql import functions as F
+
+    group = F.col("bucket") % groups
+    return (
+        frame.repartition(groups, group)
+        .sortWithinPartitions(group, "bucket")
+        .mapInArrow(
+            partial(_combine_task, size=groups, by_remainder=True), "bucket int, state binary"
+        )
+    )
+
+
+def _combine_task(
+    batches: Iterator[pa.RecordBatch], size: int, by_remainder: bool = False
+) -> Iterator[pa.RecordBatch]:
     current: int | None = None
     total: State = {}
     for batch in batches:
         for row in batch.to_pylist():
-            chunk = row["bucket"] // size
+            chunk = row["bucket"] % size if by_remainder else row["bucket"] // size
             if current is not None and chunk != current:
                 yield _state_batch(current, total)
                 total = {}

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import ConfigError, DataError
-from truelift.evaluation.unbiased import MEASURES, Judged, judge
+from truelift.evaluation.unbiased import CONFIDENCE, MEASURES, Judged, judge
 from truelift.extras import naming_extras
+from truelift.inference.bands import simultaneous_quantile
 from truelift.models.factors.corrected import (
     CORRECTIONS,
     CorrectionOptions,
@@ -21,6 +22,8 @@ from truelift.models.factors.corrected import (
     exposure_chances,
     fit_corrected,
 )
+from truelift.models.factors.seen import axes_of
+from truelift.public.side_features import side_features
 from truelift.public.tables import named_columns, opened, text_codes
 
 if TYPE_CHECKING:
@@ -113,7 +116,7 @@ class Preferences:
                     own = by_name[name]
                     line += f" {source}: " + ", ".join(
                         f"{m} {own[m].value:.4f} ({own[m].lower:.4f} to {own[m].upper:.4f})"
-                        for m in ("auc", "ndcg")
+                        for m in ("auc", "ndcg", "recall_at_k")
                     )
             told.append(line)
         if self.left_out:
@@ -135,7 +138,9 @@ def fit_preferences(
     label: str = "label",
     positive: float = 1.0,
     chance: str | None = None,
-    exposure: str = "popularity",
+    exposure: str = "factors",
+    user_features: Any = None,
+    item_features: Any = None,
     evaluation: Any = None,
     corrections: Iterable[str] = CORRECTIONS,
     gate: str = BY_CHANCES,
@@ -147,8 +152,9 @@ def fit_preferences(
 
     Rows are left out in folds, ranked by models of the others, and judged with weights ``1 / chance``. A
     corrected model makes the recommendations where its AUC is better than the plain one's beyond the
-    95% interval of the difference, clustered by user, on these rows or (``gate='evaluation'``) on the
-    evaluation table; which then is no judge of the winner any more.
+    95% interval of the difference, clustered by user and widened for as many corrections as were tried, on
+    these rows or (``gate='evaluation'``) on the evaluation table; which then is no judge of the winner any
+    more.
 
     Parameters
     ----------
@@ -161,11 +167,15 @@ def fit_preferences(
     chance : str, optional
         Column of the logged chance of being seen. Without, it is estimated from what was seen.
     exposure : str
-        ``'popularity'`` or ``'factors'``: how chances are estimated; labels are not looked at.
+        ``'popularity'`` or ``'factors'`` (by who sees things alike too): how chances are estimated; labels
+        are not looked at.
+    user_features, item_features : DataFrame, Arrow table, str or path, optional
+        A row a user (column ``user``) or item (column ``item``); all other columns are features, numbers,
+        texts or truth values.
     evaluation : DataFrame, Arrow table, str or path, optional
         Rows that were drawn by lot, with the same columns ``user``, ``item``, ``label``.
     corrections : iterable of str
-        Of ``none, ips, snips, dr, missing`` (:mod:`truelift.models.factors.corrected`).
+        Of ``none, seen, ips, snips, dr, mrdr, missing`` (:mod:`truelift.models.factors.corrected`).
     gate : str
         ``'logs'`` or ``'evaluation'``.
     top_k : int
@@ -194,6 +204,7 @@ def fit_preferences(
         raise ConfigError(
             f"gate: found {gate!r}, expected 'logs', or 'evaluation' with an evaluation table."
         )
+    axes_of(exposure, 1)
     for name, number, least in (("top_k", top_k, 1), ("folds", folds, 2)):
         if number < least:
             raise ConfigError(f"{name}: found {number}, expected at least {least}.")
@@ -218,22 +229,33 @@ def fit_preferences(
         rows = LabelledRows(
             cells[0][0], cells[0][1], _graded(value, positive), (len(users), len(items))
         )
-        chances = (
-            _checked(table["chance"].to_numpy())
-            if chance
-            else exposure_chances(rows, exposure, chosen)
-        )
+        sides = tuple(
+            np.zeros((len(keys), 0)) if given is None else side_features(given, key, name, keys)
+            for given, key, name, keys in (
+                (user_features, user, "user_features", users), (item_features, item, "item_features", items)
+            )
+        )  # fmt: skip
+        features = (sides[0], sides[1])
+        logged = _checked(table["chance"].to_numpy()) if chance else None
+        chances = exposure_chances(rows, exposure, chosen) if logged is None else logged
         good = value >= positive
-        weights = 1 / np.maximum(chances, chosen.cap)
         kept = {n: np.zeros(len(rows)) for n in tried}
+        weights = np.zeros(len(rows))
         part = np.random.default_rng(chosen.seed).permutation(len(rows)) % folds
         for fold in range(folds):
             mine, others = np.flatnonzero(part == fold), np.flatnonzero(part != fold)
-            for name, own in settings.items():
-                model = fit_corrected(rows.take(others), replace(own, members=1), chances[others])
-                kept[name][mine] = model.chances(rows.users[mine], rows.items[mine])
+            some, out = rows.take(others), rows.take(mine)
+            # Rows left out had no part in what their chances are estimated from.
+            own = exposure_chances(some, exposure, chosen, out) if logged is None else logged[mine]
+            weights[mine] = 1 / np.maximum(own, chosen.cap)
+            of_others = (
+                exposure_chances(some, exposure, chosen) if logged is None else logged[others]
+            )
+            for name, setting in settings.items():
+                model = fit_corrected(some, setting, of_others, features)
+                kept[name][mine] = model.chances(out.users, out.items)
         logs = {n: judge(rows.users, good, kept[n], weights, top_k) for n in tried}
-        models = {n: fit_corrected(rows, own, chances) for n, own in settings.items()}
+        models = {n: fit_corrected(rows, own, chances, features) for n, own in settings.items()}
         by_lot: dict[str, Mapping[str, Judged]] = {}
         if drawn is not None:
             mark = drawn["label"].to_numpy() >= positive
@@ -252,10 +274,21 @@ def _gate(found: Mapping[str, Mapping[str, Judged]], where: str) -> tuple[str, s
     others = [n for n in found if n != PLAIN]
     if not others:
         return PLAIN, "No correction was tried."
-    best = max(others, key=lambda n: found[n]["auc"].value)
-    gain = found[best]["auc"].less(found[PLAIN]["auc"])
-    said = f"AUC {gain.value:+.4f} ({gain.lower:+.4f} to {gain.upper:+.4f}) on the {where}"
-    if gain.lower > 0:
+    gains = {n: found[n]["auc"].less(found[PLAIN]["auc"]) for n in others}
+    best = max(others, key=lambda n: gains[n].value)
+    # The best of several is chosen: the interval holds for all of them at once.
+    moved = np.stack([gains[n].influence for n in others])
+    users = gains[best].users
+    if users > 1 and moved.any():
+        wide = simultaneous_quantile(moved @ moved.T, users - 1.0, CONFIDENCE).value
+        half = wide * float(np.sqrt(users / (users - 1) * np.square(gains[best].influence).sum()))
+    else:
+        half = float("inf") if users <= 1 else 0.0
+    value = gains[best].value
+    said = f"AUC {value:+.4f} ({value - half:+.4f} to {value + half:+.4f}) on the {where}"
+    if len(others) > 1:
+        said += f", in an interval for all {len(others)} at once"
+    if value - half > 0:
         return best, f"{best!r} makes the recommendations: {said}, against no correction."
     return PLAIN, f"No correction makes the recommendations: the best, {best!r}, has {said}."
 

@@ -15,11 +15,13 @@ from truelift.arrays.times import MICROSECONDS, microseconds
 from truelift.errors import ConfigError, DataError
 from truelift.evaluation import items_together, session_neighbours
 from truelift.evaluation.baselines import ALL_TIME, RECENT_DAYS, count_known, rankers, recent_name
+from truelift.evaluation.by_lot import LabelledPairs, judged_by_logs, judged_by_lot
 from truelift.evaluation.evaluator import EvaluationOptions, Evaluator, Ranker
 from truelift.evaluation.finish import Finish
 from truelift.evaluation.measures import Catalogue
 from truelift.evaluation.results import RankingMetrics
 from truelift.evaluation.splits import LeaveOneOut
+from truelift.evaluation.unbiased import Judged
 from truelift.extras import naming_extras
 from truelift.logs.sessions.boundaries import sort_and_find_gaps
 from truelift.models.sequence.histories import Histories
@@ -56,6 +58,11 @@ class Recommender:
         ``'keep'``, or ``'drop'`` where items of a user's history may not come again.
     left_out : int
         Interactions without a user, an item or a time.
+    by_lot, by_logs : mapping of str to mapping of str to Judged
+        By ranker and measure, on an evaluation table; and what weights say of the same from the log
+        (:mod:`truelift.evaluation.by_lot`). Empty without one.
+    not_judged : int
+        Rows of the evaluation table of users without three interactions, or without user, item or label.
     """
 
     metrics: tuple[RankingMetrics, ...]
@@ -65,6 +72,9 @@ class Recommender:
     _ranker: Ranker = field(repr=False)
     _histories: Histories = field(repr=False)
     _items: pa.Array = field(repr=False)
+    by_lot: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
+    by_logs: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
+    not_judged: int = 0
 
     def recommend(self, users: Iterable[Any] | None = None, count: int = 10) -> pa.Table:
         """The best items of each user, by their whole history.
@@ -144,6 +154,15 @@ class Recommender:
             f"{m.ndcg_ci_upper:.4f}), hit rate@{m.k} {m.hit_rate:.4f}"
             for m in sorted(self.metrics, key=lambda m: -m.ndcg)
         ]
+        for name, own in self.by_lot.items():
+            line = f"{name}, rows by lot:"
+            for measure, figure in own.items():
+                line += f" {measure} {figure.value:.4f} ({figure.lower:.4f} to {figure.upper:.4f}"
+                logs = self.by_logs.get(name, {}).get(measure)
+                line += f"; from logs {logs.value:.4f})" if logs is not None else ")"
+            told.append(line)
+        if self.not_judged:
+            told.append(f"Not judged: {self.not_judged:,} rows of the evaluation table.")
         if self.left_out:
             told.append(f"Left out: {self.left_out:,} interactions without a user, item or time.")
         return "\n".join(told)
@@ -171,6 +190,9 @@ def fit_recommender(
     model: str | SequenceOptions | None = None,
     seed: int = 7,
     progress: Tell = lambda text: None,
+    evaluation: Any = None,
+    label: str = "label",
+    positive: float = 1.0,
 ) -> Recommender:
     """Fit and measure rankers on a table of interactions: those that count, and a sequence model.
 
@@ -201,6 +223,12 @@ def fit_recommender(
         Of the model's training.
     progress : callable
         Told a line now and then while the model trains.
+    evaluation : DataFrame, Arrow table, str or path, optional
+        Rows ``user, item, label`` that were drawn by lot (asked of everybody, or shown at random): every ranker
+        is judged on them too, beside what the log says of the same by weights.
+    label : str
+        Its column of labels; those of at least ``positive`` are positive.
+    positive : float
 
     Returns
     -------
@@ -251,13 +279,28 @@ def fit_recommender(
         trained: dict[str, Ranker] = {}
         if learned is not None:
             trained = dict([trained_ranker(histories, len(items), learned, seed, progress)])
-        best, metrics = _measured(histories, len(items), options, most_neighbours, trained)
+        split = LeaveOneOut(_STEP)
+        known = split.training(histories)
+        work = {**_rankers(known, len(items), seen_items, most_neighbours), **trained}
+        best, metrics = _measured(histories, len(items), options, work)
+        by_lot: dict[str, dict[str, Judged]] = {}
+        by_logs: dict[str, dict[str, Judged]] = {}
+        missed = 0
+        if evaluation is not None:
+            test = split.test(histories)
+            rows, missed = _labelled(
+                evaluation, (user, item, label), positive, test[0].users, items
+            )
+            by_lot = judged_by_lot(work, test[0], rows, top_k)
+            popularity = np.bincount(known.items, minlength=len(items) + 1).astype(np.float64)
+            by_logs = judged_by_logs(work, test, popularity, float(rows.labels.mean()))
         final = trained.get(best)
         if final is None:
             final = _rankers(histories, len(items), seen_items, most_neighbours, best)[best]
         return Recommender(
-            metrics, best, seen_items, coded.num_rows - whole.num_rows, final, histories, items
-        )
+            metrics, best, seen_items, coded.num_rows - whole.num_rows, final, histories, items,
+            by_lot, by_logs, missed,
+        )  # fmt: skip
 
 
 def histories_of(interactions: pa.Table) -> tuple[Histories, pa.Array]:
@@ -282,6 +325,30 @@ def histories_of(interactions: pa.Table) -> tuple[Histories, pa.Array]:
     return histories, items.values
 
 
+def _labelled(
+    given: Any, columns: tuple[str, str, str], positive: float, users: np.ndarray, items: pa.Array
+) -> tuple[LabelledPairs, int]:
+    """Rows of an evaluation table by users' and items' places, and how many cannot be judged."""
+    table = opened(given)
+    names = dict(zip(("user", "item", "label"), columns, strict=True))
+    rows = named_columns(table, {n: (c, n) for n, c in names.items()}, frozenset({"user", "item"}))
+    kind = rows["label"].type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise DataError(f"{table.name}, column {names['label']!r}: found {kind}, expected numbers.")
+    own, what = (
+        text_codes(rows[n], table.name, names[n]).cast(pa.string()) for n in ("user", "item")
+    )
+    mark = rows["label"].cast(pa.int8()) if pa.types.is_boolean(kind) else rows["label"]
+    value = mark.cast(pa.float64()).to_numpy()
+    place = pc.fill_null(pc.index_in(own, pa.array(users, pa.string())), -1).to_numpy()
+    index = pc.fill_null(pc.index_in(what, items.cast(pa.string())), -1).to_numpy() + 1
+    there = (place >= 0) & np.isfinite(value) & pc.is_valid(what).to_numpy(zero_copy_only=False)
+    found = LabelledPairs(
+        place[there].astype(np.int64), index[there].astype(np.int64), value[there] >= positive
+    )
+    return found, int((~there).sum())
+
+
 def _check_long_enough(histories: Histories, table: str) -> None:
     if not len(LeaveOneOut(_STEP).test(histories)[0]):
         raise DataError(
@@ -294,14 +361,12 @@ def _measured(
     histories: Histories,
     items: int,
     options: EvaluationOptions,
-    each: int,
-    trained: Mapping[str, Ranker],
+    work: Mapping[str, Ranker],
 ) -> tuple[str, tuple[RankingMetrics, ...]]:
     """The best ranker on the validation part, and all of them on the test part."""
     split = LeaveOneOut(_STEP)
     training = split.training(histories)
     test, validation = split.test(histories), split.validation(histories)
-    work = {**_rankers(training, items, options.seen_items, each), **trained}
     popularity = np.bincount(training.items, minlength=items + 1).astype(np.float64)
     evaluator = Evaluator(work, Catalogue(popularity), options)
     chosen, tested = evaluator.layout.zeros(), evaluator.layout.zeros()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from truelift.arrays.keys import hash_keys
 from truelift.evaluation import champion, lists
 from truelift.lake.tables import table_spec
 from truelift.models.sequence.histories import Histories
-from truelift.recommend.relevance import RecommendKernel, whole_users
+from truelift.recommend.relevance import whole_users
 from truelift.recommend.shown.effects import ShownEffects, half_width
 from truelift.recommend.shown.ranking import Lists, RankBy, context_shares, ranked_lists
 from truelift.serving.ranking import drop_seen
@@ -74,19 +75,34 @@ def likely(scores: np.ndarray) -> np.ndarray:
     return np.asarray(raised / np.maximum(raised.sum(axis=1, keepdims=True), 1e-300))
 
 
+class Ranks(Protocol):
+    """What relevance comes from: a ranker, its items by index, and the users that are asked for (None: all)."""
+
+    @property
+    def item_keys(self) -> tuple[str, ...]:
+        """Keys of the items."""
+
+    @property
+    def users(self) -> frozenset[str] | None:
+        """Keys of the users."""
+
+    def scorer(self) -> Scorer:
+        """Ready to rank."""
+
+
 @dataclass(frozen=True, eq=False)
 class EffectKernel:
     """Rows of ``gold.recommendations`` for the users of one bucket.
 
     Parameters
     ----------
-    base : RecommendKernel
+    base : Ranks
         The model, the items and users that are asked for.
     made : EffectLists
     confidence : float
     """
 
-    base: RecommendKernel
+    base: Ranks
     made: EffectLists
     confidence: float
 

@@ -52,6 +52,14 @@ def test_ndcg_is_the_mean_over_users_with_a_positive_row():
     assert judge(users, labels, scores, k=5)["ndcg"].value == pytest.approx(np.mean(each))
 
 
+def test_recall_at_k_is_the_share_of_a_users_positive_rows_among_his_first():
+    users = np.array([0, 0, 0, 1, 1, 2, 2])
+    labels = np.array([1, 0, 1, 0, 1, 0, 0], bool)
+    scores = np.array([3.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0])
+    found = judge(users, labels, scores, k=1)["recall_at_k"]
+    assert (found.value, found.users) == (0.25, 2)  # half of the first user's, none of the second's
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = []
     for seed in range(300):

@@ -9,7 +9,7 @@ import pytest
 import truelift as tl
 from truelift.models.factors.corrected import CorrectionOptions
 
-FAST = CorrectionOptions(rank=1, epochs=20, members=1, bias_penalty=0.005, cap=0.02)
+FAST = CorrectionOptions(rank=1, sweeps=40, kept=15, cap=0.02)
 
 
 def tables(seed: int = 1, users: int = 300, items: int = 30) -> tuple[pa.Table, pa.Table]:
@@ -45,6 +45,39 @@ def test_without_a_gain_the_plain_model_stays():
     _, by_lot = tables()
     found = tl.fit_preferences(by_lot, corrections=("ips", "snips"), options=FAST)
     assert found.champion == "none"
+
+
+def test_the_best_of_many_corrections_needs_a_gain_beyond_an_interval_for_all_of_them():
+    logs, _ = tables(users=60)
+    one, more = (
+        tl.fit_preferences(logs, chance="chance", corrections=names, options=FAST).reason
+        for names in (("ips",), ("ips", "snips", "seen"))
+    )
+    assert "at once" not in one and "for all 3 at once" in more
+
+
+def test_features_of_items_say_what_items_without_labels_are_like():
+    rng = np.random.default_rng(4)
+    kind = rng.random(40) < 0.5
+    user, item = (x.ravel() for x in np.indices((60, 40)))
+    label = (rng.random(2400) < np.where(kind[item], 0.8, 0.2)).astype(float)
+    table = pa.table({"user_key": user, "item_id": item, "label": label})
+    known, new = table.filter(pa.array(item < 25)), table.filter(pa.array(item >= 25))
+    kinds = pa.table({"item_id": range(40), "kind": np.where(kind, "book", "toy")})
+    with_kinds, without = (
+        tl.fit_preferences(
+            known, evaluation=new, item_features=given, corrections=(), folds=2, options=FAST
+        ).evaluation["none"]["auc"].value
+        for given in (kinds, None)
+    )  # fmt: skip
+    assert with_kinds > 0.75 > 0.65 > without
+
+
+def test_features_of_nobody_that_labels_name_are_refused():
+    logs, _ = tables()
+    kinds = pa.table({"item_id": ["x"], "kind": ["book"]})
+    with pytest.raises(tl.TrueliftError, match=r"item_features.*none of the 30"):
+        tl.fit_preferences(logs, item_features=kinds, corrections=(), options=FAST)
 
 
 def test_lists_hold_the_best_items_that_a_user_has_not_labelled():
@@ -86,5 +119,7 @@ def test_labels_that_are_no_numbers_are_left_out_and_counted():
             "label": [float("nan"), 0.0, 1.0] * 20,
         }
     )  # fmt: skip
-    found = tl.fit_preferences(labels, user="user", item="item", label="label", positive=1.0)
+    found = tl.fit_preferences(
+        labels, user="user", item="item", positive=1.0, corrections=(), options=FAST
+    )
     assert found.left_out == 20

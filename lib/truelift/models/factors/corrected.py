@@ -1,20 +1,25 @@
 """Factors of labelled rows that were not drawn by lot, with corrections for who labels what.
 
-People rate what they chose; a model of such rows is a model of what they choose. Four ways, all of them
-one weighted loss over cells with labels that may be pseudo-labels:
+People rate what they chose; a model of such rows is a model of what they choose. Six ways, all of them
+draws of one sampler (:mod:`truelift.models.factors.bayesian`) with other weights, labels or features:
 
 ========  ============================================================================================
 none      rows as they are
+seen      rows as they are, and what users and items have seen alike as features of theirs
+          (:mod:`truelift.models.factors.seen`): who labels what is information too; half of the draws
+          are without, for where it is none
 ips       rows weighted by ``1 / p`` (Schnabel et al., ICML 2016)
 snips     the same, weights of a user adding up to his rows (self-normalised, Swaminathan & Joachims 2015)
-dr        all cells, label ``y' + (y - y') / p`` where seen and ``y'`` elsewhere, y' a first model's
+dr        all cells, label ``y' + (y - y') / p`` where seen and ``y'`` elsewhere, y' a model weighted by ``1 / p``
           (Wang et al., ICML 2019); the loss is linear in the label, so this is its doubly robust form
+mrdr      the same, y' weighted by ``(1 - p) / p^2``, for less variance (Guo et al., SIGIR 2021)
 missing   rows as they are, and all other cells as a low label of small weight (Steck, KDD 2010): for
           rows that people chose because they like them
 ========  ============================================================================================
 
-Chances p come from the log, or from exposures alone: ``n_u n_i / n`` or logistic factors of what was
-seen. No label that was drawn by lot is needed.
+Chances p come from the log, or from exposures alone. No label that was drawn by lot is needed. Weighted rows count
+as many rows together as they are worth, ``(sum w)^2 / sum w^2`` (Kish 1965), and so do all cells with pseudo-labels:
+a sampler that took them for more would trust what a few heavy rows say.
 """
 
 from __future__ import annotations
@@ -25,13 +30,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from truelift.errors import ConfigError, DataError
-from truelift.models.factors.kernels import fit_points
+from truelift.models.factors.bayesian import Draw, Elsewhere, Noise, sample_factors
+from truelift.models.factors.seen import axes_of, seen_model
 
-CORRECTIONS = ("none", "ips", "snips", "dr", "missing")
-EXPOSURES = ("popularity", "factors")
-# Cells that are all visited; of more, unseen ones are drawn.
-_MOST_CELLS = 2_000_000
-_DRAWN_A_ROW = 5
+CORRECTIONS = ("none", "seen", "ips", "snips", "dr", "mrdr", "missing")
+# Log odds are this times (label - 1/2): the logistic curve's own slope there. It keeps the order.
+_STEEP = 4.0
+
+Features = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,29 +47,26 @@ class CorrectionOptions:
     Parameters
     ----------
     correction : str
-        One of ``none, ips, snips, dr, missing``.
-    rank, epochs : int
-    rate, penalty, bias_penalty : float
-        Step, and squared penalties of factors and of biases.
+        One of ``none, seen, ips, snips, dr, mrdr, missing``.
+    rank, sweeps, kept : int
+        Factors; passes of the sampler, and draws that are kept.
+    axes : int
+        Of what users and items have seen alike.
     cap : float
         Least chance that a weight divides by.
     low, low_weight : float
         Label and weight of a cell that nobody labelled, for ``missing``.
-    members : int
-        Fits from other starts, whose log odds are averaged.
     seed : int
     """
 
     correction: str = "none"
-    rank: int = 8
-    epochs: int = 30
-    rate: float = 0.05
-    penalty: float = 0.03
-    bias_penalty: float = 0.02
+    rank: int = 6
+    sweeps: int = 200
+    kept: int = 60
+    axes: int = 4
     cap: float = 0.1
     low: float = 0.2
     low_weight: float = 0.03
-    members: int = 3
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -71,12 +74,11 @@ class CorrectionOptions:
             raise ConfigError(
                 f"correction: found {self.correction!r}, expected one of {', '.join(CORRECTIONS)}."
             )
-        for name in ("rank", "epochs", "members"):
-            if (found := getattr(self, name)) < 1:
-                raise ConfigError(f"{name}: found {found}, expected at least 1.")
-        for name in ("rate", "cap"):
-            if not 0 < (found := getattr(self, name)) <= 1:
-                raise ConfigError(f"{name}: found {found}, expected more than 0, at most 1.")
+        for name, least in (("rank", 1), ("sweeps", 3), ("kept", 1), ("axes", 1)):
+            if (found := getattr(self, name)) < least:
+                raise ConfigError(f"{name}: found {found}, expected at least {least}.")
+        if not 0 < self.cap <= 1:
+            raise ConfigError(f"cap: found {self.cap}, expected more than 0, at most 1.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,62 +108,69 @@ class LabelledRows:
 
 @dataclass(frozen=True, eq=False)
 class FactorModel:
-    """Log odds ``b + b_u + b_i + p_u . q_i``, of one member or the mean of several."""
+    """Labels ``b + b_u + b_i + p_u . q_i``, the mean over draws."""
 
     left: Sequence[np.ndarray] = field(repr=False)
     right: Sequence[np.ndarray] = field(repr=False)
     user_bias: np.ndarray
     item_bias: np.ndarray
     level: float
+    noise: Noise
 
-    def odds(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Log odds of pairs."""
-        found = self.level + self.user_bias[users] + self.item_bias[items]
+    def labels(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Expected labels of pairs; they may lie a little outside of 0 and 1."""
+        found = np.zeros(len(users))
         for p, q in zip(self.left, self.right, strict=True):
-            found = found + np.einsum("nf,nf->n", p[users], q[items]) / len(self.left)
-        return np.asarray(found)
+            found += np.einsum("nf,nf->n", p[users], q[items])
+        return self.level + self.user_bias[users] + self.item_bias[items] + found / len(self.left)
 
     def chances(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Chances of pairs."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.odds(users, items), -30, 30))))
+        """The same order within 0 and 1: the logistic curve of ``4 (label - 1/2)``."""
+        odds = _STEEP * (self.labels(users, items) - 0.5)
+        return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))))
+
+    def parts(self) -> Features:
+        """Users' and items' columns whose products are the labels of all cells."""
+        ones = np.ones((2, max(len(self.user_bias), len(self.item_bias)), 1))
+        users = [self.level + self.user_bias[:, None], ones[0, : len(self.user_bias)]]
+        items = [ones[1, : len(self.item_bias)], self.item_bias[:, None]]
+        shared = [p / len(self.left) for p in self.left]
+        return np.hstack([*users, *shared]), np.hstack([*items, *self.right])
 
 
 def exposure_chances(
-    rows: LabelledRows, how: str = "popularity", options: CorrectionOptions | None = None
+    rows: LabelledRows,
+    how: str = "popularity",
+    options: CorrectionOptions | None = None,
+    at: LabelledRows | None = None,
 ) -> np.ndarray:
-    """Chances that rows were seen, from what was seen alone.
+    """Chances that cells were seen, from what was seen alone.
 
     Parameters
     ----------
     rows : LabelledRows
         One a cell; labels are not looked at.
     how : str
-        ``popularity``: n_u n_i / n. ``factors``: logistic factors of seen against unseen cells.
+        ``popularity``: n_u n_i / n. ``factors``: by who sees things alike too.
     options : CorrectionOptions, optional
+    at : LabelledRows, optional
+        The cells; those of ``rows`` by default.
 
     Returns
     -------
     ndarray, n
     """
-    if how not in EXPOSURES:
-        raise ConfigError(f"exposure: found {how!r}, expected one of {', '.join(EXPOSURES)}.")
-    chosen = options or CorrectionOptions()
-    if how == "popularity":
-        of_user = np.bincount(rows.users, minlength=rows.shape[0])
-        of_item = np.bincount(rows.items, minlength=rows.shape[1])
-        return np.clip(of_user[rows.users] * of_item[rows.items] / len(rows), 1e-6, 1.0)
-    users, items, weight = _others(rows, chosen.seed)
-    every = LabelledRows(
-        np.concatenate([rows.users, users]), np.concatenate([rows.items, items]),
-        np.concatenate([np.ones(len(rows)), np.zeros(len(users))]), rows.shape,
-    )  # fmt: skip
-    weights = np.concatenate([np.ones(len(rows)), np.full(len(users), weight)])
-    model = _fitted(every, weights, replace(chosen, members=1, epochs=10))
-    return np.clip(model.chances(rows.users, rows.items), 1e-6, 1.0)
+    axes = axes_of(how, (options or CorrectionOptions()).axes)
+    there = rows if at is None else at
+    model = seen_model(rows.users, rows.items, rows.shape, axes)
+    return model.chances(there.users, there.items)
 
 
 def fit_corrected(
-    rows: LabelledRows, options: CorrectionOptions, chances: np.ndarray | None = None
+    rows: LabelledRows,
+    options: CorrectionOptions,
+    chances: np.ndarray | None = None,
+    features: Features | None = None,
 ) -> FactorModel:
     """Fit with a correction.
 
@@ -171,6 +180,8 @@ def fit_corrected(
     options : CorrectionOptions
     chances : ndarray, n, optional
         Of being seen; by popularity where none are logged.
+    features : (ndarray, ndarray), optional
+        Of users (users x f) and items (items x g), in units of their spread.
 
     Raises
     ------
@@ -186,70 +197,56 @@ def fit_corrected(
     cells = rows.users.astype(np.int64) * rows.shape[1] + rows.items
     if len(np.unique(cells)) < len(cells):
         raise DataError("rows: found an item twice with one user, expected one label a cell.")
-    found = chances if chances is not None else exposure_chances(rows)
-    inverse = 1 / np.maximum(found, options.cap)
+    given = features or (np.zeros((rows.shape[0], 0)), np.zeros((rows.shape[1], 0)))
     plain = np.ones(len(rows))
     if options.correction == "none":
-        return _fitted(rows, plain, options)
-    if options.correction in ("ips", "snips"):
-        weights = inverse / inverse.mean()
-        if options.correction == "snips":
-            total = np.bincount(rows.users, weights, rows.shape[0])
-            count = np.bincount(rows.users, minlength=rows.shape[0])
-            weights = weights * (count / np.where(total > 0, total, 1.0))[rows.users]
-        return _fitted(rows, weights, options)
-    users, items, weight = _others(rows, options.seed)
+        return _fitted(rows, plain, given, options)
+    if options.correction == "seen":
+        places = seen_model(rows.users, rows.items, rows.shape, options.axes).features()
+        both = tuple(np.hstack(pair) for pair in zip(given, places, strict=True))
+        parts = [_fitted(rows, plain, f, options) for f in (given, (both[0], both[1]))]
+        return _mean(parts)
     if options.correction == "missing":
-        label, other = rows.labels, np.full(len(users), options.low)
-        weight *= options.low_weight
-    else:
-        first = fit_corrected(rows, replace(options, correction="none", members=1))
-        imputed = first.chances(rows.users, rows.items)
-        label = imputed + (rows.labels - imputed) * inverse
-        other = first.chances(users, items)
-    every = LabelledRows(
-        np.concatenate([rows.users, users]), np.concatenate([rows.items, items]),
-        np.concatenate([label, other]), rows.shape,
+        low = np.full((rows.shape[0], 1), options.low), np.ones((rows.shape[1], 1))
+        return _fitted(rows, plain, given, options, Elsewhere(options.low_weight, *low))
+    found = chances if chances is not None else exposure_chances(rows)
+    capped = np.maximum(found, options.cap)
+    weights = (1 - found) / capped**2 if options.correction == "mrdr" else 1 / capped
+    worth = float(weights.sum()) ** 2 / max(float(np.square(weights).sum()), 1e-300)
+    weights = weights * worth / max(float(weights.sum()), 1e-300)
+    if options.correction == "snips":
+        total = np.bincount(rows.users, weights, rows.shape[0])
+        count = np.bincount(rows.users, minlength=rows.shape[0]) * worth / len(rows)
+        weights = weights * (count / np.where(total > 0, total, 1.0))[rows.users]
+    first = _fitted(rows, weights, given, options)
+    if options.correction in ("ips", "snips"):
+        return first
+    imputed = first.labels(rows.users, rows.items)
+    pseudo = replace(rows, labels=imputed + (rows.labels - imputed) / capped)
+    each = worth / (rows.shape[0] * rows.shape[1])
+    filled = Elsewhere(each, *first.parts(), first.noise)
+    return _fitted(pseudo, np.full(len(rows), each), given, options, filled)
+
+
+def _mean(models: Sequence[FactorModel]) -> FactorModel:
+    """The mean of models of the same rows with as many draws each."""
+    return FactorModel(
+        [p for m in models for p in m.left], [q for m in models for q in m.right],
+        np.mean([m.user_bias for m in models], axis=0), np.mean([m.item_bias for m in models], axis=0),
+        models[0].level, models[0].noise,
     )  # fmt: skip
-    return _fitted(every, np.concatenate([plain, np.full(len(users), weight)]), options)
 
 
-def _others(rows: LabelledRows, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Cells without a row, all or some drawn evenly, and how many cells each stands for."""
-    cells = rows.shape[0] * rows.shape[1]
-    taken = np.unique(rows.users.astype(np.int64) * rows.shape[1] + rows.items)
-    if cells <= _MOST_CELLS:
-        free = np.ones(cells, bool)
-        free[taken] = False
-        found, weight = np.flatnonzero(free), 1.0
-    else:
-        rng = np.random.default_rng(seed)
-        found = np.unique(rng.integers(0, cells, _DRAWN_A_ROW * len(rows)))
-        found = np.setdiff1d(found, taken, assume_unique=True)
-        weight = (cells - len(taken)) / max(len(found), 1)
-    return found // rows.shape[1], found % rows.shape[1], weight
-
-
-def _fitted(rows: LabelledRows, weights: np.ndarray, options: CorrectionOptions) -> FactorModel:
-    """Members from starts of their own, with the same rows; biases are those of the mean."""
-    users, items = rows.shape
-    mean = float(np.clip(np.average(rows.labels, weights=weights), 1e-3, 1 - 1e-3))
-    parts, biases, level = [], [np.zeros(users), np.zeros(items)], 0.0
-    # Steps as large as for weights of about one: a heavy cell is visited with its weight.
-    scaled = weights / max(float(weights.mean()), 1e-12)
-    for member in range(options.members):
-        rng = np.random.default_rng([options.seed, member])
-        left, right = (0.1 * rng.normal(size=(n, options.rank)) for n in (users, items))
-        own = np.zeros(users), np.zeros(items)
-        start = np.array([np.log(mean / (1 - mean))])
-        fit_points(
-            rows.users, rows.items, np.asarray(rows.labels, float), scaled, left, right, *own, start,
-            True, options.epochs, options.rate, options.penalty, options.bias_penalty,
-            options.seed + member,
-        )  # fmt: skip
-        left[np.bincount(rows.users, minlength=users) == 0] = 0.0
-        right[np.bincount(rows.items, minlength=items) == 0] = 0.0
-        parts.append((left, right))
-        biases = [b + o / options.members for b, o in zip(biases, own, strict=True)]
-        level += float(start[0]) / options.members
-    return FactorModel([p for p, _ in parts], [q for _, q in parts], biases[0], biases[1], level)
+def _fitted(
+    rows: LabelledRows, weights: np.ndarray, features: Features, options: CorrectionOptions,
+    elsewhere: Elsewhere | None = None,
+) -> FactorModel:  # fmt: skip
+    draws: list[Draw] = sample_factors(
+        rows.users, rows.items, rows.labels, weights, rows.shape, features, rank=options.rank,
+        sweeps=options.sweeps, kept=options.kept, seed=options.seed, elsewhere=elsewhere,
+    )  # fmt: skip
+    return FactorModel(
+        [d.users[:, 1:] for d in draws], [d.items[:, 1:] for d in draws],
+        np.mean([d.users[:, 0] for d in draws], axis=0), np.mean([d.items[:, 0] for d in draws], axis=0),
+        draws[0].noise.level, draws[-1].noise,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from truelift.errors import NotSupportedError
+from truelift.lake.kernels import added_in_groups
 from truelift.lake.states import State, add_states, unpack_state
 from truelift.recommend.shown.effects import ShownEffects, effects_of_being_shown
 from truelift.recommend.shown.rows import EVENTS, EXPOSURES, Outcome, Shelf
@@ -69,9 +70,8 @@ def learnt(job: Job, item_keys: tuple[str, ...]) -> Learnt:
     return learnt_from(shelf, made, _states(job, EvidenceKernel(shelf, outcome, made)))
 
 
-def learnt_from(shelf: Shelf, made: HowMade, states: Sequence[State]) -> Learnt:
-    """Effects from the states of buckets, in their order."""
-    groups = [add_states(states[g::GROUPS]) for g in range(min(GROUPS, len(states)))]
+def learnt_from(shelf: Shelf, made: HowMade, groups: Sequence[State]) -> Learnt:
+    """Effects from the states of groups of users."""
     if len(groups) < 2:
         raise NotSupportedError(
             "gold.exposures: all users lie in one bucket, so no half of them can judge what the other "
@@ -152,11 +152,12 @@ def _many(count: int) -> str:
 
 
 def _states(job: Job, kernel: RowKernel) -> list[State]:
+    """A state a group of users: the driver never holds those of all buckets."""
     plans = {
         "exposures": job.plan("gold.exposures", (*EXPOSURES, "bucket")),
         "events": job.plan("silver.events", (*EVENTS, "bucket")),
     }
-    rows = job.lake.map_buckets(kernel, plans, STATE).collect()
+    rows = added_in_groups(job.lake.map_buckets(kernel, plans, STATE), GROUPS).collect()
     return [unpack_state(bytes(row.state)) for row in sorted(rows, key=lambda r: r.bucket)]
 
 
