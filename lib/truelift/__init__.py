@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from truelift.public.preferences import fit_preferences
     from truelift.public.recommender import fit_recommender
     from truelift.public.sessions import sessions
+    from truelift.public.shown_ranking import rank_by_effect
 
 __version__ = "0.1.0"
 
@@ -58,6 +59,7 @@ _PUBLIC = {
     "learn_policy": "truelift.public.policy",
     "interleave": "truelift.public.experiments",
     "preferred": "truelift.public.experiments",
+    "rank_by_effect": "truelift.public.shown_ranking",
     "sessions": "truelift.public.sessions",
     "write_graph": "truelift.graph.files",
 }
@@ -82,6 +84,7 @@ __all__ = [
     "learn_policy",
     "preferred",
     "query",
+    "rank_by_effect",
     "sessions",
     "write_graph",
 ]

@@ -83,4 +83,6 @@ def test_rows_of_strangers_are_counted_and_not_judged():
     found = tl.fit_recommender(log, unit="s", evaluation=rows)
     assert found.not_judged == 1
     assert found.by_lot[found.best]["auc"].users == 2
-    assert not found.by_logs  # everybody has taken everything: the log has nothing to hold it against
+    assert (
+        not found.by_logs
+    )  # everybody has taken everything: the log has nothing to hold it against

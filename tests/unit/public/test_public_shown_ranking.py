@@ -1,0 +1,63 @@
+"""``tl.rank_by_effect``: who should be shown what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import truelift as tl
+from truelift.models.factors.causal_pairs import PairOptions
+
+FAST = PairOptions(rank=8, passes=800)
+
+
+def table(
+    by_taste: float, seed: int = 2, users: int = 600, items: int = 24
+) -> tuple[pa.Table, np.ndarray]:
+    """Some items are bought by all anyway; showing others sells them, to one half of the people or to all."""
+    rng = np.random.default_rng(seed)
+    group = np.arange(users)[:, None] % 2 == np.arange(items) % 2
+    anyway = np.arange(items) % 3 == 0
+    effect = np.where(anyway, -0.05, np.where(group, 0.25 + by_taste, 0.25 - by_taste))
+    chance = np.where(np.arange(items) % 4 < 2, 0.3, 0.6) * np.ones((users, 1))
+    shown = rng.random((users, items)) < chance
+    bought = rng.random((users, items)) < np.where(anyway, 0.3, 0.02) + effect * shown
+    user, item = (x.ravel() for x in np.indices((users, items)))
+    return pa.table(
+        {
+            "user_key": user,
+            "item_id": item,
+            "shown": shown.ravel(),
+            "outcome": bought.ravel(),
+            "chance": chance.ravel(),
+        }
+    ), effect
+
+
+def test_dlce_makes_lists_where_people_differ_in_what_showing_does():
+    log, effect = table(0.24)
+    found = tl.rank_by_effect(log, top_k=4, options=FAST)
+    assert found.champion == "dlce" and found.difference.lower > 0
+    lists = found.recommend(count=4).to_pydict()
+    said = [
+        effect[int(u), int(i)] for u, i in zip(lists["user_key"], lists["item_id"], strict=True)
+    ]
+    assert np.mean(said) > 0.35
+    assert "dlce" in str(found)
+
+
+def test_where_an_effect_is_the_same_for_all_the_effects_of_items_make_them():
+    log, _ = table(0.0)
+    found = tl.rank_by_effect(log, top_k=4, options=FAST)
+    assert found.champion == "effect of items"
+    by_name = {gain.ranker: gain for gain in found.gains}
+    assert by_name["effect of items"].lower > by_name["popularity"].upper
+    assert by_name["effect of items"].lower < 0.25 < by_name["effect of items"].upper + 0.02
+
+
+def test_what_is_always_shown_tells_no_effect():
+    log, _ = table(0.0, users=4)
+    sure = log.set_column(4, "chance", pa.array(np.ones(log.num_rows)))
+    with pytest.raises(tl.TrueliftError, match="always or never"):
+        tl.rank_by_effect(sure)
