@@ -157,6 +157,7 @@ def _rows_by(
         options.margin,
         options.cost,
         job.settings.seed,
+        options.most_of_category,
     )
     made = EffectLists(
         how, options.per_user, options.seen_items, category,

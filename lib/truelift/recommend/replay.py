@@ -177,7 +177,15 @@ def replayed(job: Job) -> Replay:
     usual = UsualLists(np.array([0.0, *(float(times.get(key, 0)) for key in keys)]), keys)
     by = options.by if options.by != "relevance" else "effect"
     explore = options.explore if options.explore is not None else 0.1
-    how = RankBy(by, options.weight, explore, options.margin, options.cost, job.settings.seed)
+    how = RankBy(
+        by,
+        options.weight,
+        explore,
+        options.margin,
+        options.cost,
+        job.settings.seed,
+        options.most_of_category,
+    )
     price = mean_prices(job, keys) if by == "value" else None
     made = EffectLists(
         how, options.per_user, options.seen_items, known.shelf.category, known.effects, price

@@ -58,6 +58,8 @@ class RecommendOptions:
         relevance.
     margin, cost : float
         Of ``value``: profit as a share of an item's mean price, and what a slot costs.
+    most_of_category : int, optional
+        Most items of one category on a list; with lists that know effects.
     effects : ShownOptions
     """
 
@@ -70,6 +72,7 @@ class RecommendOptions:
     explore: float | None = None
     margin: float = 0.3
     cost: float = 0.0
+    most_of_category: int | None = None
     effects: ShownOptions = field(default_factory=ShownOptions)
 
     def __post_init__(self) -> None:
@@ -86,6 +89,12 @@ class RecommendOptions:
         need("explore", self.explore is None or 0 <= self.explore <= 1, "between 0 and 1")
         need("margin", self.margin > 0, "more than 0")
         need("cost", self.cost >= 0, "0 or more")
+        most = self.most_of_category
+        need("most_of_category", most is None or most >= 1, "at least 1")
+        need(
+            "most_of_category", most is None or self.by != "relevance",
+            "none with recommend.by 'relevance', which knows no categories",
+        )  # fmt: skip
 
     @property
     def exploration(self) -> float:

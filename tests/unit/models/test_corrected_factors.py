@@ -57,6 +57,16 @@ def test_every_correction_gives_chances_and_the_same_ones_again(correction):
     assert np.all((first > 0) & (first < 1))
 
 
+@pytest.mark.parametrize("correction", CORRECTIONS)
+def test_where_all_was_seen_no_correction_falls_over_it(correction):
+    users, items = (x.ravel() for x in np.indices((6, 5)))
+    rows = LabelledRows(users, items, (users + items) % 2 * 1.0, (6, 5))
+    model = fit_corrected(
+        rows, CorrectionOptions(correction=correction, sweeps=6, kept=2), np.ones(30)
+    )
+    assert np.isfinite(model.labels(users, items)).all()
+
+
 def test_chances_by_popularity_are_users_times_items_over_rows():
     rows = LabelledRows(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([1.0, 0.0, 1.0]), (2, 2))
     assert exposure_chances(rows) == pytest.approx([1.0, 2 / 3, 2 / 3])

@@ -68,6 +68,18 @@ def test_by_value_a_slot_that_costs_more_than_it_brings_stays_empty():
     assert found.items.tolist() == [[1, 0]]
 
 
+def test_no_more_items_of_a_category_than_asked_for_also_by_lot():
+    known = effects(0.5, 0.45, 0.4, 0.01, 0.0)
+    assert lists(RankBy(explore=0.0), known, count=3).items.tolist() == [[1, 2, 3]]
+    capped = lists(RankBy(explore=0.0, most_of_category=1), known, count=3)
+    assert capped.items.tolist() == [[1, 4, 0]]
+    drawn = lists(RankBy(explore=0.5, most_of_category=1), known, 2_000, count=2)
+    assert (CATEGORY[drawn.items[:, 0]] != CATEGORY[drawn.items[:, 1]]).all()
+    # The second slot is drawn of what is left: two or three items, and all of them count once.
+    left = np.where(CATEGORY[drawn.items[:, 0]] == 1, 2, 3)
+    assert (1 / drawn.propensity[:, 1]).mean() == pytest.approx(left.mean(), rel=0.05)
+
+
 def test_a_mixture_of_weight_one_is_by_effect_and_of_weight_nothing_by_relevance():
     known, relevance = effects(0.3, 0.2, 0.1, 0.0, -0.1), np.array([[0, 0.0, 0.1, 0.2, 0.3, 0.4]])
     ends = [

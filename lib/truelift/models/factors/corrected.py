@@ -36,6 +36,8 @@ from truelift.models.factors.seen import axes_of, seen_model
 CORRECTIONS = ("none", "seen", "ips", "snips", "dr", "mrdr", "missing")
 # Log odds are this times (label - 1/2): the logistic curve's own slope there. It keeps the order.
 _STEEP = 4.0
+# What was surely seen still counts a little where only what is left to chance should.
+_LEAST_REST = 1e-3
 
 Features = tuple[np.ndarray, np.ndarray]
 
@@ -211,7 +213,11 @@ def fit_corrected(
         return _fitted(rows, plain, given, options, Elsewhere(options.low_weight, *low))
     found = chances if chances is not None else exposure_chances(rows)
     capped = np.maximum(found, options.cap)
-    weights = (1 - found) / capped**2 if options.correction == "mrdr" else 1 / capped
+    weights = (
+        np.maximum(1 - found, _LEAST_REST) / capped**2
+        if options.correction == "mrdr"
+        else 1 / capped
+    )
     worth = float(weights.sum()) ** 2 / max(float(np.square(weights).sum()), 1e-300)
     weights = weights * worth / max(float(weights.sum()), 1e-300)
     if options.correction == "snips":

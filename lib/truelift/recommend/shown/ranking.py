@@ -25,6 +25,7 @@ class RankBy:
     margin: float = 0.3
     cost: float = 0.0
     seed: int = 7
+    most_of_category: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,8 @@ def ranked_lists(
     Items of a category share its buyers: with odds ``o`` of a purchase without them and ``phi`` what an
     item that is looked at adds to the odds, an item in slot k adds ``P(now + e_k phi) - P(now)``, ``P(o) =
     o / (1 + o)``, beside what is on the list already (docs/loop.md). With chance ``explore`` a slot is
-    drawn uniformly of the items that are left, by a hash of seed, user and item.
+    drawn uniformly of the items that are left, by a hash of seed, user and item. With
+    ``most_of_category`` what is left has no item of a category that is on the list so often already.
 
     Parameters
     ----------
@@ -130,8 +132,8 @@ def ranked_lists(
         np.zeros((n, count), np.int64), np.full((n, count), -np.inf), np.zeros((n, count)),
         np.zeros((n, count)), np.ones((n, count)), np.zeros((n, count), bool),
     )  # fmt: skip
+    held = np.zeros((n, int(category.max(initial=0)) + 1), np.int64)
     lots = mix((users ^ np.uint64(how.seed))[:, None] + np.arange(width, dtype=np.uint64)[None])
-    drawn = np.where(left, lots, np.uint64(2**64 - 1))
     for slot in range(min(count, width - 1)):
         eye = eyes[min(slot, len(eyes) - 1)]
         odds = now[:, category]
@@ -153,7 +155,7 @@ def ranked_lists(
         coin = mix(users ^ mix(np.array([how.seed, slot, 0xC01], np.uint64)).sum(dtype=np.uint64))
         by_lot = coin / _SPAN < how.explore
         remain = left.sum(axis=1)
-        chosen = np.where(by_lot, np.where(left, drawn, np.uint64(2**64 - 1)).argmin(axis=1), best)
+        chosen = np.where(by_lot, np.where(left, lots, np.uint64(2**64 - 1)).argmin(axis=1), best)
         there = (remain > 0) & (by_lot | worth)
         top = how.explore / np.maximum(remain, 1) + (1 - how.explore) * (worth & (chosen == best))
         out.items[:, slot] = np.where(there, chosen, 0)
@@ -163,6 +165,11 @@ def ranked_lists(
         out.by_lot[:, slot] = by_lot & there
         left[places[there], chosen[there]] = False
         own = category[chosen]
+        if how.most_of_category is not None:
+            held[places[there], own[there]] += 1
+            full = held >= how.most_of_category
+            full[:, 0] = False  # of no category
+            left &= ~full[:, category]
         more = np.where(there, eye * added[places, chosen], 0.0)
         now[places, own] = np.maximum(now[places, own] + more, 0.0)
     return out
