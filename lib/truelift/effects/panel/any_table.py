@@ -35,7 +35,7 @@ from truelift.lake.tables import TABLES, is_panel
 from truelift.settings import EffectOptions
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from truelift.lake import Lake
 
@@ -74,16 +74,19 @@ def panel_plan(lake: Lake, address: TableAddress, options: EffectOptions, bucket
 
 
 def bucketed_plan(
-    lake: Lake, address: TableAddress, table: ForeignTable, columns: tuple[str, ...], cluster: str,
-    buckets: int,
+    lake: Lake, address: TableAddress, table: ForeignTable, columns: tuple[str, ...],
+    cluster: str | None, buckets: int, kind: str = "panel",
 ) -> ScanPlan:  # fmt: skip
-    """A plan of the copy of some columns in buckets of a cluster's; made where there is none."""
+    """A plan of the copy of some columns in buckets of a cluster's; made where there is none.
+
+    Without a cluster rows stand for themselves. Copies of one ``kind`` follow each other.
+    """
     held = fingerprint_of(
         uri=address.uri, version=table.version, columns=columns, cluster=cluster,
         types=[str(kind) for kind in table.stored(columns).types], buckets=buckets,
     )  # fmt: skip
     # Those of the same table at another version are current no more, once this one is there.
-    of_table = f"panel-{fingerprint_of(uri=address.uri)[:10]}-"
+    of_table = f"{kind}-{fingerprint_of(uri=address.uri)[:10]}-"
     of_version = f"{of_table}{fingerprint_of(version=table.version)[:10]}-"
     copy = _copied(lake, f"{of_version}{held}", table, columns, cluster, buckets)
     if table.version == table_version(TableAddress(address.uri)):
@@ -114,17 +117,27 @@ def rows_plan(
 
 
 def _copied(
-    lake: Lake, name: str, table: ForeignTable, columns: tuple[str, ...], cluster: str, buckets: int
-) -> ScanPlan:
+    lake: Lake, name: str, table: ForeignTable, columns: tuple[str, ...], cluster: str | None,
+    buckets: int,
+) -> ScanPlan:  # fmt: skip
     """The columns in buckets of the lake's ``work/``, under the names that the user knows."""
     names = {column: f"c{i}" for i, column in enumerate(columns)}
 
     def with_bucket() -> DataFrame:
         rows = table.rows(lake.spark, columns)
-        return rows.withColumn("bucket", bucket_column(names[cluster], buckets))
+        return rows.withColumn("bucket", _bucket(names, cluster, buckets))
 
     copy = bucketed_copy(copy_place(lake.root, name), with_bucket, buckets, table.name)
     return copy.named(names)
+
+
+def _bucket(names: dict[str, str], cluster: str | None, buckets: int) -> Column:
+    """Of the cluster, or of the whole row where rows stand for themselves."""
+    if cluster is not None:
+        return bucket_column(names[cluster], buckets)
+    from pyspark.sql import functions as F
+
+    return F.pmod(F.xxhash64(*names.values()), F.lit(buckets)).cast("int")
 
 
 def address_panel(address: TableAddress, options: EffectOptions, buckets: int) -> MemoryPanel:

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.errors import ConfigError, DataError
+from truelift.policy.off_policy.chances import Chances, chances_of, read_chances, unknown_action
 from truelift.policy.off_policy.distribution import distributions, ranges_of
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
+from truelift.policy.off_policy.learned_rewards import learned_rewards
 from truelift.policy.off_policy.lists import list_values
 from truelift.policy.off_policy.log import BanditLog, first_few, is_numeric
 from truelift.policy.off_policy.passes import (
@@ -23,14 +25,7 @@ from truelift.policy.off_policy.passes import (
     all_actions,
     check_rows,
 )
-from truelift.policy.off_policy.reading import (
-    Chances,
-    Logger,
-    Reader,
-    chances_of,
-    read_chances,
-    unknown_action,
-)
+from truelift.policy.off_policy.reading import Logger, Reader
 from truelift.policy.off_policy.results import (
     DistributionEstimate,
     ListEstimate,
@@ -81,8 +76,12 @@ def evaluate(
     groups = ActionGroups.read(spec.groups, reader) if spec.groups else None
     squares = checked["squares"]
     models, robust, told = reward_models(log, reader, layout, progress, groups, squares)
+    learned = learned_rewards(log, reader, progress) if spec.learns and layout.needs_model else None
+    if learned is not None:
+        told = f"{learned.name}, a model of each action, {spec.folds} folds of users"
+        told += " (MRDR: ridge)" if layout.needs_robust_model else ""
     progress("values")
-    state = log.sum(ValueKernel(reader, layout, models, robust, groups))
+    state = log.sum(ValueKernel(reader, layout, models, robust, groups, learned))
     lists: tuple[ListEstimate, ...] = ()
     worth: tuple[float, ...] = ()
     if spec.slate:
@@ -221,8 +220,8 @@ def reward_models(
     models = 1 + (len(spec.policies) if robust else 0)
     count, width = len(reader.actions), reader.width
     tables = spec.folds * models * len(spec.rewards) * count
-    by_action = spec.reward_model == "by action"
-    if spec.reward_model == "auto":
+    by_action = spec.reward_model.name == "by action"
+    if spec.reward_model.name == "auto":
         by_action = tables * width**2 <= _MOST_BY_ACTION
     numbers = tables * (width + 2 + (width**2 if by_action else 0))
     if numbers > MOST_NUMBERS:

@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError
+from truelift.policy.off_policy.chances import Chances, chances_of, table_rows
 from truelift.policy.off_policy.log import column_of, first_few, texts
-from truelift.policy.off_policy.reading import Chances, Reader, Rows, chances_of, table_rows
+from truelift.policy.off_policy.reading import Reader, Rows
 from truelift.policy.off_policy.spec import GroupTable
 
 _MOST_GROUPS = 1000

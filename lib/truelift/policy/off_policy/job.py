@@ -46,8 +46,8 @@ def evaluate_policies(job: Job, uri: str, spec: BanditSpec) -> PoliciesResult:
     spec = with_packages(spec, job.workdir)
     job.run.log_dict("policies.yaml", to_plain(spec))
     job.progress.update("bringing the log into buckets")
-    with lake_log(job.lake, address, spec, job.settings.buckets) as log:
-        result = evaluate(log, spec, job.progress.update)
+    log = lake_log(job.lake, address, spec, job.settings.buckets)
+    result = evaluate(log, spec, job.progress.update)
     result = replace(result, run_id=str(job.run.run_id))
     job.progress.update("writing gold.policies")
     job.replace_part("gold.policies", _rows(job.lake, result), "log", result.table)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,18 +12,13 @@ import pyarrow as pa
 from truelift.effects.panel.column_messages import missing_columns
 from truelift.effects.panel.source import MemoryPanel, State, SumKernel
 from truelift.errors import DataError, TableError
-from truelift.fingerprints import fingerprint_of
-from truelift.lake import bucket_column
 from truelift.lake.address import TableAddress
 from truelift.lake.buckets import buckets_of
-from truelift.lake.copies import bucketed_copy, copy_place, discard_copies
-from truelift.lake.foreign import ForeignTable, open_foreign, table_version
+from truelift.lake.foreign import ForeignTable, open_foreign
 from truelift.policy.off_policy.spec import BanditSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from pyspark.sql import DataFrame
 
     from truelift.effects.panel.lake_panel import LakePanel
     from truelift.lake import Lake
@@ -165,10 +159,7 @@ def memory_log(table: ForeignTable, spec: BanditSpec, buckets: int) -> BanditLog
     return BanditLog(MemoryPanel(held or {0: rows}, table.name, version), columns)
 
 
-@contextmanager
-def lake_log(
-    lake: Lake, address: TableAddress, spec: BanditSpec, buckets: int
-) -> Iterator[BanditLog]:
+def lake_log(lake: Lake, address: TableAddress, spec: BanditSpec, buckets: int) -> BanditLog:
     """A log that Spark reads, from a copy of its columns by bucket of users in the lake's ``work/``.
 
     Raises
@@ -176,38 +167,14 @@ def lake_log(
     TableError
         For a column that is missing or cannot be used.
     """
+    from truelift.effects.panel.any_table import bucketed_plan
     from truelift.effects.panel.lake_panel import LakePanel
 
     table = open_foreign(address)
     check_columns(table, spec)
     columns = spec.columns()
-    names = {column: f"c{i}" for i, column in enumerate(columns)}
-
-    def with_bucket() -> DataFrame:
-        rows = table.rows(lake.spark, columns)
-        return rows.withColumn("bucket", _bucket(spec.user, names, buckets))
-
-    held = fingerprint_of(
-        columns=columns, user=spec.user, buckets=buckets,
-        types=[str(kind) for kind in table.stored(columns).types],
-    )  # fmt: skip
-    of_log = f"log-{fingerprint_of(uri=address.uri)[:10]}-"
-    of_version = f"{of_log}{fingerprint_of(version=table.version)[:10]}-"
-    place = copy_place(lake.root, f"{of_version}{held}")
-    plan = bucketed_copy(place, with_bucket, buckets, table.name)
-    if table.version == table_version(TableAddress(address.uri)):
-        # Copies hold the keys of people: those of older versions are current no more.
-        discard_copies(lake.root, of_log, but=of_version)
-    yield BanditLog(LakePanel(lake, plan.named(names)), columns)
-
-
-def _bucket(user: str | None, names: dict[str, str], buckets: int):  # type: ignore[no-untyped-def]
-    """Of the user, or of the whole row where rows stand for themselves."""
-    if user:
-        return bucket_column(names[user], buckets)
-    from pyspark.sql import functions as F
-
-    return F.pmod(F.xxhash64(*names.values()), F.lit(buckets)).cast("int")
+    plan = bucketed_plan(lake, address, table, columns, spec.user, buckets, "log")
+    return BanditLog(LakePanel(lake, plan), columns)
 
 
 def texts(column: pa.Array) -> pa.Array:

@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 from truelift.arrays.keys import count_nameless
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError
+from truelift.policy.off_policy.chances import cell_hashes, unknown_action
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.kernel import cluster_products
+from truelift.policy.off_policy.learned_rewards import LearnedRewards
 from truelift.policy.off_policy.log import BanditLog, column_of, texts
 from truelift.policy.off_policy.loggers import by_logger
-from truelift.policy.off_policy.reading import Reader, Rows, cell_hashes, unknown_action
+from truelift.policy.off_policy.reading import Reader, Rewards, Rows
 from truelift.policy.off_policy.reward_model import RewardModel, in_fold, model_state
 from truelift.policy.off_policy.spec import BanditSpec
 from truelift.policy.off_policy.support import weight_state
@@ -205,6 +207,8 @@ class ValueKernel:
     robust : tuple of tuple of list of RewardModel
         By reward, policy and fold.
     groups : ActionGroups, optional
+    learned : LearnedRewards, optional
+        In place of ``models``.
     """
 
     reader: Reader
@@ -212,6 +216,7 @@ class ValueKernel:
     models: tuple[list[RewardModel], ...] = ()
     robust: tuple[tuple[list[RewardModel], ...], ...] = ()
     groups: ActionGroups | None = None
+    learned: LearnedRewards | None = None
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
         spec, seen = self.reader.spec, 0
@@ -239,8 +244,9 @@ class ValueKernel:
                 keep("grouped", self._apart(self.groups.weights(self.reader, rows), rows))
             if self.layout.loggers > 1:
                 keep("logger", rows.logger)
+            looked = rows if self.learned is None else self.learned.seen(rows, fold)
             for j in rewards:
-                q, v = self._predicted(rows, names, self.models[j][fold] if self.models else None)
+                q, v = self._predicted(looked, names, self._model(j, fold))
                 keep(f"q.{j}", q)
                 keep(f"v.{j}", self._apart(v, rows))
                 if self.robust:
@@ -266,13 +272,18 @@ class ValueKernel:
         state["max_rows_a_user"] = np.array([float(counts.max())])
         return state
 
+    def _model(self, reward: int, fold: int) -> Rewards | None:
+        if self.learned is not None:
+            return self.learned.of_reward(reward)
+        return self.models[reward][fold] if self.models else None
+
     def _apart(self, values: np.ndarray, rows: Rows) -> np.ndarray:
         """A number a row and policy, in columns of the row's logger where loggers are kept apart."""
         loggers = self.layout.loggers
         return by_logger(values, rows.logger, loggers) if loggers > 1 else values
 
     def _predicted(
-        self, rows: Rows, names: tuple[str, ...], model: RewardModel | None
+        self, rows: Rows, names: tuple[str, ...], model: Rewards | None
     ) -> tuple[np.ndarray, np.ndarray]:
         n = len(rows.action)
         if model is None:

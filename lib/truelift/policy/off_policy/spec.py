@@ -1,15 +1,16 @@
-"""What is to be evaluated: the columns of a bandit log, the candidate policies, and the rules."""
+"""What is to be evaluated: the columns of a bandit log, and the rules (policies: :mod:`~.candidates`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from truelift.errors import ConfigError
+from truelift.policy.off_policy.candidates import ChanceTable, PolicySpec
 from truelift.policy.off_policy.estimators import ESTIMATORS, UNGROUPED, Layout
 from truelift.policy.off_policy.support import SupportLimits
-from truelift.policy.package import PolicyPackage
+from truelift.registries import LEARNERS
+from truelift.settings.learner_choice import LearnerChoice
 
 SELECTIONS = ("mse", "slope", *ESTIMATORS)
 MODELS = ("auto", "additive", "by action")
@@ -18,26 +19,6 @@ MODELS = ("auto", "additive", "by action")
 BALANCED, NAIVE, EFFECTIVE, WEIGHTED = LOGGER_WEIGHTS = (
     "balanced", "naive", "effective", "weighted",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ChanceTable:
-    """Chances of actions by context, in a table of their own.
-
-    Parameters
-    ----------
-    table : str
-        ``URI[@VERSION]``.
-    by : tuple of str
-        Columns of the context, in the table and in the log; none: the same everywhere.
-    action, chance : str
-        Columns of the table.
-    """
-
-    table: str
-    by: tuple[str, ...] = ()
-    action: str = "action"
-    chance: str = "propensity"
 
 
 @dataclass(frozen=True)
@@ -120,85 +101,6 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class PolicySpec:
-    """A candidate policy: one of the ways to name one.
-
-    Parameters
-    ----------
-    action : str, optional
-        The column of the action that it takes.
-    always : str or bool, optional
-        The one action that it takes; YAML's ``yes`` and ``true`` are the action "true".
-    uniform : bool
-        All actions alike.
-    logging : bool
-        The policy that wrote the log.
-    chances : mapping of str to str
-        By action, the column of the chance that it takes it.
-    table : ChanceTable, optional
-        Chances by context.
-    logged_chance : str, optional
-        The column of its chance of the logged action; serves the estimators without a reward model.
-    model : str, optional
-        A policy that ``learn_policy`` made: a version or alias of the registry as ``models:/NAME@ALIAS``, or
-        the file of a package.
-    package : str
-        What the model says, in JSON; filled in when it is read.
-    explore : float
-        Share of the rounds in which it takes any action instead, all alike.
-    """
-
-    action: str | None = None
-    always: str | bool | None = None
-    uniform: bool = False
-    logging: bool = False
-    chances: dict[str, str] = field(default_factory=dict)
-    table: ChanceTable | None = None
-    logged_chance: str | None = None
-    model: str | None = None
-    package: str = ""
-    explore: float = 0.0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.always, bool):
-            object.__setattr__(self, "always", "true" if self.always else "false")
-        beside = ("explore", "package")
-        ways = [f.name for f in fields(self) if f.name not in beside and getattr(self, f.name)]
-        if len(ways) != 1:
-            raise ConfigError(
-                f"policies: found a policy by {' and '.join(ways) or 'nothing'}, expected one of "
-                "action, always, uniform, logging, chances, table, logged_chance, model."
-            )
-        if not 0 <= self.explore <= 1 or (self.explore and (self.logging or self.logged_chance)):
-            raise ConfigError(
-                f"policies: found explore {self.explore:g}, expected a share from 0 to 1, of a policy "
-                "whose chances of all actions are known."
-            )
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the log that it reads."""
-        by = self.table.by if self.table else ()
-        named = [name for name in (self.action, self.logged_chance) if name]
-        return (*named, *self.chances.values(), *by, *self.numbers, *self.texts)
-
-    @cached_property
-    def learned(self) -> PolicyPackage | None:
-        """The policy that a model holds, once it is read."""
-        return PolicyPackage.from_text(self.package) if self.package else None
-
-    @property
-    def numbers(self) -> tuple[str, ...]:
-        """Columns of numbers that a learned policy looks at."""
-        return self.learned.rule.numbers if self.learned else ()
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Columns of texts that it looks at."""
-        return self.learned.rule.texts if self.learned else ()
-
-
-@dataclass(frozen=True)
 class BanditSpec:
     """A bandit log's columns and what is asked of it.
 
@@ -239,8 +141,9 @@ class BanditSpec:
         By estimator, tuning values in place of the default ones.
     select : str
         How one estimate a policy is chosen: ``'mse'``, ``'slope'``, or an estimator's name.
-    reward_model : str
-        ``'additive'``, ``'by action'``, or ``'auto'``: by action where that is small.
+    reward_model : LearnerChoice
+        ``'additive'``, ``'by action'``, or ``'auto'``: by action where that is small; or a learner of
+        effects (:mod:`~.learned_rewards`).
     folds : int
     confidence : float
     margin : float
@@ -274,7 +177,7 @@ class BanditSpec:
     estimators: tuple[str, ...] = UNGROUPED
     tuning: dict[str, tuple[float, ...]] = field(default_factory=dict)
     select: str = "mse"
-    reward_model: str = "auto"
+    reward_model: LearnerChoice = field(default_factory=lambda: LearnerChoice("auto"))
     folds: int = 5
     confidence: float = 0.95
     margin: float = 0.0
@@ -320,10 +223,7 @@ class BanditSpec:
             )
         if self.select in ESTIMATORS and self.select not in self.estimators:
             raise ConfigError(f"select: found {self.select!r}, which estimators does not have.")
-        if self.reward_model not in MODELS:
-            raise ConfigError(
-                f"reward_model: found {self.reward_model!r}, expected one of {', '.join(MODELS)}."
-            )
+        self._check_model()
         if not 0 < self.confidence < 1:
             raise ConfigError(f"confidence: found {self.confidence:g}, expected between 0 and 1.")
         if self.folds < 2:
@@ -340,6 +240,29 @@ class BanditSpec:
         for name, grid in self.tuning.items():
             _check_grid(name, grid)
         self._check_groups(Layout(1, self.estimators, self.tuning))
+
+    @property
+    def learns(self) -> bool:
+        """Whether rewards are predicted by a learner of effects."""
+        return self.reward_model.name not in MODELS
+
+    def _check_model(self) -> None:
+        choice = LearnerChoice.of(self.reward_model, "reward_model")
+        object.__setattr__(self, "reward_model", choice)
+        if not self.learns:
+            if choice.own:
+                raise ConfigError(
+                    f"reward_model: found {', '.join(choice.own)} beside {choice.name!r}, which has no options."
+                )
+            return
+        if choice.name not in LEARNERS.names:
+            known = ", ".join((*MODELS, *LEARNERS.names))
+            raise ConfigError(f"reward_model: found {choice.name!r}, expected one of {known}.")
+        if self.slate:
+            raise ConfigError(
+                f"reward_model: found {choice.name!r} beside slate, expected {', '.join(MODELS)}: lists have "
+                "ridge models of their own."
+            )
 
     def _check_groups(self, layout: Layout) -> None:
         if self.groups is None:
