@@ -43,6 +43,7 @@ def orders() -> pd.DataFrame:
     frame["region"] = np.where(rng.random(n) < 0.3, "north", "south")
     gain = np.where(frame.x_need > 0.3, 1.0, 0.0)
     frame["y"] = frame.x_need + gain * frame.treated + rng.normal(0, 0.5, n)
+    frame["y_paid"] = frame.treated * frame.x_price + rng.normal(0, 0.1, n)
     frame["campaign"] = "one"
     return frame
 
@@ -57,7 +58,7 @@ def scored(spark, lake, make_settings, make_job):
     table = table.append_column("bucket", pa.array(place, pa.int32()))
     table = table.set_column(2, "treated", table["treated"].cast(pa.int32()))
     lake.replace("gold.panel", spark.createDataFrame(table), "panel")
-    settings = make_settings("effects.outcomes=[y]", "effects.start_rows=500")
+    settings = make_settings("effects.outcomes=[y,y_paid]", "effects.start_rows=500")
     estimate_effects(make_job("estimate_effects", settings, lake))
     return settings
 
@@ -116,7 +117,16 @@ def test_commands_give_the_numbers_of_memory_and_leave_tables_and_a_model(lake, 
     assert spent.gain.ci_lower > 0
     assert spent.path[-1].gain.estimate >= spent.path[0].gain.estimate
 
+    effects = "{reward: {outcome: y, cost_outcome: y_paid}, budget: 200, points: 4}"
+    estimated = command(allocate, scored, tmp_path, effects)
+    assert estimated.notes[-1].startswith("Costs are the effects on y_paid")
+    # The unlimited path by known costs and by their effects: costs are forecast to a tenth.
+    assert estimated.whole == pytest.approx(spent.whole, rel=0.1)
+    assert estimated.spend == pytest.approx(200, rel=0.02)
+
     with pytest.raises(TableError, match=r"no scores of gold\.panel_x"):
         command(allocate, scored, tmp_path, ALLOCATE.replace("BUDGET", "200"), "gold.panel_x")
-    with pytest.raises(ConfigError, match="has scores of y"):
+    with pytest.raises(ConfigError, match="has scores of y, y_paid"):
         command(learn_policy, scored, tmp_path, "reward: {outcome: z}")
+    with pytest.raises(ConfigError, match=r"reward\.cost_outcome: found 'z'"):
+        command(allocate, scored, tmp_path, effects.replace("y_paid", "z"))

@@ -60,7 +60,8 @@ def allocate_budget(job: Job, panel: str, options: AllocateOptions) -> Allocatio
     numbers |= {c: "exclude" for arm, c in options.exclude.items() if arm in arms.labels}
     texts = {options.limit_by: "limit_by"} if options.limit_by is not None else {}
     columns = carried_columns(arms.labels, numbers, texts, scored.panel.schema, scored.panel.table)
-    if options.capacity is None:
+    columns = replace(columns, paid=options.reward.cost_outcome)
+    if options.capacity is None and columns.paid is None:
         unpriced = [a for a, c in zip(arms.labels[1:], costs[1:], strict=True) if c == 0.0]
         if unpriced:
             raise ConfigError(

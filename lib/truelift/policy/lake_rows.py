@@ -104,6 +104,11 @@ def scored_panel(
             f"reward.outcome: found {reward.outcome!r}, and {named.uri} has scores of "
             f"{', '.join(outcomes)}."
         )
+    if reward.cost_outcome is not None and reward.cost_outcome not in outcomes:
+        raise ConfigError(
+            f"reward.cost_outcome: found {reward.cost_outcome!r}, and {named.uri} has scores of "
+            f"{', '.join(outcomes)}. Name it among the effects' outcomes and estimate them again."
+        )
     version = max(row["panel_version"] for row in found)
     arms = sorted({row["arm"] for row in found})
     if own:
@@ -171,7 +176,7 @@ def joined(
     }
     name = "policy-" + fingerprint_of(
         panel=scored.panel.table, version=scored.version, scores=scores.version, outcome=outcome,
-        arms=columns.arms, carried=columns.carried, texts=columns.texts,
+        arms=columns.arms, carried=columns.carried, texts=columns.texts, paid=columns.paid,
     )  # fmt: skip
 
     def rows():  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -107,7 +107,8 @@ def row_columns(
         )
     read = dict.fromkeys(numbers, "covariates") | costs
     told = dict.fromkeys(texts, "categorical") | dict.fromkeys(options.groups, "groups")
-    return carried_columns(arms, read, told, schema, table)
+    carried = carried_columns(arms, read, told, schema, table)
+    return replace(carried, paid=options.reward.cost_outcome)
 
 
 def carried_columns(

@@ -23,6 +23,9 @@ class RewardOptions:
         Of one more of the outcome, in the units of the costs; negative where less is better.
     costs : dict of str to str
         By arm, a number or a column of the panel; nothing for the others.
+    cost_outcome : str, optional
+        Another outcome of the scores, which counts money: what an arm does to it is what the arm costs,
+        beside ``costs``.
     control : str, optional
         The arm that costs and gains are counted from; the control of the effects by default.
     arms : tuple of str
@@ -34,8 +37,11 @@ class RewardOptions:
     costs: dict[str, str] = field(default_factory=dict)
     control: str | None = None
     arms: tuple[str, ...] = ()
+    cost_outcome: str | None = None
 
     def __post_init__(self) -> None:
+        other = self.cost_outcome is None or self.cost_outcome != self.outcome
+        require(other, "cost_outcome", self.cost_outcome, "another outcome than reward.outcome")
         require(self.worth != 0, "worth", self.worth, "a number other than zero")
 
 

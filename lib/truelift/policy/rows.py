@@ -31,11 +31,14 @@ class RowColumns:
         Columns of the panel.
     texts : tuple of str
         Those of them that are kept as texts; the others are numbers.
+    paid : str, optional
+        An outcome that counts money: its scores stand beside those of the one that is looked at.
     """
 
     arms: tuple[str, ...]
     carried: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    paid: str | None = None
 
     def place(self, column: str) -> str:
         """What a column of the panel is called here."""
@@ -47,6 +50,8 @@ class RowColumns:
         arms = range(len(self.arms))
         fields = [*_OWN, *((f"score_{a}", pa.float64()) for a in arms)]
         fields += [(f"forecast_{a}", pa.float64()) for a in arms]
+        if self.paid is not None:
+            fields += [(f"{part}_{a}", pa.float64()) for part in ("paid", "to_pay") for a in arms]
         fields += [
             (self.place(c), pa.string() if c in self.texts else pa.float64()) for c in self.carried
         ]
@@ -73,11 +78,9 @@ class JoinKernel:
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """Rows of one bucket, in the order of the panel."""
-        scores, panel = tables["scores"], tables["panel"]
-        ours = pc.and_(
-            pc.equal(scores["panel"], self.panel), pc.equal(scores["outcome"], self.outcome)
-        )
-        scores = scores.filter(ours)
+        every, panel = tables["scores"], tables["panel"]
+        every = every.filter(pc.equal(every["panel"], self.panel))
+        scores = every.filter(pc.equal(every["outcome"], self.outcome))
         names = panel[self.unit].cast(pa.string()).combine_chunks()
         if len(pc.unique(names)) < len(names):
             raise DataError(
@@ -102,6 +105,13 @@ class JoinKernel:
                     )
             found[f"score_{a}"] = taken["score"]
             found[f"forecast_{a}"] = taken["outcome_regression"]
+            if self.columns.paid is not None:
+                ours = pc.and_(
+                    pc.equal(every["outcome"], self.columns.paid), pc.equal(every["arm"], label)
+                )
+                cost = every.filter(ours)
+                cost = cost.take(pc.index_in(names, cost["unit_id"].combine_chunks()))
+                found |= {f"paid_{a}": cost["score"], f"to_pay_{a}": cost["outcome_regression"]}
         for column in self.columns.carried:
             kind = self.columns.schema.field(self.columns.place(column)).type
             found[self.columns.place(column)] = plain(panel[column]).cast(kind, safe=False)
@@ -127,6 +137,9 @@ class PolicyBlock:
     forecasts : ndarray, n x A
         The same of the outcome regression, which has not seen the unit's fold.
     costs : ndarray, n x A
+        Known, with the forecasts of those that are estimated.
+    paid : ndarray, n x A
+        The same with the scores of those that are estimated.
     weight, fold : ndarray, n
     cluster : ndarray of uint64, n
     batch : pyarrow.RecordBatch
@@ -135,6 +148,7 @@ class PolicyBlock:
     rewards: np.ndarray
     forecasts: np.ndarray
     costs: np.ndarray
+    paid: np.ndarray
     weight: np.ndarray
     fold: np.ndarray
     cluster: np.ndarray
@@ -173,13 +187,20 @@ class BlockReader:
         for a, cost in enumerate(self.costs):
             costs[:, a] = self.number(batch, cost) if isinstance(cost, str) else np.float64(cost)
             _finite(costs[:, a], f"costs.{self.columns.arms[a]}")
-        scores = np.column_stack([number_column(batch, f"score_{a}") for a in arms])
-        forecasts = np.column_stack([number_column(batch, f"forecast_{a}") for a in arms])
+
+        def by_arm(part: str) -> np.ndarray:
+            return np.column_stack([number_column(batch, f"{part}_{a}") for a in arms])
+
+        scores, forecasts, paid = by_arm("score"), by_arm("forecast"), costs
         _finite(scores, "gold.scores, score")
+        if self.columns.paid is not None:
+            costs, paid = costs + by_arm("to_pay"), costs + by_arm("paid")
+            _finite(paid, f"gold.scores, score of {self.columns.paid}")
         return PolicyBlock(
-            self.worth * scores - costs,
+            self.worth * scores - paid,
             self.worth * forecasts - costs,
             costs,
+            paid,
             number_column(batch, "weight"),
             batch.column(batch.schema.get_field_index("fold")).to_numpy(),
             hash_repeated(batch.column(batch.schema.get_field_index("user_key"))),

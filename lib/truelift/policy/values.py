@@ -53,7 +53,7 @@ class ValueQuantities:
         lines = [
             np.ones(len(block)),
             (chosen > 0).astype(float),
-            block.costs[rows, chosen],
+            block.paid[rows, chosen],
             block.rewards[rows, chosen],
             block.rewards[rows, own],
             *block.rewards.T,
@@ -86,7 +86,7 @@ class ValueQuantities:
                 where, weight = at[changed], block.weight[at[changed]]
                 to, back = chosen[changed], before[changed]
                 treated = weight * ((to > 0).astype(float) - (back > 0))
-                cost = weight * (block.costs[where, to] - block.costs[where, back])
+                cost = weight * (block.paid[where, to] - block.paid[where, back])
                 value = weight * (block.rewards[where, to] - block.rewards[where, back])
                 found[1:4, j, k] = treated.sum(), cost.sum(), value.sum()
                 for cell, held in enumerate(inside):

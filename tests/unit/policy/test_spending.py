@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from truelift.errors import ConfigError
+from truelift.errors import ConfigError, NotSupportedError
 from truelift.policy.allocation_options import AllocateOptions
-from truelift.policy.budget.path import Offers
+from truelift.policy.budget.comparing import price_of_limits
+from truelift.policy.budget.estimated_costs import forecast_costs, ratios_of_effects
+from truelift.policy.budget.limits import Limits, allocate
+from truelift.policy.budget.path import Offers, budget_path, gains_at
 from truelift.policy.budget.spending import Held, spend
 from truelift.policy.options import RewardOptions
 from truelift.report.plots.policy import budget_curve
@@ -49,6 +52,37 @@ def test_floors_are_met_and_what_they_take_is_told(held):
     assert found.spend <= 60
 
 
+def test_the_price_of_a_floor_is_told_at_every_budget_of_the_path_that_pays_for_it(held):
+    limited = replace(OPTIONS, budget=100, points=6, limit_by="g", floors={"b": 0.8})
+    found = spent(held, limited).result
+    takes = [point.limits_take for point in found.path]
+    assert takes[0] is None
+    assert "cannot pay for the floors" in found.summary()
+    # A floor asks less of a larger budget, and nothing of one that treats all who gain.
+    estimates = [take.estimate for take in takes[1:]]
+    assert estimates[0] > estimates[1] > estimates[2] > 0
+    assert estimates[-1] == pytest.approx(0.0)
+    assert takes[1].band_lower < takes[1].ci_lower < takes[1].estimate
+    assert found.to_pandas().limits_take[1:].tolist() == pytest.approx(estimates)
+
+
+def test_the_price_at_a_budget_is_what_two_allocations_of_it_gain_apart(held):
+    offers = held.offers
+    path = budget_path(offers)
+    group = (held.group == "b").astype(np.int64)
+    limits = Limits(group, np.array([0.0, 0.5]), np.ones(2))
+    budget = 0.3 * path.whole
+    payable, less = price_of_limits(path, limits, np.array([1e-6, budget]))
+    rows = np.arange(len(group))
+
+    def gain(arm):
+        return np.where(arm >= 0, offers.score[rows, np.maximum(arm, 0)], 0.0).mean()
+
+    assert payable.tolist() == [1]
+    within = allocate(offers, budget, limits, 1e-4).arm
+    assert less.estimates[0] == pytest.approx(gain(path.arms_at(budget)) - gain(within))
+
+
 def test_an_unknown_level_is_refused(held):
     with pytest.raises(ConfigError, match="no level 'c'"):
         spent(held, replace(OPTIONS, limit_by="g", floors={"c": 0.1}))
@@ -66,3 +100,44 @@ def test_the_path_is_drawn_and_told(held):
     result = spent(held, OPTIONS).result
     assert budget_curve(result, "narrow").axes
     assert "Targeting gains" in result.summary()
+
+
+def test_scores_of_costs_that_are_the_costs_change_nothing(held):
+    known = held.offers
+    estimated = replace(known, scored_cost=known.cost)
+    budgets = np.array([0.2, 0.7]) * budget_path(known).whole
+    plain, scored = (gains_at([budget_path(o)], budgets) for o in (known, estimated))
+    np.testing.assert_allclose(plain.estimates, scored.estimates)
+    np.testing.assert_allclose(plain.covariance, scored.covariance)
+
+
+def test_the_ratio_of_effects_is_gain_by_cost_where_all_get_the_arm():
+    offers = Offers(
+        np.ones((4, 1)), np.array([[1.0], [3.0], [2.0], [2.0]]), np.ones((4, 1)),
+        scored_cost=np.array([[0.5], [1.5], [1.0], [1.0]]),
+    )  # fmt: skip
+    found = ratios_of_effects(offers)
+    assert found.estimates[0] == pytest.approx(2.0)
+    assert found.covariance[0, 0] == pytest.approx(0.0)  # gain and cost go together
+
+
+def test_no_unit_is_forecast_to_cost_less_than_a_tenth_of_the_mean():
+    paid = np.array([[1.0], [1.2], [0.8], [1.0]])
+    kept = forecast_costs(np.array([[-1.0], [0.0], [2.0], [0.5]]), paid, np.ones(4), ("no", "mail"), "spend")  # fmt: skip
+    assert kept[:, 0].tolist() == pytest.approx([0.1, 0.1, 2.0, 0.5])
+
+
+def test_an_arm_that_costs_nothing_by_its_scores_has_no_price():
+    paid = np.array([[1.0], [-1.2], [0.8], [-0.9]])
+    with pytest.raises(NotSupportedError, match="mail costs"):
+        forecast_costs(paid, paid, np.ones(4), ("no", "mail"), "spend")
+
+
+def test_what_arms_gain_for_estimated_money_is_told(held):
+    rng = np.random.default_rng(5)
+    noise = 0.3 * rng.normal(size=held.offers.cost.shape)
+    estimated = replace(held.offers, scored_cost=held.offers.cost + noise)
+    asked = replace(OPTIONS, reward=RewardOptions("sales", cost_outcome="spend"))
+    found = spent(replace(held, offers=estimated), asked).result
+    assert "Costs are the effects on spend" in found.summary()
+    assert found.spend <= 60

@@ -54,8 +54,18 @@ class Allocation:
     spend: float
 
 
-def allocate(offers: Offers, budget: float, limits: Limits | None = None) -> Allocation:
+def allocate(
+    offers: Offers, budget: float, limits: Limits | None = None, near: float = 0.0
+) -> Allocation:
     """The best allocation within a budget a unit.
+
+    Parameters
+    ----------
+    offers : Offers
+    budget : float
+    limits : Limits, optional
+    near : float
+        Share of the budget that may be left where the price is no more looked for; 0 goes on to the last digit.
 
     Raises
     ------
@@ -79,7 +89,7 @@ def allocate(offers: Offers, budget: float, limits: Limits | None = None) -> All
         )
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        if middle in (low, high):
+        if middle in (low, high) or (near and budget - spent <= near * budget):
             break
         chosen, found = _at(offers, limits, middle)
         if found <= budget:
@@ -106,4 +116,4 @@ def _at(offers: Offers, limits: Limits, price: float) -> tuple[np.ndarray, float
         treated[own[np.argsort(-margin[own], kind="stable")[:count]]] = True
     arm = np.where(treated, arm, -1)
     rows = np.flatnonzero(arm >= 0)
-    return arm, float((offers.weights[rows] * offers.cost[rows, arm[rows]]).sum())
+    return arm, float((offers.weights[rows] * offers.paid[rows, arm[rows]]).sum())

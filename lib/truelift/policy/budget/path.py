@@ -42,11 +42,14 @@ class Offers:
     score : ndarray, n x K
         Doubly robust score of the gain; says what it was worth.
     cost : ndarray, n x K
-        Above zero.
+        Above zero: known, or the forecast of what an arm will have cost.
     cluster : ndarray, n, optional
         Units that share it may be dependent.
     weight : ndarray, n, optional
     allowed : ndarray of bool, n x K, optional
+    scored_cost : ndarray, n x K, optional
+        Doubly robust score of the cost, where costs are effects that are estimated: what is spent follows
+        from these, as what is gained does from ``score``.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Offers:
     cluster: np.ndarray | None = None
     weight: np.ndarray | None = None
     allowed: np.ndarray | None = None
+    scored_cost: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not len(self.cost):
@@ -70,9 +74,16 @@ class Offers:
                 f"costs: {wrong:,} are zero, negative or missing, expected numbers above zero for every "
                 "arm but the control: an arm without a cost is no question of budget."
             )
-        for name, values in (("forecast", self.forecast), ("score", self.score)):
+        for name, values in (
+            ("forecast", self.forecast), ("score", self.score), ("score of the cost", self.paid),
+        ):  # fmt: skip
             if wrong := int(np.count_nonzero(~np.isfinite(values))):
                 raise DataError(f"{name}: {wrong:,} numbers are not finite.")
+
+    @property
+    def paid(self) -> np.ndarray:
+        """What arms cost, where money is counted (n x K)."""
+        return self.cost if self.scored_cost is None else self.scored_cost
 
     @cached_property
     def may(self) -> np.ndarray:
@@ -112,7 +123,7 @@ class BudgetPath:
     order : ndarray of int
         Steps, flat places in the hulls, from the steepest on; equal ones in the units' order.
     spend, gain : ndarray, 1 + steps
-        Running sums, from nothing on.
+        Running sums, from nothing on; of scores where costs are estimated, and then the highest so far.
     """
 
     offers: Offers
@@ -169,7 +180,7 @@ class BudgetPath:
             sums = np.zeros((stop - start, 3, len(budgets)))
             along_path(
                 offers.by_cluster[low:high], ordered[low:high] - start, self.arm, first,
-                offers.score, offers.cost, offers.weights, sums,
+                offers.score, offers.paid, offers.weights, sums,
             )  # fmt: skip
             yield sums[:, 0] - slope * sums[:, 1] - (gain - slope * spent) * sums[:, 2]
 
@@ -191,11 +202,14 @@ def budget_path(offers: Offers) -> BudgetPath:
     unit, place = np.divmod(order, shape[1])
     to, back = arm.ravel()[order], arm.ravel()[order - (place > 0)]
     first = place == 0
-    paid = offers.cost[unit, to] - np.where(first, 0.0, offers.cost[unit, back])
+    paid = offers.paid[unit, to] - np.where(first, 0.0, offers.paid[unit, back])
     gained = offers.score[unit, to] - np.where(first, 0.0, offers.score[unit, back])
     weight = offers.weights[unit]
     zero = np.zeros(1)
     spend = np.concatenate([zero, np.cumsum(weight * paid)])
+    if offers.scored_cost is not None:
+        # Scores of single units go up and down: a budget pays for what comes before their sum first exceeds it.
+        spend = np.maximum.accumulate(spend)
     return BudgetPath(
         offers, arm, slope, order, spend, np.concatenate([zero, np.cumsum(weight * gained)])
     )

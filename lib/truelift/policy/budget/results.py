@@ -29,6 +29,9 @@ class PathPoint:
         The same by the forecasts.
     shares : dict of str to float
         By arm, of the units.
+    limits_take : Figure, optional
+        What floors and caps take from the gain of this budget; None without them, and where it does not
+        pay for the floors. Its band holds for all budgets of the path that do.
     """
 
     budget: float
@@ -37,6 +40,7 @@ class PathPoint:
     slope: float
     price: float
     shares: dict[str, float]
+    limits_take: Figure | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,12 @@ class AllocationResult:
                     "budget": p.budget, "gain": p.gain.estimate, "standard_error": p.gain.standard_error,
                     "ci_lower": p.gain.ci_lower, "ci_upper": p.gain.ci_upper,
                     "band_lower": p.gain.band_lower, "band_upper": p.gain.band_upper,
-                    "slope": p.slope, "price": p.price, **{f"share_{a}": s for a, s in p.shares.items()},
+                    "slope": p.slope, "price": p.price,
+                    **({} if p.limits_take is None else {
+                        "limits_take": p.limits_take.estimate, "limits_take_lower": p.limits_take.band_lower,
+                        "limits_take_upper": p.limits_take.band_upper,
+                    }),
+                    **{f"share_{a}": s for a, s in p.shares.items()},
                 }
                 for p in self.path
             ]
@@ -128,12 +137,21 @@ class AllocationResult:
         lines = [
             f"{self.money.capitalize()} for {self.outcome}: {self.n:,} units of {self.table}, "
             f"{self.clusters:,} clusters. Gains are against {self.arms[0]} for all.",
-            f"{'':>4}{unit:>14}  {'gain':>12}  {f'{level} band of the path':>28}  {'one more gains':>14}",
+            f"{'':>4}{unit:>14}  {'gain':>12}  {f'{level} band of the path':>28}  {'one more gains':>14}"
+            + ("   floors and caps take" if self.levels else ""),
         ]
         for p in self.path:
             band = f"[{p.gain.band_lower:.5g}, {p.gain.band_upper:.5g}]"
+            taken = ""
+            if self.levels:
+                t = p.limits_take
+                taken = (
+                    "   cannot pay for the floors"
+                    if t is None
+                    else f"   {t.estimate:.4g} [{t.band_lower:.4g}, {t.band_upper:.4g}]"
+                )
             lines.append(
-                f"    {p.budget:>14.6g}  {p.gain.estimate:>12.5g}  {band:>28}  {p.slope:>14.4g}"
+                f"    {p.budget:>14.6g}  {p.gain.estimate:>12.5g}  {band:>28}  {p.slope:>14.4g}{taken}"
             )
         a = self.area
         lines.append(

@@ -11,6 +11,8 @@ from truelift.arrays.keys import hash_keys
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError
 from truelift.policy.allocation_options import AllocateOptions
+from truelift.policy.budget.comparing import compared, mean_cost, price_of_limits
+from truelift.policy.budget.estimated_costs import forecast_costs, ratios_of_effects
 from truelift.policy.budget.limits import Limits, allocate
 from truelift.policy.budget.path import (
     Offers,
@@ -23,6 +25,7 @@ from truelift.policy.budget.path import (
 from truelift.policy.budget.results import AllocationResult, LevelShare, PathPoint
 from truelift.policy.means import Ratios
 from truelift.policy.package import explored
+from truelift.policy.results import Figure
 from truelift.policy.rows import BlockReader
 from truelift.policy.values import figures
 from truelift.progress import Tell
@@ -78,18 +81,20 @@ def held_units(source: PanelSource, reader: BlockReader, options: AllocateOption
     texts: dict[str, list[pa.Array]] = {"unit": [], "user": []}
     for batch in source.blocks(lambda b, fold: b, tuple(names), 1):
         block = reader(batch)
-        scores, forecasts = block.rewards + block.costs, block.forecasts + block.costs
+        scores, forecasts = block.rewards + block.paid, block.forecasts + block.costs
         cost = block.costs[:, 1:] - block.costs[:, :1]
+        paid = block.paid[:, 1:] - block.paid[:, :1]
         if options.capacity is not None:
             # A place has no price: what an arm costs comes off its gain.
             scores, forecasts, cost = block.rewards, block.forecasts, np.ones_like(cost)
+            paid = cost
         may = np.ones(cost.shape, bool)
         for a, arm in enumerate(columns.arms[1:]):
             if arm in options.exclude:
                 may[:, a] = np.nan_to_num(reader.number(batch, options.exclude[arm]), nan=1.0) == 0
         found = {
             "forecast": forecasts[:, 1:] - forecasts[:, :1], "score": scores[:, 1:] - scores[:, :1],
-            "cost": cost, "may": may, "weight": block.weight, "cluster": block.cluster,
+            "cost": cost, "paid": paid, "may": may, "weight": block.weight, "cluster": block.cluster,
             "bucket": batch.column(names.index("bucket")).to_numpy(),
         }  # fmt: skip
         if options.limit_by is not None:
@@ -103,8 +108,14 @@ def held_units(source: PanelSource, reader: BlockReader, options: AllocateOption
     order = np.argsort(hash_keys(unit), kind="stable")
     whole = {key: np.concatenate(values)[order] for key, values in parts.items()}
     place = pa.array(order)
+    cost, paid = whole["cost"], None
+    if columns.paid is not None and options.capacity is None:
+        cost, paid = (
+            forecast_costs(cost, whole["paid"], whole["weight"], columns.arms, columns.paid),
+            whole["paid"],
+        )
     offers = Offers(
-        whole["forecast"], whole["score"], whole["cost"], whole["cluster"], whole["weight"], whole["may"]
+        whole["forecast"], whole["score"], cost, whole["cluster"], whole["weight"], whole["may"], paid
     )  # fmt: skip
     total = float(whole["weight"].sum())
     return Held(offers, total, unit.take(place), user.take(place), whole["bucket"], whole.get("group"))  # fmt: skip
@@ -143,15 +154,23 @@ def spend(
     gaps = figures(_sums(gap, total), names, options.confidence)
     mean_gap = figures(_sums(area(gap, budgets), total), ["area"], options.confidence)[0]
     slopes = path.scored_slope(np.minimum(budgets, path.whole * (1 - 1e-9)))
+    limits, levels = _limits(held, options)
+    prices: dict[int, Figure] = {}
+    if limits is not None:
+        progress("what limits take along the path")
+        payable, taken_there = price_of_limits(path, limits, budgets)
+        if taken_there is not None:
+            told = [names[j] for j in payable]
+            found = figures(_sums(taken_there, total), told, options.confidence)
+            prices = dict(zip(payable.tolist(), found, strict=True))
     points = tuple(
         PathPoint(float(b * total), gains[j], gaps[j], float(slopes[j]), float(path.price_at(b)),
-                  _shares(path.arms_at(b) + 1, offers, arms))
+                  _shares(path.arms_at(b) + 1, offers, arms), prices.get(j))
         for j, b in enumerate(budgets)
     )  # fmt: skip
     progress("allocating the budget")
-    limits, levels = _limits(held, options)
     may = np.concatenate([np.ones((len(offers.cost), 1), bool), offers.may], axis=1)
-    by_lot = float((offers.weights * _mean_cost(offers, may)).sum())
+    by_lot = float((offers.weights * mean_cost(offers, may)).sum())
     for_rule = (budget - options.exploration * by_lot) / (1 - options.exploration)
     if for_rule <= 0:
         raise ConfigError(
@@ -162,12 +181,15 @@ def spend(
     free, bound = allocate(offers, for_rule), allocate(offers, for_rule, limits)
     made = explored(bound.arm + 1, may, held.unit, options.exploration, salt)
     slope = float(path.scored_slope(np.array([for_rule]))[0])
-    compared = _compared(offers, [bound.arm, free.arm], options.exploration, may, slope)
-    gain = figures(_sums(compared.combined(np.eye(2)[:1]), total), ["gain"], options.confidence)[0]
+    beside = compared(offers, [bound.arm, free.arm], options.exploration, may, [slope, slope])
+    gain = figures(_sums(beside.combined(np.eye(2)[:1]), total), ["gain"], options.confidence)[0]
     taken = None
     if levels:
-        less = compared.combined(np.array([[-1.0, 1.0]]))
+        less = beside.combined(np.array([[-1.0, 1.0]]))
         taken = figures(_sums(less, total), ["limits"], options.confidence)[0]
+    if offers.scored_cost is not None:
+        by_money = figures(ratios_of_effects(offers), arms[1:], options.confidence)
+        notes = (*notes, _in_words(by_money, arms[1:], options.reward.cost_outcome))
     good = [p.budget for p in points if p.slope >= 1.0]
     spent = (1 - options.exploration) * bound.spend + options.exploration * by_lot
     result = AllocationResult(
@@ -181,6 +203,15 @@ def spend(
         exploration=options.exploration, notes=notes, confidence=options.confidence,
     )  # fmt: skip
     return Spent(result, held, made.taken, made.best, made.propensity)
+
+
+def _in_words(by_money: tuple[Figure, ...], arms: tuple[str, ...], outcome: str | None) -> str:
+    """What arms gain for one unit of estimated money."""
+    told = "; ".join(
+        f"{arm} {f.estimate:.4g} [{f.ci_lower:.4g}, {f.ci_upper:.4g}]"
+        for arm, f in zip(arms, by_money, strict=True)
+    )
+    return f"Costs are the effects on {outcome}. Given to all, an arm gains for one unit of it: {told}."
 
 
 def _money(options: AllocateOptions) -> str:
@@ -217,11 +248,6 @@ def _shares(arm: np.ndarray, offers: Offers, arms: tuple[str, ...]) -> dict[str,
     return dict(zip(arms, found.tolist(), strict=True))
 
 
-def _mean_cost(offers: Offers, may: np.ndarray) -> np.ndarray:
-    paid = np.where(offers.may, offers.cost, 0.0).sum(axis=1)
-    return paid / may.sum(axis=1)
-
-
 def _limits(held: Held, options: AllocateOptions) -> tuple[Limits | None, tuple[str, ...]]:
     if held.group is None or not (options.floors or options.caps):
         return None, ()
@@ -235,26 +261,3 @@ def _limits(held: Held, options: AllocateOptions) -> tuple[Limits | None, tuple[
     floor = np.array([options.floors.get(str(v), 0.0) for v in levels])
     cap = np.array([options.caps.get(str(v), 1.0) for v in levels])
     return Limits(group.astype(np.int64), floor, cap), tuple(str(v) for v in levels)
-
-
-def _compared(
-    offers: Offers, arms: list[np.ndarray], exploration: float, may: np.ndarray, slope: float
-) -> Ratios:
-    """Gains of allocations of the same budget, and their covariance; the budget's part included."""
-    place, clusters = offers.clusters
-    rows = np.arange(len(place))
-    lot_gain = np.where(offers.may, offers.score, 0.0).sum(axis=1) / may.sum(axis=1)
-    lot_cost = _mean_cost(offers, may)
-    lines, gains = [], []
-    for arm in arms:
-        some = np.maximum(arm, 0)
-        got = np.where(arm >= 0, offers.score[rows, some], 0.0)
-        paid = np.where(arm >= 0, offers.cost[rows, some], 0.0)
-        got = (1 - exploration) * got + exploration * lot_gain
-        paid = (1 - exploration) * paid + exploration * lot_cost
-        gain, spent = float(offers.weights @ got), float(offers.weights @ paid)
-        psi = offers.weights * (got - gain - slope * (paid - spent))
-        lines.append(np.bincount(place, psi, clusters))
-        gains.append(gain)
-    psi = np.array(lines)
-    return Ratios(np.array(gains), psi @ psi.T * clusters / max(clusters - 1, 1), clusters)

@@ -126,6 +126,19 @@ def _spent(result: AllocationResult) -> list[Html]:
                 + ".",
             )
         )
+        payable = [p for p in result.path if p.limits_take is not None]
+        if payable:
+            told = "; ".join(
+                f"{p.budget:,.6g}: {_estimate(p.limits_take, places)} ({_band(p.limits_take, places)})"
+                for p in payable
+                if p.limits_take is not None
+            )
+            parts.append(
+                element(
+                    "p",
+                    f"What they take at other budgets of the path, with a band for all of these: {told}.",
+                )
+            )
     return [*parts, *(element("p", note) for note in result.notes)]
 
 
