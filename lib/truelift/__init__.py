@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from truelift.errors import TrueliftError
     from truelift.graph.files import write_graph
+    from truelift.public.doses import evaluate_doses
     from truelift.public.effects import estimate_effects
     from truelift.public.experiments import (
         analyze_experiment,
@@ -53,6 +54,7 @@ _PUBLIC = {
     "assign_experiment": "truelift.public.experiments",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
+    "evaluate_doses": "truelift.public.doses",
     "evaluate_policies": "truelift.public.policies",
     "fit_preferences": "truelift.public.preferences",
     "fit_recommender": "truelift.public.recommender",
@@ -74,6 +76,7 @@ __all__ = [
     "discover",
     "draw_graph",
     "estimate_effects",
+    "evaluate_doses",
     "evaluate_policies",
     "falsify",
     "fit_preferences",

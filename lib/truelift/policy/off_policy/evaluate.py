@@ -25,6 +25,7 @@ from truelift.policy.off_policy.passes import (
     all_actions,
     check_rows,
 )
+from truelift.policy.off_policy.pseudo import split_sums
 from truelift.policy.off_policy.reading import Logger, Reader
 from truelift.policy.off_policy.results import (
     DistributionEstimate,
@@ -38,7 +39,7 @@ from truelift.policy.off_policy.reward_model import (
     fit,
     of_reward,
 )
-from truelift.policy.off_policy.spec import BALANCED, BanditSpec
+from truelift.policy.off_policy.spec import BALANCED, PSEUDO, BanditSpec
 from truelift.policy.off_policy.support import UNSUPPORTED
 from truelift.progress import Tell
 
@@ -81,7 +82,11 @@ def evaluate(
         told = f"{learned.name}, a model of each action, {spec.folds} folds of users"
         told += " (MRDR: ridge)" if layout.needs_robust_model else ""
     progress("values")
-    state = log.sum(ValueKernel(reader, layout, models, robust, groups, learned))
+    kernel = ValueKernel(reader, layout, models, robust, groups, learned)
+    state = log.sum(kernel)
+    if spec.select == PSEUDO:
+        progress("splits of the log")
+        state |= split_sums(log, kernel, state)
     lists: tuple[ListEstimate, ...] = ()
     worth: tuple[float, ...] = ()
     if spec.slate:

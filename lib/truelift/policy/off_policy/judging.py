@@ -18,6 +18,7 @@ from truelift.policy.off_policy.inference import Differences, Values, band_facto
 from truelift.policy.off_policy.intervals import bernstein_bound, score_interval, student_interval
 from truelift.policy.off_policy.loggers import Together
 from truelift.policy.off_policy.loggers import together as put_together
+from truelift.policy.off_policy.pseudo import pseudo_errors
 from truelift.policy.off_policy.results import (
     LoggerShare,
     PolicyEstimate,
@@ -25,7 +26,7 @@ from truelift.policy.off_policy.results import (
     PresentValue,
 )
 from truelift.policy.off_policy.selection import chosen_place, mean_squared_errors, reference_place
-from truelift.policy.off_policy.spec import WEIGHTED, BanditSpec
+from truelift.policy.off_policy.spec import PSEUDO, WEIGHTED, BanditSpec
 from truelift.policy.off_policy.support import (
     UNSUPPORTED,
     WEAK,
@@ -85,7 +86,10 @@ def judge(spec: BanditSpec, layout: Layout, state: State, checked: State, reward
     best = _best(values)
     factor = _factor(values, best, spec, spec.confidence)
     rule = "slope" if spec.select == "slope" else spec.select
-    chosen = [chosen_place(values, p, rule, factor) for p in range(len(spec.policies))]
+    pseudo = None
+    if spec.select == PSEUDO:
+        pseudo = pseudo_errors(state, layout, reward, values.candidates)
+    chosen = [chosen_place(values, p, rule, factor, pseudo) for p in range(len(spec.policies))]
     name, at = spec.rewards[reward], values.present
     present = PresentValue(
         name,
@@ -114,6 +118,7 @@ def judge(spec: BanditSpec, layout: Layout, state: State, checked: State, reward
             degrees_of_freedom=float(values.degrees[i]),
             mean_squared_error=float(errors[i]),
             selected=i in chosen,
+            pseudo_error=None if pseudo is None or pseudo[i] != pseudo[i] else float(pseudo[i]),
         )
         for i, c in enumerate(values.candidates)
         if np.isfinite(values.estimates[i])

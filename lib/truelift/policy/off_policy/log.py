@@ -130,9 +130,7 @@ def is_numeric(kind: pa.DataType) -> bool:
 
 
 def memory_log(table: ForeignTable, spec: BanditSpec, buckets: int) -> BanditLog:
-    """A log in this process, cut by the hash of its users that cuts a lake's copy.
-
-    Without users rows are dealt out in turn.
+    """A log in this process.
 
     Raises
     ------
@@ -140,10 +138,19 @@ def memory_log(table: ForeignTable, spec: BanditSpec, buckets: int) -> BanditLog
         For a column that is missing or cannot be used.
     """
     check_columns(table, spec)
-    columns = spec.columns()
+    return cut_log(table, spec.columns(), spec.user, buckets)
+
+
+def cut_log(
+    table: ForeignTable, columns: tuple[str, ...], user: str | None, buckets: int
+) -> BanditLog:
+    """Columns of a table in this process, cut by the hash of its users that cuts a lake's copy.
+
+    Without users rows are dealt out in turn.
+    """
     rows = table.here(columns)
-    if spec.user:
-        place = buckets_of(rows[spec.user], buckets)
+    if user:
+        place = buckets_of(rows[user], buckets)
         assert place is not None  # of all types in which columns are kept
     else:
         place = np.arange(rows.num_rows) % buckets
@@ -167,13 +174,20 @@ def lake_log(lake: Lake, address: TableAddress, spec: BanditSpec, buckets: int) 
     TableError
         For a column that is missing or cannot be used.
     """
+    table = open_foreign(address)
+    check_columns(table, spec)
+    return spread_log(lake, address, table, spec.columns(), spec.user, buckets)
+
+
+def spread_log(
+    lake: Lake, address: TableAddress, table: ForeignTable, columns: tuple[str, ...],
+    user: str | None, buckets: int,
+) -> BanditLog:  # fmt: skip
+    """Columns of a table in a copy by bucket of users."""
     from truelift.effects.panel.any_table import bucketed_plan
     from truelift.effects.panel.lake_panel import LakePanel
 
-    table = open_foreign(address)
-    check_columns(table, spec)
-    columns = spec.columns()
-    plan = bucketed_plan(lake, address, table, columns, spec.user, buckets, "log")
+    plan = bucketed_plan(lake, address, table, columns, user, buckets, "log")
     return BanditLog(LakePanel(lake, plan), columns)
 
 

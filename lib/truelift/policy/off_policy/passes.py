@@ -246,7 +246,7 @@ class ValueKernel:
                 keep("logger", rows.logger)
             looked = rows if self.learned is None else self.learned.seen(rows, fold)
             for j in rewards:
-                q, v = self._predicted(looked, names, self._model(j, fold))
+                q, v = self._predicted(looked, names, self.model_of(j, fold))
                 keep(f"q.{j}", q)
                 keep(f"v.{j}", self._apart(v, rows))
                 if self.robust:
@@ -272,7 +272,8 @@ class ValueKernel:
         state["max_rows_a_user"] = np.array([float(counts.max())])
         return state
 
-    def _model(self, reward: int, fold: int) -> Rewards | None:
+    def model_of(self, reward: int, fold: int) -> Rewards | None:
+        """What predicts a reward in a fold; None where no estimator needs it."""
         if self.learned is not None:
             return self.learned.of_reward(reward)
         return self.models[reward][fold] if self.models else None

@@ -33,6 +33,8 @@ class PolicyEstimate:
         Estimated; see :mod:`~.selection`.
     selected : bool
         Whether the rule of the specification takes it.
+    pseudo_error : float, optional
+        Mean squared error on splits of the log, where the rule is PAS-IF (:mod:`~.pseudo`).
     """
 
     policy: str
@@ -48,6 +50,7 @@ class PolicyEstimate:
     degrees_of_freedom: float
     mean_squared_error: float
     selected: bool
+    pseudo_error: float | None = None
 
 
 @dataclass(frozen=True)

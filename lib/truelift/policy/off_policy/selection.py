@@ -1,13 +1,15 @@
 """Which of many estimates of one policy to go by, from the data, with the whole sweep beside it.
 
-No estimator wins everywhere. Two rules:
+No estimator wins everywhere. Three rules:
 
 * *estimated mean squared error*: the variance of an estimate, plus what its bias must be at least:
   the square of its distance from DR (IPS where there is no reward model), less the variance of that
   distance, which is known because all estimates are made on the same rows;
 * *SLOPE++* (Tucker & Lee 2021, after Su, Srinath & Krishnamurthy 2020): along the tuning values of one
   estimator, from the least shrunk one on, the last whose interval still meets those before it:
-  ``|theta_i - theta_j| <= c_i + (sqrt(6) - 1) c_j`` for all j before i.
+  ``|theta_i - theta_j| <= c_i + (sqrt(6) - 1) c_j`` for all j before i;
+* *PAS-IF* (Udagawa et al. 2023): the least error on splits of the log of which one part looks as if the
+  policy had written it (:mod:`~.pseudo`).
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def slope(estimates: np.ndarray, widths: np.ndarray) -> int:
     return chosen
 
 
-def chosen_place(values: Values, policy: int, rule: str, factor: float) -> int:
+def chosen_place(
+    values: Values, policy: int, rule: str, factor: float, pseudo: np.ndarray | None = None
+) -> int:
     """The estimate of a policy that a rule goes by.
 
     Parameters
@@ -68,12 +72,18 @@ def chosen_place(values: Values, policy: int, rule: str, factor: float) -> int:
         estimator; where that has tuning values, the one of least estimated mean squared error.
     factor : float
         Standard errors of a half-width, for ``'slope'``.
+    pseudo : ndarray, M, optional
+        Errors on splits of the log (:mod:`~.pseudo`), for ``'pas-if'``.
     """
     candidates = values.candidates
     own = [i for i, c in enumerate(candidates) if c.policy == policy]
     own = [i for i in own if np.isfinite(values.estimates[i])]
     if not own:
         return next(i for i, c in enumerate(candidates) if c.policy == policy)
+    if pseudo is not None:
+        judged = [i for i in own if np.isfinite(pseudo[i])]
+        if judged:
+            return judged[int(np.argmin(pseudo[judged]))]
     reference = reference_place(values, own)
     if rule == "slope":
         tuned = [i for i in own if candidates[i].tuning == candidates[i].tuning]

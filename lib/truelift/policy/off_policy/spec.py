@@ -12,7 +12,8 @@ from truelift.policy.off_policy.support import SupportLimits
 from truelift.registries import LEARNERS
 from truelift.settings.learner_choice import LearnerChoice
 
-SELECTIONS = ("mse", "slope", *ESTIMATORS)
+PSEUDO = "pas-if"
+SELECTIONS = ("mse", "slope", PSEUDO, *ESTIMATORS)
 MODELS = ("auto", "additive", "by action")
 #: How rows of several loggers are weighted: by the mixture of all, by the row's own logger, or by it and
 #: each logger's estimate by its effective rows, or by its precision.
@@ -140,7 +141,7 @@ class BanditSpec:
     tuning : mapping of str to tuple of float
         By estimator, tuning values in place of the default ones.
     select : str
-        How one estimate a policy is chosen: ``'mse'``, ``'slope'``, or an estimator's name.
+        How one estimate a policy is chosen: ``'mse'``, ``'slope'``, ``'pas-if'``, or an estimator's name.
     reward_model : LearnerChoice
         ``'additive'``, ``'by action'``, or ``'auto'``: by action where that is small; or a learner of
         effects (:mod:`~.learned_rewards`).
@@ -220,6 +221,11 @@ class BanditSpec:
         if self.select not in SELECTIONS:
             raise ConfigError(
                 f"select: found {self.select!r}, expected one of {', '.join(SELECTIONS)}."
+            )
+        if self.select == PSEUDO and self.loggers and self.apart > 1:
+            raise ConfigError(
+                f"select: found {PSEUDO!r} beside loggers.weights {self.loggers.weights!r}, expected balanced or "
+                "naive: splits of a log are not weighted by logger."
             )
         if self.select in ESTIMATORS and self.select not in self.estimators:
             raise ConfigError(f"select: found {self.select!r}, which estimators does not have.")

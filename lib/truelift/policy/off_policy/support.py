@@ -17,8 +17,8 @@ from truelift.policy.off_policy.estimators import WEIGHT, Layout
 from truelift.policy.off_policy.inference import Values
 
 # Weights fall into bins of a sixteenth of an octave, from 2^-32 to 2^64.
-_STEPS, _LOWEST, _HIGHEST = 16, -32, 64
-_BINS = (_HIGHEST - _LOWEST) * _STEPS
+BIN_STEPS, BIN_LOWEST, _HIGHEST = 16, -32, 64
+_BINS = (_HIGHEST - BIN_LOWEST) * BIN_STEPS
 SUPPORTED, WEAK, UNSUPPORTED = "supported", "weak", "not supported"
 
 
@@ -127,7 +127,7 @@ def weight_state(
     histogram = np.zeros((policies, _BINS))
     for p in range(policies):
         used = w[:, p][w[:, p] > 0]
-        place = np.floor((np.log2(used) - _LOWEST) * _STEPS).astype(np.int64)
+        place = np.floor((np.log2(used) - BIN_LOWEST) * BIN_STEPS).astype(np.int64)
         histogram[p] = np.bincount(np.clip(place, 0, _BINS - 1), minlength=_BINS)
     return {
         "weight_squares": (w**2).sum(axis=0),
@@ -192,7 +192,7 @@ def tail_index(bins: np.ndarray, share: float = 0.01, fewest: int = 50) -> float
     above = bins[::-1][:last]
     if above.sum() < fewest / 2:
         return 0.0
-    distance = (last - np.arange(last) - 0.5) / _STEPS * np.log(2.0)
+    distance = (last - np.arange(last) - 0.5) / BIN_STEPS * np.log(2.0)
     return float((above * distance).sum() / above.sum())
 
 

@@ -134,13 +134,23 @@ def _lists(result: PoliciesResult, policy: str, reward: str) -> list[str]:
 
 def _estimator(sweep: list[PolicyEstimate]) -> list[str]:
     """The best of an estimator's tuning values, then all of them."""
-    best = min(sweep, key=lambda e: (not e.selected, e.mean_squared_error))
+    by_splits = all(e.pseudo_error is not None for e in sweep)
+    best = min(
+        sweep,
+        key=lambda e: (not e.selected, e.pseudo_error if by_splits else e.mean_squared_error),
+    )
     tuning = "" if best.tuning is None else f"{best.tuning:g}"
     mark = "*" if best.selected else " "
     lines = [
         f"  {mark} {best.estimator:<16}{tuning:>6} {best.estimate:>11.5g} ±{best.standard_error:<9.3g} "
-        f"[{best.ci_lower:.5g}, {best.ci_upper:.5g}]"
+        f"[{best.ci_lower:.5g}, {best.ci_upper:.5g}]{_missed(best)}"
     ]
     if len(sweep) > 1:
-        lines.append("      " + "  ".join(f"{e.tuning:g}: {e.estimate:.4g}" for e in sweep))
+        told = (f"{e.tuning:g}: {e.estimate:.4g}{_missed(e)}" for e in sweep)
+        lines.append("      " + "  ".join(told))
     return lines
+
+
+def _missed(e: PolicyEstimate) -> str:
+    """How far an estimate was off on splits of the log."""
+    return "" if e.pseudo_error is None else f" (off by {e.pseudo_error**0.5:.2g} on splits)"

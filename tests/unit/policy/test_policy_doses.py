@@ -1,0 +1,115 @@
+"""Policies whose action is a number: kernel weights, their bias, and what cannot be told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import truelift as tl
+from truelift.errors import ConfigError, DataError, TableError
+from truelift.policy.doses.job import rows_of
+
+
+def dose_log(users: int, rows: int = 4, seed: int = 0) -> tuple[pd.DataFrame, float]:
+    """Doses drawn about the context; the proposed one is where rewards peak."""
+    rng = np.random.default_rng(seed)
+    n = users * rows
+    x, shared = (np.repeat(rng.normal(size=users), rows) for _ in range(2))
+    dose = 0.5 * x + rng.normal(size=n)
+    density = np.exp(-0.5 * (dose - 0.5 * x) ** 2) / np.sqrt(2 * np.pi)
+    proposed = 0.3 + 0.3 * x
+    reward = (
+        2 * np.exp(-2 * (dose - proposed) ** 2) + 0.5 * x + 0.5 * shared + 0.5 * rng.normal(size=n)
+    )
+    frame = {
+        "user": np.repeat(np.arange(users), rows), "x": x, "dose": dose, "density": density,
+        "proposed": proposed, "gain": reward,
+    }  # fmt: skip
+    return pd.DataFrame(frame), 2.0
+
+
+def evaluated(frame, **keys):
+    asked = {
+        "dose": "dose", "density": "density", "rewards": "gain", "user": "user", "context": "x",
+        "policies": {"new": {"dose": "proposed"}, "low": {"always": -0.5}}, "band_draws": 2000, "buckets": 10,
+    }  # fmt: skip
+    return tl.evaluate_doses(frame, **asked | keys)
+
+
+def test_estimates_are_the_published_formulas_at_every_bandwidth():
+    frame, _ = dose_log(200)
+    found = evaluated(frame, bandwidths=[0.3, 0.9]).to_pandas()
+    a, r, d, f = (frame[c].to_numpy() for c in ("dose", "gain", "proposed", "density"))
+    for h in (0.3, 0.9):
+        u = (a - d) / h
+        w = np.where(np.abs(u) < 1, 0.75 * (1 - u**2), 0) / h / f
+        own = found[(found.policy == "new") & (found.bandwidth == h)].set_index("estimator")
+        psi = (w * r - (w * r).mean()) / len(r)
+        clustered = np.bincount(frame.user, psi)
+        assert own.estimate["kernel IPS"] == pytest.approx((w * r).mean())
+        assert own.estimate["kernel SNIPS"] == pytest.approx((w * r).sum() / w.sum())
+        error = np.sqrt((clustered**2).sum() * 200 / 199)
+        assert own.standard_error["kernel IPS"] == pytest.approx(error)
+
+
+def test_the_bias_of_smoothing_is_told_and_taken_out():
+    frame, truth = dose_log(1000)
+    value = evaluated(frame).value("new", "gain")
+    plain = value.value + value.bias
+    assert value.bias < 0  # a peak is smoothed down
+    assert abs(value.value - truth) < abs(plain - truth)
+    assert value.ci_lower < truth < value.ci_upper
+    assert value.ships and value.verdict == "supported"
+
+
+def test_the_corrected_value_is_a_combination_of_two_bandwidths():
+    frame, _ = dose_log(300)
+    result = evaluated(frame, bandwidths=[0.4, 0.8])
+    sweep = (
+        result.to_pandas().query("policy == 'new' and estimator == 'kernel DR'").estimate.tolist()
+    )
+    value = result.value("new", "gain")
+    # e + c h^2 at two bandwidths, without c: h doubles, so 4/3 of the one less 1/3 of the other.
+    assert value.value == pytest.approx((4 * sweep[0] - sweep[1]) / 3)
+
+
+def test_rows_of_the_table_have_the_sweep_and_one_value_that_decides():
+    frame, _ = dose_log(200)
+    result = evaluated(frame)
+    rows = pd.DataFrame(rows_of(result))
+    assert len(rows) == 2 * (3 * 9 + 1)
+    assert rows[rows.selected].estimate.tolist() == [v.value for v in result.values]
+
+
+def test_doses_that_the_log_never_gave_are_not_supported():
+    frame, _ = dose_log(200)
+    result = evaluated(frame, policies={"far": {"always": 30.0}})
+    assert result.exit_code == 3
+    assert "no logged dose lies near" in str(result)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda f: f.assign(density=0.0), DataError, "a density above zero"),
+        (lambda f: f.assign(gain=np.nan), DataError, "0 where nothing came of it"),
+        (lambda f: f.assign(gain=1.0), DataError, "the reward is 1 in every row"),
+        (lambda f: f.assign(dose=2.0), DataError, "the dose is 2 in every row"),
+        (lambda f: f.assign(proposed=np.nan), DataError, r"policies\.new"),
+        (lambda f: f.assign(user=None), DataError, "a key in every row"),
+        (lambda f: f.drop(columns="density"), TableError, "density"),
+        (lambda f: f.assign(dose="high"), TableError, "expected numbers"),
+    ],
+)  # fmt: skip
+def test_a_log_that_cannot_be_used_is_one_message(change, error, said):
+    with pytest.raises(error, match=said):
+        evaluated(change(dose_log(60)[0]))
+
+
+@pytest.mark.parametrize(
+    "keys", [{"policies": {"both": {"dose": "proposed", "always": 1.0}}}, {"bandwidths": [0.1, -1]}]
+)
+def test_a_specification_that_cannot_be_is_one_message(keys):
+    with pytest.raises(ConfigError):
+        evaluated(dose_log(60)[0], **keys)
