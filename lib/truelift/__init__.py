@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from truelift.public.experiments import (
         analyze_experiment,
         assign_experiment,
+        compare_answers,
         design_experiment,
         interleave,
         preferred,
@@ -52,6 +53,7 @@ _PUBLIC = {
     "learn_network": "truelift.public.graphs",
     "query": "truelift.public.graphs",
     "assign_experiment": "truelift.public.experiments",
+    "compare_answers": "truelift.public.experiments",
     "design_experiment": "truelift.public.experiments",
     "estimate_effects": "truelift.public.effects",
     "evaluate_doses": "truelift.public.doses",
@@ -72,6 +74,7 @@ __all__ = [
     "analyze_experiment",
     "assign_experiment",
     "causal_graph",
+    "compare_answers",
     "design_experiment",
     "discover",
     "draw_graph",

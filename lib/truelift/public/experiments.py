@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from truelift.effects.panel.column_messages import missing_columns
+from truelift.effects.results import EffectsResult
+from truelift.errors import TableError
 from truelift.experiments.analysis.results import Analysis, Look
 from truelift.experiments.analysis.run import analyze
 from truelift.experiments.analysis.sources import rows_here
+from truelift.experiments.answers import ANSWER, ARM, AnswersResult, answers_of
 from truelift.experiments.assignment import Assignment, assign, assignment_columns
 from truelift.experiments.design_results import Design
 from truelift.experiments.interleaving import Interleaved, Preference, preference
@@ -161,3 +165,61 @@ def preferred(lists: Interleaved, outcome: Any, cluster: Iterable[Any]) -> Prefe
 def spec_of(spec: Mapping[str, Any] | ExperimentSpec) -> ExperimentSpec:
     """The specification that plain keys say."""
     return spec if isinstance(spec, ExperimentSpec) else from_plain(ExperimentSpec, dict(spec))
+
+
+def compare_answers(
+    table: Any,
+    *,
+    arm: str,
+    answer: str,
+    covariates: str | Iterable[str],
+    cluster: str | None = None,
+    control: str | None = None,
+    **options: Any,
+) -> AnswersResult:
+    """What arms change in a rating or survey that only some of the units answered, as if all had.
+
+    Parameters
+    ----------
+    table : DataFrame, Arrow table, str or path
+        A row a unit, of all units that were assigned; the answer is missing where there is none.
+    arm, answer : str
+        Columns of the arm, and of numbers.
+    covariates : str or list of str
+        What is known of units from before: who answers, and what, is told from these.
+    cluster : str, optional
+        Rows that share it may be dependent.
+    control : str, optional
+        Label of an arm; the first by default.
+    **options
+        Of :func:`truelift.estimate_effects`: ``nuisances={"learner": "boosting"}``, ``buckets``, ``confidence``.
+
+    Returns
+    -------
+    AnswersResult
+        Prints a sentence an arm, and has ``to_pandas()``.
+
+    Examples
+    --------
+    >>> import truelift as tl
+    >>> tl.compare_answers(orders, arm="page", answer="stars", covariates=["age", "spend"],
+    ...                    cluster="customer")  # doctest: +SKIP
+    """
+    from truelift.public.effects import estimate_effects
+
+    held = opened(table)
+    named = [covariates] if isinstance(covariates, str) else list(covariates)
+    columns = tuple(dict.fromkeys([arm, answer, *named, *([cluster] if cluster else [])]))
+    if missing := [name for name in columns if name not in held.schema.names]:
+        raise TableError(
+            missing_columns(dict.fromkeys(missing, "compare_answers"), held.schema.names, held.name)
+        )
+
+    def estimate(rows: pa.Table, arms: Sequence[str]) -> EffectsResult:
+        return estimate_effects(
+            rows, treatment=ARM, outcomes=ANSWER, covariates=named, cluster=cluster, arms=list(arms),
+            control=arms[0], estimands=["APO", "ATE"], **options,
+        )  # fmt: skip
+
+    with naming_extras():
+        return answers_of(held.here(columns), arm, answer, control, held.name, estimate)
