@@ -12,7 +12,7 @@ pytestmark = pytest.mark.study
 
 def test_intervals_hold_the_value_and_plain_ones_at_the_same_bandwidth_do_not():
     held, plain = [], []
-    for seed in range(150):
+    for seed in range(100):
         frame, truth = dose_log(400, 3, seed)
         result = evaluated(frame, policies={"new": {"dose": "proposed"}}, buckets=5)
         value = result.value("new", "gain")
@@ -22,6 +22,6 @@ def test_intervals_hold_the_value_and_plain_ones_at_the_same_bandwidth_do_not():
         )  # fmt: skip
         held.append(value.ci_lower < truth < value.ci_upper)
         plain.append(own.ci_lower < truth < own.ci_upper)
-    # 150 repetitions of .95 have a standard error of .018.
-    assert np.mean(held) > 0.95 - 3 * 0.018
+    # 100 repetitions of .95 have a standard error of .022.
+    assert np.mean(held) > 0.95 - 3 * 0.022
     assert np.mean(plain) < 0.85

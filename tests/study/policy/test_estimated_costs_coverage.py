@@ -17,7 +17,7 @@ def draw(rng: np.random.Generator, units: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_gains_at_budgets_and_ratios_of_effects_are_held_where_costs_are_estimated() -> None:
-    n, repetitions = 2000, 400
+    n, repetitions = 2000, 250
     rng = np.random.default_rng(2)
     effect, cost = draw(rng, 400_000)
     large = Offers(2 * effect, effect, cost)
@@ -41,7 +41,7 @@ def test_gains_at_budgets_and_ratios_of_effects_are_held_where_costs_are_estimat
         rows = np.flatnonzero(arm >= 0)
         spent.append(cost[rows, arm[rows]].sum() / n / budgets[1])
     cover = (np.abs(np.array(inside)) < 1.96).mean(axis=0)
-    # 400 repetitions of .95 have a standard error of .011.
-    assert (np.abs(cover - 0.95) < 0.033).all(), cover
+    # 250 repetitions of .95 have a standard error of .014.
+    assert (np.abs(cover - 0.95) < 0.042).all(), cover
     # What is really spent is the budget, on average: a budget is met in expectation.
     assert abs(np.mean(spent) - 1) < 4 * np.std(spent) / np.sqrt(repetitions) + 0.002
