@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from truelift.errors import NotSupportedError
 from truelift.features.vocabulary import vocabulary
 from truelift.models.sequence.histories import Histories
 from truelift.recommend.by_effect import EffectKernel, EffectLists
@@ -169,6 +170,11 @@ def replayed(job: Job) -> Replay:
     from pyspark.sql import functions as F
 
     options = job.settings.recommend
+    if lacking := [name for name in READS if not job.has(name)]:
+        raise NotSupportedError(
+            f"run_loop --replay: the lake has no {lacking[0]}. Run build_features (and what comes before it) on logs "
+            "with source.exposures mapped (docs/loop.md)."
+        )
     keys = vocabulary(job)
     known = learnt(job, keys)
     job.progress.update("lists by effect beside usual ones")

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from truelift.recommend.replay import Replay, planned
+from truelift.config import load_settings
+from truelift.errors import NotSupportedError
+from truelift.recommend.replay import Replay, planned, replayed
 from truelift.recommend.results import WhatIf
 
 FOUND = WhatIf(20_000, 4_000, 500, 0.05, 0.09, 0.04, 0.02, 0.06, 0.95, 0.5, 1.5)
@@ -27,6 +29,17 @@ def test_users_who_come_again_make_it_longer_and_days_follow_the_logs_pace():
     assert plan.lists == pytest.approx(1.5 * alone.lists, rel=0.01)
     assert plan.days == pytest.approx(plan.lists / 2_000)
     assert plan.careful_lists == pytest.approx(4 * plan.lists, rel=0.01)
+
+
+def test_a_lake_without_lists_is_told_what_to_run():
+    class Bare:
+        settings = load_settings("local", "complete_journey")
+
+        def has(self, table: str) -> bool:
+            return table.startswith("silver.")
+
+    with pytest.raises(NotSupportedError, match=r"no gold\.exposures\. Run build_features"):
+        replayed(Bare())
 
 
 def test_without_a_gain_there_is_nothing_to_find_and_the_exit_code_says_so():
