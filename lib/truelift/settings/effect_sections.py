@@ -187,6 +187,52 @@ class DifferencesSection:
 
 
 @dataclass(frozen=True)
+class RobustSection:
+    """Means without the weight of tails: the section ``effects.robust``.
+
+    ``winsorise`` is the share of outcomes that is cut at either end, ``huber`` the cut of Huber's location in
+    standard deviations of a normal outcome (1.345 is usual).
+    """
+
+    winsorise: float | None = None
+    huber: float | None = None
+
+    def __post_init__(self) -> None:
+        need = needs("effects.robust", self)
+        share = self.winsorise is None or 0 < self.winsorise < 0.5
+        need("winsorise", share, "a share in (0, 0.5), such as 0.01")
+        need("huber", self.huber is None or self.huber > 0, "a number above 0, such as 1.345")
+
+    def __bool__(self) -> bool:
+        return self.winsorise is not None or self.huber is not None
+
+
+@dataclass(frozen=True)
+class BoundsSection:
+    """What is known where nothing identifies: the section ``effects.bounds``.
+
+    ``enabled`` (or another key) asks for bounds without any assumption. ``range`` gives the
+    least and the greatest value that an outcome can have; those that were seen by default. ``assume`` names
+    ``monotone_response`` (the treatment lowers nobody's outcome) and ``monotone_selection`` (the treated would have
+    had no less than the others in either arm).
+    """
+
+    enabled: bool = False
+    range: dict[str, tuple[float, float]] = field(default_factory=dict)
+    assume: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        need = needs("effects.bounds", self)
+        known = set(self.assume) <= {"monotone_response", "monotone_selection"}
+        need("assume", known, "'monotone_response' or 'monotone_selection'")
+        rising = all(low < high for low, high in self.range.values())
+        need("range", rising, "the least and the greatest value, by outcome")
+
+    def __bool__(self) -> bool:
+        return self.enabled or bool(self.range or self.assume)
+
+
+@dataclass(frozen=True)
 class ExperimentSection:
     """What only a randomised assignment allows: the section ``effects.experiment``.
 

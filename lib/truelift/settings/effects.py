@@ -11,6 +11,7 @@ from truelift.registries import ESTIMANDS, LEARNERS, LOOKS
 from truelift.settings.chances import check_chances
 from truelift.settings.checks import needs, require
 from truelift.settings.effect_sections import (
+    BoundsSection,
     CredibilitySection,
     DifferencesSection,
     ExperimentSection,
@@ -18,6 +19,7 @@ from truelift.settings.effect_sections import (
     HeterogeneitySection,
     InferenceSection,
     NuisanceSection,
+    RobustSection,
     SupportSection,
 )
 from truelift.settings.panel_spec import check_labels
@@ -103,6 +105,8 @@ class EffectOptions:
     credibility: CredibilitySection = field(default_factory=CredibilitySection)
     experiment: ExperimentSection = field(default_factory=ExperimentSection)
     differences: DifferencesSection = field(default_factory=DifferencesSection)
+    robust: RobustSection = field(default_factory=RobustSection)
+    bounds: BoundsSection = field(default_factory=BoundsSection)
 
     def __post_init__(self) -> None:
         need = needs("effects", self)
@@ -196,7 +200,7 @@ class EffectOptions:
         need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
         need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
         need("contrasts", self.contrasts == "control", f"no such key beside effects.{design}")
-        for key in ("quantiles", "mediators", "shrink"):
+        for key in ("quantiles", "mediators", "shrink", "robust", "bounds"):
             need(key, not getattr(self, key), f"no such key beside effects.{design}")
         for key in () if self.front_door else ("arms", "control"):
             need(

@@ -22,9 +22,11 @@ from truelift.effects.scores.sums import Scoring
 from truelift.inference.clusters import ClusterSums
 from truelift.settings import EffectOptions
 from truelift.settings.effect_sections import (
+    BoundsSection,
     CredibilitySection,
     ExperimentSection,
     HeterogeneitySection,
+    RobustSection,
 )
 
 
@@ -171,6 +173,6 @@ def options_of(options: EffectOptions, outcomes: tuple[str, ...]) -> EffectOptio
     """The options of an estimation on other outcomes, with nothing beside it; its rows are chosen already."""
     return replace(
         options, filter=None, outcomes=outcomes, estimands=("ATE",), second_cluster=None, groups=(), policies={},
-        looks=(), measured_in={}, shrink=None, quantiles=(), mediators=(), front_door=(), experiment=ExperimentSection(), credibility=CredibilitySection(),
+        looks=(), measured_in={}, shrink=None, robust=RobustSection(), bounds=BoundsSection(), quantiles=(), mediators=(), front_door=(), experiment=ExperimentSection(), credibility=CredibilitySection(),
         heterogeneity=HeterogeneitySection(), inference=replace(options.inference, anytime=False),
     )  # fmt: skip

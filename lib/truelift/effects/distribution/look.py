@@ -89,7 +89,7 @@ def _effects(
                     continue
                 row = np.zeros(2 * arms * count)
                 row[(block * arms + a) * count + k], row[block * arms * count + k] = 1.0, -1.0
-                rows.append(row * _inflation(sight, outcome, labels[a]))
+                rows.append(row * inflation(sight, outcome, labels[a]))
                 changes.append(values[a, k] - values[0, k])
                 how = f"cross-fitted doubly robust distributions, {sight.result.learner} nuisances"
                 named.append(
@@ -104,7 +104,7 @@ def _effects(
     return found
 
 
-def _inflation(sight: Sight, outcome: str, arm: str) -> float:
+def inflation(sight: Sight, outcome: str, arm: str) -> float:
     """The small-sample correction of the ATE of the same outcome and arm."""
     place = sight.estimation.scoring.columns.outcomes.index(outcome)
     by_key = sight.estimation.cluster_moments.precision

@@ -39,3 +39,15 @@ NAIVE = EstimandKind(
     reading="As they are, {arm} and {versus} differ in {outcome} by {change}; that is no effect.",
     judged_as="",
 )
+
+
+def _bound(name: str, key: str, title: str, place: int) -> EstimandKind:
+    return EstimandKind(
+        name, key, title, order=place, priority=place, names_population=True, logged=False, judged_as="",
+        asks={"bounds": "a range or assumptions"},
+        reading="{estimand} of the effect of {arm} against {versus} on {outcome} ({population}): {change}.",
+    )  # fmt: skip
+
+
+LOWER_BOUND = _bound("lower bound", "lower_bound", "Lower bound", 92)
+UPPER_BOUND = _bound("upper bound", "upper_bound", "Upper bound", 93)
