@@ -47,7 +47,8 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
         return not_made(sight.result, {"bounds": told})
     drawn = start_rows(sight.source, columns, sight.options, sight.progress)
     estimates: list[Estimate] = []
-    sentences, figures = [], {}
+    sentences: list[str] = []
+    figures: dict[str, float] = {}
     failed: dict[str, str] = {}
     for j, outcome in enumerate(columns.outcomes):
         values = drawn[outcome].to_numpy().astype(float)

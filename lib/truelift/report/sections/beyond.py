@@ -103,11 +103,11 @@ def _figures(content: ReportContent) -> Figures:
     if result is None:
         return {}
     drawn = {
-        f"quantile_effects_{i + 1}": (lambda group=group: quantile_effects(group))  # type: ignore[misc]
+        f"quantile_effects_{i + 1}": (lambda group=group: quantile_effects(group))
         for i, group in enumerate(_along(result).values())
     }
     return drawn | {
-        f"shrunken_{i + 1}": (lambda pair=pair: before_and_after(*pair))  # type: ignore[misc]
+        f"shrunken_{i + 1}": (lambda pair=pair: before_and_after(*pair))
         for i, pair in enumerate(_pairs(result))
     }
 

@@ -34,7 +34,7 @@ def front_door_effects(
     progress : callable
     """
     chosen = selected(source, replace(options, filter=None))
-    fits = nested_fits(chosen.source, options, options.front_door, progress)
+    fits = nested_fits(chosen.source, options, tuple(options.front_door), progress)
     columns = fits.inner.scoring.columns
     labels, outcomes = columns.arms.labels, columns.outcomes
     count = len(outcomes)

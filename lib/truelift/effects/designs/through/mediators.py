@@ -98,7 +98,8 @@ def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG0
 def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     """The result with natural direct and indirect effects of every arm and outcome."""
     options = sight.options
-    fits = nested_fits(sight.source, options, options.mediators, sight.progress)
+    mediators = tuple(options.mediators)
+    fits = nested_fits(sight.source, options, mediators, sight.progress)
     columns = fits.inner.scoring.columns
     labels, outcomes = columns.arms.labels, columns.outcomes
     arms, count = len(labels), len(outcomes)
@@ -111,8 +112,9 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
         return line
 
     estimates: list[Estimate] = []
-    sentences, figures = [], {}
-    through = f"through {', '.join(options.mediators)}"
+    sentences: list[str] = []
+    figures: dict[str, float] = {}
+    through = f"through {', '.join(mediators)}"
     for j, outcome in enumerate(outcomes):
         for arm in range(1, arms):
             for name, parts in PARTS.items():
@@ -134,7 +136,7 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
             both = np.array([row(arm, PARTS["NIE"], j), row(arm, ((1, 1), (0, 0)), j)])
             values, spread = both @ means.values, both @ means.covariance @ both.T
             share = MediatedShare(
-                outcome, labels[arm], options.mediators, float(values[0] / values[1]),
+                outcome, labels[arm], mediators, float(values[0] / values[1]),
                 share_of(values[0], values[1], spread, means.clusters - 1.0, options.inference.confidence),
                 options.inference.confidence,
             )  # fmt: skip
