@@ -1,8 +1,9 @@
-"""How often intervals beside the mean effect hold the truth: quantiles, mediators, the front door.
+"""How often intervals beside the mean effect hold the truth: quantiles, mediators, the front door, many campaigns.
 
     python benchmarks/graph/beyond_the_mean.py [--repetitions 200] [--units 1000] [--only quantiles] [--out FILE]
 
-Simulated tables (``simulate/worlds/designed.py``) of units in clusters of about four that share errors. Prints a
+Simulated tables (``simulate/worlds/designed.py``) of units in clusters of about four that share errors; of the effects of
+30 campaigns the estimates are drawn as normal about skewed effects. Prints a
 line a figure and, as last line, one JSON object.
 """
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 from truelift.effects.panel.source import MemoryPanel
 from truelift.effects.results import EffectsResult
 from truelift.effects.whole import estimate_all
+from truelift.inference.robust_shrinkage import robust_shrinkage
 from truelift.settings import EffectOptions
 from truelift.simulate.worlds.designed import FRONT_DOOR, MEDIATED, mediated, skewed_outcomes
 
@@ -91,7 +93,34 @@ def _share(result: EffectsResult, truth: float) -> Found:
     return "share mediated (Fieller)", low <= truth <= high, figures[key] - truth, 1.0
 
 
-STUDIES = {"quantiles": quantiles, "through": through}
+def campaigns(seeds: range, units: int) -> Iterator[Found]:
+    """Shrunken effects of 30 campaigns: robust and normal intervals, and errors beside unshrunken estimates."""
+    for name, drawn in {
+        "skewed": lambda rng: 1.0 + 0.5 * (rng.exponential(size=30) - 1.0),
+        "two stand out": lambda rng: (
+            np.where(np.arange(30) < 2, 3.0, 0.3) + 0.1 * rng.normal(size=30)
+        ),
+    }.items():
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            truth, errors = drawn(rng), rng.uniform(0.3, 0.8, 30)
+            seen = truth + errors * rng.normal(size=30)
+            made = robust_shrinkage(seen, errors, 0.95)
+            half = 1.959964 * np.sqrt(made.weights) * errors
+            apart = made.values - truth
+            for i in range(30):
+                yield (
+                    f"{name}: robust",
+                    abs(apart[i]) <= made.half[i],
+                    apart[i],
+                    made.half[i] / 1.959964,
+                )
+                yield f"{name}: normal", abs(apart[i]) <= half[i], apart[i], half[i] / 1.959964
+                plain = seen[i] - truth[i]
+                yield f"{name}: unshrunken", abs(plain) <= 1.959964 * errors[i], plain, errors[i]
+
+
+STUDIES = {"quantiles": quantiles, "through": through, "campaigns": campaigns}
 
 
 def summary(found: Iterator[Found]) -> dict[str, dict[str, float]]:
@@ -104,6 +133,7 @@ def summary(found: Iterator[Found]) -> dict[str, dict[str, float]]:
         held, error, standard_error = (np.array(line, float) for line in zip(*of_name, strict=True))
         made[name] = {"coverage": float(held.mean()), "repetitions": len(held)}
         if error.std() > 0:
+            made[name]["error"] = round(float(np.sqrt((error**2).mean())), 4)
             made[name]["bias / sd"] = round(float(error.mean() / error.std()), 3)
             made[name]["se / sd"] = round(float(standard_error.mean() / error.std()), 3)
     return made
