@@ -14,6 +14,8 @@ from truelift.report.svg import figure_block
 HEADING = "Beyond the average"
 #: Outcomes and arms that are drawn.
 _DRAWN = 4
+#: Whose findings stand here.
+_LOOKS = ("mediators", "shrink", "bounds")
 
 Family = tuple[str, str, str]
 
@@ -27,7 +29,12 @@ def beyond(content: ReportContent) -> Html | None:
         *(_quantiles(key, group, i) for i, (key, group) in enumerate(_along(result).items())),
         *(_shrunken(pair, i) for i, pair in enumerate(_pairs(result))),
     ][:_DRAWN]
-    said = [in_words(text) for finding in result.findings for text in finding.sentences]
+    said = [
+        in_words(text)
+        for finding in result.findings
+        if finding.look in _LOOKS
+        for text in finding.sentences
+    ]
     if not parts and not said:
         return None
     return section("beyond", HEADING, bullets(said) if said else None, *parts)
