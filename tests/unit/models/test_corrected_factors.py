@@ -149,7 +149,7 @@ def test_axes_of_what_was_seen_are_those_of_the_whole_table_however_they_are_fou
     users, items = np.nonzero(rng.random((60, 40)) < np.where(groups, 0.5, 0.1))
     found = []
     for dense in (10_000, 0):
-        monkeypatch.setattr(seen, "_DENSE", dense)
+        monkeypatch.setattr(seen, "DENSE_CELLS", dense)
         found.append(seen.seen_model(users, items, (60, 40), 3).chances(users, items))
     assert found[0] == pytest.approx(found[1])
 

@@ -20,7 +20,7 @@ from truelift.errors import ConfigError
 EXPOSURES = ("popularity", "factors")
 _LEAST_CHANCE = 1e-6
 # Cells of a table that is decomposed whole; of larger ones the first axes are searched for.
-_DENSE = 1_000_000
+DENSE_CELLS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def seen_model(
     root_user, root_item = np.sqrt(of_user), np.sqrt(of_item)
     share = sparse.csr_matrix((1 / (root_user[users] * root_item[items]), (users, items)), shape)
     usual = root_user / np.sqrt(len(users)), root_item / np.sqrt(len(users))
-    if shape[0] * shape[1] <= _DENSE:
+    if shape[0] * shape[1] <= DENSE_CELLS:
         left, size, right = np.linalg.svd(share.toarray() - np.outer(*usual), full_matrices=False)
         left, size, right = left[:, :wanted], size[:wanted], right[:wanted]
     else:
