@@ -69,7 +69,7 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
         sight.progress("the graph's claims")
         columns = {name: graph.by_name[name].column for name in graph.measured}
         coded = coded_columns(_table_of(sight.source), columns, options.cluster)
-        result, sentences = sight.result, []
+        result, sentences = sight.result, list[str]()
         for outcome in options.outcomes:
             effect = _identified(graph, sight, outcome)
             told = falsified(graph, coded, effect)

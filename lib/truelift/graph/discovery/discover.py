@@ -172,7 +172,7 @@ def learned_from(
 
 def _method(options: DiscoveryOptions, evidence: Evidence) -> str:
     if options.method == "order":
-        what = "counts of the levels, qNML" if evidence.exact else "second moments, BIC"
+        what = "counts of the levels, qNML" if evidence.exact else "second moments, extended BIC"
     else:
         what = f"{'exact tables' if evidence.exact else 'partial correlations'}, level {options.alpha:g}"
     return f"{_METHODS[options.method]}: {what}"

@@ -87,11 +87,11 @@ class Tiers:
 
     def having(self, required: str | None, forbidden: str | None) -> Tiers:
         """With further arrows, as lines with semicolons or line breaks between them."""
-        more = {
-            "required": (*self.required, *filter(None, parted(required or ""))),
-            "forbidden": (*self.forbidden, *filter(None, parted(forbidden or ""))),
-        }
-        return replace(self, **more)
+        return replace(
+            self,
+            required=(*self.required, *filter(None, parted(required or ""))),
+            forbidden=(*self.forbidden, *filter(None, parted(forbidden or ""))),
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
