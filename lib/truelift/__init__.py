@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         learn_network,
         query,
     )
+    from truelift.public.needs import fit_needs
     from truelift.public.policies import evaluate_policies
     from truelift.public.policy import learn_policy
     from truelift.public.preferences import fit_preferences
@@ -58,6 +59,7 @@ _PUBLIC = {
     "estimate_effects": "truelift.public.effects",
     "evaluate_doses": "truelift.public.doses",
     "evaluate_policies": "truelift.public.policies",
+    "fit_needs": "truelift.public.needs",
     "fit_preferences": "truelift.public.preferences",
     "fit_recommender": "truelift.public.recommender",
     "learn_policy": "truelift.public.policy",
@@ -82,6 +84,7 @@ __all__ = [
     "evaluate_doses",
     "evaluate_policies",
     "falsify",
+    "fit_needs",
     "fit_preferences",
     "fit_recommender",
     "identify",

@@ -254,6 +254,14 @@ _SPECS = (
         ("world",),
     ),
     TableSpec(
+        "gold.needs",
+        "source string, source_version string, user_key string, time timestamp, step int, need string, "
+        "filtered double, filtered_lower double, filtered_upper double, smoothed double, "
+        "likely boolean, bucket int",
+        ("source", "bucket"),
+        people=_USER,
+    ),
+    TableSpec(
         "gold.recommendations",
         "user_key string, rank int, item_key string, score double, reason string, "
         "relevance double, effect double, effect_lower double, effect_upper double, "

@@ -33,11 +33,14 @@ _MADE_BY = {
     "gold.scores": "estimate_effects",
     "gold.learned_policies": "learn_policy",
     "gold.allocations": "allocate",
+    "gold.needs": "fit_needs",
     "gold.recommendations": "recommend",
 }
 
 # Units of experiments may be anything; where they are users, those are found like everywhere.
 _ANY_UNITS = frozenset({"gold.assignments"})
+# Needs are also learned from tables of one's own, whose users may be anyone.
+_OF_THE_LAKE = {"gold.needs": "source = 'silver.sessions'"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,10 @@ def require_this_secret(job: Job, users: DataFrame) -> None:
         name
         for name in keyed_tables(job)
         if name not in _ANY_UNITS
-        and not shares_keys(job.lake.read(name).select("user_key").dropna(), users)
+        and not shares_keys(
+            job.lake.read(name).where(_OF_THE_LAKE.get(name, "true")).select("user_key").dropna(),
+            users,
+        )
     ]
     if stale:
         jobs = list(dict.fromkeys(_MADE_BY.get(name, "build_features") for name in stale))

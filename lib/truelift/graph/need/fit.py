@@ -1,0 +1,203 @@
+"""From steps to needs: how many, which, and what acting changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import norm
+
+from truelift.graph.need.columns import Coding
+from truelift.graph.need.effects import effects_of, needs_of
+from truelift.graph.need.results import NeedsResult, TriedNeeds
+from truelift.graph.need.source import StepSource, sample_of
+from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NeedSpec
+from truelift.models.need.choosing import (
+    APART,
+    Scale,
+    Tried,
+    compared,
+    passes_of,
+    prior_of,
+    require_agreement,
+    scale_of,
+    tried,
+)
+from truelift.models.need.coordinates import model_of
+from truelift.models.need.fitting import Fit, em, newton
+from truelift.models.need.information import Covariance, clustered, information_of
+from truelift.models.need.matching import by_frequency, distance
+from truelift.models.need.rows import NeedRows, joined
+from truelift.models.need.states import Layout, StateModel
+from truelift.progress import Tell
+
+# Fits whose likelihoods on the sample are this near are compared on all users.
+_NEAR = 10.0
+_LEAST_GAIN = 1e-5
+_EM_PASSES, _NEWTON_PASSES = 5, 30
+
+
+@dataclass(frozen=True, eq=False)
+class FittedNeeds:
+    """A model of needs, how sure it is, and what it says.
+
+    Parameters
+    ----------
+    result : NeedsResult
+    model : StateModel
+        Needs in the order of the result.
+    covariance : Covariance
+    coding : Coding
+    """
+
+    result: NeedsResult
+    model: StateModel
+    covariance: Covariance
+    coding: Coding
+
+    def drawn(self) -> list[StateModel]:
+        """Models as likely as the errors say, for intervals of posteriors."""
+        spec = self.coding.spec
+        rng = np.random.default_rng([spec.seed, 1])
+        size = len(self.covariance.vector) - self.model.needs
+        matrix = self.covariance.matrix[:size, :size]
+        values, vectors = np.linalg.eigh(matrix)
+        # Coordinates of chances of almost zero have errors without bound, and change nothing.
+        half = vectors * np.sqrt(np.clip(values, 0.0, 25.0))
+        moved = rng.normal(size=(spec.draws, size)) @ half.T
+        return [
+            model_of(self.covariance.vector[:size] + np.clip(m, -5, 5), self.model) for m in moved
+        ]
+
+
+def fitted_needs(
+    source: StepSource, spec: NeedSpec, version: str = "0", tell: Tell = lambda text: None
+) -> FittedNeeds:
+    """Learn needs from steps.
+
+    Parameters
+    ----------
+    source : StepSource
+    spec : NeedSpec
+    version : str
+        Of the table.
+    tell : callable
+
+    Raises
+    ------
+    NotSupportedError
+        If starts that are as likely end in different needs.
+    DataError, ConfigError
+        For columns that cannot be used.
+    """
+    tell("which values the columns have")
+    coding = source.look(spec)
+    sample = sample_of(source, coding, spec.sample_users)
+    held, learned = _split(sample)
+    whole = [joined(list(sample.values()))]
+    layouts = {needs: layout_of(coding, needs) for needs in spec.needs}
+    scale = scale_of(layouts[spec.needs[0]], [learned])
+    told, fits = [], {}
+    numbers = tuple(sorted(set(spec.needs)))
+    for needs in numbers:
+        tell(f"{needs} needs: starts")
+        layout = layouts[needs]
+        fits[needs] = tried(
+            layout, [learned], scale, spec.prior_rows, spec.starts, spec.seed, spec.passes
+        )
+        told.append(_by_user(fits[needs][0].model, held))
+    judged, taken = compared(numbers, told)
+    needs = numbers[taken]
+    layout, prior = layouts[needs], prior_of(layouts[needs], scale, spec.prior_rows)
+    own = fits[needs]
+    best = [fit for fit in own if own[0].objective - fit.objective < _NEAR]
+    fit, agreed = _on_all(source, coding, best, whole, prior, scale, spec, tell)
+    order = by_frequency(fit.model, fit.sums)
+    model = fit.model.relabelled(order)
+    tell("how sure it is")
+    sums = source.sums(coding, model)
+    users = float(layout.parts(sums)["told"][1])
+    information = information_of(model, whole, prior, users)
+    covariance = clustered(model, sums, source.products(coding, model), information)
+    result = _result(source, coding, model, covariance, sums, fit, version)
+    result = _with(result, judged, len(own), agreed)
+    return FittedNeeds(result, model, covariance, coding)
+
+
+def layout_of(coding: Coding, needs: int) -> Layout:
+    """What a model of so many needs has, for these columns."""
+    return Layout(
+        needs, coding.inputs, tuple(len(coding.levels[c]) for c in coding.of_kind(CATEGORY)),
+        len(coding.of_kind(COUNT)), len(coding.of_kind(NUMBER)), coding.spec.model == "states",
+    )  # fmt: skip
+
+
+def _split(sample: dict[int, NeedRows]) -> list[NeedRows]:
+    """A fifth of the buckets, and the others."""
+    numbers = list(sample)
+    held = numbers[::5] if len(numbers) >= 5 else numbers[:1]
+    others = [b for b in numbers if b not in set(held)]
+    return [joined([sample[b] for b in some]) for some in (held, others)]
+
+
+def _by_user(model: StateModel, rows: NeedRows) -> np.ndarray:
+    """The log-likelihood of each user."""
+    return model.sums_by_user(rows)[:, -1]
+
+
+def _on_all(
+    source: StepSource, coding: Coding, fits: list[Fit], sample: list[NeedRows], prior: np.ndarray, scale: Scale,
+    spec: NeedSpec, tell: Tell,
+) -> tuple[Fit, int]:  # fmt: skip
+    """Bring what the sample's starts came to to the maximum over all users; those that are one model once."""
+    ends: list[Fit] = []
+    twice = 0
+    for number, fit in enumerate(fits):
+        tell(f"all users, start {number + 1} of {len(fits)}")
+        start = em(passes_of(sample), fit.model, prior, scale.sd, 1e-4, spec.passes)
+        if any(distance(start.model, end.model) < APART / 2 for end in ends):
+            twice += 1
+            continue
+
+        def total(model: StateModel) -> np.ndarray:
+            return source.sums(coding, model)
+
+        whole = em(total, start.model, prior, scale.sd, _LEAST_GAIN, _EM_PASSES)
+        size = float(whole.model.layout.parts(whole.sums)["told"][1])
+        matrix = information_of(whole.model, sample, prior, size).matrix
+        near = newton(total, whole, prior, matrix, scale.sd, _LEAST_GAIN, _NEWTON_PASSES)
+        if not near.gain_left < 1.0:
+            near = em(total, near.model, prior, scale.sd, _LEAST_GAIN, spec.passes)
+        ends.append(near)
+    ends.sort(key=lambda end: -end.objective)
+    return ends[0], require_agreement(ends) + twice
+
+
+def _result(
+    source: StepSource, coding: Coding, model: StateModel, covariance: Covariance, sums: np.ndarray,
+    fit: Fit, version: str,
+) -> NeedsResult:  # fmt: skip
+    spec = coding.spec
+    part = model.layout.parts(sums)
+    steps = part["transition"].sum(axis=(1, 2)) + part["initial"].sum(axis=1)
+    named = {coding.input_name(a): round(float(steps[a])) for a in range(coding.inputs)}
+    z = float(norm.ppf((1 + spec.confidence) / 2))
+    moves = {
+        coding.input_name(a): tuple(tuple(map(float, row)) for row in model.transition[a])
+        for a in range(coding.inputs)
+        if steps[a] > 0
+    }
+    unseen = [coding.input_name(a) for a in range(coding.inputs) if steps[a] <= 0]
+    notes = [f"inputs: {name} was never shown, so nothing is said of it." for name in unseen]
+    return NeedsResult(
+        source.name, version, spec.model, round(float(part["told"][0])), round(float(part["told"][1])),
+        dict(coding.kinds), named, coding.input_name(coding.base), (), 0, 0,
+        needs_of(coding, model, covariance, z), moves if spec.model == "states" else {},
+        effects_of(coding, model, covariance, z, steps > 0), float(part["told"][2]), len(fit.path), fit.gain_left,
+        spec.confidence, spec.posterior, tuple(notes),
+    )  # fmt: skip
+
+
+def _with(result: NeedsResult, judged: tuple[Tried, ...], starts: int, agreed: int) -> NeedsResult:
+    told = tuple(TriedNeeds(t.needs, t.held_out, t.behind, t.standard_error) for t in judged)
+    return replace(result, tried=told, starts=starts, agreed=agreed)

@@ -1,0 +1,1 @@
+"""Needs that nobody recorded: exact likelihoods, filters and smoothers, and what acting on them changes."""

@@ -1,0 +1,130 @@
+"""How sure the numbers of a model are: the information of a sample of users, and a covariance clustered by user.
+
+The likelihood's score of a user is linear in the user's expected sums. Its outer products are summed over all users; its
+derivative is taken by central differences on a sample. Both together are the sandwich (White 1982), which
+holds where the model is no more than close; users are the units, so steps of one may depend in any way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from truelift.models.need.coordinates import grounded, model_of, score_matrix, vector_of
+from truelift.models.need.rows import NeedRows
+from truelift.models.need.states import StateModel
+
+_STEP = 1e-4
+_USERS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """Derivatives of the score by the model's coordinates, for all users.
+
+    Parameters
+    ----------
+    matrix : ndarray, p x p
+        Minus the derivative of the score, with a ground in the directions in which nothing changes.
+    steps : ndarray, K x p
+        Derivative of the expected steps in each need.
+    """
+
+    matrix: np.ndarray
+    steps: np.ndarray
+
+
+def information_of(
+    model: StateModel, parts: Sequence[NeedRows], prior: np.ndarray, users: float
+) -> Information:
+    """By central differences of a sample's score, scaled to so many users.
+
+    Parameters
+    ----------
+    model : StateModel
+    parts : sequence of NeedRows
+        The sample.
+    prior : ndarray
+        Sums of the prior, which are not scaled.
+    users : float
+        That the sample stands for.
+    """
+    factor = users / max(sum(part.users for part in parts), 1)
+    vector = vector_of(model)
+    size = len(vector)
+    matrix, steps = np.zeros((size, size)), np.zeros((model.needs, size))
+    for place in range(size):
+        for sign in (1.0, -1.0):
+            moved = vector.copy()
+            moved[place] += sign * _STEP
+            near = model_of(moved, model)
+            sums = factor * sum(near.sums(part) for part in parts)
+            score = score_matrix(near) @ (sums + prior)
+            matrix[:, place] -= sign * score / (2 * _STEP)
+            steps[:, place] += sign * model.layout.parts(sums)["steps"] / (2 * _STEP)
+    return Information(grounded((matrix + matrix.T) / 2, model.layout), steps)
+
+
+def outer_products(model: StateModel, rows: NeedRows) -> np.ndarray:
+    """Sums over users of the products of their expected sums: additive, of a size that no user adds to."""
+    found = np.zeros((model.layout.size, model.layout.size))
+    for first in range(0, rows.users, _USERS_AT_ONCE):
+        some = rows.of_users(np.arange(first, min(first + _USERS_AT_ONCE, rows.users)))
+        own = model.sums_by_user(some)
+        found += own.T @ own
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Covariance:
+    """Of a model's coordinates and of the shares of steps in each need.
+
+    Parameters
+    ----------
+    vector : ndarray, p + K
+    matrix : ndarray
+    """
+
+    vector: np.ndarray
+    matrix: np.ndarray
+
+
+def clustered(
+    model: StateModel, sums: np.ndarray, products: np.ndarray, information: Information
+) -> Covariance:
+    """The sandwich of the score, with the shares of steps as further equations.
+
+    Parameters
+    ----------
+    model : StateModel
+    sums : ndarray
+        Of all users.
+    products : ndarray
+        As :func:`outer_products` gives them, of all users.
+    information : Information
+    """
+    layout, needs = model.layout, model.needs
+    part = layout.parts(sums)
+    users = part["told"][1]
+    steps = part["steps"]
+    share = steps / steps.sum()
+    places = layout.parts(np.arange(layout.size))
+    # A user's equations: the score, and steps in each need less the share of all of the user's steps.
+    of_share = np.zeros((needs, layout.size))
+    of_share[np.arange(needs), places["steps"]] = 1.0
+    of_share[:, places["steps"]] -= share[:, None]
+    equations = np.concatenate([score_matrix(model), of_share])
+    # At the maximum scores add up to those of the prior; they are centred.
+    middle = equations @ sums / users
+    meat = equations @ products @ equations.T - users * np.outer(middle, middle)
+    size = len(information.matrix)
+    bread = np.zeros((size + needs, size + needs))
+    bread[:size, :size] = information.matrix
+    bread[size:, :size] = -(information.steps - np.outer(share, information.steps.sum(axis=0)))
+    bread[size:, size:] = np.eye(needs) * steps.sum()
+    half = np.linalg.solve(bread, meat)
+    small = users / max(users - 1, 1)
+    matrix = small * np.linalg.solve(bread, half.T)
+    return Covariance(np.concatenate([vector_of(model), share]), (matrix + matrix.T) / 2)
