@@ -2,7 +2,7 @@
 
 ``import truelift as tl`` gives first results on a table at hand (docs/python.md):
 ``tl.estimate_effects``, ``tl.evaluate_policies``, ``tl.learn_policy``, ``tl.sessions``,
-``tl.fit_recommender``, ``tl.fit_preferences``. Each is loaded when it is first asked for, so the import itself costs nothing.
+``tl.fit_recommender``, ``tl.fit_preferences``, ``tl.fit_needs``. Each is loaded when it is first asked for, so the import itself costs nothing.
 """
 
 from __future__ import annotations

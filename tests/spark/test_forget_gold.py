@@ -41,7 +41,9 @@ LINES = [
     "torn,ann",
 ]
 # What later jobs make of silver, by user.
-MADE = ("gold.users", "gold.exposures", "gold.panel", "gold.scores", "gold.recommendations")
+MADE = (
+    "gold.users", "gold.exposures", "gold.panel", "gold.scores", "gold.recommendations", "gold.needs",
+)  # fmt: skip
 
 
 def rows(lake, table, *users, **texts):
@@ -49,6 +51,7 @@ def rows(lake, table, *users, **texts):
     selects = []
     for user in users:
         own = {"user_key": user, "unit_id": f"summer:{user}", "campaign": "summer", "bucket": 0}
+        own["source"] = "silver.sessions"
         own |= texts
         types = {f.name: f.dataType.simpleString() for f in table_spec(table).schema()}
         # An open table has what the specification of its panel says.

@@ -20,6 +20,7 @@ from truelift.models.need.choosing import (
     passes_of,
     prior_of,
     require_agreement,
+    require_known,
     scale_of,
     tried,
 )
@@ -118,6 +119,7 @@ def fitted_needs(
     sums = source.sums(coding, model)
     users = float(layout.parts(sums)["told"][1])
     information = information_of(model, whole, prior, users)
+    require_known(model, information.matrix)
     covariance = clustered(model, sums, source.products(coding, model), information)
     result = _result(source, coding, model, covariance, sums, fit, version)
     result = _with(result, judged, len(own), agreed)

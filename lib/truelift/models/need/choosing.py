@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.errors import NotSupportedError
+from truelift.models.need.acting import measured
+from truelift.models.need.coordinates import vector_of
 from truelift.models.need.fitting import Fit, Passes, em
+from truelift.models.need.information import Covariance
 from truelift.models.need.matching import distance
 from truelift.models.need.rows import NeedRows
 from truelift.models.need.states import Layout, StateModel, prior_sums
@@ -21,6 +24,12 @@ from truelift.models.need.states import Layout, StateModel, prior_sums
 ALIKE = 1.92
 # A pass that brings fewer nats ends a try; what is left then decides on no number of needs.
 _LEAST = 0.02
+# A standard error from which on a chance, or a mean in spreads, is not known.
+_GUESS = 0.15
+_WAYS = (
+    "Name fewer needs, more columns of behaviour (three that depend on the need each in its own way), or users with "
+    "more steps."
+)
 #: From which difference on, in chances or in spreads, two fits are not the same.
 APART = 0.1
 
@@ -123,17 +132,48 @@ def require_agreement(fits: Sequence[Fit]) -> int:
         If one that is as likely is another model.
     """
     best = fits[0]
-    alike = [fit for fit in fits if best.objective - fit.objective < ALIKE]
-    for fit in alike[1:]:
+    alike = [fit for fit in fits if abs(best.log_likelihood - fit.log_likelihood) < ALIKE]
+    for fit in alike:
         apart = distance(fit.model, best.model)
         if apart > APART:
             raise NotSupportedError(
-                f"needs: with {best.model.needs} needs two starts end {best.objective - fit.objective:.2f} nats apart, and "
+                f"needs: with {best.model.needs} needs two starts end {abs(best.log_likelihood - fit.log_likelihood):.2f} nats apart, and "
                 f"what their needs show differs by {apart:.2f}: the data do not say which of them it is. "
-                "Name fewer needs, more columns of behaviour (three that depend on the need each in its own way), "
-                "or users with more steps."
+                f"{_WAYS}"
             )
     return len(alike)
+
+
+def require_known(model: StateModel, information: np.ndarray) -> None:
+    """See that the likelihood, and not the prior, says what each need shows.
+
+    Starts may come to one point of a ridge on which the likelihood is as high everywhere; its curvature tells.
+
+    Parameters
+    ----------
+    model : StateModel
+    information : ndarray
+        As :class:`~.information.Information` has it.
+
+    Raises
+    ------
+    NotSupportedError
+        If a standard error of what a need shows is as large as that of a guess.
+    """
+    if model.needs == 1:
+        return
+    size = len(information)
+    matrix = np.zeros((size + model.needs, size + model.needs))
+    matrix[:size, :size] = np.linalg.inv(information)
+    share = np.full(model.needs, 1 / model.needs)
+    known = Covariance(np.concatenate([vector_of(model), share]), matrix)
+    error = measured(model, known, lambda near, _: near.profile()).standard_error
+    if error.max() > _GUESS:
+        worst = int(error.reshape(model.needs, -1).max(axis=1).argmax())
+        raise NotSupportedError(
+            f"needs: with {model.needs} needs the standard error of what one of them shows is {error.max():.2f}, in chances "
+            f"or in spreads (need {worst + 1} as the fit has them): the data hardly say what it is. {_WAYS}"
+        )
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def information_of(
             moved = vector.copy()
             moved[place] += sign * _STEP
             near = model_of(moved, model)
-            sums = factor * sum(near.sums(part) for part in parts)
+            sums = factor * np.sum([near.sums(part) for part in parts], axis=0)
             score = score_matrix(near) @ (sums + prior)
             matrix[:, place] -= sign * score / (2 * _STEP)
             steps[:, place] += sign * model.layout.parts(sums)["steps"] / (2 * _STEP)

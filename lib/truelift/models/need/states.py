@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -108,22 +109,22 @@ class StateModel:
     def sums(self, rows: NeedRows) -> np.ndarray:
         """Expected sums of all users, a row."""
         out = np.zeros((1, self.layout.size))
-        add_users(*self._of(rows), False, out)
+        add_users(*(*self._of(rows), False, out))
         return out[0]
 
     def sums_by_user(self, rows: NeedRows) -> np.ndarray:
         """Expected sums of each user."""
         out = np.zeros((rows.users, self.layout.size))
-        add_users(*self._of(rows), True, out)
+        add_users(*(*self._of(rows), True, out))
         return out
 
     def posteriors(self, rows: NeedRows) -> tuple[np.ndarray, np.ndarray]:
         """The filter P(U_t | X, Y up to t) and the smoother P(U_t | all X, Y), n x K each."""
         filtered, smoothed = np.empty((2, len(rows), self.needs))
-        posteriors(*self._of(rows), filtered, smoothed)
+        posteriors(*(*self._of(rows), filtered, smoothed))
         return filtered, smoothed
 
-    def _of(self, rows: NeedRows) -> tuple[np.ndarray, ...]:
+    def _of(self, rows: NeedRows) -> tuple[Any, ...]:
         log_table, log_rate = self._logs
         return (
             rows.starts, rows.inputs, rows.codes, rows.counts, rows.numbers, self.initial,

@@ -68,3 +68,29 @@ def joint(model: StateModel, rows: NeedRows, first: int, last: int) -> dict[tupl
             ) * chance_of_step(model, rows, first + t, k)
         found[path] = chance
     return found
+
+
+def drawn_rows(model: StateModel, users: int, steps: int, seed: int) -> NeedRows:
+    """Rows that a model makes."""
+    rng, layout = np.random.default_rng(seed), model.layout
+
+    def pick(chances: np.ndarray) -> np.ndarray:
+        above = (rng.random(len(chances))[:, None] >= np.cumsum(chances, axis=1)).sum(axis=1)
+        return np.minimum(above, chances.shape[1] - 1)
+
+    shown = rng.integers(0, layout.inputs, (users, steps))
+    need = np.empty((users, steps), np.int64)
+    for t in range(steps):
+        need[:, t] = pick(
+            model.transition[shown[:, t], need[:, t - 1]] if t else model.initial[shown[:, t]]
+        )
+    k = need.ravel()
+    codes = [
+        pick(model.table[start : start + size].T[k])
+        for start, size in zip(layout.offsets, layout.levels, strict=True)
+    ]
+    numbers = model.mean.T[k] + model.sd.T[k] * rng.normal(size=(len(k), layout.numbers))
+    return NeedRows(
+        np.arange(users + 1) * steps, shown.ravel().astype(np.int32), np.stack(codes, axis=1).astype(np.int32),
+        rng.poisson(model.rate.T[k]).astype(float), numbers, np.zeros((len(k), 0)),
+    )  # fmt: skip

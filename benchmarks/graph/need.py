@@ -1,0 +1,125 @@
+"""Needs in a world whose truth is known: regret to the oracle filter, coverage of intervals, effects of acting.
+
+    python benchmarks/graph/need.py [--users 1e5] [--steps 8] [--worlds 1] [--out FILE]
+
+The world is `truelift.simulate.needs`: three needs, mails that move people and that depend on what they bought. Nothing of the truth goes
+into the fit: its starts, its number of needs (2, 3 and 4 are tried) and its labels are its own; labels are matched afterwards.
+
+- regret: (log loss of the filter - that of the filter by the true numbers) / (log loss of the needs' shares - the same).
+- intervals: shares of steps and needs at which the 90% interval of the filter holds the filter by the true numbers.
+- likely: chance that the need lies in the smallest set of needs of 90% (sets of whole needs hold more), and what the filter says it is.
+- effects: whether 95% intervals of what a mail changes hold the truth, in chances of needs and of a purchase.
+- by doing: the same change in people of the world who all got a mail at the last step, or none.
+
+The median of worlds is printed; the last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+import truelift as tl
+from truelift.graph.need.posteriors import intervals, likely_sets
+from truelift.models.need.matching import matched
+from truelift.simulate.needs import NeedWorld
+
+KEYS = {
+    "user": "customer", "time": "week", "inputs": "mailed", "behaviour": ["section", "pages", "minutes"],
+    "outcomes": "bought", "needs": [2, 3, 4],
+}  # fmt: skip
+
+
+def log_loss(chances: np.ndarray, need: np.ndarray) -> float:
+    return float(-np.log(chances[np.arange(len(need)), need]).mean())
+
+
+def one_world(world: NeedWorld, users: int, steps: int, seed: int) -> dict[str, float]:
+    table, needs = world.draw(users, steps, seed)
+    need = needs.ravel()
+    share = np.bincount(need, minlength=3) / len(need)
+    began, used = time.perf_counter(), time.process_time()
+    found = tl.fit_needs(table, **KEYS)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - used
+    if len(found.result.needs) != 3:
+        raise SystemExit(f"world {seed}: found {len(found.result.needs)} needs, expected 3.")
+    model, drawn = found.fitted.model, tuple(found.fitted.drawn())
+    order = matched(model, world.truth)
+    oracle = world.filter(table)
+    # Users lie in buckets; the world's table is in order, so each bucket says which rows it has.
+    mine, low, high = np.empty((3, len(need), 3))
+    users_of = table["customer"].to_numpy()
+    first = np.searchsorted(users_of, np.arange(users))
+    for rows in found.held.tables.values():
+        steps_of = found.fitted.coding.steps(rows)
+        who = rows["customer"].to_numpy()[steps_of.order]
+        place = first[who] + rows["week"].to_numpy()[steps_of.order]
+        mine[place] = model.posteriors(steps_of.rows)[0]
+        low[place], high[place] = intervals(mine[place], drawn, steps_of.rows, 0.9)
+    mine, low, high = mine[:, order], low[:, order], high[:, order]
+    best, prior = log_loss(oracle, need), log_loss(np.tile(share, (len(need), 1)), need)
+    sets = likely_sets(mine, 0.9)
+    change, of_outcome = world.effect(share)
+    rows = found.to_pandas()
+    rows = rows[(rows.population == "all steps") & (rows.step == 1)]
+    rows = rows[rows.intervention == "do(mailed=1)"].set_index("of")
+    names = [f"need {order[k] + 1}" for k in range(3)] + ["bought=1"]
+    truth = [*change, of_outcome]
+    held = [rows.ci_lower[n] < t < rows.ci_upper[n] for n, t in zip(names, truth, strict=True)]
+    return {
+        "regret": (log_loss(mine, need) - best) / (prior - best),
+        "log_loss": log_loss(mine, need), "log_loss_oracle": best, "log_loss_shares": prior,
+        "interval_coverage": float(((low <= oracle) & (oracle <= high)).mean()),
+        "interval_width": float((high - low).mean()),
+        "likely_coverage": float(sets[np.arange(len(need)), need].mean()),
+        "likely_said": float((mine * sets).sum(axis=1).mean()),
+        "effects_covered": float(np.mean(held)),
+        "effect_error": float(max(abs(rows.estimate[n] - t) for n, t in zip(names, truth, strict=True))),
+        "standard_error": float(max(rows.standard_error[n] for n in names)),
+        "seconds": seconds, "cpu_seconds": cpu, "passes": float(found.result.passes),
+    }  # fmt: skip
+
+
+def by_doing(world: NeedWorld, users: int, steps: int) -> dict[str, float]:
+    """What the world says where everyone, or no one, gets a mail at the last step."""
+    ends = [world.draw(users, steps, 10_000, always=a) for a in (0, 1)]
+    needs = [np.bincount(n[:, -1], minlength=3) / users for _, n in ends]
+    before = np.bincount(ends[0][1][:, -2], minlength=3) / users
+    change = world.effect(before)[0]
+    return {f"need_{k + 1}": float(needs[1][k] - needs[0][k] - change[k]) for k in range(3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
+    parser.add_argument("--users", type=lambda text: int(float(text)), default=100_000)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--worlds", type=int, default=1)
+    parser.add_argument("--out")
+    args = parser.parse_args()
+    world = NeedWorld()
+    tl.fit_needs(world.draw(100, 4, 0)[0], **{**KEYS, "needs": [1], "starts": 1})  # compiles
+    told = [one_world(world, args.users, args.steps, seed) for seed in range(1, args.worlds + 1)]
+    figures = {name: round(statistics.median(t[name] for t in told), 4) for name in told[0]}
+    for name in ("interval_coverage", "effects_covered", "likely_coverage", "likely_said"):
+        figures[name] = round(statistics.mean(t[name] for t in told), 4)
+    figures["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    for name, value in figures.items():
+        print(f"  {name:<20}{value:>12}")
+    result = {
+        "benchmark": "need", "users": args.users, "steps": args.steps, "worlds": args.worlds, "figures": figures,
+        "by_doing_less_truth": by_doing(world, args.users, args.steps), "ratios": {"regret": figures["regret"]},
+    }  # fmt: skip
+    if args.out:
+        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
+        Path(args.out).write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
