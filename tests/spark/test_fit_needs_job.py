@@ -20,7 +20,7 @@ from truelift.typed import from_plain
 def test_passes_of_tasks_give_the_numbers_of_memory_and_leave_everyones_needs(
     spark, make_settings, tmp_path
 ):
-    settings = make_settings()
+    settings = make_settings("buckets=6")
     lake = Lake.open(settings, spark)
     table, _ = WORLD.draw(250, 5, seed=5)
     uri = str(tmp_path / "steps.parquet")

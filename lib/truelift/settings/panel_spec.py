@@ -259,6 +259,12 @@ class PanelSpec:
             known = source in self.sources
             require(known, key, source, f"one of the sources ({', '.join(self.sources)})")
         for name, options in self.sources.items():
+            if options.table.partition("@")[0] == "gold.needs":
+                raise ConfigError(
+                    f"sources.{name}.table: found gold.needs, expected what was recorded. A need is inferred from behaviour "
+                    "and outcomes, so an effect that is adjusted for it is not identified by that. Take what was seen "
+                    "before the treatment as covariates; needs may tell groups of a table of your own (docs/needs.md)."
+                )
             surplus = set(options.keys) - set(self.subject)
             key = f"sources.{name}.keys"
             require(not surplus, key, sorted(surplus), f"columns of the subject {self.subject}")

@@ -72,6 +72,17 @@ def test_a_covariate_that_is_measured_after_the_treatment_is_refused_with_both_t
     assert refused.value.exit_code == 2
 
 
+@pytest.mark.parametrize("table", ["gold.needs", "gold.needs@3"])
+def test_a_need_is_no_covariate_for_it_is_inferred_from_outcomes(table):
+    sources = {
+        "orders": {"table": "orders"},
+        "mails": {"table": "mails"},
+        "people": {"table": table},
+    }
+    with pytest.raises(ConfigError, match=r"sources\.people\.table: .* is not identified by that"):
+        spec(sources=sources)
+
+
 def test_rows_that_are_known_late_are_measured_late():
     sources = {
         "orders": {"table": "orders", "time": "at", "known_after": 2},

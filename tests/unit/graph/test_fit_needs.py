@@ -75,7 +75,12 @@ def test_buckets_change_no_more_than_rounding():
 
 def test_the_page_has_needs_effects_and_what_is_taken_for_granted(found):
     page = needs_page(found.result, "shop")
-    for said in ("need 3", "do(mailed=1) against mailed=0", "A need is no covariate", "section=wine"):
+    for said in (
+        "need 3",
+        "do(mailed=1) against mailed=0",
+        "A need is no covariate",
+        "section=wine",
+    ):
         assert said in page
 
 
