@@ -65,7 +65,7 @@ effects = found.to_pandas()
 mail = effects[(effects.intervention == "do(mailed=1)") & (effects.step == 1)]
 show(mail[mail.of == "bought=1"][["population", "estimate", "ci_lower", "ci_upper"]])
 share = np.bincount(truth.ravel()) / truth.size
-on_needs, on_purchases = world.effect(share)
+_, on_purchases = world.effect(share)
 own = mail[(mail.of == "bought=1") & (mail.population == "all steps")].iloc[0]
 print(
     f"truth {on_purchases:+.3f}; estimated {own.estimate:+.3f}, standard error {own.standard_error:.3f}"

@@ -8,23 +8,15 @@ need, steps, users, log-likelihood (:class:`~.states.Layout`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeVar, cast
 
 import numpy as np
-from numba import njit
 
-F = TypeVar("F", bound=Callable[..., object])
+from truelift.arrays.compiled import compiled
 
 # What is seen makes a need at most this much less likely than the likeliest one at a step: a row
 # that no living need could have made then moves the weights, and does not end in 0 / 0.
 _LEAST = 1e-100
 _LOG_LEAST = math.log(_LEAST)
-
-
-def compiled(function: F) -> F:
-    """Machine code, kept on disk between processes; other threads run beside it."""
-    return cast(F, njit(cache=True, nogil=True)(function))
 
 
 @compiled
