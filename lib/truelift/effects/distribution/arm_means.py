@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.look import Sight
-from truelift.effects.panel.columns import number_column
+from truelift.effects.panel.columns import PanelColumns, number_column
 from truelift.effects.panel.derived import DerivedPanel
 from truelift.effects.panel.source import State
 from truelift.effects.prepared import prepared
@@ -167,6 +167,12 @@ def arm_means(sight: Sight, asked: Sequence[tuple[int, Function]]) -> ArmMeans:
     return ArmMeans(
         centre + scale * found.values, found.covariance * np.outer(scale, scale), found.clusters
     )
+
+
+def arms_of_rows(rows: pa.Table, columns: PanelColumns) -> np.ndarray:
+    """The arm of each of some rows, as a number."""
+    column = rows[columns.arms.column].combine_chunks()
+    return columns.arms.codes(pa.RecordBatch.from_arrays([column], [columns.arms.column]))
 
 
 def options_of(options: EffectOptions, outcomes: tuple[str, ...]) -> EffectOptions:

@@ -2,8 +2,8 @@
 
 Both are estimands of their own, declared before the data are read. A winsorised mean is that of the outcome cut at
 two numbers, the same in all arms. Huber's location of an arm is the number t with ``E psi(Y(a) - t) = 0`` for
-``psi(u) = min(max(u, -c), c)`` (Huber 1964): doubly robust here, by steps of Newton's from the median; its
-influence is that of ``psi`` over the share of outcomes within c of t.
+``psi(u) = min(max(u, -c), c)`` (Huber 1964): doubly robust here, by steps of Newton's from the arm's own median, none
+longer than c; its influence is that of ``psi`` over the share of outcomes within c of t.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
 from truelift.effects.designs.results import Named, family
-from truelift.effects.distribution.arm_means import Below, Between, Function, arm_means
+from truelift.effects.distribution.arm_means import (
+    Below,
+    Between,
+    Function,
+    arm_means,
+    arms_of_rows,
+)
 from truelift.effects.distribution.look import inflation
 from truelift.effects.look import Look, Sight, not_made
 from truelift.effects.nuisances.first_pass import start_rows
@@ -22,7 +29,7 @@ from truelift.effects.results import EffectsResult, Estimate
 from truelift.settings import EffectOptions
 
 WINSORISED, HUBER = "winsorised ATE", "Huber effect"
-_ROUNDS = 4
+_ROUNDS = 8
 #: Of Huber's location, in standard errors: how near to its equation it is solved.
 _CLOSE = 0.1
 # The median absolute deviation times this is the standard deviation of a normal outcome.
@@ -51,7 +58,10 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
             middle = float(np.median(values))
             cut = robust.huber * _NORMAL * float(np.median(np.abs(values - middle)))
             if cut > 0:
-                estimates += _located(sight, outcome, middle, cut)
+                made = _located(sight, outcome, _medians(drawn, columns, outcome), cut)
+                estimates += made
+                if not made:
+                    failed[f"{HUBER} of {outcome}"] = _lost(cut)
             else:
                 failed[f"{HUBER} of {outcome}"] = _one_value(middle)
     result = replace(sight.result, estimates=(*sight.result.estimates, *estimates))
@@ -68,6 +78,24 @@ def _one_value(value: float) -> str:
     )
 
 
+def _lost(cut: float) -> str:
+    return (
+        f"no number solves Huber's equation of an arm within {_ROUNDS} steps: next to no outcomes lie within "
+        f"{cut:.6g} of it. Take a wider cut, or quantiles."
+    )
+
+
+def _medians(drawn: pa.Table, columns: PanelColumns, outcome: str) -> np.ndarray:
+    """Of the outcome in every arm, to begin from; of all rows for an arm of which none was drawn."""
+    values, arm = drawn[outcome].to_numpy().astype(float), arms_of_rows(drawn, columns)
+    return np.array(
+        [
+            np.median(values[arm == a] if (arm == a).any() else values)
+            for a in range(len(columns.arms.labels))
+        ]
+    )
+
+
 def _winsorised(sight: Sight, outcome: str, low: float, high: float) -> list[Estimate]:
     arms = len(sight.estimation.scoring.columns.arms.labels)
     found = arm_means(sight, [(a, Between(outcome, low, high)) for a in range(arms)])
@@ -77,9 +105,10 @@ def _winsorised(sight: Sight, outcome: str, low: float, high: float) -> list[Est
     )
 
 
-def _located(sight: Sight, outcome: str, start: float, cut: float) -> list[Estimate]:
-    arms = len(sight.estimation.scoring.columns.arms.labels)
-    at = np.full(arms, start)
+def _located(sight: Sight, outcome: str, start: np.ndarray, cut: float) -> list[Estimate]:
+    """Effects on locations; none where an arm's was not found."""
+    arms = len(start)
+    at = start.copy()
     for _ in range(_ROUNDS):
         asked: list[tuple[int, Function]] = []
         for a, t in enumerate(at.tolist()):
@@ -90,10 +119,12 @@ def _located(sight: Sight, outcome: str, start: float, cut: float) -> list[Estim
         rows = np.zeros((arms, len(asked)))
         rows[np.arange(arms), 3 * np.arange(arms)] = 1.0 / within
         spread = rows @ found.covariance @ rows.T
-        step = (found.values[::3] - at) / within
+        step = np.clip((found.values[::3] - at) / within, -cut, cut)
         at = at + step
         if (np.abs(step) <= _CLOSE * np.sqrt(np.diag(spread))).all():
             break
+    else:
+        return []
     told = f"all units, {outcome} further than {cut:.6g} from the location counted as that"
     return _contrasts(sight, outcome, HUBER, told, at, spread, found.clusters)
 

@@ -49,6 +49,22 @@ def test_without_covariates_hubers_effect_solves_hubers_equation_in_either_arm()
     assert abs(found.estimate - wanted) < 0.2 * found.standard_error
 
 
+def test_hubers_effect_is_found_where_few_are_treated_and_the_effect_is_far_beyond_the_cut():
+    table = skewed_outcomes(7, 1000, 1000)[0]
+    treated = (np.arange(1000) % 12 == 0).astype(np.int64)
+    y = np.random.default_rng(8).normal(size=1000) + 7.0 * treated
+    far = with_column(with_column(table, "treated", treated), "y", y)
+    chances = {"0": "0.9167", "1": "0.0833"}
+    found = of_name(
+        tl.estimate_effects(
+            far, covariates=[], nuisances={"propensity": chances}, robust={"huber": 1.345}, **ASKED
+        ),
+        "Huber effect",
+    )
+    assert found.estimate == pytest.approx(7.0, abs=0.4)
+    assert found.standard_error < 0.2
+
+
 def test_outliers_move_the_mean_and_not_what_is_robust():
     table = skewed_outcomes(5, 800, 200)[0]
     y, treated = table["y"].to_numpy().copy(), table["treated"].to_numpy()
