@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from truelift.effects.designs.results import Named, family
+from truelift.effects.distribution.arm_means import arms_of_rows
 from truelift.effects.distribution.quantiles import ArmQuantiles, arm_quantiles, bandwidth
 from truelift.effects.look import Look, Sight, not_made
 from truelift.effects.nuisances.first_pass import start_rows
@@ -30,10 +31,13 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     failed: dict[str, str] = {}
     for outcome in columns.outcomes:
         values = drawn[outcome].to_numpy().astype(float)
-        levels, why = smooth_levels(values, options.quantiles, float(units.min()))
+        levels, why = _smooth_in_every_arm(
+            values, arms_of_rows(drawn, columns), columns.arms.labels, options.quantiles, units
+        )
         failed |= {f"{QUANTILE} at {level:g} of {outcome}": text for level, text in why.items()}
         if levels:
             solved = arm_quantiles(sight, outcome, values, levels, units)
+            failed |= _unsolved(outcome, columns.arms.labels, levels, solved)
             estimates += _effects(sight, outcome, levels, solved)
     if columns.second_cluster is not None:
         told = f"their errors are clustered by {columns.cluster!r} alone."
@@ -42,18 +46,47 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     return not_made(result, failed)
 
 
+def _smooth_in_every_arm(
+    values: np.ndarray, arm: np.ndarray, labels: tuple[str, ...], levels: tuple[float, ...],
+    units: np.ndarray,
+) -> tuple[tuple[float, ...], dict[float, str]]:  # fmt: skip
+    """Levels about which every arm's own outcomes are spread: a value that all of one arm have is no rare one there."""
+    why: dict[float, str] = {}
+    for a, label in enumerate(labels):
+        if (arm == a).any():
+            _, found = smooth_levels(values[arm == a], levels, float(units[a]), label)
+            why = found | why
+    return tuple(level for level in levels if level not in why), why
+
+
+def _unsolved(
+    outcome: str, labels: tuple[str, ...], levels: tuple[float, ...], solved: ArmQuantiles
+) -> dict[str, str]:
+    """Levels that an arm's distribution was not found to meet."""
+    found = {}
+    for a, label in enumerate(labels):
+        for k, level in enumerate(levels):
+            if not np.isfinite(solved.quantile[a, k]):
+                found[f"{QUANTILE} at {level:g} of {outcome}, arm {label}"] = (
+                    "the arm's distribution does not rise through this level where its quantile is looked for: too "
+                    "few units lie there. Take levels nearer to the middle, or more units."
+                )
+    return found
+
+
 def smooth_levels(
-    values: np.ndarray, levels: tuple[float, ...], units: float
+    values: np.ndarray, levels: tuple[float, ...], units: float, arm: str
 ) -> tuple[tuple[float, ...], dict[float, str]]:
-    """Levels about which the outcome is spread, and why there is no density about the others.
+    """Levels about which an arm's outcome is spread, and why there is no density about the others.
 
     Parameters
     ----------
     values : ndarray
-        Of the outcome, in all arms.
+        Of the outcome, in the arm.
     levels : tuple of float
     units : float
-        Of the smallest arm.
+        Of the arm.
+    arm : str
     """
     kept, failed = [], {}
     found, counts = np.unique(values, return_counts=True)
@@ -65,7 +98,7 @@ def smooth_levels(
         if share > h:
             value = float(found[inside][np.argmax(counts[inside])])
             failed[level] = (
-                f"{share:.0%} of the rows have the one value {value:.6g} there, so a quantile jumps and has no "
+                f"{share:.0%} of the rows of the arm {arm} have the one value {value:.6g} there, so a quantile jumps and has no "
                 "standard error. Ask for levels where the outcome varies, or take it as shares of units above "
                 "a number."
             )

@@ -162,7 +162,8 @@ def _moved(points: Sequence[Point], found: ArmMeans) -> list[Point]:
     for i, p in enumerate(points):
         shares = _shares(found, i)
         if p.high <= p.low or shares[2] <= shares[0]:
-            return list(points)
+            moved.append(p)  # nothing to go by; the others move on
+            continue
         by = float(np.clip(_root(p, shares), p.low, p.high)) - p.at
         moved.append(Point(p.outcome, p.arm, p.level, p.low + by, p.at + by, p.high + by))
     return moved
@@ -174,10 +175,14 @@ def _solved(points: Sequence[Point], found: ArmMeans, arms: int) -> ArmQuantiles
     values = np.full(2 * count, np.nan)
     for i, p in enumerate(points):
         shares = _shares(found, i)
-        rows[count + i, 4 * i + 3] = 1.0
-        values[count + i] = found.values[4 * i + 3]
-        if p.high > p.low and shares[2] > shares[0]:
-            values[i] = _root(p, shares)
+        if p.high <= p.low or shares[2] <= shares[0]:
+            continue
+        root = _root(p, shares)
+        # Beyond the points the slope between them says nothing of where the level is met.
+        if p.low <= root <= p.high:
+            rows[count + i, 4 * i + 3] = 1.0
+            values[count + i] = found.values[4 * i + 3]
+            values[i] = root
             rows[i, 4 * i + 1] = -(p.high - p.low) / (shares[2] - shares[0])
     shape = (arms, count // arms)
     return ArmQuantiles(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import truelift as tl
@@ -51,6 +52,24 @@ def test_a_quantile_where_many_have_one_value_is_not_made_and_says_so():
         with_column(table, "y", spend), **(ASKED | {"quantiles": [0.3, 0.9]})
     )
     assert "have the one value 0 there" in result.not_made["quantile effect at 0.3 of y"]
+    assert {e.population for e in result.estimates if e.estimand == "quantile effect"} == {
+        "the 0.9 quantile"
+    }
+
+
+def test_a_value_that_half_of_a_small_arm_have_is_named_though_it_is_rare_over_all_arms():
+    rng = np.random.default_rng(7)
+    treated = (rng.random(2500) < 0.9).astype(np.int64)
+    y = 0.5 + np.abs(rng.normal(size=2500) + treated)
+    y[(treated == 0) & (rng.random(2500) < 0.55)] = 0.0
+    assert (y == 0).mean() < 0.07
+    table = {"user": np.arange(2500).astype(str), "treated": treated, "y": y}
+    result = tl.estimate_effects(
+        pa.table(table), covariates=[], **(ASKED | {"quantiles": [0.25, 0.5, 0.9]})
+    )
+    for level in ("0.25", "0.5"):
+        told = result.not_made[f"quantile effect at {level} of y"]
+        assert "of the arm 0 have the one value 0 there" in told
     assert {e.population for e in result.estimates if e.estimand == "quantile effect"} == {
         "the 0.9 quantile"
     }
