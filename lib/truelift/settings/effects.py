@@ -253,6 +253,8 @@ class EffectOptions:
         among = f"outcomes among effects.outcomes ({', '.join(self.outcomes)})"
         for name in ("pre_outcomes", "non_inferiority_margin"):
             need(name, set(getattr(self.experiment, name)) <= set(self.outcomes), among)
+        named = set(self.bounds.range) <= set(self.outcomes)
+        needs("effects.bounds", self.bounds)("range", named, among)
         need = needs("effects.credibility", self.credibility)
         controls = set(self.credibility.negative_controls) <= set(self.outcomes)
         need("negative_controls", controls, among)

@@ -9,14 +9,16 @@ scores pass has.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from truelift.effects.designs.results import Named, family
 from truelift.effects.look import Look, Sight, not_made
-from truelift.effects.nuisances.first_pass import start_rows
-from truelift.effects.panel.columns import PanelColumns
+from truelift.effects.panel.columns import PanelColumns, number_column
+from truelift.effects.panel.source import State
 from truelift.effects.results import EffectsResult, Estimate, Finding
 from truelift.effects.scores.estimands import covariance, influence_rows
 from truelift.effects.scores.layout import Key
@@ -32,6 +34,23 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class EndsKernel:
+    """The greatest value of each outcome, and of its negative."""
+
+    outcomes: tuple[str, ...]
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
+        """The state of one bucket."""
+        found = np.full((2, len(self.outcomes)), -np.inf)
+        for batch in batches:
+            for j, name in enumerate(self.outcomes):
+                values = number_column(batch, name)
+                if len(values):
+                    found[:, j] = np.maximum(found[:, j], (values.max(), -values.min()))
+        return {"max_value": found[0], "max_negative": found[1]}
+
+
 def _asked(options: EffectOptions, columns: PanelColumns) -> bool:  # noqa: ARG001
     return bool(options.bounds)
 
@@ -45,19 +64,20 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
             f"bounds are made of two arms, and there are {len(labels)}: name two in effects.arms."
         )
         return not_made(sight.result, {"bounds": told})
-    drawn = start_rows(sight.source, columns, sight.options, sight.progress)
+    sight.progress("a pass for the ends of outcomes")
+    seen = sight.source.sum(EndsKernel(columns.outcomes), columns.outcomes, columns.batch_rows())
     estimates: list[Estimate] = []
     sentences: list[str] = []
     figures: dict[str, float] = {}
     failed: dict[str, str] = {}
     for j, outcome in enumerate(columns.outcomes):
-        values = drawn[outcome].to_numpy().astype(float)
+        least, most = -float(seen["max_negative"][j]), float(seen["max_value"][j])
         given = section.range.get(outcome)
-        low, high = given or (float(values.min()), float(values.max()))
-        if values.min() < low or values.max() > high:
+        low, high = given or (least, most)
+        if least < low or most > high:
             failed[f"bounds on {outcome}"] = (
-                f"effects.bounds.range says {low:.6g} to {high:.6g}, and some rows have {values.min():.6g} or "
-                f"{values.max():.6g}. Give the range that the outcome can have."
+                f"effects.bounds.range says {low:.6g} to {high:.6g}, and some rows have {least:.6g} or "
+                f"{most:.6g}. Give the range that the outcome can have."
             )
             continue
         for assumed in _assumptions(section.assume):

@@ -71,7 +71,7 @@ def selected(source: PanelSource, options: EffectOptions) -> Selection:
 
 def without_outcomes(options: EffectOptions, gone: Sequence[str]) -> EffectOptions:
     """The options for the other outcomes."""
-    experiment, credibility = options.experiment, options.credibility
+    experiment, credibility, bounds = options.experiment, options.credibility, options.bounds
     margins = experiment.non_inferiority_margin
     return replace(
         options,
@@ -85,6 +85,7 @@ def without_outcomes(options: EffectOptions, gone: Sequence[str]) -> EffectOptio
             credibility,
             negative_controls=tuple(n for n in credibility.negative_controls if n not in gone),
         ),
+        bounds=replace(bounds, range={n: r for n, r in bounds.range.items() if n not in gone}),
     )
 
 

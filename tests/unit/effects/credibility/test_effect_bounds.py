@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import norm
 
@@ -48,6 +49,30 @@ def test_both_assumptions_leave_nothing_below_zero_and_nothing_above_the_naive_d
 def test_an_outcome_outside_of_its_range_is_not_bounded_and_says_so():
     result = tl.estimate_effects(TABLE, bounds={"range": {"y": [0.0, 1.0]}}, **ASKED)
     assert "says 0 to 1, and some rows have" in result.not_made["bounds on y"]
+
+
+def test_the_ends_that_were_seen_are_those_of_all_rows_however_few_are_drawn():
+    few = {"nuisances": {"start_rows": 40}}
+    text = str(tl.estimate_effects(TABLE, bounds={"enabled": True}, **few, **ASKED))
+    y = TABLE["y"].to_numpy()
+    assert f"for an outcome between {y.min():.6g} and {y.max():.6g}, the least" in text
+    almost = {"range": {"y": [float(y.min()), float(np.sort(y)[-2])]}}
+    refused = tl.estimate_effects(TABLE, bounds=almost, **few, **ASKED)
+    assert f"or {y.max():.6g}" in refused.not_made["bounds on y"]
+
+
+def test_a_range_of_something_that_is_no_outcome_is_refused():
+    with pytest.raises(ConfigError, match=r"effects\.bounds\.range: .*'sales'"):
+        tl.estimate_effects(TABLE, bounds={"range": {"sales": [0.0, 50.0]}}, **ASKED)
+
+
+def test_an_outcome_with_gaps_takes_its_range_with_it():
+    gaps = np.where(np.arange(TABLE.num_rows) % 50 == 0, np.nan, 1.0)
+    table = TABLE.append_column("z", pa.array(gaps * TABLE["y"].to_numpy()))
+    asked = ASKED | {"outcomes": ["y", "z"]}
+    ranges = {"range": {"y": [0.0, 50.0], "z": [0.0, 50.0]}}
+    found = tl.estimate_effects(table, bounds=ranges, **asked)
+    assert {e.outcome for e in found.estimates} == {"y"}
 
 
 def test_an_assumption_that_nobody_knows_is_refused():
