@@ -5,6 +5,9 @@ s_i^2)`` and m2 the second moment of ``theta - c``. Of the effects' distribution
 kurtosis alone: half of an interval is ``w_i s_i`` times the number that no distribution with these moments makes
 miss more often than the level says (Armstrong, Kolesar & Plagborg-Moller 2022). They hold on average over the row,
 each single effect need not be covered as often.
+
+Errors may have a part in common, as those of arms against one control: it moves the centre with the estimates, tells
+nothing of the spread, and is not shrunken. Its variance is taken out of ``s_i^2``, and stays in the interval whole.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ class RobustShrunken:
     ----------
     values, half : ndarray, n
         Estimates, and half of their intervals.
+    errors : ndarray, n
+        Standard errors, without the bias of shrinking.
     weights : ndarray, n
         How much of the distance to the centre is kept.
     centre, second_moment, kurtosis : float
@@ -37,13 +42,16 @@ class RobustShrunken:
 
     values: np.ndarray
     half: np.ndarray
+    errors: np.ndarray
     weights: np.ndarray
     centre: float
     second_moment: float
     kurtosis: float
 
 
-def robust_shrinkage(values: np.ndarray, errors: np.ndarray, confidence: float) -> RobustShrunken:
+def robust_shrinkage(
+    values: np.ndarray, errors: np.ndarray, confidence: float, common: float = 0.0
+) -> RobustShrunken:
     """Shrink estimates of several effects towards their precision-weighted mean.
 
     Parameters
@@ -51,8 +59,10 @@ def robust_shrinkage(values: np.ndarray, errors: np.ndarray, confidence: float) 
     values, errors : ndarray, n
         Estimates, and their standard errors, all above 0.
     confidence : float
+    common : float
+        Variance of the error that all estimates share, below the least of ``errors**2``.
     """
-    variance = errors**2
+    variance = errors**2 - common
     weight = 1.0 / variance
     total = weight.sum()
     centre = float((weight * values).sum() / total)
@@ -66,11 +76,13 @@ def robust_shrinkage(values: np.ndarray, errors: np.ndarray, confidence: float) 
     least = 32 * (weight**2 * variance**4).sum() / (total * (weight * variance**2).sum())
     kurtosis = max(fourth / second**2, 1.0 + float(least) / second**2)
     kept = second / (second + variance)
+    noise = kept**2 * variance + common
     # Bias over standard deviation of the shrunken estimate has this second moment.
-    bias = variance / second
+    bias = (1.0 - kept) ** 2 * second / noise
     critical = _critical_values(bias, kurtosis, confidence)
+    after = np.sqrt(noise)
     return RobustShrunken(
-        centre + kept * apart, critical * kept * errors, kept, centre, second, kurtosis
+        centre + kept * apart, critical * after, after, kept, centre, second, kurtosis
     )
 
 

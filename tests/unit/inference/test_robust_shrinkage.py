@@ -47,3 +47,16 @@ def test_what_is_noisy_is_drawn_further():
     found = robust_shrinkage(np.array([0.0, 2.0, 1.0, 3.0, -1.0, 0.5]), errors, 0.95)
     order = np.argsort(errors)
     assert (np.diff(found.weights[order]) < 0).all() and (found.weights < 1).all()
+
+
+def test_what_all_estimates_share_is_neither_spread_nor_shrunken():
+    rng = np.random.default_rng(0)
+    held, without = [], []
+    for _ in range(60):
+        effects = rng.normal(size=30)
+        # Arms of one size against one control: half of every variance is the control's.
+        values = effects + rng.normal(size=30) - rng.normal()
+        for common, covered in ((1.0, held), (0.0, without)):
+            found = robust_shrinkage(values, np.full(30, np.sqrt(2.0)), 0.95, common)
+            covered.append((np.abs(found.values - effects) <= found.half).mean())
+    assert np.mean(held) > 0.93 and np.mean(without) < 0.8

@@ -47,6 +47,22 @@ def test_arms_are_drawn_towards_each_other_where_the_treatment_is_named():
     ]  # fmt: skip
 
 
+def test_arms_are_compared_with_their_control_alone_and_its_error_stays_in_every_interval():
+    table = campaigns(groups=6)
+    table = table.set_column(2, "d", pa.array([f"a{i % 6}" for i in range(table.num_rows)]))
+    found = [
+        [e for e in tl.estimate_effects(
+            table, shrink="d", control="a0", contrasts=contrasts, **ASKED
+        ).estimates if e.estimand in ("ATE", "shrunken effect") and e.versus == "a0"]
+        for contrasts in ("control", "all")
+    ]  # fmt: skip
+    assert [e.estimate for e in found[0]] == pytest.approx([e.estimate for e in found[1]])
+    before, after = found[0][:5], found[0][5:]
+    # Arms of one size: half of each variance is the control's, which no shrinking takes away.
+    for one, other in zip(before, after, strict=True):
+        assert other.standard_error > 0.6 * one.standard_error
+
+
 def test_of_few_groups_no_spread_is_told():
     result = tl.estimate_effects(campaigns(groups=3, rows=300), shrink="campaign", **ASKED)
     assert "the spread of effects is told from 5" in next(iter(result.not_made.values()))
