@@ -128,11 +128,7 @@ def _first(
     gain = mass * positive
 
     def gained(by: np.ndarray) -> np.ndarray:
-        order = np.lexsort((np.arange(len(by)), -by, owner))
-        first = np.concatenate([[0], np.cumsum(np.bincount(owner))])[owner[order]]
-        rank = np.arange(len(by)) - first
-        worth = np.where(rank < len(fall), fall[np.minimum(rank, len(fall) - 1)], 0.0)
-        return np.bincount(owner[order], gain[order] * worth)
+        return np.bincount(owner, gain * worth_of_places(owner, by, fall))
 
     best = np.bincount(owner, gain) if whole else gained(gain)
     counted = best > 0
@@ -141,6 +137,31 @@ def _first(
     users = int(counted.sum())
     name = "recall_at_k" if whole else "ndcg"
     return _told(name, value, np.where(counted, own - value, 0.0) / users, users)
+
+
+def worth_of_places(owner: np.ndarray, scores: np.ndarray, fall: np.ndarray) -> np.ndarray:
+    """What the place of every row among its owner's is worth (n); places after the last of ``fall`` nothing.
+
+    Rows with the same score share what their places are worth, so that it does not matter in which order
+    they come: a table that has the positive rows first would else flatter whoever cannot tell rows apart.
+
+    Parameters
+    ----------
+    owner : ndarray of int, n
+    scores : ndarray, n
+    fall : ndarray, k
+        By place, the best first.
+    """
+    order = np.lexsort((-scores, owner))
+    whose, score = owner[order], scores[order]
+    rank = np.arange(len(order)) - np.searchsorted(whose, whose)
+    worth = np.where(rank < len(fall), fall[np.minimum(rank, len(fall) - 1)], 0.0)
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (whose[1:] != whose[:-1]) | (score[1:] != score[:-1])
+    level = np.cumsum(fresh) - 1
+    found = np.empty(len(order))
+    found[order] = (np.bincount(level, worth) / np.bincount(level))[level] if len(order) else worth
+    return found
 
 
 def _told(name: str, value: float, influence: np.ndarray, users: int | None = None) -> Judged:

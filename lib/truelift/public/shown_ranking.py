@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from truelift.arrays.distributions import stats
 from truelift.errors import ConfigError, DataError
+from truelift.evaluation.unbiased import worth_of_places
 from truelift.extras import naming_extras
 from truelift.models.factors.causal_pairs import (
     PairModel,
@@ -193,7 +194,7 @@ def rank_by_effect(
         )
     shape = (len(users), len(items))
     part = np.random.default_rng(chosen.seed).permutation(len(who)) % folds
-    gained = {n: np.zeros(shape[0]) for n in (DLCE, ITEMS, BOUGHT)}
+    parts = {n: np.full((folds, shape[0]), np.nan) for n in (DLCE, ITEMS, BOUGHT)}
     worth = signed_weights(seen, p, 1e-12) * done
     for fold in range(folds):
         others, mine = part != fold, part == fold
@@ -201,7 +202,8 @@ def rank_by_effect(
             who[others], what[others], seen[others], done[others], p[others], shape, chosen
         )
         for name, model in models.items():
-            gained[name] += _first(model, who[mine], what[mine], worth[mine], shape, top_k) / folds
+            parts[name][fold] = _first(model, who[mine], what[mine], worth[mine], shape, top_k)
+    gained = {n: np.nanmean(found, axis=0) for n, found in parts.items()}
     gains = {n: _interval(n, values) for n, values in gained.items()}
     gap = _interval("difference", gained[DLCE] - gained[ITEMS])
     champion = DLCE if gap.lower > 0 else ITEMS
@@ -230,19 +232,19 @@ def _models(
 def _first(
     model: PairModel, who: np.ndarray, what: np.ndarray, worth: np.ndarray, shape: tuple[int, int], k: int
 ) -> np.ndarray:  # fmt: skip
-    """Mean worth of the rows of each user that are among his first k of the rows that he has here."""
+    """Mean worth of the rows of each user that are among his first k of the rows that he has here.
+
+    NaN of a user without a row here, whose mean is that of the other folds.
+    """
     score = np.empty(len(who))
     order = np.argsort(who, kind="stable")
     start = np.searchsorted(who[order], np.arange(shape[0] + 1))
-    found = np.zeros(shape[0])
-    for user in range(shape[0]):
+    for user in np.unique(who):
         mine = order[start[user] : start[user + 1]]
-        if not len(mine):
-            continue
         score[mine] = model.scores(np.array([user]))[0][what[mine]]
-        first = mine[np.argsort(-score[mine], kind="stable")[:k]]
-        found[user] = worth[first].sum() / min(k, len(mine))
-    return found
+    first = np.bincount(who, worth * worth_of_places(who, score, np.ones(k)), shape[0])
+    count = np.diff(start)
+    return np.where(count > 0, first / np.maximum(np.minimum(count, k), 1), np.nan)
 
 
 def _interval(name: str, values: np.ndarray) -> ShownGain:

@@ -60,6 +60,15 @@ def test_recall_at_k_is_the_share_of_a_users_positive_rows_among_his_first():
     assert (found.value, found.users) == (0.25, 2)  # half of the first user's, none of the second's
 
 
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_rows_with_one_score_share_their_places_in_whatever_order_they_come(order):
+    users = np.repeat([0, 1], 4)[order]
+    labels = np.array([1, 0, 0, 0] * 2, bool)[order]
+    found = judge(users, labels, np.zeros(8), k=2)
+    assert found["recall_at_k"].value == pytest.approx(1 / 2)
+    assert found["ndcg"].value == pytest.approx((1 + 1 / np.log2(3)) / 4)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = []
     for seed in range(300):

@@ -61,3 +61,31 @@ def test_what_is_always_shown_tells_no_effect():
     sure = log.set_column(4, "chance", pa.array(np.ones(log.num_rows)))
     with pytest.raises(tl.TrueliftError, match="always or never"):
         tl.rank_by_effect(sure)
+
+
+def once_each(users: int, seed: int = 0) -> tuple[pa.Table, np.ndarray]:
+    """A row a user and an item a row, of which nothing can be learnt; and what each row is worth."""
+    rng = np.random.default_rng(seed)
+    shown, bought = rng.random(users) < 0.5, rng.random(users) < 0.3
+    frame = {
+        "user_key": np.arange(users), "item_id": np.arange(users) % 3, "shown": shown,
+        "outcome": bought, "chance": np.full(users, 0.5),
+    }  # fmt: skip
+    return pa.table(frame), np.where(shown, 2.0, -2.0) * bought
+
+
+def test_a_user_with_rows_in_one_fold_counts_by_these_alone():
+    log, worth = once_each(400)
+    found = tl.rank_by_effect(log, top_k=1, options=PairOptions(rank=2, passes=1))
+    assert [gain.value for gain in found.gains] == pytest.approx([worth.mean()] * 3)
+
+
+def test_a_log_with_the_best_rows_first_flatters_no_ranker_that_cannot_tell_them_apart():
+    log, worth = once_each(600)
+    log = log.set_column(0, "user_key", pa.array(np.arange(600) % 60))
+    log = log.set_column(1, "item_id", pa.array(np.arange(600)))
+    best_first = log.take(np.argsort(-worth, kind="stable"))
+    found = tl.rank_by_effect(best_first, top_k=2, options=PairOptions(rank=2, passes=1))
+    by_name = {gain.ranker: gain for gain in found.gains}
+    for name in ("effect of items", "popularity"):
+        assert by_name[name].lower < worth.mean() < by_name[name].upper
