@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.effects.panel.arms import label_of
+from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.parts import is_number
 from truelift.effects.results import EffectsResult, Estimate
-from truelift.errors import DataError, TableError
+from truelift.errors import DataError, NotSupportedError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,14 +178,19 @@ def answers_of(
         Estimates APO and ATE of the arms that it is given, the control first, on the rows that it is given.
     """
     made = with_silence(rows, arm, answer, name)
-    labels = sorted({label_of(v) for v in rows[arm].to_pylist()})
-    if control is not None and control not in labels:
-        raise DataError(f"{name}, column {arm!r}: no arm {control!r}; it has {', '.join(labels)}.")
-    first = labels[0] if control is None else control
-    ordered = [first, *(label for label in labels if label != first)]
-    effects = estimate(made, (*ordered, SILENT))
     whole = np.array([label_of(v) for v in rows[arm].to_pylist()], dtype=object)
     told = np.array(made[ARM].to_pylist(), dtype=object)
+    labels = sorted(set(whole))
+    first = labels[0] if control is None else label_in(label_of(control), labels)
+    if first is None:
+        raise DataError(f"{name}, column {arm!r}: no arm {control!r}; it has {', '.join(labels)}.")
+    if mute := [label for label in labels if not np.any(told == label)]:
+        raise NotSupportedError(
+            f"{name}, column {answer!r}: nobody of the arm {mute[0]} answered ({int(np.sum(whole == mute[0])):,} "
+            "units), so nothing says what they would have. Leave the arm out, or ask again."
+        )
+    ordered = [first, *(label for label in labels if label != first)]
+    effects = estimate(made, (*ordered, SILENT))
     values = made[ANSWER].to_numpy()
     naive = {label: float(values[told == label].mean()) for label in ordered}
     found = []
@@ -205,8 +210,10 @@ def answers_of(
                 naive[label], level.estimate, level.ci_lower, level.ci_upper, **parts,
             )
         )  # fmt: skip
-    refused = [s for s in effects.support if s.arm in ordered and not s.supported]
-    reasons = tuple(dict.fromkeys(f"{s.arm}: {' '.join(s.reasons)}" for s in refused))
+    # Of one arm nothing but the comparison with those who did not answer says whether it is supported.
+    looked = [s for s in effects.support if s.arm in ordered or len(ordered) == 1]
+    refused = [s for s in looked if not s.supported]
+    reasons = tuple(dict.fromkeys(f"{s.arm or first}: {' '.join(s.reasons)}" for s in refused))
     return AnswersResult(answer, tuple(found), effects, not reasons, reasons)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from truelift.effects.panel.column_messages import missing_columns
 from truelift.effects.results import EffectsResult
-from truelift.errors import TableError
+from truelift.errors import ConfigError, TableError
 from truelift.experiments.analysis.results import Analysis, Look
 from truelift.experiments.analysis.run import analyze
 from truelift.experiments.analysis.sources import rows_here
@@ -167,6 +167,10 @@ def spec_of(spec: Mapping[str, Any] | ExperimentSpec) -> ExperimentSpec:
     return spec if isinstance(spec, ExperimentSpec) else from_plain(ExperimentSpec, dict(spec))
 
 
+#: Options of an estimation that a survey has no use for, or of which its counts and plain means know nothing.
+_OWN = {"treatment", "outcomes", "arms", "estimands", "filter", "weight", "unit", "lake"}
+
+
 def compare_answers(
     table: Any,
     *,
@@ -192,7 +196,8 @@ def compare_answers(
     control : str, optional
         Label of an arm; the first by default.
     **options
-        Of :func:`truelift.estimate_effects`: ``nuisances={"learner": "boosting"}``, ``buckets``, ``confidence``.
+        Of :func:`truelift.estimate_effects`: ``nuisances={"learner": "boosting"}``, ``buckets``, ``confidence``;
+        but for what is asked of it, and what would weigh or leave out rows.
 
     Returns
     -------
@@ -207,6 +212,11 @@ def compare_answers(
     """
     from truelift.public.effects import estimate_effects
 
+    if taken := _OWN & options.keys():
+        raise ConfigError(
+            f"compare_answers: found {', '.join(sorted(taken))}, which it sets itself or does not know. Expected "
+            "options that say how regressions are fitted and errors made; choose rows before."
+        )
     held = opened(table)
     named = [covariates] if isinstance(covariates, str) else list(covariates)
     columns = tuple(dict.fromkeys([arm, answer, *named, *([cluster] if cluster else [])]))

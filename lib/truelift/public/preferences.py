@@ -50,6 +50,9 @@ class Preferences:
         The same on the evaluation table; empty without one.
     left_out : int
         Rows without user, item or label.
+    known : int
+        Rows of the evaluation of a user and item that the labels have too; each is judged by the model of folds
+        without it.
     """
 
     champion: str
@@ -57,6 +60,7 @@ class Preferences:
     logs: Mapping[str, Mapping[str, Judged]]
     evaluation: Mapping[str, Mapping[str, Judged]]
     left_out: int
+    known: int
     _model: FactorModel = field(repr=False)
     _rows: LabelledRows = field(repr=False)
     _users: list[str] = field(repr=False)
@@ -121,6 +125,11 @@ class Preferences:
             told.append(line)
         if self.left_out:
             told.append(f"Left out: {self.left_out:,} rows.")
+        if self.known:
+            told.append(
+                f"{self.known:,} rows of the evaluation are of a user and item that the labels have too: judged by "
+                "models that were fitted without them."
+            )
         return "\n".join(told)
 
     def __str__(self) -> str:
@@ -173,7 +182,8 @@ def fit_preferences(
         A row a user (column ``user``) or item (column ``item``); all other columns are features, numbers,
         texts or truth values.
     evaluation : DataFrame, Arrow table, str or path, optional
-        Rows that were drawn by lot, with the same columns ``user``, ``item``, ``label``.
+        Rows that were drawn by lot, with the same columns ``user``, ``item``, ``label``; those of a user and
+        item that the labels have too are judged by models that were fitted without them.
     corrections : iterable of str
         Of ``none, seen, ips, snips, dr, mrdr, missing`` (:mod:`truelift.models.factors.corrected`).
     gate : str
@@ -257,15 +267,20 @@ def fit_preferences(
         logs = {n: judge(rows.users, good, kept[n], weights, top_k) for n in tried}
         models = {n: fit_corrected(rows, own, chances, features) for n, own in settings.items()}
         by_lot: dict[str, Mapping[str, Judged]] = {}
+        known = 0
         if drawn is not None:
             mark = drawn["label"].to_numpy() >= positive
-            by_lot = {
-                n: judge(cells[1][0], mark, m.chances(cells[1][0], cells[1][1]), None, top_k)
-                for n, m in models.items()
-            }
+            own_row = _rows_of(cells[1], cells[0], len(items))
+            labelled = own_row >= 0
+            known = int(labelled.sum())
+            for n, m in models.items():
+                score = m.chances(cells[1][0], cells[1][1])
+                # What a model was fitted on is no test of it: such a cell is ranked by one of the other folds.
+                score[labelled] = kept[n][own_row[labelled]]
+                by_lot[n] = judge(cells[1][0], mark, score, None, top_k)
     champion, reason = _gate(by_lot if gate == BY_LOT else logs, gate)
     return Preferences(
-        champion, reason, logs, by_lot, left + more, models[champion], rows,
+        champion, reason, logs, by_lot, left + more, known, models[champion], rows,
         users.to_pylist(), items.to_pylist(),
     )  # fmt: skip
 
@@ -291,6 +306,14 @@ def _gate(found: Mapping[str, Mapping[str, Judged]], where: str) -> tuple[str, s
     if value - half > 0:
         return best, f"{best!r} makes the recommendations: {said}, against no correction."
     return PLAIN, f"No correction makes the recommendations: the best, {best!r}, has {said}."
+
+
+def _rows_of(cells: tuple[np.ndarray, ...], rows: tuple[np.ndarray, ...], items: int) -> np.ndarray:
+    """The row of each cell of users x items, -1 where there is none (n)."""
+    wanted, there = cells[0] * items + cells[1], rows[0] * items + rows[1]
+    order = np.argsort(there)
+    place = order[np.minimum(np.searchsorted(there[order], wanted), len(order) - 1)]
+    return np.where(there[place] == wanted, place, -1)
 
 
 def _graded(value: np.ndarray, positive: float) -> np.ndarray:
@@ -338,7 +361,7 @@ def _read(given: Any, names: Mapping[str, str]) -> tuple[pa.Table, int]:
             rows = rows.set_column(
                 rows.schema.get_field_index(name), name, rows[name].cast(pa.int8())
             )
-        number = rows[name].cast(pa.float64())
+        number = rows[name].cast(pa.float64(), safe=False)
         whole[name] = pc.if_else(pc.is_finite(number), number, None)
     ready = pa.table(whole)
     there = ready.drop_null()

@@ -339,7 +339,7 @@ def _labelled(
         text_codes(rows[n], table.name, names[n]).cast(pa.string()) for n in ("user", "item")
     )
     mark = rows["label"].cast(pa.int8()) if pa.types.is_boolean(kind) else rows["label"]
-    value = mark.cast(pa.float64()).to_numpy()
+    value = mark.cast(pa.float64(), safe=False).to_numpy()
     place = pc.fill_null(pc.index_in(own, pa.array(users, pa.string())), -1).to_numpy()
     index = pc.fill_null(pc.index_in(what, items.cast(pa.string())), -1).to_numpy() + 1
     there = (place >= 0) & np.isfinite(value) & pc.is_valid(what).to_numpy(zero_copy_only=False)

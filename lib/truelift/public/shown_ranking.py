@@ -54,6 +54,8 @@ class ShownRanking:
     difference : ShownGain
         DLCE less the effects of items.
     users, top_k : int
+    left_out : int
+        Rows without user or item, or with a missing number: no outcome is 0, not missing.
     """
 
     champion: str
@@ -61,6 +63,7 @@ class ShownRanking:
     difference: ShownGain
     users: int
     top_k: int
+    left_out: int
     _models: Mapping[str, PairModel] = field(repr=False)
     _users: pa.Array = field(repr=False)
     _items: pa.Array = field(repr=False)
@@ -104,6 +107,8 @@ class ShownRanking:
             f"{self.champion!r} makes the lists: {DLCE} less {ITEMS} is {gap.value:+.4f} "
             f"({gap.lower:+.4f} to {gap.upper:+.4f})."
         )
+        if self.left_out:
+            told.append(f"Left out: {self.left_out:,} rows without user, item or number.")
         return "\n".join(told)
 
     def __repr__(self) -> str:
@@ -131,8 +136,8 @@ def rank_by_effect(
     Parameters
     ----------
     log : DataFrame, Arrow table, str or path
-        A row a user and item that could have been shown (rows without outcome too: they say how often an
-        item was tried).
+        A row a user and item that could have been shown (those of which nothing came too, with outcome 0: they
+        say how often an item was tried).
     user, item, shown, outcome, chance : str
         Columns: ``shown`` 1 or 0, ``outcome`` a number above 0 where it was bought, ``chance`` of having been
         shown, within (0, 1).
@@ -208,7 +213,7 @@ def rank_by_effect(
     gap = _interval("difference", gained[DLCE] - gained[ITEMS])
     champion = DLCE if gap.lower > 0 else ITEMS
     return ShownRanking(
-        champion, tuple(gains.values()), gap, shape[0], top_k,
+        champion, tuple(gains.values()), gap, shape[0], top_k, int(len(whole) - whole.sum()),
         _models(who, what, seen, done, p, shape, chosen), users, items,
     )  # fmt: skip
 
@@ -263,4 +268,4 @@ def _number(column: pa.ChunkedArray, table: str, name: str) -> np.ndarray:
         column = column.cast(pa.int8())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise DataError(f"{table}, column {name!r}: found {kind}, expected numbers.")
-    return np.asarray(column.cast(pa.float64()).to_numpy())
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())

@@ -52,7 +52,8 @@ def side_features(given: Any, key: str, argument: str, keys: pa.Array) -> np.nda
         raise DataError(
             f"{argument}: {table.name} has none of the {len(keys):,} values of {key!r} that labels name."
         )
-    values = np.column_stack([c for n in names for c in _columns(rows[n], table.name, n)])
+    none = [np.zeros((rows.num_rows, 0))]
+    values = np.column_stack([*none, *(c for n in names for c in _columns(rows[n], table.name, n))])
     row = pc.fill_null(place, -1).to_numpy(zero_copy_only=False)
     values = np.where(row[:, None] >= 0, values[row], np.nan)
     known = ~np.isnan(values)
@@ -63,7 +64,7 @@ def side_features(given: Any, key: str, argument: str, keys: pa.Array) -> np.nda
 def _columns(column: pa.ChunkedArray, table: str, name: str) -> list[np.ndarray]:
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        number = column.cast(pa.float64()).to_numpy()
+        number = column.cast(pa.float64(), safe=False).to_numpy()
         return [np.where(np.isfinite(number), number, np.nan)]
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8()).cast(pa.string())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import truelift as tl
-from truelift.errors import DataError, TableError
+from truelift.errors import ConfigError, DataError, NotSupportedError, TableError
 
 
 def survey(users: int, seed: int = 0) -> tuple[pd.DataFrame, float]:
@@ -83,3 +83,28 @@ def test_a_survey_that_cannot_be_used_is_one_message(change, error, said):
 def test_an_unknown_control_is_named():
     with pytest.raises(DataError, match="no arm 'older'"):
         compared(survey(60)[0], control="older")
+
+
+def test_one_arm_of_whom_those_of_a_kind_never_answer_is_not_supported():
+    frame, _ = survey(300)
+    frame = frame.assign(page="old", stars=frame.stars.where(frame.mood > 0.5, np.nan))
+    result = compared(frame, covariates=["mood"])
+    assert not result.supported and "Not supported: old" in str(result)
+
+
+def test_an_arm_in_which_nobody_answered_is_named():
+    frame, _ = survey(60)
+    with pytest.raises(NotSupportedError, match="nobody of the arm new answered"):
+        compared(frame.assign(stars=frame.stars.where(frame.page == "old")))
+
+
+@pytest.mark.parametrize("option", [{"estimands": ["ATE"]}, {"weight": "mood"}, {"arms": ["new"]}])
+def test_options_that_it_sets_or_does_not_know_are_one_message(option):
+    with pytest.raises(ConfigError, match=next(iter(option))):
+        compared(survey(60)[0], **option)
+
+
+def test_a_control_may_be_a_truth_value():
+    frame, _ = survey(100)
+    result = compared(frame.assign(page=frame.page == "new"), control=False)
+    assert [arm.arm for arm in result.arms] == ["0", "1"]

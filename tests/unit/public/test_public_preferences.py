@@ -123,3 +123,26 @@ def test_labels_that_are_no_numbers_are_left_out_and_counted():
         labels, user="user", item="item", positive=1.0, corrections=(), options=FAST
     )
     assert found.left_out == 20
+
+
+@pytest.mark.parametrize(
+    "feature", [pa.nulls(30, pa.string()), pa.array([2**60 + n for n in range(30)])]
+)
+def test_a_feature_that_says_nothing_or_is_a_long_number_is_no_fault(feature):
+    logs, _ = tables(users=20)
+    kinds = pa.table({"item_id": [f"i{n}" for n in range(30)], "kind": feature})
+    quick = CorrectionOptions(rank=1, sweeps=3, kept=1)
+    found = tl.fit_preferences(logs, item_features=kinds, corrections=(), folds=2, options=quick)
+    assert found.champion == "none"
+
+
+def test_a_cell_of_the_evaluation_that_labels_have_is_judged_by_a_model_without_it():
+    rng = np.random.default_rng(3)
+    user, item = np.nonzero(rng.random((40, 20)) < 0.4)
+    noise = rng.integers(0, 2, len(user))  # nothing can foretell these
+    logs = pa.table({"user_key": user, "item_id": item, "label": noise})
+    sharp = CorrectionOptions(rank=4, sweeps=40, kept=15)
+    found = tl.fit_preferences(logs, evaluation=logs, corrections=(), options=sharp)
+    auc = found.evaluation["none"]["auc"]
+    assert auc.lower < 0.5 < auc.upper
+    assert found.known == len(user) and "fitted without them" in str(found)

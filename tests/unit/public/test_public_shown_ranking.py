@@ -89,3 +89,11 @@ def test_a_log_with_the_best_rows_first_flatters_no_ranker_that_cannot_tell_them
     by_name = {gain.ranker: gain for gain in found.gains}
     for name in ("effect of items", "popularity"):
         assert by_name[name].lower < worth.mean() < by_name[name].upper
+
+
+def test_rows_with_a_missing_outcome_are_told():
+    log, _ = once_each(400)
+    lost = np.where(np.arange(400) < 7, None, log["outcome"].to_numpy(zero_copy_only=False))
+    log = log.set_column(3, "outcome", pa.array(lost, pa.bool_()))
+    found = tl.rank_by_effect(log, top_k=1, options=PairOptions(rank=2, passes=1))
+    assert found.left_out == 7 and "Left out: 7 rows" in str(found)
