@@ -96,6 +96,7 @@ def test_doses_that_the_log_never_gave_are_not_supported():
         (lambda f: f.assign(gain=np.nan), DataError, "0 where nothing came of it"),
         (lambda f: f.assign(gain=1.0), DataError, "the reward is 1 in every row"),
         (lambda f: f.assign(dose=2.0), DataError, "the dose is 2 in every row"),
+        (lambda f: f.assign(dose=0.1), DataError, r"the dose is 0\.1 in every row"),
         (lambda f: f.assign(proposed=np.nan), DataError, r"policies\.new"),
         (lambda f: f.assign(user=None), DataError, "a key in every row"),
         (lambda f: f.drop(columns="density"), TableError, "density"),
@@ -108,7 +109,13 @@ def test_a_log_that_cannot_be_used_is_one_message(change, error, said):
 
 
 @pytest.mark.parametrize(
-    "keys", [{"policies": {"both": {"dose": "proposed", "always": 1.0}}}, {"bandwidths": [0.1, -1]}]
+    "keys",
+    [
+        {"policies": {"both": {"dose": "proposed", "always": 1.0}}},
+        {"policies": {"endless": {"always": float("inf")}}},
+        {"bandwidths": [0.1, -1]},
+        {"bandwidths": [0.5]},
+    ],
 )
 def test_a_specification_that_cannot_be_is_one_message(keys):
     with pytest.raises(ConfigError):

@@ -156,7 +156,8 @@ def evaluate_doses(
     _refuse(log, spec, checked)
     rows, total, squares = checked["moments"]
     spread = float(np.sqrt(max(squares / rows - (total / rows) ** 2, 0.0)))
-    if spread == 0:
+    most, least = checked["max_dose"]
+    if spread == 0 or most == -least:  # a spread from sums may be rounding
         raise DataError(
             f"{log.name}, column {spec.dose!r}: the dose is {total / rows:g} in every row, so the log says "
             "nothing of another."

@@ -71,7 +71,7 @@ def judge(
                 spread[np.ix_(own, own)], np.full(bands, clusters - 1), spec.confidence, spec.band_draws, spec.seed,
             ) if (errors[own] > 0).all() else reach  # fmt: skip
             chosen = slope(found[own], factor * errors[own])
-            at = max(chosen - STEPS_BELOW, min(1, bands - 1))
+            at = max(chosen - STEPS_BELOW, 1)
             decided.append(_corrected(terms, at, widths))
             plain = terms[at][2]
             drafts.append((name, p, at, plain))
@@ -99,10 +99,7 @@ def _sweep_terms(
 
 
 def _corrected(terms: list[list[Terms]], at: int, widths: np.ndarray) -> tuple[Terms, list[float]]:
-    """DR at a bandwidth without the part of its bias that goes with the square of it."""
-    if not at:
-        plain = terms[0][2]
-        return plain, [1.0] * len(plain)
+    """DR at a bandwidth (not the least) without the part of its bias that goes with the square of it."""
     (predicted, here), (_, before) = terms[at][2], terms[at - 1][2]
     small, large = widths[at - 1] ** 2, widths[at] ** 2
     return [predicted, before, here], [1.0, large / (large - small), -small / (large - small)]

@@ -33,7 +33,7 @@ class DoseValue:
     ----------
     policy, reward : str
     bandwidth : float
-        Half of the one that SLOPE++ chooses along the sweep of kernel DR.
+        Two below the one that SLOPE++ chooses along the sweep of kernel DR: half of it on the rule's grid.
     value, standard_error, ci_lower, ci_upper : float
         Without the part of the bias that goes with the square of the bandwidth.
     bias, bias_error : float
@@ -115,8 +115,8 @@ class DosesResult:
                 )  # fmt: skip
                 lines.append(f" {mark}{width:>11.4g}{told}")
         lines.append(
-            "* half of the bandwidth that SLOPE++ chooses; the sweep's errors have no bias in them, the value's "
-            "interval has it taken out."
+            "* below the bandwidth that SLOPE++ chooses (half of it on the rule's grid); the sweep's errors have no bias "
+            "in them, the value's interval has it taken out."
         )
         return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from truelift.settings.checks import require
@@ -26,6 +27,8 @@ class DosePolicy:
         one = (self.dose is None) != (self.always is None)
         found = "both" if self.dose is not None else "neither"
         require(one, "policies", found, "one of dose (a column) and always (a number)")
+        known = self.always is None or math.isfinite(self.always)
+        require(known, "policies", self.always, "a finite number for always")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class DoseSpec:
     context : tuple of str
         Numeric columns that the reward model may use.
     bandwidths : tuple of float
-        Of the kernel, in place of those about the rule's.
+        Of the kernel, in place of those about the rule's; at least two, or the bias of smoothing is not known.
     folds : int
     confidence, margin : float
         As in :class:`~truelift.policy.off_policy.spec.BanditSpec`.
@@ -80,6 +83,8 @@ class DoseSpec:
         widths = self.bandwidths
         good = all(h > 0 for h in widths) and len(set(widths)) == len(widths)
         require(good, "bandwidths", list(widths), "different numbers above zero")
+        found = f"{list(widths)} alone"
+        require(len(widths) != 1, "bandwidths", found, "two or more: one says nothing of its bias")
 
     @property
     def names(self) -> tuple[str, ...]:
