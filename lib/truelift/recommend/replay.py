@@ -71,7 +71,7 @@ class Replay:
 
     @property
     def exit_code(self) -> int:
-        """3 where the interval of the gain holds 0: the log does not support another ranking."""
+        """3 where the interval of the gain is not above 0: the log does not support another ranking."""
         return 0 if self.what_if.lower > 0 else 3
 
     def __str__(self) -> str:
@@ -85,6 +85,8 @@ class Replay:
         ]
         if found.lower > 0:
             lines.append("The interval is above 0: such lists are worth an experiment.")
+        elif found.upper < 0:
+            lines.append("The interval is below 0: such lists bring less than what is bought most.")
         else:
             lines.append(
                 "The interval holds 0: the log does not say that such lists bring more. Have more slots filled by "
@@ -106,8 +108,9 @@ def _days(days: float | None) -> str:
 
 
 def planned(found: WhatIf, days: float, explore: float) -> NextExperiment:
-    """How many lists an experiment takes: ``2 (z_{a/2} + z_power)^2 s^2 / gain^2`` in each half.
+    """How many lists an experiment takes: ``2 (z_{a/2} + z_power)^2 s^2 / (gain (1 - explore))^2`` in each half.
 
+    Slots that are filled by lot in both halves are the same in both, so the gain is that of the other slots.
     ``s^2`` is the mean number of purchases after a list (that of a Poisson count), widened by users who
     come again.
 
@@ -123,9 +126,10 @@ def planned(found: WhatIf, days: float, explore: float) -> NextExperiment:
     pace = found.lists / days if days > 0 else 0.0
 
     def needed(gain: float) -> tuple[int | None, float | None]:
-        if gain <= 0:
+        seen = gain * (1 - explore)
+        if seen <= 0:
             return None, None
-        lists = 4 * math.ceil(reach**2 * spread / gain**2)
+        lists = 4 * math.ceil(reach**2 * spread / seen**2)
         return lists, lists / pace if pace else None
 
     lists, own = needed(found.gain)

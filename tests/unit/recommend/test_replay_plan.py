@@ -15,11 +15,14 @@ from truelift.recommend.results import WhatIf
 FOUND = WhatIf(20_000, 4_000, 500, 0.05, 0.09, 0.04, 0.02, 0.06, 0.95, 0.5, 1.5)
 
 
-def test_so_many_lists_find_the_gain_as_often_as_is_said():
-    plan = planned(replace(FOUND, clustering=1.0), 10.0, 0.1)
+@pytest.mark.parametrize("explore", [0.0, 0.3])
+def test_so_many_lists_find_the_gain_as_often_as_is_said(explore):
+    plan = planned(replace(FOUND, clustering=1.0), 10.0, explore)
     rng = np.random.default_rng(1)
     half = plan.lists // 2
-    without, with_gain = (rng.poisson(rate * half, 4_000) / half for rate in (0.2, 0.24))
+    # Slots by lot are alike in both halves: the gain is left in the others.
+    rates = (0.2, 0.2 + 0.04 * (1 - explore))
+    without, with_gain = (rng.poisson(rate * half, 4_000) / half for rate in rates)
     error = np.sqrt((without + with_gain) / half)
     assert np.mean((with_gain - without) / error > 1.96) == pytest.approx(0.8, abs=0.06)
 
@@ -47,3 +50,5 @@ def test_without_a_gain_there_is_nothing_to_find_and_the_exit_code_says_so():
     found = Replay(nothing, planned(nothing, 10.0, 0.1))
     assert found.plan.lists is None and found.exit_code == 3
     assert "nothing that an experiment could find" in str(found)
+    worse = replace(nothing, upper=-0.005)
+    assert "below 0" in str(Replay(worse, planned(worse, 10.0, 0.1)))
