@@ -250,6 +250,10 @@ class EffectOptions:
         at_once = not (self.inference.anytime and margins)
         expected = "false beside effects.experiment.non_inferiority_margin: one look"
         needs("effects.inference", self.inference)("anytime", at_once, expected)
+        for key in ("quantiles", "mediators", "robust", "bounds"):
+            expected = f"false beside effects.{key}: one look"
+            at_once = not (self.inference.anytime and getattr(self, key))
+            needs("effects.inference", self.inference)("anytime", at_once, expected)
         among = f"outcomes among effects.outcomes ({', '.join(self.outcomes)})"
         for name in ("pre_outcomes", "non_inferiority_margin"):
             need(name, set(getattr(self.experiment, name)) <= set(self.outcomes), among)

@@ -134,12 +134,14 @@ def _bounds(
     ]
     made = [
         replace(e, p_value=None)
-        for e in family(named, values, spread, sight.options, sight.result.n, moments.clusters)
+        for e in family(
+            named, values, spread, sight.options, sight.result.n, moments.fewest_clusters
+        )
     ]
     errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
     interval = bounded_interval(
         float(values[0]), float(values[1]), (float(errors[0]), float(errors[1])),
-        sight.options.inference.confidence, moments.clusters - 1.0,
+        sight.options.inference.confidence, moments.fewest_clusters - 1.0,
     )  # fmt: skip
     return made, interval
 

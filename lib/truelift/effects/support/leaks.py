@@ -137,10 +137,7 @@ def leak_cautions(
     result : EffectsResult
         Whose ``nuisance`` says how much the covariates explain together.
     """
-    sample = drawn.sort_by(ORDER.name).slice(0, _UNITS).combine_chunks()
-    batch = pa.RecordBatch.from_arrays(
-        [_flat(sample[name]) for name in sample.column_names], sample.column_names
-    )
+    batch = _sample(drawn)
     arm = columns.arms.codes(batch)
     targets = {name: number_column(batch, name) for name in columns.outcomes}
     told: dict[tuple[str, str], str] = {}
@@ -148,15 +145,35 @@ def leak_cautions(
     for part in (whole, *(arm == a for a in range(len(columns.arms.values)))):
         for pair, how in _in_part(batch, columns, targets, part, TOLD):
             told.setdefault(pair, how)
-    treatment = {columns.arms.column: arm.astype(float)}
-    found = [
-        _of_treatment(covariate, how, columns.arms.column)
-        for (covariate, _), how in _in_part(batch, columns, treatment, whole, GIVEN_AWAY)
-    ]
+    treatment = columns.arms.column
+    found = [_of_treatment(*pair, treatment) for pair in telling_treatment(drawn, columns).items()]
     before = options.experiment.pre_outcomes
     after = {pair: how for pair, how in told.items() if pair[0] not in before.values()}
     found += [_of_outcome(covariate, how, outcome) for (covariate, outcome), how in after.items()]
     return found + list(_together(columns, result, before, {outcome for _, outcome in after}))
+
+
+def telling_treatment(drawn: pa.Table, columns: PanelColumns) -> dict[str, str]:
+    """Columns that are adjusted for and are made of the treatment, and how, in words.
+
+    Parameters
+    ----------
+    drawn : pyarrow.Table
+        The start rows.
+    columns : PanelColumns
+    """
+    batch = _sample(drawn)
+    arm = columns.arms.codes(batch)
+    treatment = {columns.arms.column: arm.astype(float)}
+    found = _in_part(batch, columns, treatment, np.ones(len(arm), bool), GIVEN_AWAY)
+    return {covariate: how for (covariate, _), how in found}
+
+
+def _sample(drawn: pa.Table) -> pa.RecordBatch:
+    sample = drawn.sort_by(ORDER.name).slice(0, _UNITS).combine_chunks()
+    return pa.RecordBatch.from_arrays(
+        [_flat(sample[name]) for name in sample.column_names], sample.column_names
+    )
 
 
 def _of_outcome(covariate: str, how: str, outcome: str) -> Caution:

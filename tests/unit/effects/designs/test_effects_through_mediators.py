@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import truelift as tl
@@ -78,6 +79,50 @@ def test_the_front_door_finds_what_adjustment_misses():
     adjusted = next(e for e in tl.estimate_effects(table, **ASKED).estimates if e.estimand == "ATE")
     assert adjusted.ci_lower > 0.6
     assert "the mediators carry all of the effect" in str(result)
+
+
+def test_mediators_that_settle_the_arm_support_no_front_door_and_tell_no_shares():
+    table = mediated(4, 600, 150)
+    copied = with_column(table, "m_0", 2.0 * table["treated"].to_numpy() + 1.0)
+    result = tl.estimate_effects(copied, front_door=["m_0", "m_1"], **ASKED)
+    assert not result.supported
+    assert "'m_0' tells the treatment" in result.support[0].reasons[0]
+    found = tl.estimate_effects(copied, mediators=["m_0", "m_1"], **ASKED)
+    assert "'m_0' tells the treatment" in found.not_made["mediators"]
+    assert not {e.estimand for e in found.estimates} & {"NDE", "NIE"}
+
+
+@pytest.mark.parametrize("values", ["same", 3.0])
+def test_nothing_goes_through_a_constant(values):
+    table = mediated(4, 300, 100)
+    constant = with_column(table, "m_0", np.full(300, values))
+    with pytest.raises(DataError, match=r"m_0 \(effects\.front_door\) are constant"):
+        tl.estimate_effects(constant, front_door="m_0", **ASKED)
+    found = tl.estimate_effects(constant, mediators="m_0", **ASKED)
+    assert "they are constant" in found.not_made["mediators"]
+
+
+def test_what_the_front_door_leaves_out_is_said():
+    table = mediated(5, 400, 100, front_door=True)
+    rng = np.random.default_rng(1)
+    arms = np.where(rng.random(400) < 0.2, 2, table["treated"].to_numpy())
+    gaps = np.where(np.arange(400) % 40 == 0, np.nan, table["m_0"].to_numpy())
+    table = with_column(with_column(table, "treated", arms), "m_0", gaps)
+    table = table.append_column("z", pa.array(gaps))
+    asked = ASKED | {"outcomes": ["y", "z"], "arms": ["0", "1"]}
+    result = tl.estimate_effects(table, front_door=["m_0", "m_1"], **asked)
+    assert "those of the arms 0, 1 (1 more left out)" in result.selection
+    told = " ".join(c.text for c in result.cautions)
+    assert "The outcome 'z' is not looked at" in told
+    assert "Some rows have no value of m_0" in told
+
+
+@pytest.mark.parametrize(
+    "key", [{"quantiles": [0.5]}, {"mediators": "m_0"}, {"robust": {"huber": 1.3}}]
+)
+def test_what_holds_at_one_look_is_not_asked_for_at_all_looks(key):
+    with pytest.raises(ConfigError, match=r"effects\.inference\.anytime"):
+        tl.estimate_effects(mediated(1, 60, 30), inference={"anytime": True}, **ASKED, **key)
 
 
 def test_a_mediator_may_be_a_text():

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from truelift.effects.designs.results import Named, designed, family
-from truelift.effects.designs.through.nested import nested_fits
+from truelift.effects.designs.through.nested import Nested, nested_fits
 from truelift.effects.designs.through.scores import FrontDoorScores
-from truelift.effects.panel.selection import selected
+from truelift.effects.panel.selection import (
+    control_caution,
+    outcome_cautions,
+    selected,
+    spelt_arms,
+)
 from truelift.effects.panel.source import PanelSource
-from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.results import Caution, EffectsResult, Estimate
+from truelift.effects.support.cautions import with_cautions
 from truelift.effects.support.supported import Support
+from truelift.errors import DataError
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
@@ -35,6 +43,11 @@ def front_door_effects(
     """
     chosen = selected(source, replace(options, filter=None))
     fits = nested_fits(chosen.source, options, tuple(options.front_door), progress)
+    if not fits.varying:
+        raise DataError(
+            f"{source.name}: {', '.join(options.front_door)} (effects.front_door) are constant or follow from the "
+            "covariates, so nothing can go through them. Expected columns that the treatment moves."
+        )
     columns = fits.inner.scoring.columns
     labels, outcomes = columns.arms.labels, columns.outcomes
     count = len(outcomes)
@@ -52,13 +65,36 @@ def front_door_effects(
             named, rows @ means.values, rows @ means.covariance @ rows.T, options, total,
             means.clusters, simultaneous=True,
         )  # fmt: skip
-    return designed(
-        source, options, estimates, [_judged(options, beyond, means.clusters)], "front_door",
+    judged = _judged(options, beyond, means.clusters, fits.settling())
+    result = designed(
+        source, options, estimates, [judged], "front_door",
         learner, folds=options.nuisances.folds, covariates=len(fits.outer.scoring.design),
+        selection=chosen.sentence(total, replace(options, filter=None)),
     )  # fmt: skip
+    cautions = [
+        *control_caution(columns, options),
+        *spelt_arms(columns),
+        *outcome_cautions(fits.inner.moments.left_out),
+        *gap_cautions(fits),
+    ]
+    return with_cautions(result, cautions)
 
 
-def _judged(options: EffectOptions, beyond: np.ndarray, clusters: int) -> Support:
+def gap_cautions(fits: Nested) -> list[Caution]:
+    """A word on mediators that some rows have no value of."""
+    return [
+        Caution(
+            f"Some rows have no value of {', '.join(gaps)}, which counts as a value of its own. Where there is one "
+            "that nobody recorded, a part of what goes through it is not seen."
+        )
+        for gaps in (fits.gaps(),)
+        if gaps
+    ]
+
+
+def _judged(
+    options: EffectOptions, beyond: np.ndarray, clusters: int, settling: Sequence[str]
+) -> Support:
     """Whether chances leave the arms comparable, without the mediators and with them."""
     through = ", ".join(options.front_door)
     given = ("the covariates", f"the covariates and {through}")
@@ -69,6 +105,9 @@ def _judged(options: EffectOptions, beyond: np.ndarray, clusters: int) -> Suppor
         "cannot be compared."
         for told, share in shares
         if share > _TOO_MANY
+    ]
+    far += [
+        f"The mediator {told}: who has the same value of it is in one arm." for told in settling
     ]
     if clusters < needed:
         far.append(f"There are {clusters:,} clusters ({options.cluster!r}), fewer than {needed}.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from truelift.effects.designs.results import Named, family
-from truelift.effects.designs.through.nested import nested_fits
+from truelift.effects.designs.through.front_door import gap_cautions
+from truelift.effects.designs.through.nested import Nested, nested_fits
 from truelift.effects.designs.through.scores import CrossedScores
 from truelift.effects.look import Look, Sight, not_made
 from truelift.effects.panel.columns import PanelColumns
@@ -100,6 +101,8 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     options = sight.options
     mediators = tuple(options.mediators)
     fits = nested_fits(sight.source, options, mediators, sight.progress)
+    if why := _why_not(fits):
+        return not_made(sight.result, {"mediators": why})
     columns = fits.inner.scoring.columns
     labels, outcomes = columns.arms.labels, columns.outcomes
     arms, count = len(labels), len(outcomes)
@@ -151,7 +154,16 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     if sight.estimation.scoring.columns.second_cluster is not None:
         told = f"its errors are clustered by {options.cluster!r} alone."
         result = not_made(result, {"mediation in two ways of clusters": told})
-    return with_cautions(result, _cautions(options, beyond))
+    return with_cautions(result, [*_cautions(options, beyond), *gap_cautions(fits)])
+
+
+def _why_not(fits: Nested) -> str:
+    """Why nothing is told of what goes through the mediators; empty where it is."""
+    if not fits.varying:
+        return "they are constant or follow from the covariates, so nothing can go through them."
+    settling = fits.settling()
+    why = "so units of one arm tell nothing of the mediators of another; direct and indirect effects are not known."
+    return f"{' and '.join(settling)}, {why}" if settling else ""
 
 
 def _figures(share: MediatedShare, several: bool) -> dict[str, float]:

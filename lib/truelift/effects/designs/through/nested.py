@@ -23,6 +23,7 @@ from truelift.effects.panel.source import PanelSource, State
 from truelift.effects.prepared import Prepared, prepared
 from truelift.effects.scores.quantities import clipped
 from truelift.effects.scores.sums import Scoring
+from truelift.effects.support.leaks import telling_treatment
 from truelift.inference.clusters import ClusterSums
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
@@ -153,11 +154,29 @@ class Nested:
     panel : DerivedPanel
         The rows that count, with what the inner fit predicts.
     inner, outer : Prepared
+    mediators : tuple of str
     """
 
     panel: DerivedPanel
     inner: Prepared
     outer: Prepared
+    mediators: tuple[str, ...]
+
+    @property
+    def varying(self) -> bool:
+        """Whether anything of the mediators is left beside what is constant or follows from the covariates."""
+        return bool(set(self.inner.moments.design.names) - set(self.outer.moments.design.names))
+
+    def settling(self) -> list[str]:
+        """In words, mediators that tell the arm: beside them nobody is in another arm with the same."""
+        told = telling_treatment(self.inner.drawn, self.inner.moments.columns)
+        treatment = self.inner.moments.columns.arms.column
+        return [f"{n!r} {told[n]} treatment {treatment!r}" for n in self.mediators if n in told]
+
+    def gaps(self) -> list[str]:
+        """Mediators of which some rows have no value."""
+        design = self.inner.moments.design
+        return [n for n in self.mediators if n in design.missing]
 
     def means(self, scores: Scores, lines: int, progress: Tell) -> tuple[ArmMeans, np.ndarray]:
         """Means of scores with their clustered covariance, and shares of units that are clipped.
@@ -220,7 +239,7 @@ def nested_fits(
     panel = DerivedPanel(source, predicted)
     without = replace(plain, covariates=covariates, outcomes=predicted.names)
     outer = prepared(panel, without, _told(progress, "without mediators"))
-    return Nested(panel, inner, outer)
+    return Nested(panel, inner, outer, mediators)
 
 
 def _told(progress: Tell, fit: str) -> Tell:
