@@ -133,6 +133,14 @@ def test_an_arm_that_costs_nothing_by_its_scores_has_no_price():
         forecast_costs(paid, paid, np.ones(4), ("no", "mail"), "spend")
 
 
+def test_whether_an_arm_costs_anything_is_judged_by_clusters_of_units():
+    paid = np.repeat([[2.0], [-0.2], [1.2], [-0.4]], 25, axis=0)  # four people, 25 orders each
+    asked = (paid, paid, np.ones(100), ("no", "mail"), "spend")
+    assert forecast_costs(*asked).min() > 0
+    with pytest.raises(NotSupportedError, match="mail costs"):
+        forecast_costs(*asked, np.repeat(np.arange(4), 25))
+
+
 def test_what_arms_gain_for_estimated_money_is_told(held):
     rng = np.random.default_rng(5)
     noise = 0.3 * rng.normal(size=held.offers.cost.shape)

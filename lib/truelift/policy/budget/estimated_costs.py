@@ -19,8 +19,9 @@ LEAST_SHARE = 0.1
 
 
 def forecast_costs(
-    forecast: np.ndarray, paid: np.ndarray, weight: np.ndarray, arms: tuple[str, ...], outcome: str
-) -> np.ndarray:
+    forecast: np.ndarray, paid: np.ndarray, weight: np.ndarray, arms: tuple[str, ...], outcome: str,
+    cluster: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
     """Forecasts of every arm's cost against the control, kept above zero (n x K).
 
     A regression may forecast that some unit costs nothing, or less; such a unit would come first whatever
@@ -35,6 +36,8 @@ def forecast_costs(
         The control first.
     outcome : str
         That counts the money.
+    cluster : ndarray, n, optional
+        Units that share it may be dependent.
 
     Raises
     ------
@@ -43,7 +46,9 @@ def forecast_costs(
     """
     shares = weight / weight.sum()
     mean = shares @ paid
-    error = np.sqrt((shares[:, None] ** 2 * (paid - mean) ** 2).sum(axis=0))
+    place = np.arange(len(paid)) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    moved = (shares[:, None] * (paid - mean)).T
+    error = np.sqrt([np.square(np.bincount(place, line)).sum() for line in moved])
     for arm, cost, spread in zip(arms[1:], mean, error, strict=True):
         if not cost > 2 * spread:
             raise NotSupportedError(

@@ -111,7 +111,9 @@ def held_units(source: PanelSource, reader: BlockReader, options: AllocateOption
     cost, paid = whole["cost"], None
     if columns.paid is not None and options.capacity is None:
         cost, paid = (
-            forecast_costs(cost, whole["paid"], whole["weight"], columns.arms, columns.paid),
+            forecast_costs(
+                cost, whole["paid"], whole["weight"], columns.arms, columns.paid, whole["cluster"]
+            ),
             whole["paid"],
         )
     offers = Offers(
