@@ -93,6 +93,7 @@ def test_mixtures_of_predicted_columns_are_means_of_single_actions():
     [
         ({"reward_model": "forest"}, ConfigError, "expected one of auto, additive, by action, linear"),
         ({"reward_model": "boosting", "user": None}, ConfigError, "'boosting' without user"),
+        ({"reward_model": "boosting", "context": []}, ConfigError, "no covariate that varies"),
         ({"reward_model": {"name": "auto", "depth": 3}}, ConfigError, "depth beside 'auto'"),
         ({"reward_model": {"name": "boosting", "leafs": 3}}, ConfigError, "leafs"),
     ],

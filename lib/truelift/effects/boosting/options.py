@@ -65,12 +65,17 @@ class BoostingOptions(TreeOptions):
             )
 
     def check_names(self, covariates: tuple[str, ...], table: str) -> None:
-        """Refuse options that name a covariate which is not there.
+        """Refuse options that name a covariate which is not there, and a table without any.
 
         Raises
         ------
         ConfigError
         """
+        if not covariates:
+            raise ConfigError(
+                f"{table}: found no covariate that varies, and boosting grows trees on covariates. Expected one at "
+                "least; or the learner 'linear', which makes do with means."
+            )
         for option, names in (
             ("monotone", [name for name, _ in self.monotone]),
             ("categorical", list(self.categorical)),
