@@ -149,7 +149,7 @@ def with_silence(rows: pa.Table, arm: str, answer: str, name: str) -> pa.Table:
     if told.all() or not told.any():
         raise DataError(
             f"{name}, column {answer!r}: {'all' if told.all() else 'none'} of {rows.num_rows:,} rows have an answer. "
-            + ("Compare them by analyze_experiment or estimate_effects." if told.all() else "There is nothing to tell.")
+            + ("Compare them as a metric of the kind mean, or by estimate_effects." if told.all() else "There is nothing to tell.")
         )  # fmt: skip
     if SILENT in set(labels):
         raise DataError(f"{name}, column {arm!r}: an arm is called {SILENT!r}; name it otherwise.")
@@ -195,10 +195,10 @@ def answers_of(
     naive = {label: float(values[told == label].mean()) for label in ordered}
     found = []
     for label in ordered:
-        level = _found(effects, "APO", label)
+        level = estimate_of(effects, "APO", label)
         parts: dict[str, float | None] = {}
         if label != first:
-            gap = _found(effects, "ATE", label)
+            gap = estimate_of(effects, "ATE", label)
             parts = {
                 "difference": gap.estimate, "difference_lower": gap.ci_lower,
                 "difference_upper": gap.ci_upper, "p_value": gap.p_value,
@@ -217,10 +217,17 @@ def answers_of(
     return AnswersResult(answer, tuple(found), effects, not reasons, reasons)
 
 
-def _found(effects: EffectsResult, estimand: str, arm: str) -> Estimate:
+def estimate_of(effects: EffectsResult, estimand: str, arm: str) -> Estimate:
+    """An arm's mean (APO) or difference to the control (ATE), as if all had answered.
+
+    Raises
+    ------
+    NotSupportedError
+        For an arm without an estimate.
+    """
     for estimate in effects.estimates:
         if (estimate.estimand, estimate.arm) == (estimand, arm):
             return estimate
-    raise DataError(
-        f"{ANSWER}: too few of {arm!r} answered for an estimate; expected answers of some tens of units in every arm."
+    raise NotSupportedError(
+        f"Too few of {arm!r} answered for an estimate; expected answers of some tens of units in every arm."
     )

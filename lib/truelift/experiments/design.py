@@ -47,6 +47,11 @@ def design_experiment(spec: ExperimentSpec) -> Design:
     ConfigError
         For numbers that cannot be, a design that finds nothing, or one that takes too long.
     """
+    if spec.metric(spec.decides).kind == "answer":
+        raise ConfigError(
+            f"metrics.{spec.decides}: found the kind answer as what decides, whose size depends on who will answer. "
+            "Design a mean of the units that you expect to answer, and give looks.units for the analysis."
+        )
     plan = _Plan(spec)
     options = spec.design
     effect = plan.effect()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from truelift.errors import ConfigError
 from truelift.inference.arguments import checked_share
 
-KINDS = ("mean", "proportion", "ratio", "quantile")
+KINDS = ("mean", "proportion", "ratio", "quantile", "answer")
 BETTER = ("higher", "lower")
 #: What a ratio divides by where it divides by rows.
 ROWS = "rows"
@@ -33,7 +33,7 @@ class Metric:
     kind : str
         ``'mean'``: a unit's total, by units; ``'proportion'``: the share of the units with a total
         above zero; ``'ratio'``: one total by another, over all units; ``'quantile'``: of the rows'
-        values.
+        values; ``'answer'``: the mean over rows of a rating that only some have given, as if all had.
     column : str
         Of numbers; the upper one of a ratio. The metric's own name by default.
     per : str
@@ -51,6 +51,8 @@ class Metric:
         ``'higher'`` or ``'lower'``.
     measured_in : str
         What it counts, for people.
+    covariates : tuple of str
+        Of an answer: what is known of rows from before, from which who answers, and what, is told.
     """
 
     kind: str = "mean"
@@ -62,6 +64,7 @@ class Metric:
     winsorise: float = 1.0
     better: str = "higher"
     measured_in: str = ""
+    covariates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         among(self.kind, KINDS, "metrics.kind")
@@ -74,8 +77,13 @@ class Metric:
             )
         if self.winsorise < 1 and self.kind != "mean":
             raise ConfigError(f"metrics.winsorise caps means, and this is a {self.kind}.")
-        if self.before and self.kind == "quantile":
+        if self.before and self.kind in ("quantile", "answer"):
             raise ConfigError("metrics.before: CUPED is for means, proportions and ratios.")
+        if bool(self.covariates) != (self.kind == "answer"):
+            raise ConfigError(
+                f"metrics.covariates: found {', '.join(self.covariates) or 'none'} of the kind {self.kind}, expected "
+                "what is known of units from before, of the kind answer and of no other."
+            )
 
     @property
     def sign(self) -> int:

@@ -296,6 +296,20 @@ class ExperimentSpec:
                 raise ConfigError(
                     f"{key}: found {name!r}, expected one of the metrics {', '.join(self.metrics)}."
                 )
+        if any(metric.kind == "answer" for metric in self.metrics.values()):
+            self._check_answers()
+
+    def _check_answers(self) -> None:
+        if not self.cluster and len(self.units_of) > 1:
+            raise ConfigError(
+                f"cluster: found none and the unit {', '.join(self.units_of)}, expected the one column that errors "
+                "are clustered by, for a metric is of the kind answer."
+            )
+        if self.several_arms == "drop":
+            raise ConfigError(
+                "several_arms: found 'drop' beside a metric of the kind answer, expected 'refuse': leave units in "
+                "two arms out of the table."
+            )
 
     @property
     def units_of(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def broken_down(
         For a dimension with too many values.
     """
     metric = spec.metric(spec.decides)
-    if metric.kind == "quantile":
+    if metric.kind in ("quantile", "answer"):
         return (), ()
     place = layout.places[spec.decides].ratio
     factor, centre = scaling.ratio(place)

@@ -43,9 +43,10 @@ def metric_effects(
     found: list[MetricEffect] = []
     failed: dict[str, str] = {}
     for name in spec.metrics:
-        metric, place = spec.metric(name), layout.places[name]
-        if metric.kind == "quantile":
+        metric = spec.metric(name)
+        if metric.kind in ("quantile", "answer"):
             continue
+        place = layout.places[name]
         factor, centre = scaling.ratio(place.ratio)
         for method, before in (("difference", ()), ("CUPED", place.before)):
             if method == "CUPED":
@@ -167,6 +168,8 @@ def estimand_of(metric: Metric, cap: float | None = None) -> str:
     """What is compared, in words."""
     if metric.kind == "quantile":
         return f"quantile {metric.quantile:g} of {metric.column} over rows"
+    if metric.kind == "answer":
+        return f"mean over rows of {metric.column}, as if all had answered"
     if metric.kind == "ratio":
         per = "rows" if metric.per == ROWS else metric.per
         return f"{metric.column} by {per}, over all units"

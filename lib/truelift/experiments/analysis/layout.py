@@ -58,7 +58,8 @@ def layout_of(spec: ExperimentSpec) -> Layout:
     """The numbers that a specification needs.
 
     Of a mean or proportion: the total, and from before the mean over rows and whether it is missing.
-    Of a ratio: both totals, and both means from before. Of a quantile: rows at most at it, and rows.
+    Of a ratio: both totals, and both means from before. Of a quantile: rows at most at it, and rows. Of an
+    answer: rows that have one, and rows.
     """
     columns: list[str] = [""]
     given: list[str] = []
@@ -66,6 +67,11 @@ def layout_of(spec: ExperimentSpec) -> Layout:
     count = 0
     for name in spec.metrics:
         metric = spec.metric(name)
+        if metric.kind == "answer":
+            places[name] = Places((count + 1, count + 2))
+            given.append(metric.column)
+            count += 2
+            continue
         if metric.kind == "quantile":
             places[name] = Places((count + 1, count + 2))
             count += 2
@@ -101,6 +107,9 @@ def columns_of(spec: ExperimentSpec) -> tuple[str, ...]:
     """Columns of the table that an analysis reads."""
     layout = layout_of(spec)
     names = [*spec.units_of, spec.cluster, spec.arm, *layout.columns, *quantile_columns(spec)]
+    names += [
+        n for metric in surveys_of(spec).values() for n in (metric.column, *metric.covariates)
+    ]
     names += [*spec.dimensions, spec.time, spec.exposed]
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -114,6 +123,12 @@ def quantiles_of(spec: ExperimentSpec) -> dict[str, Metric]:
     """Metrics that are quantiles, by name."""
     found = {name: spec.metric(name) for name in spec.metrics}
     return {name: metric for name, metric in found.items() if metric.kind == "quantile"}
+
+
+def surveys_of(spec: ExperimentSpec) -> dict[str, Metric]:
+    """Metrics that are answers of some of the units, by name."""
+    found = {name: spec.metric(name) for name in spec.metrics}
+    return {name: metric for name, metric in found.items() if metric.kind == "answer"}
 
 
 def winsorised_of(spec: ExperimentSpec) -> dict[str, Metric]:
@@ -135,7 +150,8 @@ def check_table(schema: pa.Schema, table: str, spec: ExperimentSpec) -> None:
             f"{table} has no column {', '.join(map(repr, missing))}, which the experiment {spec.name} "
             f"names; its columns are {', '.join(schema.names)}."
         )
-    for name in {*layout_of(spec).columns, *quantile_columns(spec)} - {""}:
+    answers = {metric.column for metric in surveys_of(spec).values()}
+    for name in {*layout_of(spec).columns, *quantile_columns(spec), *answers} - {""}:
         kind = schema.field(name).type
         numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
         if not any(is_kind(kind) for is_kind in numeric) and not pa.types.is_decimal(kind):

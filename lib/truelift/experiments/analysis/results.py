@@ -21,7 +21,7 @@ class MetricEffect:
     Parameters
     ----------
     metric, kind, measured_in, method : str
-        The method is ``'difference'`` or ``'CUPED'``.
+        The method is ``'difference'``, ``'CUPED'``, or ``'if all answered'``.
     estimand : str
         What is compared, in words.
     arm, versus : str
@@ -230,12 +230,13 @@ class Analysis:
         The arm to ship; the leading one otherwise.
     reasons : tuple of str
     supported : bool
-        False where the sample ratio puts the assignment in doubt.
+        False where the sample ratio puts the assignment in doubt, or too few of some kind answered.
     rule : str
         Fingerprint of what was fixed in advance.
     cautions : tuple of str
     looks : tuple of Look
         Earlier ones, and this one.
+    sizes_as_promised : bool
     """
 
     name: str
@@ -266,6 +267,7 @@ class Analysis:
     rule: str
     cautions: tuple[str, ...] = ()
     looks: tuple[Look, ...] = ()
+    sizes_as_promised: bool = True
 
     @property
     def exit_code(self) -> int:
@@ -285,7 +287,7 @@ class Analysis:
     def sentences(self) -> tuple[str, ...]:
         """The decision first, then why."""
         sizes = ", ".join(f"{a.units:,} {a.arm}" for a in self.arms)
-        doubt = "as promised" if self.supported else "NOT as promised"
+        doubt = "as promised" if self.sizes_as_promised else "NOT as promised"
         which = f" {self.arm}" if self.decision == SHIP else ""
         said = [
             f"{self.name}: {self.decision.upper()}{which}. {self.reasons[0]}",

@@ -11,6 +11,7 @@ import numpy as np
 from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError, DataError
+from truelift.experiments.analysis.answered import NO_ANSWERS, answer_effects
 from truelift.experiments.analysis.cells import broken_down
 from truelift.experiments.analysis.decide import decide
 from truelift.experiments.analysis.effects import (
@@ -30,6 +31,7 @@ from truelift.experiments.analysis.layout import (
     layout_of,
     quantiles_of,
     scaling_of,
+    surveys_of,
     winsorised_of,
 )
 from truelift.experiments.analysis.looks import LookRule
@@ -47,6 +49,7 @@ from truelift.inference.experiment_estimates import ratio_of_sums
 from truelift.inference.experiments import ExperimentSums
 from truelift.inference.sample_ratio import ratio_of_counts
 from truelift.progress import Tell
+from truelift.typed import to_plain
 
 _BATCH_ROWS = 65536
 # Standard errors of the share between the two quantiles from which a density is taken.
@@ -101,6 +104,11 @@ def analyze(
     effects, failed = metric_effects(spec, sums, layout, scaling, rule, caps)
     for name in quantiles_of(spec):
         effects += _quantile(read, spec, layout, scaling, sums, name, cuts, rule)
+    answers = NO_ANSWERS
+    if surveys_of(spec):
+        answers = answer_effects(source, spec, columns, rule, progress)
+    effects += answers.effects
+    failed |= answers.failed
     past = tuple(look for look in earlier if look.units < units)
     effects = _of_looks(spec, effects, rule, past)
     guardrails = guardrail_checks(spec, effects, rule)
@@ -109,7 +117,7 @@ def analyze(
     )
     leading = _deciding(spec, effects, failed)
     final = planned is None or units >= planned
-    unlike = ""
+    unlike = answers.doubt
     if before_p_value(sums, layout.places[spec.decides].before) < spec.decision.sample_ratio_level:
         unlike = differ_before(spec.metric(spec.decides))
     decided = decide(spec, leading, guardrails, ratio.p_value, units, final, unlike)
@@ -154,15 +162,25 @@ def analyze(
         reasons=decided.reasons,
         supported=ratio.p_value >= spec.decision.sample_ratio_level and not unlike,
         rule=fixed,
-        cautions=(*_cautions(spec, moments, dropped, failed, past, fixed, units, planned), *thin),
+        cautions=(
+            *_cautions(spec, moments, dropped, failed, past, fixed, units, planned),
+            *thin,
+            *answers.said,
+        ),
         looks=(*past, look),
+        sizes_as_promised=ratio.p_value >= spec.decision.sample_ratio_level,
     )
 
 
 def rule_of(spec: ExperimentSpec) -> str:
     """Fingerprint of what has to be fixed before the first look."""
+    # What only answers have leaves the fingerprints of all other metrics as they were.
+    metrics = {name: dict(to_plain(metric)) for name, metric in spec.metrics.items()}
+    for plain in metrics.values():
+        if not plain["covariates"]:
+            del plain["covariates"]
     return fingerprint_of(
-        metrics=spec.metrics, primary=spec.decides, guardrails=spec.guardrails, arms=spec.arms,
+        metrics=metrics, primary=spec.decides, guardrails=spec.guardrails, arms=spec.arms,
         level=spec.level, alternative=spec.alternative, correction=spec.correction,
         looks=spec.looks, decision=spec.decision, unit=spec.units_of, cluster=spec.cluster,
     )  # fmt: skip
@@ -297,8 +315,7 @@ def _deciding(
     if not own:
         why = next((text for key, text in failed.items() if key.endswith(spec.decides)), "")
         raise DataError(f"The primary metric {spec.decides} cannot be estimated: {why}")
-    method = "CUPED" if any(e.method == "CUPED" for e in own) else "difference"
-    return tuple(e for e in own if e.method == method)
+    return tuple(e for e in own if e.method == "CUPED") or tuple(own)
 
 
 def _cautions(

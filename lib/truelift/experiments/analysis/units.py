@@ -196,6 +196,10 @@ def unit_numbers(
             found[:, lower - 1] = units.sums[:, quantile_at + 1]
             quantile_at += 2
             continue
+        if metric.kind == "answer":
+            found[:, upper - 1] = units.sums[:, given_at[metric.column]]
+            found[:, lower - 1] = units.rows
+            continue
         value = total(metric.column)
         if metric.kind == "proportion":
             value = (value > 0).astype(float)

@@ -1,0 +1,133 @@
+"""Ratings that only some gave, as metrics of an experiment's specification."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import truelift as tl
+from truelift.errors import ConfigError, DataError, NotSupportedError, TableError
+
+STARS = {"kind": "answer", "covariates": ["mood", "region"]}
+
+
+def survey(users: int = 700, seed: int = 0) -> pd.DataFrame:
+    """The happy answer, of the new page fewer of them; two orders a user. The page adds .3 to all."""
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(users), 2)
+    mood = np.repeat(rng.normal(size=users), 2)
+    page = np.repeat(rng.integers(0, 2, users), 2)
+    stars = 3 + 0.3 * page + 0.8 * mood + 0.6 * rng.normal(size=2 * users)
+    told = rng.random(2 * users) < 1 / (1 + np.exp(0.5 - mood * (1.2 - 1.6 * page)))
+    frame = {
+        "user": user, "page": np.where(page == 1, "new", "old"), "mood": mood,
+        "region": np.where(rng.random(2 * users) < 0.5, "north", "south"),
+        "stars": np.where(told, stars, np.nan), "spend": 5 + rng.normal(size=2 * users),
+    }  # fmt: skip
+    return pd.DataFrame(frame)
+
+
+def spec(**keys) -> dict:
+    return {
+        "name": "survey", "unit": "user", "arm": "page", "arms": {"old": 0.5, "new": 0.5},
+        "control": "old", "metrics": {"stars": STARS},
+    } | keys  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return survey()
+
+
+@pytest.fixture(scope="module")
+def few(frame):
+    """Only who is in a good mood answers about the new page."""
+    return frame.assign(stars=frame.stars.where((frame.page == "old") | (frame.mood > 0.8)))
+
+
+def test_the_effect_is_that_of_compare_answers_and_decides(frame):
+    found = tl.analyze_experiment(frame, spec())
+    (effect,) = found.effects
+    alone = tl.compare_answers(
+        frame, arm="page", answer="stars", covariates=["mood", "region"], cluster="user", control="old"
+    ).arms[1]  # fmt: skip
+    assert (effect.method, effect.kind) == ("if all answered", "answer")
+    assert effect.estimate == pytest.approx(alone.difference, rel=1e-9)
+    assert effect.treated == pytest.approx(alone.mean, rel=1e-9)
+    assert (effect.ci_lower, effect.ci_upper) == pytest.approx(
+        (alone.difference_lower, alone.difference_upper), rel=2e-3
+    )
+    assert effect.lower < 0.3 < effect.upper and alone.naive_difference < effect.lower
+    assert (found.decision, found.arm, found.exit_code) == ("ship", "new", 0)
+    assert "answered" in repr(found) and "stars: new:" in repr(found)
+
+
+def test_a_rating_is_a_guardrail_beside_a_mean(frame):
+    metrics = {"spend": {}, "stars": STARS}
+    kept = {"stars": {"margin": 0.2}}
+    found = tl.analyze_experiment(frame, spec(metrics=metrics, primary="spend", guardrails=kept))
+    assert {e.metric for e in found.effects} == {"spend", "stars"}
+    assert [(g.metric, g.state) for g in found.guardrails] == [("stars", "kept")]
+
+
+def test_where_some_kinds_never_answered_nothing_is_concluded(few):
+    found = tl.analyze_experiment(few, spec())
+    assert (found.decision, found.exit_code) == ("hold", 3)
+    assert "stars is not supported" in found.reasons[0]
+    assert "NOT as promised" not in repr(found)
+
+
+def test_a_guardrail_that_is_not_supported_stays_open_and_is_named(few):
+    metrics = {"spend": {}, "stars": STARS}
+    kept = {"stars": {"margin": 5.0}}
+    found = tl.analyze_experiment(few, spec(metrics=metrics, primary="spend", guardrails=kept))
+    assert [g.state for g in found.guardrails] == ["open"]
+    assert {e.metric for e in found.effects} == {"spend"} and found.exit_code == 0
+    assert any(c.startswith("Not made: stars (not supported") for c in found.cautions)
+
+
+def test_an_arm_of_which_nobody_answered_is_not_supported(frame):
+    silent = frame.assign(stars=frame.stars.where(frame.page == "old"))
+    with pytest.raises(NotSupportedError, match="nobody of the arm new answered"):
+        tl.analyze_experiment(silent, spec())
+
+
+def test_the_order_of_the_rows_changes_nothing(frame):
+    one, other = (
+        tl.analyze_experiment(f, spec()).effects[0] for f in (frame, frame.sample(frac=1, random_state=1))
+    )  # fmt: skip
+    assert other.estimate == pytest.approx(one.estimate, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"metrics": {"stars": {"kind": "answer"}}}, "metrics.covariates: found none"),
+        ({"metrics": {"stars": {"covariates": ["mood"]}}}, "of the kind mean"),
+        ({"metrics": {"stars": STARS | {"before": "mood"}}}, "CUPED is for"),
+        ({"unit": ["user", "region"]}, "cluster: found none"),
+        ({"several_arms": "drop"}, "several_arms: found 'drop'"),
+    ],
+)  # fmt: skip
+def test_a_specification_that_cannot_be_is_one_message(keys, said):
+    with pytest.raises(ConfigError, match=said):
+        tl.analyze_experiment(survey(30), spec(**keys))
+
+
+def test_an_experiment_that_answers_decide_has_no_design():
+    with pytest.raises(ConfigError, match="Design a mean"):
+        tl.design_experiment(spec(design={"baseline": {"mean": 3, "sd": 1}, "effect": 0.1}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda f: f.assign(stars="good"), TableError, "expected a number"),
+        (lambda f: f.drop(columns="mood"), TableError, "mood"),
+        (lambda f: f.assign(stars=3.0), DataError, "kind mean"),
+    ],
+)
+def test_a_survey_that_cannot_be_used_as_a_metric_is_one_message(change, error, said):
+    with pytest.raises(error, match=said):
+        tl.analyze_experiment(change(survey(60)), spec())
