@@ -184,7 +184,7 @@ def fit_preferences(
     evaluation : DataFrame, Arrow table, str or path, optional
         Rows that were drawn by lot, with the same columns ``user``, ``item``, ``label``; those of a user and
         item that the labels have too are judged by models that were fitted without them.
-    corrections : iterable of str
+    corrections : str or iterable of str
         Of ``none, seen, ips, snips, dr, mrdr, missing`` (:mod:`truelift.models.factors.corrected`).
     gate : str
         ``'logs'`` or ``'evaluation'``.
@@ -208,7 +208,8 @@ def fit_preferences(
     >>> tl.fit_preferences("ratings.csv", positive=4, evaluation="by_lot.csv")  # doctest: +SKIP
     """
     chosen = options or CorrectionOptions()
-    tried = list(dict.fromkeys([PLAIN, *corrections]))
+    named = [corrections] if isinstance(corrections, str) else list(corrections)
+    tried = list(dict.fromkeys([PLAIN, *named]))
     settings = {name: replace(chosen, correction=name) for name in tried}
     if gate not in (BY_CHANCES, BY_LOT) or (gate == BY_LOT and evaluation is None):
         raise ConfigError(

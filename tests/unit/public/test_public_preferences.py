@@ -146,3 +146,10 @@ def test_a_cell_of_the_evaluation_that_labels_have_is_judged_by_a_model_without_
     auc = found.evaluation["none"]["auc"]
     assert auc.lower < 0.5 < auc.upper
     assert found.known == len(user) and "fitted without them" in str(found)
+
+
+def test_one_correction_may_be_named_alone():
+    logs, _ = tables(users=20)
+    quick = CorrectionOptions(rank=1, sweeps=3, kept=1)
+    found = tl.fit_preferences(logs, corrections="ips", folds=2, options=quick)
+    assert list(found.logs) == ["none", "ips"]
