@@ -79,6 +79,7 @@ def test_the_page_has_needs_effects_and_what_is_taken_for_granted(found):
         "need 3",
         "do(mailed=1) against mailed=0",
         "A need is no covariate",
+        "Intervals take the number of needs as it is",
         "section=wine",
     ):
         assert said in page

@@ -104,7 +104,8 @@ def _believed(result: NeedsResult) -> list[str]:
     if result.inputs and result.moves:
         found.append(
             "What was shown may depend on all that was seen before, and not on the need itself; it acts on what is "
-            "seen through the need alone."
+            "seen through the need alone. Intervals take the number of needs as it is: with too few, effects may "
+            "even have the wrong sign, so look whether they stay with one need more."
         )
     return found
 
