@@ -23,9 +23,9 @@ NOTHING = "nothing"
 #: What a look at a bucket gives: values of columns of texts, and the ends of columns of numbers.
 SEEN = pa.schema(
     [("column", pa.string()), ("value", pa.string()), ("rows", pa.int64()), ("low", pa.float64()),
-     ("high", pa.float64()), ("whole", pa.bool_())]
+     ("high", pa.float64()), ("whole", pa.bool_()), ("mean", pa.float64()), ("squares", pa.float64())]
 )  # fmt: skip
-SEEN_DDL = "column string, value string, rows bigint, low double, high double, whole boolean"
+SEEN_DDL = "column string, value string, rows bigint, low double, high double, whole boolean, mean double, squares double"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,28 +51,54 @@ class LookKernel:
             if not _is_number(column.type):
                 found += _values(name, as_texts(column))
                 continue
-            numbers = column.cast(pa.float64()).drop_null().to_numpy(zero_copy_only=False)
-            numbers = numbers[~np.isnan(numbers)]
-            low, high = (numbers.min(), numbers.max()) if len(numbers) else (np.nan, np.nan)
+            numbers = _as_numbers(column.drop_null())
+            # In order, so that sums do not depend on the order of rows.
+            numbers = np.sort(numbers[~np.isnan(numbers)])
+            low, high = (numbers[0], numbers[-1]) if len(numbers) else (np.nan, np.nan)
             is_whole = bool((numbers == np.floor(numbers)).all())
-            found.append((name, None, len(numbers), float(low), float(high), is_whole))
+            mean, squares = _moments(numbers)
+            found.append(
+                (name, None, len(numbers), float(low), float(high), is_whole, mean, squares)
+            )
             if named or (is_whole and low >= 0 and high <= 1):
                 found += _values(name, as_texts(column))
         for name in (self.spec.user, self.spec.time):
-            found.append((name, None, rows[name].null_count, np.nan, np.nan, True))
+            found.append((name, None, _gaps(whole(rows[name])), *_NO_NUMBERS))
         return pa.Table.from_arrays(
             [pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), SEEN, strict=True)],
             schema=SEEN,
         )  # fmt: skip
 
 
-_Seen = tuple[str, str | None, int, float, float, bool]
+_Seen = tuple[str, str | None, int, float, float, bool, float, float]
+_NO_NUMBERS = (math.nan, math.nan, True, math.nan, math.nan)
+
+
+def _moments(numbers: np.ndarray) -> tuple[float, float]:
+    """The mean, and the sum of squares around it."""
+    if not len(numbers) or not np.isfinite(numbers[[0, -1]]).all():
+        return math.nan, math.nan
+    with np.errstate(over="ignore"):
+        mean = float(numbers.mean())
+        return mean, float(((numbers - mean) ** 2).sum())
+
+
+def _gaps(column: pa.Array) -> int:
+    found = column.null_count
+    if pa.types.is_floating(column.type):
+        found += pc.sum(pc.is_nan(column)).as_py() or 0
+    return int(found)
+
+
+def _as_numbers(column: pa.Array) -> np.ndarray:
+    """In double precision: whole numbers beyond 2^53 to the nearest one that it has."""
+    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
 
 def _values(name: str, texts: pa.Array) -> list[_Seen]:
     counted = pc.value_counts(texts.drop_null())
     told = counted.slice(0, MOST_LEVELS * 20).to_pylist()
-    return [(name, v["values"], int(v["counts"]), math.nan, math.nan, True) for v in told]
+    return [(name, v["values"], int(v["counts"]), *_NO_NUMBERS) for v in told]
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -94,6 +120,24 @@ def as_texts(column: pa.Array) -> pa.Array:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """What a column of numbers is measured in, so that nothing depends on whether it says cents or millions.
+
+    Parameters
+    ----------
+    middle, size : float
+        A number is coded as its distance from the middle over the size: about a mean and a standard deviation, rounded
+        to powers of two, whose division loses nothing.
+    rows : int
+        That have a number.
+    """
+
+    middle: float
+    size: float
+    rows: int
+
+
+@dataclass(frozen=True)
 class Coding:
     """How columns become arrays.
 
@@ -104,11 +148,14 @@ class Coding:
         Of every column that is seen.
     levels : dict of str to tuple of str
         Of categories and inputs, in order.
+    units : dict of str to Unit
+        Of columns of numbers.
     """
 
     spec: NeedSpec
     kinds: dict[str, str]
     levels: dict[str, tuple[str, ...]]
+    units: dict[str, Unit]
 
     def of_kind(self, kind: str) -> tuple[str, ...]:
         """Columns of a kind, as they were named."""
@@ -188,7 +235,11 @@ class Coding:
         names = self.of_kind(kind)
         found = np.empty((table.num_rows, len(names)))
         for place, name in enumerate(names):
-            found[:, place] = whole(table[name]).cast(pa.float64()).to_numpy(zero_copy_only=False)
+            found[:, place] = _as_numbers(whole(table[name]))
+            if kind == NUMBER:
+                found[:, place] = (found[:, place] - self.units[name].middle) / self.units[
+                    name
+                ].size
         return found
 
 
@@ -213,8 +264,10 @@ def _times(column: pa.ChunkedArray) -> np.ndarray:
     held = whole(column)
     if pa.types.is_date(held.type):
         return held.cast(pa.int32()).to_numpy()
+    if pa.types.is_integer(held.type):
+        return held.to_numpy()
     if _is_number(held.type):
-        return held.cast(pa.float64()).to_numpy()
+        return _as_numbers(held)
     codes = held.cast(pa.string()).dictionary_encode()
     rank = np.empty(len(codes.dictionary), np.int64)
     rank[pc.sort_indices(codes.dictionary).to_numpy()] = np.arange(len(codes.dictionary))
@@ -272,7 +325,8 @@ def coding_of(spec: NeedSpec, looks: pa.Table, name: str, texts: Sequence[str]) 
             raise ConfigError(
                 f"base.{column}: found {level!r}, expected one of {', '.join(levels[column])}."
             )
-    coding = Coding(spec, kinds, levels)
+    units = {c: _unit(found[c], c, name) for c in spec.seen if kinds[c] == NUMBER}
+    coding = Coding(spec, kinds, levels, units)
     if coding.inputs > MOST_LEVELS:
         sizes = " x ".join(str(len(levels[c])) for c in spec.inputs)
         raise ConfigError(
@@ -285,9 +339,31 @@ def _in_order(text: str) -> tuple[int, float, str]:
     if text == NOTHING:
         return (-1, 0.0, text)
     try:
-        return (0, float(text), text)
+        value = float(text)
     except ValueError:
-        return (1, 0.0, text)
+        value = math.nan
+    # "nan" is a text as others are: as a number it would have no place in an order.
+    return (1, 0.0, text) if math.isnan(value) else (0, value, text)
+
+
+def _unit(looks: list[dict], column: str, name: str) -> Unit:
+    """From looks at all buckets, in sums that do not depend on their order."""
+    ends = [row for row in looks if row["value"] is None and row["rows"]]
+    rows = sum(row["rows"] for row in ends)
+    try:
+        mean = math.fsum(row["rows"] * row["mean"] for row in ends) / rows
+        squares = math.fsum(
+            row["squares"] + row["rows"] * (row["mean"] - mean) ** 2 for row in ends
+        )
+    except (OverflowError, ValueError):
+        mean, squares = 0.0, math.inf
+    if not (math.isfinite(squares) and squares / rows > 0):
+        raise DataError(
+            f"{name}, column {column!r}: found numbers whose variance is beyond double precision, expected others. "
+            "Measure them in another unit."
+        )
+    size = 2.0 ** round(math.log2(math.sqrt(squares / rows)))
+    return Unit(round(mean / size) * size, size, rows)
 
 
 def _kind(spec: NeedSpec, column: str, looks: list[dict], is_text: bool, name: str) -> str:
@@ -309,6 +385,10 @@ def _kind(spec: NeedSpec, column: str, looks: list[dict], is_text: bool, name: s
         raise ConfigError(
             f"kinds.{column}: found count, but values of {name} go from {low:g} to {high:g}"
             f"{'' if is_whole else ' and are not whole'}; expected whole numbers from 0, or kinds: {{{column}: number}}."
+        )
+    if low == high and asked != CATEGORY:
+        raise DataError(
+            f"{name}, column {column!r}: found only {low:g}, expected several values: it tells nothing. Leave it out."
         )
     if asked is not None:
         return asked

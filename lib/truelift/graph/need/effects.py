@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from truelift.graph.need.columns import Coding
@@ -12,12 +14,35 @@ from truelift.models.need.information import Covariance
 from truelift.models.need.states import StateModel
 
 ALL = "all steps"
+#: Expected steps after a need under a level of what is shown, from which on something is said of where it goes then:
+#: of fewer the prior says as much as the data, and the sandwich, in which it is not, finds no error.
+FEWEST = 20
 
 
-def shown_names(coding: Coding) -> list[str]:
-    """Names of what :func:`~.acting.means_of` gives."""
-    names = [f"{c}={level}" for c in coding.of_kind(CATEGORY) for level in coding.levels[c]]
-    return [*names, *coding.of_kind(COUNT), *coding.of_kind(NUMBER)]
+@dataclass(frozen=True)
+class _Shown:
+    """A number that :func:`~.acting.means_of` gives: the chance of a level, or the mean of a column."""
+
+    column: str
+    level: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.column if self.level is None else f"{self.column}={self.level}"
+
+
+def _shown(coding: Coding) -> list[_Shown]:
+    levels = [_Shown(c, level) for c in coding.of_kind(CATEGORY) for level in coding.levels[c]]
+    return [*levels, *(_Shown(c) for c in (*coding.of_kind(COUNT), *coding.of_kind(NUMBER)))]
+
+
+def _units(coding: Coding) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and size of the unit of each number that is shown."""
+    units = [coding.units.get(one.column) for one in _shown(coding)]
+    return (
+        np.array([0.0 if unit is None else unit.middle for unit in units]),
+        np.array([1.0 if unit is None else unit.size for unit in units]),
+    )
 
 
 def need_names(model: StateModel) -> list[str]:
@@ -29,7 +54,9 @@ def needs_of(
     coding: Coding, model: StateModel, covariance: Covariance, z: float
 ) -> tuple[Need, ...]:
     """Every need, with its share of the steps and what shows it."""
-    names, means = shown_names(coding), means_of(model)
+    names = [one.name for one in _shown(coding)]
+    middle, size = _units(coding)
+    means = middle + size * means_of(model)
     share = covariance.vector[-model.needs :]
     error = np.sqrt(np.maximum(np.diag(covariance.matrix)[-model.needs :], 0.0))
     return tuple(
@@ -42,66 +69,99 @@ def needs_of(
 
 
 def effects_of(
-    coding: Coding, model: StateModel, covariance: Covariance, z: float, seen: np.ndarray
+    coding: Coding, model: StateModel, covariance: Covariance, z: float, moved: np.ndarray
 ) -> tuple[NeedEffect, ...]:
-    """Of every level of what is shown against the base, and of every need against the first."""
-    names = shown_names(coding)
-    told = [i for i, name in enumerate(names) if _of_outcome(coding, name)]
+    """Of every level of what is shown against the base, and of every need against the first.
+
+    Parameters
+    ----------
+    coding : Coding
+    model : StateModel
+    covariance : Covariance
+    z : float
+    moved : ndarray, M x K
+        Expected steps after each need, by what was shown before them: where there are fewer than ``FEWEST``, nothing is said.
+    """
+    told = [i for i, one in enumerate(_shown(coding)) if _of_outcome(coding, one)]
     found: list[NeedEffect] = []
-    if coding.spec.model == "states":
+    if coding.spec.model == "states" and model.needs > 1:
         for shown in range(coding.inputs):
-            if shown != coding.base and seen[shown] and seen[coding.base]:
-                found += _of_input(coding, model, covariance, z, shown, told)
+            if shown != coding.base:
+                found += _of_input(coding, model, covariance, z, shown, told, moved >= FEWEST)
     if model.needs > 1 and told:
         found += _of_needs(coding, model, covariance, z, told)
     return tuple(found)
 
 
-def _of_outcome(coding: Coding, name: str) -> bool:
-    column, _, level = name.partition("=")
-    if column not in coding.spec.outcomes:
+def left_out(coding: Coding, needs: int, moved: np.ndarray, seen: np.ndarray) -> list[str]:
+    """Sentences about levels of what is shown whose effects are not told, or not all of them."""
+    if coding.spec.model != "states" or coding.inputs < 2:
+        return []
+    if needs == 1:
+        return [
+            "inputs: with one need there is nothing that what is shown could move, so no effect of it is told."
+        ]
+    found = []
+    for shown in np.flatnonzero(seen & (moved < FEWEST).any(axis=1)).tolist():
+        short = ", ".join(f"need {k + 1}" for k in np.flatnonzero(moved[shown] < FEWEST))
+        found.append(
+            f"inputs: {coding.input_name(shown)} was shown before fewer than {FEWEST} steps that came after {short}, so no "
+            "effect between it and another level is told there, or for all steps. A user's first step comes after none."
+        )
+    return found
+
+
+def _of_outcome(coding: Coding, one: _Shown) -> bool:
+    if one.column not in coding.spec.outcomes:
         return False
     # Of two levels the second says it all.
-    levels = coding.levels.get(column)
-    return levels is None or len(levels) > 2 or level == levels[-1]
+    levels = coding.levels.get(one.column)
+    return levels is None or len(levels) > 2 or one.level == levels[-1]
 
 
 def _of_input(
-    coding: Coding, model: StateModel, covariance: Covariance, z: float, shown: int, told: list[int]
-) -> list[NeedEffect]:
+    coding: Coding, model: StateModel, covariance: Covariance, z: float, shown: int, told: list[int],
+    enough: np.ndarray,
+) -> list[NeedEffect]:  # fmt: skip
     needs, base, steps = model.needs, coding.base, coding.spec.horizon
+    size = _units(coding)[1][told]
+    # By group, all steps first, over how many steps it can be followed: after the first, all needs are passed through.
+    at_first = np.r_[enough[[shown, base]].all(), enough[[shown, base]].all(axis=0)]
+    follows = np.where(at_first, steps if enough[base].all() else 1, 0)
 
     def quantity(near: StateModel, share: np.ndarray) -> np.ndarray:
         # From all steps as they are, then from each need.
         now = np.concatenate([share[None], np.eye(needs)])
         change = forecast(near, now, shown, base, steps) - forecast(near, now, base, base, steps)
-        return np.concatenate([change, change @ means_of(near)[:, told]], axis=-1)
+        return np.concatenate([change, change @ (size * means_of(near)[:, told])], axis=-1)
 
     got = measured(model, covariance, quantity)
     shape = (steps, needs + 1, needs + len(told))
     estimate, error = got.estimate.reshape(shape), got.standard_error.reshape(shape)
-    names = [*need_names(model), *(shown_names(coding)[i] for i in told)]
+    names = [*need_names(model), *(_shown(coding)[i].name for i in told)]
     groups = [ALL, *(f"in {name}" for name in need_names(model))]
     intervention, versus = f"do({coding.input_name(shown)})", coding.input_name(base)
     return [
         _effect(intervention, versus, of, group, t + 1, estimate[t, g, c], error[t, g, c], z)
         for g, group in enumerate(groups)
         for c, of in enumerate(names)
-        for t in range(steps)
+        for t in range(follows[g])
     ]
 
 
 def _of_needs(
     coding: Coding, model: StateModel, covariance: Covariance, z: float, told: list[int]
 ) -> list[NeedEffect]:
+    size = _units(coding)[1][told]
+
     def quantity(near: StateModel, _: np.ndarray) -> np.ndarray:
-        means = means_of(near)[:, told]
+        means = size * means_of(near)[:, told]
         return means[1:] - means[:1]
 
     got = measured(model, covariance, quantity)
     shape = (model.needs - 1, len(told))
     estimate, error = got.estimate.reshape(shape), got.standard_error.reshape(shape)
-    names, needs = [shown_names(coding)[i] for i in told], need_names(model)
+    names, needs = [_shown(coding)[i].name for i in told], need_names(model)
     return [
         _effect(f"do({needs[k + 1]})", needs[0], of, ALL, 1, estimate[k, c], error[k, c], z)
         for k in range(model.needs - 1)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from truelift.graph.need.columns import Coding
-from truelift.graph.need.effects import effects_of, needs_of
+from truelift.graph.need.effects import effects_of, left_out, needs_of
 from truelift.graph.need.results import NeedsResult, TriedNeeds
 from truelift.graph.need.source import StepSource, sample_of
 from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NeedSpec
@@ -25,7 +25,7 @@ from truelift.models.need.choosing import (
     tried,
 )
 from truelift.models.need.coordinates import model_of
-from truelift.models.need.fitting import Fit, em, newton
+from truelift.models.need.fitting import Fit, em, gain_of, newton
 from truelift.models.need.information import Covariance, clustered, information_of
 from truelift.models.need.matching import by_frequency, distance
 from truelift.models.need.rows import NeedRows, joined
@@ -36,6 +36,8 @@ from truelift.progress import Tell
 _NEAR = 10.0
 _LEAST_GAIN = 1e-5
 _EM_PASSES, _NEWTON_PASSES = 5, 30
+# Nats that a fit may leave behind, far below what a test tells apart.
+_DONE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +108,7 @@ def fitted_needs(
         fits[needs] = tried(
             layout, [learned], scale, spec.prior_rows, spec.starts, spec.seed, spec.passes
         )
-        told.append(_by_user(fits[needs][0].model, held))
+        told.append(_by_user(coding, fits[needs][0].model, held))
     judged, taken = compared(numbers, told)
     needs = numbers[taken]
     layout, prior = layouts[needs], prior_of(layouts[needs], scale, spec.prior_rows)
@@ -120,6 +122,7 @@ def fitted_needs(
     users = float(layout.parts(sums)["told"][1])
     information = information_of(model, whole, prior, users)
     require_known(model, information.matrix)
+    fit = replace(fit, gain_left=gain_of(model, sums, prior, information.matrix))
     covariance = clustered(model, sums, source.products(coding, model), information)
     result = _result(source, coding, model, covariance, sums, fit, version)
     result = _with(result, judged, len(own), agreed)
@@ -142,9 +145,15 @@ def _split(sample: dict[int, NeedRows]) -> list[NeedRows]:
     return [joined([sample[b] for b in some]) for some in (held, others)]
 
 
-def _by_user(model: StateModel, rows: NeedRows) -> np.ndarray:
+def _log_sizes(coding: Coding) -> np.ndarray:
+    """What a number's density loses by the unit it is coded in, in nats."""
+    return np.array([np.log(coding.units[c].size) for c in coding.of_kind(NUMBER)])
+
+
+def _by_user(coding: Coding, model: StateModel, rows: NeedRows) -> np.ndarray:
     """The log-likelihood of each user."""
-    return model.sums_by_user(rows)[:, -1]
+    lost = np.isfinite(rows.numbers) @ _log_sizes(coding)
+    return model.sums_by_user(rows)[:, -1] - np.add.reduceat(lost, rows.starts[:-1])
 
 
 def _on_all(
@@ -152,13 +161,12 @@ def _on_all(
     spec: NeedSpec, tell: Tell,
 ) -> tuple[Fit, int]:  # fmt: skip
     """Bring what the sample's starts came to to the maximum over all users; those that are one model once."""
-    ends: list[Fit] = []
-    twice = 0
+    ends: list[tuple[Fit, list[int]]] = []
     for number, fit in enumerate(fits):
         tell(f"all users, start {number + 1} of {len(fits)}")
         start = em(passes_of(sample), fit.model, prior, scale.sd, 1e-4, spec.passes)
-        if any(distance(start.model, end.model) < APART / 2 for end in ends):
-            twice += 1
+        if same := [came for end, came in ends if distance(start.model, end.model) < APART / 2]:
+            same[0].append(number)
             continue
 
         def total(model: StateModel) -> np.ndarray:
@@ -170,9 +178,10 @@ def _on_all(
         near = newton(total, whole, prior, matrix, scale.sd, _LEAST_GAIN, _NEWTON_PASSES)
         if not near.gain_left < 1.0:
             near = em(total, near.model, prior, scale.sd, _LEAST_GAIN, spec.passes)
-        ends.append(near)
-    ends.sort(key=lambda end: -end.objective)
-    return ends[0], require_agreement(ends) + twice
+        ends.append((near, [number]))
+    ends.sort(key=lambda end: -end[0].objective)
+    alike = require_agreement([end for end, _ in ends])
+    return ends[0][0], sum(len(came) for end, came in ends if end in alike)
 
 
 def _result(
@@ -181,21 +190,32 @@ def _result(
 ) -> NeedsResult:  # fmt: skip
     spec = coding.spec
     part = model.layout.parts(sums)
-    steps = part["transition"].sum(axis=(1, 2)) + part["initial"].sum(axis=1)
+    moved = part["transition"].sum(axis=2)
+    steps = moved.sum(axis=1) + part["initial"].sum(axis=1)
     named = {coding.input_name(a): round(float(steps[a])) for a in range(coding.inputs)}
     z = float(norm.ppf((1 + spec.confidence) / 2))
     moves = {
         coding.input_name(a): tuple(tuple(map(float, row)) for row in model.transition[a])
         for a in range(coding.inputs)
-        if steps[a] > 0
+        if moved[a].sum() > 0.5
     }
     unseen = [coding.input_name(a) for a in range(coding.inputs) if steps[a] <= 0]
     notes = [f"inputs: {name} was never shown, so nothing is said of it." for name in unseen]
+    notes += left_out(coding, model.needs, moved, steps > 0)
+    if not abs(fit.gain_left) < _DONE:
+        notes.append(
+            f"The likelihood would still rise by about {fit.gain_left:.2g} nats: errors are those of a fit that has not "
+            "ended. Raise passes."
+        )
+    told = float(part["told"][2]) - sum(
+        coding.units[c].rows * size
+        for c, size in zip(coding.of_kind(NUMBER), _log_sizes(coding), strict=True)
+    )
     return NeedsResult(
         source.name, version, spec.model, round(float(part["told"][0])), round(float(part["told"][1])),
         dict(coding.kinds), named, coding.input_name(coding.base), (), 0, 0,
         needs_of(coding, model, covariance, z), moves if spec.model == "states" else {},
-        effects_of(coding, model, covariance, z, steps > 0), float(part["told"][2]), len(fit.path), fit.gain_left,
+        effects_of(coding, model, covariance, z, moved), told, len(fit.path), fit.gain_left,
         spec.confidence, spec.posterior, tuple(notes),
     )  # fmt: skip
 

@@ -100,12 +100,12 @@ class NeedSpec:
             raise ConfigError(f"needs: found {list(self.needs)}, expected numbers from 1 to 20.")
         for name, low, high in (
             ("starts", 1, 1000), ("passes", 20, 100_000), ("sample_users", 20, 10_000_000), ("horizon", 1, 100),
-            ("draws", 2, 1000),
+            ("draws", 2, 1000), ("seed", 0, 2**63 - 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"{name}: found {value}, expected {low:,} to {high:,}.")
-        if self.prior_rows <= 0:
+        if not 0 < self.prior_rows < float("inf"):
             raise ConfigError(
                 f"prior_rows: found {self.prior_rows:g}, expected a number above zero: chances of exactly zero "
                 "have no errors."

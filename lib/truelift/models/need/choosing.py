@@ -123,8 +123,8 @@ def tried(
     return sorted(found, key=lambda fit: -fit.objective)
 
 
-def require_agreement(fits: Sequence[Fit]) -> int:
-    """How many starts came to the best fit.
+def require_agreement(fits: Sequence[Fit]) -> list[Fit]:
+    """The fits that are as likely as the first, the best, and the same model.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def require_agreement(fits: Sequence[Fit]) -> int:
                 f"what their needs show differs by {apart:.2f}: the data do not say which of them it is. "
                 f"{_WAYS}"
             )
-    return len(alike)
+    return alike
 
 
 def require_known(model: StateModel, information: np.ndarray) -> None:

@@ -67,6 +67,14 @@ def em(
     return Fit(model, sums, path[-1], tuple(path))
 
 
+def gain_of(
+    model: StateModel, sums: np.ndarray, prior: np.ndarray, information: np.ndarray
+) -> float:
+    """Nats that a step of Newton's would bring, by a quadratic."""
+    score = score_matrix(model) @ (sums + prior)
+    return 0.5 * float(score @ np.linalg.solve(information, score))
+
+
 def newton(
     passes: Passes, fit: Fit, prior: np.ndarray, information: np.ndarray, scale: np.ndarray, least: float, most: int,
 ) -> Fit:  # fmt: skip
