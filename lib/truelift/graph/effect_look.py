@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from truelift.effects.look import Look, NamedColumn, Sight
+from truelift.effects.look import Look, NamedColumn, Sight, not_made
 from truelift.effects.panel.columns import PanelColumns
 from truelift.effects.panel.source import MemoryPanel, PanelSource
 from truelift.effects.results import Caution, EffectsResult, Finding
@@ -66,6 +66,17 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
         from truelift.graph.falsify import falsified
 
         graph, options = _graph_of(sight.options), sight.options
+        if (
+            options.weight
+        ):  # what by the graph does not identify the effect does so whatever units weigh
+            effects = {outcome: _identified(graph, sight, outcome) for outcome in options.outcomes}
+            cautions = [
+                caution
+                for outcome, effect in effects.items()
+                for caution in _unidentified(effect, options.treatment, outcome)
+            ]
+            told = "its tests count every unit once, and effects.weight is set."
+            return with_cautions(not_made(sight.result, {"claims of the graph": told}), cautions)
         sight.progress("the graph's claims")
         columns = {name: graph.by_name[name].column for name in graph.measured}
         coded = coded_columns(_table_of(sight.source), columns, options.cluster)
@@ -111,12 +122,8 @@ def _claims_sentence(told: Falsification) -> str:
 def _cautions(
     effect: Identification, told: Falsification, treatment: str, outcome: str
 ) -> list[Caution]:
-    if effect.given is not None and not effect.given.valid:
-        text = (
-            f"By the graph, what is adjusted for does not identify the effect of {treatment} on {outcome}: "
-            f"{effect.given.reason}. Take the set that truelift identify names."
-        )
-        return [Caution(text, outcomes=(outcome,))]
+    if unidentified := _unidentified(effect, treatment, outcome):
+        return unidentified
     return [
         Caution(
             f"The effect of {treatment} on {outcome} leans on a claim of the graph that the data contradict: "
@@ -127,6 +134,16 @@ def _cautions(
         for one in told.violated
         if one.leaning
     ]
+
+
+def _unidentified(effect: Identification, treatment: str, outcome: str) -> list[Caution]:
+    if effect.given is None or effect.given.valid:
+        return []
+    text = (
+        f"By the graph, what is adjusted for does not identify the effect of {treatment} on {outcome}: "
+        f"{effect.given.reason}. Take the set that truelift identify names."
+    )
+    return [Caution(text, outcomes=(outcome,))]
 
 
 def _table_of(source: PanelSource) -> ForeignTable:

@@ -107,6 +107,11 @@ def test_a_collider_is_found_and_a_chain_stays_open(method):
     assert all(e.frequency == 1.0 for e in found.edges if e.line)
 
 
+def test_tiers_of_many_columns_are_no_path():
+    names = [f"a_column_with_a_rather_long_name_{i}" for i in range(40)]
+    assert Tiers.parse(f"{', '.join(names)} < sales").groups == (tuple(names), ("sales",))
+
+
 @pytest.mark.parametrize("method", ["order", "pc", "fci"])
 def test_no_arrow_goes_against_the_tiers(method):
     # Backwards on purpose: what is true may not come out.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 import truelift as tl
@@ -53,3 +55,22 @@ def test_a_graph_without_the_outcome_and_a_column_that_is_not_there_are_refused(
         tl.TrueliftError, match=r"no column 'height' \(effects.graph, node height\)"
     ):
         estimated(shop_rows(50), "height -> mailed -> sales; age, x_visits -> sales")
+
+
+def test_claims_are_not_tested_on_rows_that_weigh_differently_and_covariates_are_judged_all_the_same(
+    graph,
+):
+    rows = shop_rows(400, beside=4.0)
+    rows = rows.append_column("w", pa.array(1.0 + np.arange(rows.num_rows) % 3))
+    found = estimated(rows, graph, covariates=("age", "x_visits", "visits"), weight="w")
+    assert "count every unit once" in found.not_made["claims of the graph"]
+    assert any("By the graph" in text for text in beside(found))
+    assert "independences that the graph claims" not in found.summary()
+
+
+def test_a_design_says_that_it_does_not_test_the_graph(graph):
+    found = tl.estimate_effects(
+        shop_rows(400), treatment="mailed", outcomes="sales", covariates=["age"], cluster="customer",
+        front_door="visits", graph=graph, buckets=8,
+    )  # fmt: skip
+    assert "not made for the design front_door" in found.not_made["graph"]

@@ -317,3 +317,16 @@ def test_a_network_is_the_same_in_whatever_files_and_batches_its_rows_lie(tmp_pa
     parts = tl.learn_network(lines, str(tmp_path), cluster="who")
     assert as_bif(parts.network) == as_bif(whole.network)
     assert parts.held_out == whole.held_out
+
+
+def test_a_number_may_be_cut_into_more_classes_than_a_byte_counts(tmp_path):
+    cuts = ", ".join(str(cut) for cut in range(1, 400))
+    graph = tmp_path / "cut.graph.yaml"
+    graph.write_text(f"nodes:\n  x: {{cuts: [{cuts}]}}\narrows: [x -> y]\n")
+    x = np.arange(4000) % 400
+    learned = tl.learn_network(
+        str(graph), pa.table({"x": x, "y": np.where(x > 300, "high", "low")}), prior="none"
+    )
+    for number, chance in ((310, 1.0), (44, 0.0)):
+        found = tl.query(f"P(y | x={number})", learned)
+        assert {of["y"]: p for _, of, p in found.rows}["high"] == chance

@@ -124,6 +124,7 @@ def left_out(options: EffectOptions, design: str) -> dict[str, str]:
         "credibility": options.credibility.enabled,
         "groups": bool(options.groups),
         "policies": bool(options.policies),
+        "graph": bool(options.graph),
         **dict.fromkeys(options.looks, True),
     }
     return {

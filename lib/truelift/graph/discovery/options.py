@@ -43,7 +43,7 @@ class Tiers:
         """
         if not text:
             return Tiers()
-        if text.endswith((".yaml", ".yml")) or Path(text).is_file():
+        if text.endswith((".yaml", ".yml")) or _is_file(text):
             from truelift.config import load_spec
 
             tiers = load_spec(Tiers, "tiers", "order of tiers", text, "--tiers")
@@ -138,6 +138,13 @@ class Tiers:
                 )
         graph_of([(names[i], names[j]) for i, j in np.argwhere(found).tolist()])  # refuses a cycle
         return found
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # names of many columns, too long for a path
+        return False
 
 
 def _arrows(lines: Sequence[str], names: Sequence[str], key: str) -> np.ndarray:

@@ -142,12 +142,13 @@ def learned_network(
     alone = {name: () for name in nodes}
     counts = [FamilyCounts(sizes, parents, threads) for _ in range(2)]
     lone = [FamilyCounts(sizes, alone, threads) for _ in range(2)]
+    kind = np.uint8 if max(sizes.values()) <= 256 else np.int32
     dropped = 0
     for codes, held in _batches(table, read, coded, cluster):
         full = (codes >= 0).all(axis=0)
         dropped += int((~full).sum())
         for part, chosen in enumerate((full & ~held, full & held)):
-            some = codes[:, chosen].astype(np.uint8)
+            some = codes[:, chosen].astype(kind)
             counts[part].add(some)
             lone[part].add(some)
     if not counts[0].rows or not counts[1].rows:
