@@ -103,6 +103,7 @@ def test_with_one_need_no_effect_of_what_is_shown_is_told(table):
     """It would be zero without an error, whatever the data."""
     told = tl.fit_needs(table, **{**KEYS, "needs": [1]})
     assert told.result.effects == () and "with one need there is nothing" in str(told)
+    assert told.to_pandas()["population"].tolist() == []
 
 
 def test_outcomes_keep_their_effects_whatever_their_names(table, found):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -166,7 +166,8 @@ class NeedsResult:
         """The effects, a row each."""
         import pandas as pd
 
-        return pd.DataFrame([vars(e) for e in self.effects])
+        names = [f.name for f in fields(NeedEffect)]
+        return pd.DataFrame([vars(e) for e in self.effects], columns=names)
 
 
 def _telling(need: Need, needs: tuple[Need, ...], most: int = 4) -> list[tuple[str, float]]:
