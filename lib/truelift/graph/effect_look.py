@@ -75,8 +75,8 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
                 for outcome, effect in effects.items()
                 for caution in _unidentified(effect, options.treatment, outcome)
             ]
-            told = "its tests count every unit once, and effects.weight is set."
-            return with_cautions(not_made(sight.result, {"claims of the graph": told}), cautions)
+            why = "its tests count every unit once, and effects.weight is set."
+            return with_cautions(not_made(sight.result, {"claims of the graph": why}), cautions)
         sight.progress("the graph's claims")
         columns = {name: graph.by_name[name].column for name in graph.measured}
         coded = coded_columns(_table_of(sight.source), columns, options.cluster)
