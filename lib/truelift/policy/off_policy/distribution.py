@@ -5,6 +5,10 @@ Azizzadenesheli 2021). Its quantiles are found exactly, by counts of bits. Their
 Woodruff (1952): the quantiles at ``tau -+ t se(F(q))``, with the clustered error of F, at q or right
 before it, whichever is larger. ``CVaR = q + E[min(r - q, 0)] / alpha`` (Rockafellar & Uryasev 2000); its
 derivative in q is zero there, so that its error is that of a ratio of sums.
+
+A difference of two policies' quantiles is one of their influence functions, ``-(1{r <= q} - F(q)) s``, on the same
+users: the covariance of the two F is clustered and joint, and s, how far a quantile moves with its share, is the width
+of its interval by the share that this spans (Deng, Knoblich & Lu 2018).
 """
 
 from __future__ import annotations
@@ -192,12 +196,14 @@ def _of_reward(
             spec.seed,
         )
     reach = np.maximum(factor, single)
-    ends = _ends(log, reader, [points[i] for i in quantiles], errors, (single, reach), span)
+    own_points = [points[i] for i in quantiles]
+    ends = _ends(log, reader, own_points, errors, (single, reach), span)
+    gaps = _quantile_gaps(own_points, values[quantiles], ends, covariance, single)
     names = dict(zip(every, [PRESENT, *(spec.names[p] for p in every[1:])], strict=True))
     found = [
         DistributionEstimate(
             names[points[i].policy], spec.rewards[points[i].reward], QUANTILE, points[i].share,
-            float(values[i]), None, *ends[k],
+            float(values[i]), None, *ends[k], *gaps[k],
         )
         for k, i in enumerate(quantiles)
     ]  # fmt: skip
@@ -244,6 +250,37 @@ def _ends(
     for (k, at), value in zip(place, weighted_quantiles(log, reader, wanted), strict=True):
         bounds[k][at] = float(value)
     return [tuple(one) for one in bounds]
+
+
+def _quantile_gaps(
+    quantiles: list[Point], values: np.ndarray, ends: list[tuple[float | None, ...]],
+    covariance: np.ndarray, single: np.ndarray,
+) -> list[tuple[float | None, float | None, float | None]]:  # fmt: skip
+    """Each quantile less that of the present policy, with its interval; nothing of the present one."""
+    present = {point.share: k for k, point in enumerate(quantiles) if point.policy < 0}
+    errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+
+    def slope(k: int) -> float:
+        low, high = ends[k][:2]
+        if low is None or high is None:
+            return np.nan
+        reach, share = single[k] * errors[k], quantiles[k].share
+        spanned = min(share + reach, 1.0) - max(share - reach, 0.0)
+        return float((high - low) / spanned) if spanned > 0 else 0.0
+
+    found: list[tuple[float | None, float | None, float | None]] = []
+    for k, point in enumerate(quantiles):
+        if point.policy < 0:
+            found.append((None, None, None))
+            continue
+        other = present[point.share]
+        change = float(values[k] - values[other])
+        own, its = slope(k), slope(other)
+        variance = own**2 * covariance[k, k] + its**2 * covariance[other, other]
+        variance -= 2 * own * its * covariance[k, other]
+        half = float(max(single[k], single[other]) * np.sqrt(np.maximum(variance, 0.0)))
+        found.append((change, _bound(change - half), _bound(change + half)))
+    return found
 
 
 def _bound(value: float) -> float | None:

@@ -137,7 +137,7 @@ class DistributionEstimate:
     ci_lower, ci_upper, band_lower, band_upper : float, optional
         Of this alone, and of all policies and quantities together; None where there is no bound.
     difference, difference_lower, difference_upper : float, optional
-        Of a mean, less that of the present policy.
+        Less that of the present policy, on the same rows; of a quantile without bounds where its interval has none.
     """
 
     policy: str
