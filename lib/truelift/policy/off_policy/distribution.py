@@ -203,7 +203,7 @@ def _of_reward(
     found = [
         DistributionEstimate(
             names[points[i].policy], spec.rewards[points[i].reward], QUANTILE, points[i].share,
-            float(values[i]), None, *ends[k], *gaps[k],
+            float(values[i]), None, ends[k][0], ends[k][1], ends[k][2], ends[k][3], *gaps[k],
         )
         for k, i in enumerate(quantiles)
     ]  # fmt: skip

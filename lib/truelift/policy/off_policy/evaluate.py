@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from truelift.errors import ConfigError, DataError
 from truelift.policy.off_policy.chances import Chances, chances_of, read_chances, unknown_action
 from truelift.policy.off_policy.distribution import distributions, ranges_of
+from truelift.policy.off_policy.estimated_chances import estimated_chances
 from truelift.policy.off_policy.estimators import Layout
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
@@ -74,6 +75,8 @@ def evaluate(
     progress("checking rows")
     checked = log.sum(CheckKernel(reader))
     check_rows(log, reader, checked)
+    if spec.propensity_model:
+        reader = replace(reader, estimated=estimated_chances(log, reader, progress))
     groups = ActionGroups.read(spec.groups, reader) if spec.groups else None
     squares = checked["squares"]
     models, robust, told = reward_models(log, reader, layout, progress, groups, squares)
@@ -257,6 +260,11 @@ def _propensities_in_words(spec: BanditSpec) -> str:
         return f"logged in {spec.propensity!r}"
     if spec.propensity_table:
         return f"of the table {spec.propensity_table.table}"
+    if spec.propensity_model:
+        return (
+            f"estimated from {', '.join(spec.context)} by {spec.propensity_model.name}, calibrated, without each "
+            "user's own fold; no interval counts how well they fit, nor what else the log chose by"
+        )
     if spec.loggers:
         count = len(spec.loggers.propensities)
         if spec.loggers.weights == BALANCED:

@@ -25,6 +25,7 @@ from truelift.progress import Tell
 from truelift.registries import LEARNERS
 from truelift.settings import EffectOptions
 from truelift.settings.effect_sections import FeatureSection, NuisanceSection
+from truelift.settings.learner_choice import LearnerChoice
 
 
 @dataclass(frozen=True)
@@ -105,49 +106,80 @@ def learned_rewards(log: BanditLog, reader: Reader, progress: Tell) -> LearnedRe
     DataError
         For more actions than it takes, and for one with too few rows.
     """
-    spec, count = reader.spec, int(reader.logged.sum())
-    choice = spec.reward_model
+    spec, choice = reader.spec, reader.spec.reward_model
+    count = check_learner(log, reader, choice, "reward_model", "set reward_model: auto")
+    labels = reader.actions.filter(pa.array(reader.logged))
+    nuisances = NuisanceSection(
+        learner=choice,
+        folds=spec.folds,
+        propensity=dict.fromkeys(labels.to_pylist(), str(1 / count)),
+    )
+    options = as_effects(reader, nuisances)
+    moments = action_moments(log, options, progress)
+    _check_folds(moments, log.name, choice.name)
+    progress(f"reward models: {choice.name}")
     learner = LEARNERS.row(choice.name, "reward_model")
-    learner.check("reward_model")
-    if spec.user is None:
+    fitted = learner.fit(log.panel, moments, options, progress)
+    arms = arms_of_actions(log, reader, moments)
+    return LearnedRewards(moments, fitted.nuisances, arms, fitted.nuisances.name)
+
+
+def check_learner(
+    log: BanditLog, reader: Reader, choice: LearnerChoice, key: str, otherwise: str
+) -> int:
+    """Refuse a learner that cannot serve a log; how many actions it will have.
+
+    Raises
+    ------
+    ConfigError, DataError
+    """
+    count = int(reader.logged.sum())
+    LEARNERS.row(choice.name, key).check(key)
+    if reader.spec.user is None:
         raise ConfigError(
-            f"reward_model: found {choice.name!r} without user; expected the column of users, for parts of "
-            "the users choose when the learner stops. Or set reward_model: auto."
+            f"{key}: found {choice.name!r} without user; expected the column of users, for parts of "
+            f"the users choose when the learner stops. Or {otherwise}."
         )
     if not 2 <= count <= MOST_ARMS:
         raise DataError(
-            f"reward_model: {log.name} has {count:,} actions, and {choice.name!r} fits a model of each: "
-            f"expected 2 to {MOST_ARMS}. Set reward_model: additive, which takes ten thousand."
+            f"{key}: {log.name} has {count:,} actions, and {choice.name!r} fits a model of each: "
+            f"expected 2 to {MOST_ARMS}. Otherwise {otherwise}."
         )
+    return count
+
+
+def as_effects(reader: Reader, nuisances: NuisanceSection) -> EffectOptions:
+    """A log as a panel of effects: actions are arms, the context covariates."""
+    spec = reader.spec
     numbers = tuple(name for name in spec.context if name in reader.numeric)
     taken = [n for n in [*spec.context, spec.position] if n and n not in numbers]
-    labels = reader.actions.filter(pa.array(reader.logged))
-    options = EffectOptions(
+    return EffectOptions(
         treatment=spec.action,
         outcomes=spec.rewards,
         covariates=numbers,
-        cluster=spec.user,
-        unit=spec.user,
+        cluster=spec.user or "",
+        unit=spec.user or "",
         features=FeatureSection(categorical=dict.fromkeys(taken, "one_hot")),
-        nuisances=NuisanceSection(
-            learner=choice,
-            folds=spec.folds,
-            propensity=dict.fromkeys(labels.to_pylist(), str(1 / count)),
-        ),
+        nuisances=nuisances,
         seed=spec.seed,
     )
+
+
+def action_moments(log: BanditLog, options: EffectOptions, progress: Tell) -> Moments:
+    """The first pass of a learner over a log."""
     source = log.panel
     columns = panel_columns(
         source.schema, options, log.name, lambda names: source.distinct(list(names))
     )
-    moments = first_moments(source, columns, options, progress)
-    _check_folds(moments, log.name, choice.name)
-    progress(f"reward models: {choice.name}")
-    fitted = learner.fit(source, moments, options, progress)
-    # Labels of the log's actions, in the order of the arms' values.
-    values = pa.array(columns.arms.values, source.schema.field(spec.action).type)
+    return first_moments(source, columns, options, progress)
+
+
+def arms_of_actions(log: BanditLog, reader: Reader, moments: Moments) -> np.ndarray:
+    """The arm of each action (K); -1 for one that the log never took."""
+    kind = log.panel.schema.field(reader.spec.action).type
+    values = pa.array(moments.columns.arms.values, kind)
     arms = pc.fill_null(pc.index_in(reader.actions, value_set=texts(values)), -1)
-    return LearnedRewards(moments, fitted.nuisances, arms.to_numpy(), fitted.nuisances.name)
+    return np.asarray(arms.to_numpy())
 
 
 def _check_folds(moments: Moments, log: str, name: str) -> None:

@@ -38,6 +38,13 @@ class Rewards(Protocol):
         """Of mixtures of actions."""
 
 
+class Estimated(Protocol):
+    """Propensities by a model, :class:`~.estimated_chances.EstimatedChances`."""
+
+    def of_rows(self, batch: pa.RecordBatch, bucket: int, actions: np.ndarray) -> np.ndarray:
+        """Of each row's action."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Rows of a log.
@@ -97,6 +104,8 @@ class Reader:
         Of policies that stand in a table.
     mixture : tuple of Logger
         Who wrote the log, where several did.
+    estimated : Estimated, optional
+        Propensities by a model. Rows that are looked at before it is fitted have 1.
     """
 
     spec: BanditSpec
@@ -106,6 +115,7 @@ class Reader:
     propensities: Chances | None
     tables: dict[str, Chances]
     mixture: tuple[Logger, ...] = ()
+    estimated: Estimated | None = None
 
     @property
     def width(self) -> int:
@@ -145,6 +155,10 @@ class Reader:
             propensity = self.propensities.of_actions(hashes, action)
         elif self.mixture:
             propensity = self._of_loggers(batch, logger)
+        elif spec.propensity_model:
+            propensity = np.ones(n)
+            if self.estimated is not None:
+                propensity = self.estimated.of_rows(batch, bucket, action)
         else:
             assert spec.propensity is not None
             propensity = number_column(batch, spec.propensity)

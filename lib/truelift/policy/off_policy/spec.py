@@ -120,8 +120,11 @@ class BanditSpec:
     propensity_by : tuple of str, optional
         In place of both: columns; chances are the shares of the actions among rows that are alike
         in them (none: among all rows).
+    propensity_model : LearnerChoice, optional
+        In place of all three: a learner of effects that estimates them from the context
+        (:mod:`~.estimated_chances`).
     loggers : Loggers, optional
-        In place of all three, for a log of several policies: by default a row's propensity is that of
+        In place of all of these, for a log of several policies: by default a row's propensity is that of
         their mixture (balanced weights, Agarwal et al. 2017), so that what one of them never did is
         supported by another.
     context : tuple of str
@@ -168,6 +171,7 @@ class BanditSpec:
     propensity: str | None = None
     propensity_table: ChanceTable | None = None
     propensity_by: tuple[str, ...] | None = None
+    propensity_model: LearnerChoice | None = None
     loggers: Loggers | None = None
     context: tuple[str, ...] = ()
     position: str | None = None
@@ -191,14 +195,17 @@ class BanditSpec:
 
     def __post_init__(self) -> None:
         ways = [
-            self.propensity, self.propensity_table, self.propensity_by is not None, self.loggers
+            self.propensity, self.propensity_table, self.propensity_by is not None, self.loggers,
+            self.propensity_model,
         ]  # fmt: skip
         if sum(bool(way) for way in ways) != 1:
             raise ConfigError(
                 f"propensity: found {sum(bool(w) for w in ways)} ways to know the log's propensities, "
                 "expected one: propensity (a column), propensity_table, propensity_by (columns within "
-                "which the actions' shares are taken), or loggers (several policies)."
+                "which the actions' shares are taken), propensity_model (estimated from the context), or loggers "
+                "(several policies)."
             )
+        self._check_estimated()
         if self.slate and self.loggers and self.apart > 1:
             raise ConfigError(
                 f"loggers.weights: found {self.loggers.weights!r} beside slate, expected balanced or naive: "
@@ -251,6 +258,25 @@ class BanditSpec:
     def learns(self) -> bool:
         """Whether rewards are predicted by a learner of effects."""
         return self.reward_model.name not in MODELS
+
+    def _check_estimated(self) -> None:
+        if self.propensity_model is None:
+            return
+        key = "propensity_model"
+        choice = LearnerChoice.of(self.propensity_model, key)
+        object.__setattr__(self, key, choice)
+        if choice.name not in LEARNERS.names:
+            raise ConfigError(
+                f"{key}: found {choice.name!r}, expected one of {', '.join(LEARNERS.names)}."
+            )
+        if not self.context:
+            raise ConfigError(f"{key}: found without context, expected what the log chose by.")
+        for beside in ("slate", "groups"):
+            if getattr(self, beside):
+                raise ConfigError(
+                    f"{key}: found beside {beside}, expected logged propensities: those of a list's slots "
+                    "and of groups are not estimated."
+                )
 
     def _check_model(self) -> None:
         choice = LearnerChoice.of(self.reward_model, "reward_model")
