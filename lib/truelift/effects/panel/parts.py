@@ -101,7 +101,9 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     for name in (*covariates, *options.outcomes, *weight, *known, *moved):
         if not is_number(schema.field(name).type):
             raise TableError(no_number(name, needed[name], schema.field(name).type, table))
-    _check_treatment(schema.field(options.treatment).type, options.treatment, table)
+    _check_kind(schema, options.treatment, table, "texts that name the arms")
+    for name in (*options.mediators, *options.front_door):
+        _check_kind(schema, name, table, "texts (a moment as a number of days since another)")
 
 
 def _of_differences(options: EffectOptions) -> dict[str, str]:
@@ -111,12 +113,12 @@ def _of_differences(options: EffectOptions) -> dict[str, str]:
     return {str(options.differences.time): "effects.differences.time", options.unit: "effects.unit"}
 
 
-def _check_treatment(kind: pa.DataType, name: str, table: str) -> None:
-    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (texts or pa.types.is_dictionary(kind) or is_number(kind)):
+def _check_kind(schema: pa.Schema, name: str, table: str, texts: str) -> None:
+    kind = schema.field(name).type
+    told = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not (told or pa.types.is_dictionary(kind) or is_number(kind)):
         raise TableError(
-            f"{table}, column {name!r}: found type {kind}, expected numbers or texts that name "
-            "the arms."
+            f"{table}, column {name!r}: found type {kind}, expected numbers or {texts}."
         )
 
 

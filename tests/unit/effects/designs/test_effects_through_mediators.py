@@ -132,6 +132,14 @@ def test_a_mediator_may_be_a_text():
     assert next(e for e in result.estimates if e.estimand == "NIE").estimate > 0
 
 
+@pytest.mark.parametrize("key", ["mediators", "front_door"])
+def test_a_moment_is_no_mediator_for_as_a_category_it_carries_nothing(key):
+    table = mediated(4, 600, 150)
+    days = pa.array(np.arange(600) % 50, pa.int32()).cast(pa.date32())
+    with pytest.raises(TableError, match=r"'m_0'.*date32.*days since"):
+        tl.estimate_effects(with_column(table, "m_0", days), **{key: "m_0"}, **ASKED)
+
+
 def test_what_identify_writes_is_estimated():
     found = tl.identify("x -> m; m -> y; x <-> y", "x -> y").effect_keys()
     assert from_plain(EffectOptions, found, "effects").front_door == ("m",)
