@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from truelift.arrays.texts import encode
 from truelift.arrays.times import microseconds
 from truelift.errors import DataError
+from truelift.features.catalogue import ITEM_ID
+from truelift.features.items import item_columns, lookup_of
 from truelift.fingerprints import fingerprint_of
 from truelift.graph.need.source import LakeSteps
 from truelift.lake.copies import bucketed_copy, copy_place, discard_copies
@@ -128,7 +130,7 @@ def lake_steps(job: Job) -> LakeSteps:
         If there are no sessions.
     """
     lake = job.lake
-    names = ["silver.events", SESSIONS, "gold.items", "gold.exposures"]
+    names = ["silver.events", SESSIONS, "gold.items", "bronze.items", "gold.exposures"]
     versions = {n: v for n in names if (v := lake.version(n)) is not None}
     for name in (SESSIONS, "silver.events"):
         if name not in versions:
@@ -157,6 +159,7 @@ def lake_steps(job: Job) -> LakeSteps:
 
 
 def _categories(job: Job, versions: Mapping[str, int]) -> dict[str, str]:
+    """The most frequent categories, by the items that events name."""
     if "gold.items" not in versions:
         return {}
     items = job.lake.read("gold.items", versions["gold.items"])
@@ -165,4 +168,13 @@ def _categories(job: Job, versions: Mapping[str, int]) -> dict[str, str]:
     for row in rows:
         counted[row["category"]] = counted.get(row["category"], 0) + int(row["events"] or 0)
     kept = set(sorted(counted, key=lambda name: (-counted[name], name))[:_CATEGORIES])
-    return {row["item_key"]: row["category"] for row in rows if row["category"] in kept}
+    of_key = {row["item_key"]: row["category"] for row in rows if row["category"] in kept}
+    if job.settings.features.item_level == ITEM_ID or "bronze.items" not in versions:
+        return of_key
+    # Items of gold are of a coarser level than those of events.
+    available = tuple(job.lake.plan("bronze.items", None, versions["bronze.items"]).columns)
+    columns = item_columns(job.settings, available)
+    plan = job.lake.plan("bronze.items", columns.used(), versions["bronze.items"])
+    catalogue = lookup_of(job.lake, plan, columns).load()
+    pairs = zip(catalogue["item_id"].to_pylist(), catalogue["item_key"].to_pylist(), strict=True)
+    return {item: of_key[key] for item, key in pairs if key in of_key}
