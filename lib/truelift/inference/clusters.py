@@ -95,6 +95,15 @@ class ClusterSums:
         order = np.argsort(self._keys[0], kind="stable")
         return self._keys[0][order], np.take(self._sums[0], order, axis=1)
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What adds up over clusters: ``total`` (quantities), ``cross`` (their products) and ``clusters`` (1)."""
+        keys, sums = self.finish()
+        return {
+            "total": sums.sum(axis=1),
+            "cross": sums @ sums.T,
+            "clusters": np.array([float(len(keys))]),
+        }
+
     def _merge(self) -> None:
         found, place = _coded(np.concatenate(self._keys))
         sums = np.zeros((self._quantities, len(found)))

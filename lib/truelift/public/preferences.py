@@ -24,7 +24,8 @@ from truelift.models.factors.corrected import (
 )
 from truelift.models.factors.seen import axes_of
 from truelift.public.side_features import side_features
-from truelift.public.tables import named_columns, opened, text_codes
+from truelift.public.tables import named_columns, number_values, opened, text_codes
+from truelift.public.user_lists import first_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,26 +69,15 @@ class Preferences:
 
     def recommend(self, users: Iterable[Any] | None = None, count: int = 10) -> pa.Table:
         """The items that each user likes most, of those not labelled: ``user_key, rank, item_id, chance``."""
-        if count < 1:
-            raise ConfigError(f"count: found {count}, expected at least 1.")
-        number = {name: place for place, name in enumerate(self._users)}
-        wanted = self._users if users is None else [str(user) for user in users]
-        if strangers := [user for user in wanted if user not in number]:
-            raise DataError(
-                f"users: found {strangers[0]!r}, of whom there is no row. Expected users of the table."
-            )
         every, offered = np.arange(len(self._items)), np.unique(self._rows.items)
-        found: dict[str, list[Any]] = {"user_key": [], "rank": [], "item_id": [], "chance": []}
-        for user in wanted:
-            chance = self._model.chances(np.full(len(every), number[user]), every)
-            known = self._rows.items[self._rows.users == number[user]]
-            free = np.setdiff1d(offered, known)
-            best = free[np.argsort(-chance[free], kind="stable")][:count]
-            found["user_key"] += [user] * len(best)
-            found["rank"] += range(1, len(best) + 1)
-            found["item_id"] += [self._items[i] for i in best]
-            found["chance"] += chance[best].tolist()
-        return pa.table(found)
+
+        def ranked(user: int) -> tuple[np.ndarray, np.ndarray]:
+            known = self._rows.items[self._rows.users == user]
+            chances = self._model.chances(np.full(len(every), user), every)
+            return np.setdiff1d(offered, known), chances
+
+        items = pa.array(self._items, pa.string())
+        return first_items(self._users, items, users, count, "chance", ranked)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a correction, measure and source, with its interval over users."""
@@ -351,19 +341,8 @@ def _read(given: Any, names: Mapping[str, str]) -> tuple[pa.Table, int]:
         n: text_codes(rows[n], table.name, names[n]).cast(pa.string()) for n in ("user", "item")
     }
     for name in names.keys() - {"user", "item"}:
-        kind = rows[name].type
-        if not (
-            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-        ):
-            raise DataError(
-                f"{table.name}, column {names[name]!r}: found {kind}, expected numbers."
-            )
-        if pa.types.is_boolean(kind):
-            rows = rows.set_column(
-                rows.schema.get_field_index(name), name, rows[name].cast(pa.int8())
-            )
-        number = rows[name].cast(pa.float64(), safe=False)
-        whole[name] = pc.if_else(pc.is_finite(number), number, None)
+        number = number_values(rows[name], table.name, names[name])
+        whole[name] = pa.array(number, mask=~np.isfinite(number))
     ready = pa.table(whole)
     there = ready.drop_null()
     if not there.num_rows:

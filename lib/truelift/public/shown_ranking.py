@@ -20,7 +20,8 @@ from truelift.models.factors.causal_pairs import (
     fit_causal_pairs,
     signed_weights,
 )
-from truelift.public.tables import named_columns, opened, text_codes
+from truelift.public.tables import named_columns, number_values, opened, text_codes
+from truelift.public.user_lists import first_items
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,24 +71,12 @@ class ShownRanking:
 
     def recommend(self, users: Iterable[Any] | None = None, count: int = 10) -> pa.Table:
         """The items to show to each user first: ``user_key, rank, item_id, score``."""
-        if count < 1:
-            raise ConfigError(f"count: found {count}, expected at least 1.")
-        names = self._users.to_pylist()
-        place = {name: number for number, name in enumerate(names)}
-        wanted = names if users is None else [str(user) for user in users]
-        if strangers := [user for user in wanted if user not in place]:
-            raise DataError(
-                f"users: found {strangers[0]!r}, of whom there is no row. Expected users of the table."
-            )
-        found: dict[str, list[Any]] = {"user_key": [], "rank": [], "item_id": [], "score": []}
-        for user in wanted:
-            score = self._models[self.champion].scores(np.array([place[user]]))[0]
-            best = np.argsort(-score, kind="stable")[:count]
-            found["user_key"] += [user] * len(best)
-            found["rank"] += range(1, len(best) + 1)
-            found["item_id"] += self._items.take(pa.array(best)).to_pylist()
-            found["score"] += score[best].tolist()
-        return pa.table(found)
+        every, model = np.arange(len(self._items)), self._models[self.champion]
+
+        def ranked(user: int) -> tuple[np.ndarray, np.ndarray]:
+            return every, model.scores(np.array([user]))[0]
+
+        return first_items(self._users.to_pylist(), self._items, users, count, "score", ranked)
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a ranker."""
@@ -172,7 +161,7 @@ def rank_by_effect(
             n: text_codes(rows[n], table.name, names[n]).cast(pa.string()) for n in ("user", "item")
         }
         numbers = {
-            n: _number(rows[n], table.name, names[n]) for n in ("shown", "outcome", "chance")
+            n: number_values(rows[n], table.name, names[n]) for n in ("shown", "outcome", "chance")
         }
         whole = np.logical_and.reduce([np.isfinite(v) for v in numbers.values()])
         for column in keys.values():
@@ -260,12 +249,3 @@ def _interval(name: str, values: np.ndarray) -> ShownGain:
     half = wide * float(values.std(ddof=1)) / np.sqrt(users)
     mean = float(values.mean())
     return ShownGain(name, mean, mean - half, mean + half)
-
-
-def _number(column: pa.ChunkedArray, table: str, name: str) -> np.ndarray:
-    kind = column.type
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        raise DataError(f"{table}, column {name!r}: found {kind}, expected numbers.")
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from truelift.errors import TableError
+from truelift.errors import DataError, TableError
 from truelift.lake.address import TableAddress
 from truelift.lake.foreign import ForeignTable, frame_table, open_foreign
 from truelift.lake.scan import read_batches
@@ -130,6 +131,22 @@ def _whole_numbers(column: pa.ChunkedArray, table: str, name: str) -> pa.Chunked
             f"{table}, column {name!r}: found numbers with a fraction, expected keys: texts or whole "
             "numbers."
         ) from None
+
+
+def number_values(column: pa.ChunkedArray, table: str, name: str) -> np.ndarray:
+    """A column of numbers or truth values in double precision; NaN where there is none.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    kind = column.type
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise DataError(f"{table}, column {name!r}: found {kind}, expected numbers.")
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy())
 
 
 def instants(column: pa.ChunkedArray, table: str, name: str, unit: str | None) -> pa.ChunkedArray:

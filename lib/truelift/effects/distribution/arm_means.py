@@ -126,12 +126,7 @@ class ArmMeansKernel:
             values = np.stack([np.ones(batch.num_rows), *(scores[a, j] for a, j in self.lines)])
             values = values if units.weight is None else values * units.weight
             sums.add(self.scoring.clusters(batch), values)
-        keys, by_cluster = sums.finish()
-        return {
-            "total": by_cluster.sum(axis=1),
-            "cross": by_cluster @ by_cluster.T,
-            "clusters": np.array([float(len(keys))]),
-        }
+        return sums.state()
 
 
 def means_from_sums(total: np.ndarray, cross: np.ndarray, clusters: int) -> ArmMeans:

@@ -56,12 +56,7 @@ class ContrastKernel:
             values = np.concatenate(lines)
             values = values if weight is None else values * weight
             sums.add(self.scorings[0].clusters(batch), values)
-        keys, by_cluster = sums.finish()
-        return {
-            "total": by_cluster.sum(axis=1),
-            "cross": by_cluster @ by_cluster.T,
-            "clusters": np.array([float(len(keys))]),
-        }
+        return sums.state()
 
 
 @dataclass(frozen=True, eq=False)

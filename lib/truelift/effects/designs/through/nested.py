@@ -107,13 +107,7 @@ class NestedKernel:
             values = np.concatenate([np.ones((1, batch.num_rows)), self.scores(found)])
             sums.add(self.outer.clusters(batch), values if weight is None else values * weight)
             out += beyond
-        keys, by_cluster = sums.finish()
-        return {
-            "total": by_cluster.sum(axis=1),
-            "cross": by_cluster @ by_cluster.T,
-            "clusters": np.array([float(len(keys))]),
-            "clipped": out,
-        }
+        return {**sums.state(), "clipped": out}
 
     def _units(
         self, batch: pa.RecordBatch, bucket: int
