@@ -13,6 +13,7 @@ from truelift.policy.off_policy.chances import Chances, chances_of, read_chances
 from truelift.policy.off_policy.distribution import distributions, ranges_of
 from truelift.policy.off_policy.estimated_chances import estimated_chances
 from truelift.policy.off_policy.estimators import Layout
+from truelift.policy.off_policy.group_weights import learned_weights
 from truelift.policy.off_policy.groups import ActionGroups
 from truelift.policy.off_policy.judging import judge
 from truelift.policy.off_policy.learned_rewards import learned_rewards
@@ -84,8 +85,11 @@ def evaluate(
     if learned is not None:
         told = f"{learned.name}, a model of each action, {spec.folds} folds of users"
         told += " (MRDR: ridge)" if layout.needs_robust_model else ""
-    progress("values")
     kernel = ValueKernel(reader, layout, models, robust, groups, learned)
+    if groups is not None and spec.groups is not None and spec.groups.learned:
+        progress("weights of groups")
+        kernel = replace(kernel, groups=replace(groups, learned=learned_weights(log, kernel)))
+    progress("values")
     state = log.sum(kernel)
     if spec.select == PSEUDO:
         progress("splits of the log")
@@ -122,6 +126,7 @@ def evaluate(
         distribution=told_of,
         lists=lists,
         list_worth=worth,
+        groups="" if groups is None else _groups_in_words(spec, groups),
     )
 
 
@@ -253,6 +258,16 @@ def reward_models(
     shrunk = "" if groups is None else ", shrunk towards its group"
     told = f"ridge, {how}{shrunk}, {width} features, {spec.folds} folds of users"
     return tuple(fitted), tuple(of_policies) if robust else (), told
+
+
+def _groups_in_words(spec: BanditSpec, groups: ActionGroups) -> str:
+    table = spec.groups
+    assert table is not None
+    made = "clusters by" if table.clusters else "groups by"
+    told = f"{groups.count:,} {made} {', '.join(table.columns)}"
+    if table.learned:
+        told += ", their weights learned from those of the logged actions"
+    return told
 
 
 def _propensities_in_words(spec: BanditSpec) -> str:

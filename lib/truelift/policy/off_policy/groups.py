@@ -12,17 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError
-from truelift.policy.off_policy.chances import Chances, chances_of, table_rows
-from truelift.policy.off_policy.log import column_of, first_few, texts
+from truelift.policy.off_policy.chances import Chances, chances_of
+from truelift.policy.off_policy.embedding import groups_of_actions
+from truelift.policy.off_policy.group_weights import LearnedWeights
 from truelift.policy.off_policy.reading import Reader, Rows
 from truelift.policy.off_policy.spec import GroupTable
-
-_MOST_GROUPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +33,23 @@ class ActionGroups:
         The log's, where they do not stand in a column.
     tables : mapping of str to Chances
         Of policies that stand in a table.
+    learned : LearnedWeights, optional
+        In place of chances of groups, where nobody knows these; once they are fitted.
     """
 
     of_action: np.ndarray
     propensities: Chances | None
     tables: dict[str, Chances]
+    learned: LearnedWeights | None = None
+
+    @property
+    def count(self) -> int:
+        """Groups."""
+        return int(self.of_action.max()) + 1
+
+    def of_rows(self, rows: Rows) -> np.ndarray:
+        """The group of each row's action (n)."""
+        return np.asarray(self.of_action[np.maximum(rows.action, 0)])
 
     @classmethod
     def read(cls, table: GroupTable, reader: Reader) -> ActionGroups:
@@ -51,17 +60,13 @@ class ActionGroups:
         TableError, DataError
             For columns that are missing, actions without a group and those that have several.
         """
-        of_action = _read(table, reader.actions)
-        if of_action.max(initial=0) >= _MOST_GROUPS:
-            raise DataError(
-                f"groups: found {int(of_action.max()) + 1:,}, expected at most {_MOST_GROUPS:,}."
-            )
+        of_action = groups_of_actions(table, reader.actions)
         known = reader.propensities
         propensities = None if known is None else _grouped(known, of_action)
         tables = {name: _grouped(one, of_action) for name, one in reader.tables.items()}
         return cls(of_action, propensities, tables)
 
-    def weights(self, reader: Reader, rows: Rows) -> np.ndarray:
+    def weights(self, reader: Reader, rows: Rows, fold: int) -> np.ndarray:
         """Of the groups of the logged actions, under every policy (n x P); NaN where nobody knows.
 
         Raises
@@ -69,7 +74,12 @@ class ActionGroups:
         DataError
             For chances of a group that are missing, or smaller than that of the logged action.
         """
-        group = self.of_action[np.maximum(rows.action, 0)]
+        group = self.of_rows(rows)
+        if self.learned is not None:
+            found = self.learned.weights(rows.features, group, fold)
+            # The log's own policy has weights of one, which nobody needs to learn.
+            found[:, [policy.logging for policy in reader.spec.policies.values()]] = 1.0
+            return found
         if self.propensities is not None:
             hashes, _ = self.propensities.cells_of(rows.batch)
             propensity = self.propensities.of_actions(hashes, group)
@@ -121,24 +131,3 @@ def _grouped(chances: Chances, of_action: np.ndarray) -> Chances:
     kept, inverse = np.unique(place, return_inverse=True)
     summed = np.bincount(inverse, chances.chance)
     return chances_of(chances.by, chances.cells[kept // count], kept % count, summed)
-
-
-def _read(table: GroupTable, actions: pa.Array) -> np.ndarray:
-    found, rows = table_rows(table.table, [table.action, table.group], "groups")
-    labels, group = texts(column_of(rows, table.action)), texts(column_of(rows, table.group))
-    known = pc.is_valid(labels)
-    labels, group = labels.filter(known), group.filter(known)
-    if pc.count_distinct(labels).as_py() < len(labels):
-        raise DataError(
-            f"groups: {found.name} has several rows of one {table.action!r}; expected one."
-        )
-    place = pc.index_in(actions, value_set=labels)
-    of_action = group.take(place)
-    lacks = actions.filter(pc.is_null(of_action)).to_pylist()
-    if lacks:
-        raise DataError(
-            f"groups: {found.name} has no {table.group!r} for {first_few(lacks)}; expected a group for "
-            "every action of the log."
-        )
-    coded = of_action.dictionary_encode()
-    return coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)

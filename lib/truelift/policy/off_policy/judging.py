@@ -162,7 +162,8 @@ def _possible(values: Values, spec: BanditSpec) -> Values:
     for i, c in enumerate(values.candidates):
         policy = spec.policies[spec.names[c.policy]]
         row = ESTIMATORS[c.estimator]
-        if policy.logged_chance and (row.model or row.group is not None):
+        of_group = row.group is not None and not (spec.groups and spec.groups.learned)
+        if policy.logged_chance and (row.model or of_group):
             estimates[i] = np.nan
     return replace(values, estimates=estimates)
 

@@ -43,6 +43,8 @@ def _add_rows(  # type: ignore[no-untyped-def]
     robust_q,
     robust_v,
     grouped,
+    group_reward,
+    group_rest,
     logger,
     width,
     bounds,
@@ -50,11 +52,12 @@ def _add_rows(  # type: ignore[no-untyped-def]
 ):
     """Sums of clusters ``first``, ``first + 1``, ... into the lines of ``out``.
 
-    Rows come one after the other in memory (n x P). ``robust_q``, ``robust_v``, ``grouped`` and ``logger``
-    have no rows where there is nothing of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
+    Rows come one after the other in memory (n x P). ``robust_q``, ``robust_v``, ``grouped``, ``group_reward``,
+    ``group_rest`` and ``logger`` have no rows where there is nothing of the kind. The tuned lines lie kind by kind, from ``bounds`` to the next:
     loops without a branch, which processors take several steps of at once.
     """
     policies, robust, groups = w.shape[1], len(robust_q) > 0, len(grouped) > 0
+    learned = len(group_reward) > 0
     last, apart = FIXED_LINES + len(tunings), len(logger) > 0
     for g in range(len(out)):
         line = out[g]
@@ -73,6 +76,10 @@ def _add_rows(  # type: ignore[no-untyped-def]
                 if groups:
                     line[start + last + GROUP_REWARD] += grouped[i, p] * reward
                     line[start + last + GROUP_CORRECTION] += grouped[i, p] * rest
+                if learned:  # what a learned weight lacks, times what is foretold of the reward
+                    lacks = weight - grouped[i, p]
+                    line[start + last + GROUP_REWARD] += lacks * group_reward[i]
+                    line[start + last + GROUP_CORRECTION] += lacks * group_rest[i]
                 if weight == 0.0:
                     continue
                 line[start + WEIGHT] += weight
@@ -113,7 +120,7 @@ def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyp
 def cluster_products(
     layout: Layout, keys: np.ndarray, w: np.ndarray, r: np.ndarray, q: np.ndarray, v: np.ndarray,
     robust_q: np.ndarray, robust_v: np.ndarray, grouped: np.ndarray | None = None,
-    logger: np.ndarray | None = None,
+    logger: np.ndarray | None = None, foretold: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Sums of rows, and of products of clusters' sums, for whole clusters.
 
@@ -130,6 +137,8 @@ def cluster_products(
         Weights of the groups of the logged actions, where the layout has estimators that need them.
     logger : ndarray of int, n, optional
         Who wrote each row, where the layout keeps loggers apart.
+    foretold : (ndarray, ndarray), n, optional
+        Where ``grouped`` are learned: rewards, and what the model leaves of them, by context and group.
 
     Returns
     -------
@@ -149,6 +158,7 @@ def cluster_products(
         grouped = np.zeros((0, w.shape[1]))
     if logger is None:
         logger = np.zeros(0, np.int64)
+    group_reward, group_rest = foretold or (np.zeros(0), np.zeros(0))
     width = layout.width
     block = max(_BLOCK_NUMBERS // lines, 64)
     for first in range(0, clusters, block):
@@ -165,6 +175,8 @@ def cluster_products(
             robust_q,
             robust_v,
             grouped,
+            group_reward,
+            group_rest,
             logger,
             width,
             bounds,

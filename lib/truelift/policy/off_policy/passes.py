@@ -240,22 +240,27 @@ class ValueKernel:
             keep("users", rows.users)
             keep("w", w)
             keep("r", rows.rewards)
-            if self.groups is not None and self.layout.needs_groups:
-                keep("grouped", self._apart(self.groups.weights(self.reader, rows), rows))
+            groups = self.groups if self.layout.needs_groups else None
+            if groups is not None:
+                keep("grouped", self._apart(groups.weights(self.reader, rows, fold), rows))
             if self.layout.loggers > 1:
                 keep("logger", rows.logger)
             looked = rows if self.learned is None else self.learned.seen(rows, fold)
             for j in rewards:
+                if groups is not None and groups.learned is not None:
+                    own = groups.learned.foretold(rows.features, groups.of_rows(rows), j, fold)
+                    keep(f"gr.{j}", own[0])
+                    keep(f"gx.{j}", own[1])
                 q, v = self._predicted(looked, names, self.model_of(j, fold))
                 keep(f"q.{j}", q)
                 keep(f"v.{j}", self._apart(v, rows))
                 if self.robust:
-                    own, mean = [], []
+                    logged, mean = [], []
                     for p, name in enumerate(names):
                         model = self.robust[j][p][fold]
-                        own.append(model.of_actions(rows.features, rows.action))
-                        mean.append(self.reader.predictions(rows, name, model, own[-1]))
-                    keep(f"rq.{j}", self._apart(np.column_stack(own), rows))
+                        logged.append(model.of_actions(rows.features, rows.action))
+                        mean.append(self.reader.predictions(rows, name, model, logged[-1]))
+                    keep(f"rq.{j}", self._apart(np.column_stack(logged), rows))
                     keep(f"rv.{j}", self._apart(np.column_stack(mean), rows))
         if not seen:
             return None
@@ -266,6 +271,7 @@ class ValueKernel:
                 self.layout, held["users"], held["w"], np.ascontiguousarray(held["r"][:, j]),
                 held[f"q.{j}"], held[f"v.{j}"], held.get(f"rq.{j}", none), held.get(f"rv.{j}", none),
                 held.get("grouped"), held.get("logger"),
+                (held[f"gr.{j}"], held[f"gx.{j}"]) if f"gr.{j}" in held else None,
             )  # fmt: skip
             state |= {f"{key}.{j}": value for key, value in sums.items()}
         _, counts = np.unique(held["users"], return_counts=True)

@@ -219,6 +219,8 @@ class PoliciesResult:
         Where several loggers have estimates of their own.
     distribution : tuple of DistributionEstimate
         Where it was asked for, of the present policy first.
+    groups : str
+        How actions were put into groups; empty where they were not.
     """
 
     table: str
@@ -242,6 +244,7 @@ class PoliciesResult:
     list_worth: tuple[float, ...] = ()
     loggers: tuple[LoggerShare, ...] = ()
     distribution: tuple[DistributionEstimate, ...] = ()
+    groups: str = ""
 
     @property
     def supported(self) -> bool:

@@ -20,6 +20,8 @@ MODELS = ("auto", "additive", "by action")
 BALANCED, NAIVE, EFFECTIVE, WEIGHTED = LOGGER_WEIGHTS = (
     "balanced", "naive", "effective", "weighted",
 )  # fmt: skip
+#: How weights of groups are come by.
+KNOWN, LEARNED = "known", "learned"
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,46 @@ class GroupTable:
     ----------
     table : str
         ``URI[@VERSION]``, a row an action.
-    action, group : str
-        Columns of the table.
+    action : str
+        Column of the table.
+    group : str or tuple of str
+        Columns of the table: a group for each combination of their values, or numbers of an embedding.
+    clusters : int, optional
+        How many groups are made of these numbers, by k-means.
     propensity : str, optional
         The column *of the log* with the chance that it took an action of the logged action's group;
         without it the chances of all actions have to be known (``propensity_table``,
-        ``propensity_by``).
+        ``propensity_by``), or weights of groups learned.
+    weights : str
+        ``'known'``, or ``'learned'`` from the weights of the logged actions (:mod:`~.group_weights`).
     """
 
     table: str
     action: str = "action"
-    group: str = "group"
+    group: tuple[str, ...] | str = "group"
+    clusters: int | None = None
     propensity: str | None = None
+    weights: str = KNOWN
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ConfigError("groups.group: found none, expected columns of the table of actions.")
+        if self.clusters is not None and self.clusters < 2:
+            raise ConfigError(f"groups.clusters: found {self.clusters}, expected two or more.")
+        if self.weights not in (KNOWN, LEARNED):
+            raise ConfigError(
+                f"groups.weights: found {self.weights!r}, expected {KNOWN} or {LEARNED}."
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of the table, what groups are made of."""
+        return (self.group,) if isinstance(self.group, str) else self.group
+
+    @property
+    def learned(self) -> bool:
+        """Whether weights of groups are learned."""
+        return self.weights == LEARNED
 
 
 @dataclass(frozen=True)
@@ -308,6 +338,19 @@ class BanditSpec:
         if self.estimators == UNGROUPED:
             object.__setattr__(self, "estimators", tuple(ESTIMATORS))
         known = self.propensity_table or self.propensity_by is not None
+        if self.groups.learned:
+            if known or self.groups.propensity:
+                raise ConfigError(
+                    "groups.weights: found learned though the chances of groups are known; leave it out, for what "
+                    "is known has no error."
+                )
+            if self.apart > 1:
+                assert self.loggers is not None
+                raise ConfigError(
+                    f"groups.weights: found learned beside loggers.weights {self.loggers.weights!r}, expected "
+                    "balanced or naive."
+                )
+            return
         if bool(known) == bool(self.groups.propensity):
             raise ConfigError(
                 "groups.propensity: "
@@ -315,7 +358,7 @@ class BanditSpec:
                     "found a column though the chances of all actions are known; leave it out."
                     if known
                     else "found none, expected the column with the log's chance of the logged action's "
-                    "group, for the log has the chance of the logged action alone."
+                    "group, for the log has the chance of the logged action alone; or weights: learned."
                 )
             )
 

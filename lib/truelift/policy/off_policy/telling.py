@@ -17,6 +17,8 @@ def told(result: PoliciesResult) -> str:
         f"{result.rows:,} rows of {result.users:,} users in {result.table}, {result.actions:,} actions; "
         f"propensities: {result.propensities}."
     ]
+    if result.groups:
+        lines.append(f"Actions are in {result.groups}.")
     for present in result.present:
         lines.append(
             f"The policy that wrote the log earned {present.estimate:.5g} {present.reward} a row "

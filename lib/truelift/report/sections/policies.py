@@ -34,9 +34,10 @@ def policies(content: ReportContent) -> Html | None:
 
 
 def _log(result: PoliciesResult) -> str:
+    groups = f" in {result.groups}" if result.groups else ""
     return (
         f"From {count(result.rows)} decisions of {count(result.users)} users in the log {result.table}, "
-        f"with {count(result.actions)} actions. Propensities: {result.propensities}; reward model: "
+        f"with {count(result.actions)} actions{groups}. Propensities: {result.propensities}; reward model: "
         f"{result.reward_model}. Standard errors are clustered by user; a policy is judged by an estimator "
         "without bias, whatever estimate is the shortest."
     )
