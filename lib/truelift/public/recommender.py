@@ -28,6 +28,7 @@ from truelift.models.sequence.histories import Histories
 from truelift.progress import Tell
 from truelift.public.sequence_ranker import options_of, trained_ranker
 from truelift.public.tables import instants, is_spark_frame, named_columns, opened, text_codes
+from truelift.public.user_lists import key_of
 from truelift.serving.ranking import rank
 from truelift.settings import SequenceOptions, SessionOptions
 from truelift.settings.sequence_sections import EvaluationSection
@@ -99,7 +100,7 @@ class Recommender:
             raise ConfigError(f"count: found {count}, expected at least 1.")
         chosen = self._histories
         if users is not None:
-            wanted = [str(user) for user in users]
+            wanted = [key_of(user) for user in users]
             known = set(chosen.users.tolist())
             if strangers := [user for user in wanted if user not in known]:
                 raise DataError(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from truelift.effects.panel.arms import label_of
 from truelift.errors import ConfigError, DataError
 
 
@@ -40,7 +41,7 @@ def first_items(
     if count < 1:
         raise ConfigError(f"count: found {count}, expected at least 1.")
     place = {name: number for number, name in enumerate(known)}
-    wanted = known if users is None else [str(user) for user in users]
+    wanted = known if users is None else [key_of(user) for user in users]
     if strangers := [user for user in wanted if user not in place]:
         raise DataError(
             f"users: found {strangers[0]!r}, of whom there is no row. Expected users of the table."
@@ -54,3 +55,16 @@ def first_items(
         found["item_id"] += items.take(pa.array(best)).to_pylist()
         found[score] += scores[best].tolist()
     return pa.table(found)
+
+
+def key_of(user: Any) -> str:
+    """A user's key as those of tables are spelt: whole numbers without a point.
+
+    Raises
+    ------
+    DataError
+        For a truth value, which names nobody.
+    """
+    if isinstance(user, (bool, np.bool_)):
+        raise DataError(f"users: found {user}, expected keys of users: texts or whole numbers.")
+    return label_of(user) if isinstance(user, (float, np.floating)) else str(user)

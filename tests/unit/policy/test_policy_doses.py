@@ -87,6 +87,9 @@ def test_doses_that_the_log_never_gave_are_not_supported():
     result = evaluated(frame, policies={"far": {"always": 30.0}})
     assert result.exit_code == 3
     assert "no logged dose lies near" in str(result)
+    # What is divided by no weight is no number, and no row of the table.
+    assert result.to_pandas().notna().all(axis=None) and "nan" not in str(result)
+    assert "no dose so near" in str(result)
 
 
 @pytest.mark.parametrize(

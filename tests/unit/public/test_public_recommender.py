@@ -139,3 +139,13 @@ def test_without_the_extra_a_model_names_it(interactions, monkeypatch):
 def test_an_unknown_user_is_named(fitted):
     with pytest.raises(tl.TrueliftError, match="found 'nobody', of whom there is no interaction"):
         fitted.recommend(["nobody", "u1"])
+
+
+def test_keys_are_spelt_as_the_table_spells_them():
+    rows = pa.table(
+        {"user_key": [1, 1, 1, 2, 2, 2], "item_id": list("abcabd"), "event_time": range(6)}
+    )
+    fitted = tl.fit_recommender(rows, unit="s")
+    assert set(fitted.recommend([1.0, np.int64(2)])["user_key"].to_pylist()) == {"1", "2"}
+    with pytest.raises(tl.TrueliftError, match="users: found True, expected keys"):
+        fitted.recommend([True])

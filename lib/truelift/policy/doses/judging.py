@@ -59,6 +59,8 @@ def judge(
             found, spread = ratios_of(flat, state)
             errors = np.sqrt(np.clip(np.diag(spread), 0.0, None))
             for i, (e, s) in enumerate(zip(found, errors, strict=True)):
+                if not np.isfinite(e):
+                    continue  # self-normalised, and no dose lies so near
                 b, k = divmod(i, len(ESTIMATORS))
                 sweep.append(
                     DoseEstimate(

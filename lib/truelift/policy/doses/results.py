@@ -104,15 +104,15 @@ class DosesResult:
         lines = [f"{self.rows:,} rows of {self.users:,} users in {self.table}."]
         for v in self.values:
             lines += ["", *_told(v)]
-            lines.append(
-                f"  {'bandwidth':>11}{'kernel IPS':>24}{'kernel SNIPS':>24}{'kernel DR':>24}"
-            )
+            names = ("kernel IPS", "kernel SNIPS", "kernel DR")
+            lines.append(f"  {'bandwidth':>11}" + "".join(f"{name:>24}" for name in names))
             own = [e for e in self.estimates if (e.policy, e.reward) == (v.policy, v.reward)]
             for width in dict.fromkeys(e.bandwidth for e in own):
                 mark = "*" if width == v.bandwidth else " "
-                told = "".join(
-                    f"{f'{e.estimate:.5g} ±{e.standard_error:.2g}':>24}" for e in own if e.bandwidth == width
-                )  # fmt: skip
+                here = {
+                    e.estimator: f"{e.estimate:.5g} ±{e.standard_error:.2g}" for e in own if e.bandwidth == width
+                }  # fmt: skip
+                told = "".join(f"{here.get(name, 'no dose so near'):>24}" for name in names)
                 lines.append(f" {mark}{width:>11.4g}{told}")
         lines.append(
             "* below the bandwidth that SLOPE++ chooses (half of it on the rule's grid); the sweep's errors have no bias "
