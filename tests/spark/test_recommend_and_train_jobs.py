@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import mlflow
 import numpy as np
 import pytest
@@ -19,8 +21,11 @@ from truelift.lake.tables import table_spec
 from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import load_challenger, recommend
+from truelift.recommend.limits.limits import end_of_queue
+from truelift.recommend.limits.settled import SparkAsked
 from truelift.recommend.results import RecommendResult
 from truelift.serving.scorer import Scorer
+from truelift.settings.recommend_limits import LimitOptions
 from truelift.steps import StepRecord, StepStore
 from truelift.tracking import job_run
 from truelift.training.job import split_of, train_sequence
@@ -342,6 +347,62 @@ def test_a_second_run_gives_the_same_rows(run_job, recommended, filled, settings
     assert len(rows_of(filled)) == 61 * 3
     run_job("recommend", recommend)
     assert rows_of(filled) == first
+
+
+def test_lists_keep_to_stock_budget_and_floors_that_all_users_share(
+    run_job, recommended, filled, settings, spark, tmp_path
+):
+    stock, costs = tmp_path / "stock.csv", tmp_path / "costs.csv"
+    units = {f"item-{i:02d}": i % 5 for i in range(1, 31)}
+    stock.write_text("item,units\n" + "".join(f"{i},{n}\n" for i, n in units.items()))
+    costs.write_text("item,cost\n" + "".join(f"item-{i:02d},0.7\n" for i in range(41, 61)))
+    limits = LimitOptions(
+        budget=20.0, stock=str(stock), costs=str(costs), floors={"c1": 0.25, "c2": 0.25}
+    )
+    using = with_recommend(settings, per_user=4, explore=0.2, limits=limits)
+    job, report = run_job("recommend", recommend, using)
+    rows = filled.read("gold.recommendations").collect()
+    times = Counter(row.item_key for row in rows)
+    assert all(times[item] <= n for item, n in units.items())
+    assert 19.0 < 0.7 * sum(times[f"item-{i:02d}"] for i in range(41, 61)) <= 20.0
+    kinds = {key: category for key, _, _, category, *_ in item_rows()}
+    by_user: dict[str, list[str]] = {}
+    for row in rows:
+        by_user.setdefault(row.user_key, []).append(kinds[row.item_key])
+    for own in by_user.values():
+        assert min(own.count("c1"), own.count("c2")) >= 0.25 * len(own)
+    assert any("in stock" in row.reason for row in rows)
+    assert any("has run out" in row.reason for row in rows)
+    found = from_plain(RecommendResult, job.results["RecommendResult"])
+    assert [kept.limit for kept in found.limits] == [20.0, float(sum(units.values())), 0.25, 0.25]
+    assert found.rounds > 1
+    assert report.headline["places left empty"] == 4 * 61 - len(rows)
+    logged = mlflow.MlflowClient().get_run(job.run.run_id).data.metrics
+    assert logged["limit.budget"] == pytest.approx(found.limits[0].used)
+    # The same ends of queues as sorting everything here would find.
+    queue = spark.createDataFrame(
+        [(1 + n % 3, 1 + n % 2, 7919 * n % 1009 << 40, 7907 * n % 1013 << 45) for n in range(300)],
+        "item_index int, cost long, stock_queue long, budget_queue long",
+    )
+    here, asked = np.array(queue.collect()), SparkAsked(queue)
+    own = {i: here[here[:, 0] == i] for i in (1, 2)}
+    assert asked.ends_of_stock({1: 40, 2: 99}) == {
+        i: end_of_queue(own[i][:, 2], np.ones(len(own[i]), int), n) for i, n in ((1, 40), (2, 99))
+    }
+    assert asked.end_of_budget(200) == end_of_queue(here[:, 3], here[:, 1], 200)
+
+
+def test_lots_are_drawn_anew_for_each_round_and_alike_within_one(
+    run_job, recommended, filled, settings
+):
+    def drawn(**more):
+        run_job("recommend", recommend, with_recommend(settings, explore=0.5, **more))
+        rows = filled.read("gold.recommendations").collect()
+        return {(r.user_key, r.rank): r.item_key for r in rows}
+
+    first, other = drawn(round="one"), drawn(round="two")
+    assert other != first
+    assert drawn(round="one") == first
 
 
 def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(

@@ -22,6 +22,7 @@ _WAYS = ("relevance", "effect", "value", "mixture")
     "truelift recommend --dataset complete_journey --set sample=0.05",
     "truelift recommend --interactions ratings.txt --items in_stock.txt",
     "truelift recommend --dataset shop.yaml --by effect",
+    "truelift recommend --dataset shop.yaml --by value --stock units.csv --budget 500",
 )
 @interaction_options
 @setting(
@@ -35,6 +36,14 @@ _WAYS = ("relevance", "effect", "value", "mixture")
 @setting(
     "--by", type=click.Choice(_WAYS), help="what comes next, or what being shown adds: docs/loop.md",
     stands_for=lambda way: [f"recommend.by={way}"],
+)  # fmt: skip
+@setting(
+    "--stock", metavar="FILE", help="lines item,units: no item on more lists than it has units",
+    stands_for=lambda path: [f"recommend.limits.stock={json.dumps(path)}"],
+)  # fmt: skip
+@setting(
+    "--budget", type=float, metavar="AMOUNT", help="most that the items of all lists may cost",
+    stands_for=lambda amount: [f"recommend.limits.budget={amount}"],
 )  # fmt: skip
 @dry_run_option
 def recommend(settings: Settings, dry_run: bool, interactions: str | None) -> None:

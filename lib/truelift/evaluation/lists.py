@@ -14,6 +14,7 @@ import numpy as np
 
 from truelift.errors import DataError
 from truelift.models.sequence.histories import Histories, ItemSets
+from truelift.settings.recommend_limits import LIMIT_FILES
 
 if TYPE_CHECKING:
     from truelift.job import Job
@@ -62,11 +63,14 @@ def pinned_files(settings: Settings) -> dict[str, str]:
     from truelift.files.raw import find_files
     from truelift.files.raw import fingerprint as of_file
 
+    limits = settings.recommend.limits
+    given = {f"recommend.{key}": getattr(settings.recommend, key) for key in ("items", "users")}
+    given |= {f"recommend.limits.{key}": getattr(limits, key) for key in LIMIT_FILES}
     found = {}
-    for key in ("items", "users"):
-        if address := getattr(settings.recommend, key):
-            texts = " ".join(of_file(file) for file in find_files(address, f"recommend.{key}"))
-            found[f"recommend.{key}"] = hashlib.sha256(texts.encode()).hexdigest()[:12]
+    for key, address in given.items():
+        if address:
+            texts = " ".join(of_file(file) for file in find_files(address, key))
+            found[key] = hashlib.sha256(texts.encode()).hexdigest()[:12]
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from truelift.arrays.keys import hash_keys
 from truelift.evaluation import champion, lists
 from truelift.lake.tables import table_spec
 from truelift.models.sequence.histories import Histories
+from truelift.recommend.limits.bounds import BUDGET, FLOOR, RULE, STOCK, Bounds
+from truelift.recommend.limits.limits import Cutoffs, Limits
 from truelift.recommend.relevance import whole_users
 from truelift.recommend.shown.effects import ShownEffects, half_width
 from truelift.recommend.shown.ranking import Lists, RankBy, context_shares, ranked_lists
@@ -20,6 +22,15 @@ from truelift.serving.ranking import drop_seen
 from truelift.serving.scorer import CHUNK, Scorer
 
 _SCHEMA = table_spec("gold.recommendations").arrow
+_QUEUE = ("item_index", "cost", "stock_queue", "budget_queue")
+#: Rows that say what they take of what is limited, costs in whole parts.
+QUEUED = pa.schema(
+    [
+        *_SCHEMA,
+        pa.field(_QUEUE[0], pa.int32()),
+        *(pa.field(name, pa.int64()) for name in _QUEUE[1:]),
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +47,11 @@ class EffectLists:
     effects : ShownEffects, optional
         None: lists by relevance, with a share drawn by lot.
     price : ndarray, items + 1, optional
+    limits : Limits, optional
+    cutoffs : Cutoffs, optional
+        What others' lists leave of what is limited.
+    after : Cutoffs, optional
+        What they leave once lists are made: items beyond it are taken off again.
     """
 
     how: RankBy
@@ -44,6 +60,9 @@ class EffectLists:
     category: np.ndarray
     effects: ShownEffects | None = None
     price: np.ndarray | None = None
+    limits: Limits | None = None
+    cutoffs: Cutoffs | None = None
+    after: Cutoffs | None = None
 
     def chunks(
         self, scorer: Scorer, histories: Histories
@@ -60,10 +79,19 @@ class EffectLists:
         shares = np.zeros((len(some), int(self.category.max(initial=0)) + 1))
         if self.effects is not None:
             shares = context_shares(some.owner, some.items, len(some), self.category, self.effects)
-        return ranked_lists(
-            self.how, self.effects, self.category, shares, hash_keys(pa.array(some.users)), self.count,
-            usable, relevance, self.price,
+        users, bounds = hash_keys(pa.array(some.users)), None
+        if self.limits is not None:
+            cutoffs = self.cutoffs or Cutoffs.open(self.limits)
+            bounds = Bounds(
+                self.limits, cutoffs, some.users, users, usable, self.count, self.how.seed
+            )
+        found = ranked_lists(
+            self.how, self.effects, self.category, shares, users, self.count, usable, relevance,
+            self.price, bounds,
         )  # fmt: skip
+        if bounds is None:
+            return found
+        return replace(found, items=np.where(bounds.kept(found.items, self.after), found.items, 0))
 
 
 def likely(scores: np.ndarray) -> np.ndarray:
@@ -100,11 +128,14 @@ class EffectKernel:
         The model, the items and users that are asked for.
     made : EffectLists
     confidence : float
+    queued : bool
+        Whether rows say what they take of what is limited, and where they stand for it (:data:`QUEUED`).
     """
 
     base: Ranks
     made: EffectLists
     confidence: float
+    queued: bool = False
 
     def __call__(self, bucket: int, tables: dict[str, pa.Table]) -> pa.Table:
         """Lists of the bucket's users, by user key."""
@@ -116,7 +147,8 @@ class EffectKernel:
             self._rows(bucket, keys, *chunk[:2], self.made.of(*chunk))
             for chunk in self.made.chunks(self.base.scorer(), histories)
         ]
-        return pa.concat_tables(parts) if parts else _SCHEMA.empty_table()
+        schema = QUEUED if self.queued else _SCHEMA
+        return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def _rows(
         self, bucket: int, keys: np.ndarray, some: Histories, relevance: np.ndarray, found: Lists
@@ -128,7 +160,9 @@ class EffectKernel:
         effects, by_lot = self.made.effects, found.by_lot[user, slot]
         times = effects.times.sum(axis=0)[item] if effects is not None else np.zeros(len(item))
         said = [reason(*row) for row in zip(effect, half, times, by_lot, strict=True)]
-        return pa.table(
+        if found.bounds is not None:
+            said = _with_limits(said, found.bounds, user, slot, item)
+        rows = pa.table(
             {
                 "user_key": some.users[user],
                 "rank": slot + 1,
@@ -143,6 +177,42 @@ class EffectKernel:
                 "bucket": np.full(len(user), bucket),
             },
         ).cast(_SCHEMA)
+        if not self.queued or found.bounds is None:
+            return rows
+        bounds = found.bounds
+        more = (
+            item.astype(np.int32), bounds.limits.micro[item], bounds.stock_queue[user, item],
+            bounds.budget_queue[user, slot],
+        )  # fmt: skip
+        for name, values in zip(_QUEUE, more, strict=True):
+            rows = rows.append_column(name, pa.array(values))
+        return rows.cast(QUEUED)
+
+
+_WHY = {
+    RULE: "what ranks higher is not allowed here",
+    STOCK: "what ranks higher has run out",
+    BUDGET: "what ranks higher is beyond the budget",
+}
+
+
+def _with_limits(
+    said: list[str], bounds: Bounds, user: np.ndarray, slot: np.ndarray, item: np.ndarray
+) -> list[str]:
+    limits, told = bounds.limits, []
+    why = bounds.slots[user, slot].tolist()
+    for text, one, code in zip(said, item.tolist(), why, strict=True):
+        parts = [text]
+        if limits.stock[one] >= 0:
+            parts.append(f"{limits.stock[one]:,} in stock")
+        provider = limits.provider[one]
+        if code == FLOOR and provider:
+            share = limits.floors[provider - 1]
+            parts.append(f"a place kept for {limits.names[provider - 1]} (at least {share:.0%})")
+        elif code in _WHY:
+            parts.append(_WHY[code])
+        told.append("; ".join(parts))
+    return told
 
 
 def reason(effect: float, half: float, times: float, by_lot: bool) -> str:

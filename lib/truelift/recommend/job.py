@@ -6,19 +6,23 @@ import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys
 from truelift.errors import DataError, JobFailure, TableError
 from truelift.evaluation import champion, gate, lists
+from truelift.evaluation.named_metrics import flat
 from truelift.evaluation.registered import current_champion, load_package
 from truelift.features.side_codes import side_codes
 from truelift.features.vocabulary import vocabulary
-from truelift.lake.tables import table_spec
 from truelift.model_store import CHALLENGER, ModelStore
 from truelift.models.sequence import registry
 from truelift.models.sequence.histories import COLUMNS
 from truelift.models.sequence.package import ModelPackage
 from truelift.recommend.attribution import Attribution, attribution_figure, attributions
 from truelift.recommend.by_effect import EffectKernel, EffectLists
+from truelift.recommend.limited import limits_of, written
+from truelift.recommend.limits.limits import Limits
 from truelift.recommend.relevance import RecommendKernel, whole_users
 from truelift.recommend.results import RecommendationExample, RecommendResult
 from truelift.recommend.shown.lake import Learnt, learnt, mean_prices
@@ -67,16 +71,19 @@ def recommend(job: Job) -> StepReport:
         allowed,
         wanted,
     )
-    rows, known_effects = _rows_by(job, kernel)
-    frame = job.lake.map_buckets(
-        rows, {"sequences": plan}, table_spec("gold.recommendations").schema()
-    )
+    limits, more = limits_of(job, kernel)
+    notes += more
+    rows, known_effects = _rows_by(job, kernel, limits)
     unknown = int(np.count_nonzero(kernel.index[1:] == 0))
     if unknown:
         notes.append(gate.never_offered(version, unknown, len(item_keys)))
         _logger.warning(notes[-1])
     job.progress.update("scoring all users")
-    commit = job.replace("gold.recommendations", frame)
+    commit, rows, kept, rounds = written(job, rows, plan)
+    if limits is not None and not commit.rows:
+        raise DataError(
+            "recommend.limits: no list can hold anything under these limits; expected some item that somebody may get."
+        )
     users = job.read("gold.recommendations").select("user_key").distinct().count()
     known = job.read("gold.sequences").select("user_key").distinct()
     if wanted is not None:
@@ -85,8 +92,9 @@ def recommend(job: Job) -> StepReport:
     sequences = known.count()
     if wanted is not None:
         notes += lists.sentence("users", len(wanted), sequences, "recommend.users")
-    # Under value a list may be empty: nothing is worth its slot.
-    if users != sequences and options.seen_items == "keep" and options.by != "value":
+    # Under value a list may be empty, as nothing is worth its slot, and under limits, as nothing is left.
+    full = options.seen_items == "keep" and options.by != "value" and limits is None
+    if users != sequences and full:
         raise JobFailure(
             f"gold.recommendations: found {users} users, expected the {sequences} of "
             "gold.sequences that were asked for."
@@ -107,6 +115,8 @@ def recommend(job: Job) -> StepReport:
         notes=tuple(notes),
         by=options.by,
         explore=options.exploration,
+        limits=kept,
+        rounds=rounds,
     )
     if what_if is not None:
         job.save_result(what_if)
@@ -120,6 +130,7 @@ def recommend(job: Job) -> StepReport:
             "recommendations": commit.rows,
             "users_without": sequences - users,
             "items_never_offered": unknown,
+            **{f"limit.{flat(k.name.partition(';')[0])}": k.used for k in kept},
         }
     )
     job.save_result(result)
@@ -134,17 +145,19 @@ def recommend(job: Job) -> StepReport:
         headline["more purchases in 100 lists"] = (
             f"{100 * what_if.gain:+.2f} ({100 * what_if.lower:+.2f} to {100 * what_if.upper:+.2f})"
         )
+    if limits is not None:
+        headline["places left empty"] = sequences * options.per_user - commit.rows
     if unknown:
         headline["items never offered"] = unknown
     return StepReport(sequences, commit.rows, headline)
 
 
 def _rows_by(
-    job: Job, kernel: RecommendKernel
+    job: Job, kernel: RecommendKernel, limits: Limits | None
 ) -> tuple[RecommendKernel | EffectKernel, Learnt | None]:
     """The kernel that makes the rows, and what the lists of the past say where it needs that."""
     options = job.settings.recommend
-    if options.by == "relevance" and not options.exploration:
+    if options.by == "relevance" and not options.exploration and limits is None:
         return kernel, None
     found = learnt(job, kernel.item_keys) if options.by != "relevance" else None
     category = (
@@ -156,15 +169,30 @@ def _rows_by(
         options.exploration,
         options.margin,
         options.cost,
-        job.settings.seed,
+        drawn_by(job),
         options.most_of_category,
     )
     made = EffectLists(
         how, options.per_user, options.seen_items, category,
         found.effects if found is not None else None,
-        mean_prices(job, kernel.item_keys) if options.by == "value" else None,
+        mean_prices(job, kernel.item_keys) if options.by == "value" else None, limits,
     )  # fmt: skip
     return EffectKernel(kernel, made, options.effects.confidence), found
+
+
+def drawn_by(job: Job) -> int:
+    """What lots hang on: the seed, and the round that lists are made for.
+
+    Without a name of its own a round is known by the lake's latest interaction, so each has lots of its own and a run
+    on the same data has the same ones.
+    """
+    from pyspark.sql import functions as F
+
+    named = job.settings.recommend.round
+    if named is None:
+        latest = F.max(F.array_max("event_time")).alias("latest")
+        named = str(job.read("gold.sequences").agg(latest).collect()[0]["latest"])
+    return int(hash_keys(pa.array([f"{job.settings.seed} {named}"]))[0] >> np.uint64(1))
 
 
 def _allowed(

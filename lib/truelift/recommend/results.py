@@ -106,6 +106,25 @@ class WhatIf:
 
 
 @dataclass(frozen=True)
+class LimitKept:
+    """A limit, and what the lists make of it.
+
+    Parameters
+    ----------
+    name : str
+    used, limit : float
+        Costs, units or shares.
+    kind : str
+        ``most`` or ``least``.
+    """
+
+    name: str
+    used: float
+    limit: float
+    kind: str
+
+
+@dataclass(frozen=True)
 class RecommendResult:
     """Size of ``gold.recommendations`` and examples out of it.
 
@@ -128,6 +147,9 @@ class RecommendResult:
         ``relevance``, ``effect``, ``value`` or ``mixture``.
     explore : float
         Share of each slot that was drawn by lot.
+    limits : tuple of LimitKept
+    rounds : int
+        In which users asked for what is limited; 0 without shared limits.
     """
 
     users: int
@@ -140,6 +162,8 @@ class RecommendResult:
     notes: tuple[str, ...] = ()
     by: str = "relevance"
     explore: float = 0.0
+    limits: tuple[LimitKept, ...] = ()
+    rounds: int = 0
 
     def __repr__(self) -> str:
         never = f", {self.unknown_items:,} items never offered" if self.unknown_items else ""

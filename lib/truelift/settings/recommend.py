@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from truelift.settings.checks import needs, require
+from truelift.settings.recommend_limits import LimitOptions
 
 WAYS = ("relevance", "effect", "value", "mixture")
 #: Share of a slot that is drawn uniformly where lists know effects and nothing else is asked for.
@@ -60,7 +61,11 @@ class RecommendOptions:
         Of ``value``: profit as a share of an item's mean price, and what a slot costs.
     most_of_category : int, optional
         Most items of one category on a list; with lists that know effects.
+    round : str, optional
+        Name of the round that lists are made for: slots by lot are drawn anew in each. By default the
+        lake's latest interaction names it.
     effects : ShownOptions
+    limits : LimitOptions
     """
 
     per_user: int = 10
@@ -73,7 +78,9 @@ class RecommendOptions:
     margin: float = 0.3
     cost: float = 0.0
     most_of_category: int | None = None
+    round: str | None = None
     effects: ShownOptions = field(default_factory=ShownOptions)
+    limits: LimitOptions = field(default_factory=LimitOptions)
 
     def __post_init__(self) -> None:
         require(self.per_user >= 1, "recommend.per_user", self.per_user, "at least 1")

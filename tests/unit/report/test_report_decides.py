@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from truelift.effects.telling.names import in_words
+from truelift.recommend.results import LimitKept
 from truelift.report.numbers import model_name
 from truelift.report.page import origin, render_page
 from truelift.report.sections.answer import answer
@@ -180,3 +181,11 @@ def test_a_model_above_its_baselines_gets_no_warning(whole):
 def test_what_a_reader_of_the_recommendations_ought_to_know_is_told(whole):
     noted = replace(whole.recommend, notes=("Model version 2 has never seen 3 of 9 items.",))
     assert noted.notes[0] in str(recommendations(replace(whole, recommend=noted)))
+
+
+def test_limits_stand_beside_what_the_lists_make_of_them(whole):
+    kept = (LimitKept("budget", 12.5, 20.0, "most"), LimitKept("share of new", 0.31, 0.2, "least"))
+    page = str(recommendations(replace(whole, recommend=replace(whole.recommend, limits=kept))))
+    for said in ("Limits that the lists keep", "12.50", "at most 20.00", "31.0%", "at least 20.0%"):
+        assert said in page
+    assert "Limits that the lists keep" not in str(recommendations(whole))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.arrays.keys import mix
+from truelift.recommend.limits.bounds import Bounds
 from truelift.recommend.shown.effects import OTHER, OWN, ShownEffects
 
 _LEAST = 1e-3
@@ -44,6 +45,8 @@ class Lists:
         The chance of the item in its slot, given those before it.
     by_lot : ndarray of bool
         Whether the slot was drawn uniformly.
+    bounds : Bounds, optional
+        What limited them.
     """
 
     items: np.ndarray
@@ -52,6 +55,7 @@ class Lists:
     error: np.ndarray
     propensity: np.ndarray
     by_lot: np.ndarray
+    bounds: Bounds | None = None
 
 
 def context_shares(
@@ -87,7 +91,7 @@ def effects_for(
 def ranked_lists(
     how: RankBy, effects: ShownEffects | None, category: np.ndarray, shares: np.ndarray,
     users: np.ndarray, count: int, usable: np.ndarray, relevance: np.ndarray | None = None,
-    price: np.ndarray | None = None,
+    price: np.ndarray | None = None, bounds: Bounds | None = None,
 ) -> Lists:  # fmt: skip
     """Lists of ``count`` items for users.
 
@@ -114,6 +118,8 @@ def ranked_lists(
         Chances by the sequence model; a mixture needs them.
     price : ndarray, items + 1, optional
         For ``value``.
+    bounds : Bounds, optional
+        What these users' lists may hold; chances are those among what may come into a slot.
     """
     n, width = usable.shape
     if effects is None:
@@ -130,8 +136,9 @@ def ranked_lists(
     places = np.arange(n)
     out = Lists(
         np.zeros((n, count), np.int64), np.full((n, count), -np.inf), np.zeros((n, count)),
-        np.zeros((n, count)), np.ones((n, count)), np.zeros((n, count), bool),
+        np.zeros((n, count)), np.ones((n, count)), np.zeros((n, count), bool), bounds,
     )  # fmt: skip
+    cost = how.cost if bounds is None else bounds.cost
     held = np.zeros((n, int(category.max(initial=0)) + 1), np.int64)
     lots = mix((users ^ np.uint64(how.seed))[:, None] + np.arange(width, dtype=np.uint64)[None])
     for slot in range(min(count, width - 1)):
@@ -144,18 +151,19 @@ def ranked_lists(
             score = relevance
         elif how.by == "value":
             assert price is not None
-            score = how.margin * price * score - how.cost
+            score = how.margin * price * score - cost
         elif how.by == "mixture":
             assert relevance is not None
             score = how.weight * _unit(score, usable) + (1 - how.weight) * _unit(relevance, usable)
-        score = np.where(left, score, -np.inf)
+        menu = left if bounds is None else bounds.menu(slot, left, score)
+        score = np.where(menu, score, -np.inf)
         best = score.argmax(axis=1)
         # A slot that costs more than it brings stays empty, but for what is tried by lot.
         worth = (score[places, best] > 0) if how.by == "value" else np.ones(n, bool)
         coin = mix(users ^ mix(np.array([how.seed, slot, 0xC01], np.uint64)).sum(dtype=np.uint64))
         by_lot = coin / _SPAN < how.explore
-        remain = left.sum(axis=1)
-        chosen = np.where(by_lot, np.where(left, lots, np.uint64(2**64 - 1)).argmin(axis=1), best)
+        remain = menu.sum(axis=1)
+        chosen = np.where(by_lot, np.where(menu, lots, np.uint64(2**64 - 1)).argmin(axis=1), best)
         there = (remain > 0) & (by_lot | worth)
         top = how.explore / np.maximum(remain, 1) + (1 - how.explore) * (worth & (chosen == best))
         out.items[:, slot] = np.where(there, chosen, 0)
@@ -164,6 +172,8 @@ def ranked_lists(
         out.propensity[:, slot] = top
         out.by_lot[:, slot] = by_lot & there
         left[places[there], chosen[there]] = False
+        if bounds is not None:
+            bounds.take(there, chosen)
         own = category[chosen]
         if how.most_of_category is not None:
             held[places[there], own[there]] += 1

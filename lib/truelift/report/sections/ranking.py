@@ -250,7 +250,7 @@ def recommendations(content: ReportContent) -> Html:
     )
     text = element("p", _summary(result) + explained)
     notes = [element("p", note, class_="note") for note in result.notes]
-    return section("recommendations", heading, text, *notes, _examples(result))
+    return section("recommendations", heading, text, _limits(result), *notes, _examples(result))
 
 
 def _summary(result: RecommendResult) -> str:
@@ -261,6 +261,19 @@ def _summary(result: RecommendResult) -> str:
     return (
         f"{plural(result.rows, 'recommendation')} for {plural(result.users, 'user')}, by model "
         f"version {result.model_version}. {seen}."
+    )
+
+
+def _limits(result: RecommendResult) -> Html | None:
+    """What lists were held to, and what they make of it."""
+    if not result.limits:
+        return None
+    rows = []
+    for kept in result.limits:
+        shown = share if kept.kind == "least" else lambda value: number(value, 2)
+        rows.append((kept.name, shown(kept.used), f"at {kept.kind} {shown(kept.limit)}"))
+    return table(
+        "Limits that the lists keep", ("", "They have", "Allowed"), rows, frozenset({1, 2})
     )
 
 

@@ -1,0 +1,1 @@
+"""What lists may cost and hold, and lists that keep to it."""
