@@ -70,11 +70,13 @@ phase "environment .venv and uv" environment "$python"
 phase "packages of $lock" .venv/bin/uv pip sync --python .venv/bin/python --require-hashes "$lock"
 "$scripts/horovod.sh" .venv/bin/python
 "$scripts/jars.sh" .venv/bin/python
+phase "truelift itself, editable" .venv/bin/uv pip install \
+    --python .venv/bin/python --offline --no-deps --no-build-isolation --editable .
 # Where Python may not keep bytecode (PYTHONDONTWRITEBYTECODE, as in many images), each process
 # would compile thousands of modules anew: TensorFlow's and MLflow's imports take twice as long.
-phase "truelift itself, editable, and everyone's bytecode" .venv/bin/uv pip install \
-    --python .venv/bin/python --offline --no-deps --no-build-isolation --compile-bytecode --editable .
-.venv/bin/python -m compileall -q lib
+# uv compiles what a call of it installs, and nothing that is there already; this finds all.
+phase "everyone's bytecode" .venv/bin/python -m compileall -q -j 0 \
+    "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')" lib
 (phase "keeping the Java classes of Spark's start" .venv/bin/python -c \
     'from truelift.lake.class_archive import make_archive; make_archive()') ||
     say "  Java would not keep them; Spark starts all the same, some seconds later"

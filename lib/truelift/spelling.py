@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from functools import cache
 from typing import Any
 
 import yaml
@@ -51,8 +52,9 @@ def load_as_written(text: str, hint: Any, section: str = "") -> Any:
         loader.dispose()
 
 
-def _hints(cls: Any) -> dict[str, Any]:
-    """Types of a class's fields, and of what had an older name."""
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Types of a class's fields, and of what had an older name; worked out once a process."""
     older = {name: hint_of(cls, [name]) for name in older_paths(cls)}
     return {**older, **typing.get_type_hints(cls)}
 
@@ -96,7 +98,8 @@ def _retag(node: yaml.Node, hint: Any) -> None:
             for item in node.value:
                 _retag(item, inner[0])
     elif isinstance(node, yaml.MappingNode):
-        hints = _hints(hint) if dataclasses.is_dataclass(hint) else {}
+        is_type = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        hints = _hints(hint) if is_type else {}
         for key, value in node.value:
             if origin is dict:
                 if key.tag != _MERGE:
