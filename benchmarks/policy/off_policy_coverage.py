@@ -5,15 +5,16 @@
 A world of 50 contexts and 10 actions; the log's and the policy's chances are softmax of normal logits
 with standard deviation 1.2, rewards are 0 or 1. With an ICC a user's five rows share the draw behind
 their rewards. The reward model is half right. Beside ours, what a bootstrap of the rows with the mean
-weight taken as known converges to (obp's intervals of self-normalised estimators). Prints a table and,
-as last line, one JSON object.
+weight taken as known converges to (obp's intervals of self-normalised estimators); our interval with a
+normal quantile in place of Student's; and how wide a symmetric interval by the estimated error has to be
+to hold 95% of the values. Prints a table and, as last line, one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +96,32 @@ def study(cell: Cell, repetitions: int, seed: int = 1) -> list[dict[str, Any]]:
     world, rng = World(cell.rate), np.random.default_rng(seed)
     truths = np.array([world.truths()[name] for name in NAMES])
     none = np.zeros((0, 1))
-    found: dict[str, list[np.ndarray]] = {k: [] for k in ("e", "se", "lo", "hi", "rows")}
+    found: dict[str, list[np.ndarray]] = {k: [] for k in ("e", "se", "lo", "hi", "rows", "in")}
     for _ in range(repetitions):
         user, w, r, q, v = world.draw(cell, rng)
         state = cluster_products(LAYOUT, user, w[:, None], r, q, v[:, None], none, none)
         values = values_of(LAYOUT, state)
         lower, upper = intervals_of(values, 0.95, 0.0, 1.0)
+        endless = replace(values, degrees=np.full(len(NAMES), np.inf))
+        least, most = intervals_of(endless, 0.95, 0.0, 1.0)
         scaled = w / w.mean()
         shrunk = SHRINKAGE * w / (w**2 + SHRINKAGE)
         rows = [w * r, scaled * r, v + w * (r - q), v + scaled * (r - q), v + shrunk * (r - q), r]
         for key, value in (
             ("e", values.estimates), ("se", values.errors), ("lo", lower), ("hi", upper),
             ("rows", np.array([row.std() for row in rows]) / np.sqrt(cell.rows)),
+            ("in", (least <= truths) & (truths <= most)),
         ):  # fmt: skip
             found[key].append(value)
-    e, se, lo, hi, rows = (np.array(found[key]) for key in ("e", "se", "lo", "hi", "rows"))
+    e, se, lo, hi, rows, inside = (
+        np.array(found[key]) for key in ("e", "se", "lo", "hi", "rows", "in")
+    )
     spread = e.std(axis=0)
     table = []
     for m, name in enumerate(NAMES):
         apart = np.abs(e[:, m] - truths[m])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            reach = float(np.quantile(np.where(se[:, m] > 0, apart / se[:, m], np.inf), 0.95))
         table.append(
             {
                 "rate": cell.rate, "icc": cell.icc, "rows": cell.rows, "estimator": name,
@@ -122,6 +130,8 @@ def study(cell: Cell, repetitions: int, seed: int = 1) -> list[dict[str, Any]]:
                 "normal": round(float(np.mean(apart <= 1.96 * se[:, m])), 3),
                 "as if independent": round(float(np.mean(apart <= 1.96 * rows[:, m])), 3),
                 "width": round(float(np.median(hi[:, m] - lo[:, m]) / (2 * 1.96 * spread[m])), 3),
+                "without t": round(float(np.mean(inside[:, m])), 3),
+                "needed": round(reach * float(np.median(se[:, m])) / (1.96 * spread[m]), 3),
                 "se / sd": round(float(se[:, m].mean() / spread[m]), 3),
                 "independent / sd": round(float(rows[:, m].mean() / spread[m]), 3),
             }

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from truelift.errors import ConfigError
 from truelift.inference.arguments import checked_share
+from truelift.registries import LEARNERS
 
 KINDS = ("mean", "proportion", "ratio", "quantile", "answer")
 BETTER = ("higher", "lower")
+LINEAR = "linear"
 #: What a ratio divides by where it divides by rows.
 ROWS = "rows"
 
@@ -52,7 +54,10 @@ class Metric:
     measured_in : str
         What it counts, for people.
     covariates : tuple of str
-        Of an answer: what is known of rows from before, from which who answers, and what, is told.
+        Columns that are known from before the assignment. Of an answer: of rows, from which who answers, and what,
+        is told. Of a mean or proportion: of units; its effect is then also adjusted by a learner, which decides.
+    learner : str
+        Of the regressions on these: a learner of effects.
     """
 
     kind: str = "mean"
@@ -65,6 +70,7 @@ class Metric:
     better: str = "higher"
     measured_in: str = ""
     covariates: tuple[str, ...] = ()
+    learner: str = LINEAR
 
     def __post_init__(self) -> None:
         among(self.kind, KINDS, "metrics.kind")
@@ -77,13 +83,32 @@ class Metric:
             )
         if self.winsorise < 1 and self.kind != "mean":
             raise ConfigError(f"metrics.winsorise caps means, and this is a {self.kind}.")
-        if self.before and self.kind in ("quantile", "answer"):
+        if self.before and self.kind == "quantile":
             raise ConfigError("metrics.before: CUPED is for means, proportions and ratios.")
-        if bool(self.covariates) != (self.kind == "answer"):
+        if self.kind == "answer" and not self.known:
             raise ConfigError(
-                f"metrics.covariates: found {', '.join(self.covariates) or 'none'} of the kind {self.kind}, expected "
-                "what is known of units from before, of the kind answer and of no other."
+                "metrics.covariates: found none of the kind answer, expected what is known of rows from before."
             )
+        if self.covariates and self.kind not in ("mean", "proportion", "answer"):
+            raise ConfigError(
+                f"metrics.covariates: found {', '.join(self.covariates)} of the kind {self.kind}, expected them of "
+                "means, proportions and answers."
+            )
+        LEARNERS.row(self.learner, "metrics.learner")
+        if self.learner != LINEAR and not self.covariates:
+            raise ConfigError(
+                f"metrics.learner: found {self.learner!r} without covariates, of which it makes its regressions."
+            )
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All columns from before that a learner is given."""
+        return tuple(dict.fromkeys([*self.covariates, *([self.before] if self.before else [])]))
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether a learner adjusts the effect on a mean or proportion."""
+        return bool(self.covariates) and self.kind != "answer"
 
     @property
     def sign(self) -> int:

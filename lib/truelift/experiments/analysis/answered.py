@@ -8,24 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from truelift.effects.panel.any_table import memory_panel
-from truelift.effects.panel.parts import is_number
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
-from truelift.effects.whole import estimate_all
 from truelift.errors import NotSupportedError, UserError
-from truelift.experiments.analysis.effects import effects_of, estimand_of
+from truelift.experiments.analysis.effects import estimand_of
+from truelift.experiments.analysis.estimated import (
+    all_rows,
+    estimation,
+    with_intervals_of_looks,
+)
 from truelift.experiments.analysis.layout import surveys_of
 from truelift.experiments.analysis.looks import LookRule
 from truelift.experiments.analysis.results import MetricEffect
-from truelift.experiments.analysis.units import rows_of
-from truelift.experiments.answers import ANSWER, ARM, AnswersResult, answers_of, estimate_of
+from truelift.experiments.answers import ANSWER, ARM, AnswersResult, answers_of
 from truelift.experiments.metrics import Metric
 from truelift.experiments.spec import ExperimentSpec
-from truelift.lake.foreign import frame_table
 from truelift.progress import Tell
-from truelift.settings import EffectOptions, Settings
-from truelift.settings.effect_sections import FeatureSection
 
 METHOD = "if all answered"
 _OF_ROW = "__arm_of_row__"
@@ -73,9 +71,9 @@ def answer_effects(
     NotSupportedError
         If too few answered for any estimate of the primary metric.
     """
-    parts = [rows_of(batch, spec) for batch in source.blocks(lambda b, _: b, list(columns), 1)]
-    rows = pa.Table.from_batches([part.batch for part in parts])
-    arms = np.array(spec.labels, dtype=object)[np.concatenate([part.arm for part in parts])]
+    held = all_rows(source, spec, columns)
+    arms = np.array(spec.labels, dtype=object)[held.arm]
+    rows = pa.Table.from_batches([held.batch])
     rows = rows.append_column(_OF_ROW, pa.array(arms, pa.string()))
     effects: list[MetricEffect] = []
     failed: dict[str, str] = {}
@@ -96,42 +94,17 @@ def answer_effects(
                 failed[name] = "not supported: " + " ".join(found.reasons)
                 continue
             doubt = f"{name} is not supported: {' '.join(found.reasons)}"
-        effects += _effects(spec, name, found, rule)
+        estimand = estimand_of(metric)
+        effects += with_intervals_of_looks(spec, name, METHOD, estimand, found.effects, rule)
     return Answered(tuple(effects), failed, tuple(said), doubt)
 
 
 def _answers(rows: pa.Table, spec: ExperimentSpec, metric: Metric, table: str) -> AnswersResult:
     cluster = spec.cluster or spec.units_of[0]
-    kept = [_OF_ROW, metric.column, *metric.covariates, cluster]
+    kept = [_OF_ROW, metric.column, *metric.known, cluster]
 
     def estimate(made: pa.Table, arms: Sequence[str]) -> EffectsResult:
-        coded = [n for n in metric.covariates if not is_number(made.schema.field(n).type)]
-        options = EffectOptions(
-            treatment=ARM, outcomes=(ANSWER,), cluster=cluster, arms=tuple(arms), control=arms[0],
-            covariates=tuple(n for n in metric.covariates if n not in coded), estimands=("APO", "ATE"),
-            features=FeatureSection(categorical=dict.fromkeys(coded, "one_hot")),
-        )  # fmt: skip
-        panel = memory_panel(frame_table(made, table), options, Settings.buckets)
-        return estimate_all(panel, options).result
+        return estimation(made, table, ARM, ANSWER, metric.known, cluster, arms, metric.learner)
 
     chosen = rows.select(list(dict.fromkeys(kept)))
     return answers_of(chosen, _OF_ROW, metric.column, spec.control, table, estimate)
-
-
-def _effects(
-    spec: ExperimentSpec, name: str, found: AnswersResult, rule: LookRule
-) -> list[MetricEffect]:
-    """The estimates with the looks' intervals.
-
-    What two arms' means have in common follows from the errors of the means and of their difference.
-    """
-    levels = [estimate_of(found.effects, "APO", arm) for arm in spec.labels]
-    gaps = [estimate_of(found.effects, "ATE", arm) for arm in spec.labels[1:]]
-    covariance = np.diag([level.standard_error**2 for level in levels])
-    for arm, gap in enumerate(gaps, start=1):
-        shared = covariance[0, 0] + covariance[arm, arm] - gap.standard_error**2
-        covariance[0, arm] = covariance[arm, 0] = shared / 2
-    means = np.array([level.estimate for level in levels])
-    degrees = [gap.degrees_of_freedom or float(gap.clusters - 1) for gap in gaps]
-    estimand = estimand_of(spec.metric(name))
-    return effects_of(spec, name, METHOD, estimand, means, covariance, degrees, rule)

@@ -10,7 +10,7 @@ from scipy import special
 from truelift.errors import DataError
 from truelift.experiments.analysis.layout import Layout, Scaling
 from truelift.experiments.analysis.looks import LookRule
-from truelift.experiments.analysis.results import GuardrailCheck, MetricEffect
+from truelift.experiments.analysis.results import GuardrailCheck, MetricEffect, that_counts
 from truelift.experiments.metrics import ROWS, Metric
 from truelift.experiments.spec import ExperimentSpec
 from truelift.inference.delta import relative_lift
@@ -234,7 +234,7 @@ def guardrail_checks(
             if not of_arm:
                 found.append(GuardrailCheck(name, arm, guardrail.margin or 0.0, "open", 1.0))
                 continue
-            effect = next((e for e in of_arm if e.method == "CUPED"), of_arm[0])
+            effect = that_counts(of_arm)
             margin = guardrail.margin
             if margin is None:
                 assert guardrail.relative_margin is not None

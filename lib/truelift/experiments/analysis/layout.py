@@ -107,9 +107,8 @@ def columns_of(spec: ExperimentSpec) -> tuple[str, ...]:
     """Columns of the table that an analysis reads."""
     layout = layout_of(spec)
     names = [*spec.units_of, spec.cluster, spec.arm, *layout.columns, *quantile_columns(spec)]
-    names += [
-        n for metric in surveys_of(spec).values() for n in (metric.column, *metric.covariates)
-    ]
+    regressed = {**surveys_of(spec), **adjusted_of(spec)}
+    names += [n for metric in regressed.values() for n in (metric.column, *metric.known)]
     names += [*spec.dimensions, spec.time, spec.exposed]
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -129,6 +128,12 @@ def surveys_of(spec: ExperimentSpec) -> dict[str, Metric]:
     """Metrics that are answers of some of the units, by name."""
     found = {name: spec.metric(name) for name in spec.metrics}
     return {name: metric for name, metric in found.items() if metric.kind == "answer"}
+
+
+def adjusted_of(spec: ExperimentSpec) -> dict[str, Metric]:
+    """Means and proportions whose effects a learner adjusts, by name."""
+    found = {name: spec.metric(name) for name in spec.metrics}
+    return {name: metric for name, metric in found.items() if metric.adjusted}
 
 
 def winsorised_of(spec: ExperimentSpec) -> dict[str, Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHIP, HOLD, STOP = "ship", "hold", "stop"
+CUPED, ADJUSTED = "CUPED", "learner-adjusted"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class MetricEffect:
     Parameters
     ----------
     metric, kind, measured_in, method : str
-        The method is ``'difference'``, ``'CUPED'``, or ``'if all answered'``.
+        The method is ``'difference'``, ``'CUPED'``, ``'learner-adjusted'``, or ``'if all answered'``.
     estimand : str
         What is compared, in words.
     arm, versus : str
@@ -82,6 +84,15 @@ class MetricEffect:
             f"{self.metric}: {self.arm} {self.estimate:+.4g}{unit}{lift} against {self.versus}, "
             f"from {self.lower:.4g} to {self.upper:.4g} ({self.method}, {p_text(self.p_value_of_looks)})."
         )
+
+
+def that_counts(effects: Sequence[MetricEffect]) -> MetricEffect:
+    """Of one arm's effects on a metric the one that decides: the most that is known from before is used."""
+    for method in (ADJUSTED, CUPED):
+        for effect in effects:
+            if effect.method == method:
+                return effect
+    return effects[0]
 
 
 @dataclass(frozen=True)
@@ -275,9 +286,8 @@ class Analysis:
         return 0 if self.supported else 3
 
     def deciding(self, metric: str, arm: str) -> MetricEffect:
-        """The effect that counts: with CUPED, where it was made."""
-        found = [e for e in self.effects if e.metric == metric and e.arm == arm]
-        return next((e for e in found if e.method == "CUPED"), found[0])
+        """The effect that counts: adjusted by a learner or CUPED, where it was made."""
+        return that_counts([e for e in self.effects if e.metric == metric and e.arm == arm])
 
     @property
     def headline(self) -> MetricEffect:
@@ -318,11 +328,11 @@ class Analysis:
     def text_table(self) -> str:
         """All effects, a line each."""
         lines = [
-            f"{'metric':<18} {'arm':<12} {'method':<11} {'control':>11} {'treated':>11} "
+            f"{'metric':<18} {'arm':<12} {'method':<16} {'control':>11} {'treated':>11} "
             f"{'effect':>11} {'interval':>25}"
         ]
         lines += [
-            f"{e.metric[:18]:<18} {e.arm[:12]:<12} {e.method:<11} {e.control:>11.4g} "
+            f"{e.metric[:18]:<18} {e.arm[:12]:<12} {e.method:<16} {e.control:>11.4g} "
             f"{e.treated:>11.4g} {e.estimate:>+11.4g} {f'{e.lower:.4g} to {e.upper:.4g}':>25}"
             for e in self.effects
         ]

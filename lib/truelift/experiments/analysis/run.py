@@ -11,6 +11,7 @@ import numpy as np
 from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.errors import ConfigError, DataError
+from truelift.experiments.analysis.adjusted import NOT_ADJUSTED, adjusted_effects
 from truelift.experiments.analysis.answered import NO_ANSWERS, answer_effects
 from truelift.experiments.analysis.cells import broken_down
 from truelift.experiments.analysis.decide import decide
@@ -26,6 +27,7 @@ from truelift.experiments.analysis.kernels import MomentsKernel, State, SumsKern
 from truelift.experiments.analysis.layout import (
     Layout,
     Scaling,
+    adjusted_of,
     check_table,
     columns_of,
     layout_of,
@@ -41,8 +43,10 @@ from truelift.experiments.analysis.results import (
     ArmSize,
     Look,
     MetricEffect,
+    that_counts,
 )
 from truelift.experiments.design import design_experiment
+from truelift.experiments.metrics import LINEAR
 from truelift.experiments.spec import ExperimentSpec
 from truelift.fingerprints import fingerprint_of
 from truelift.inference.experiment_estimates import ratio_of_sums
@@ -104,6 +108,11 @@ def analyze(
     effects, failed = metric_effects(spec, sums, layout, scaling, rule, caps)
     for name in quantiles_of(spec):
         effects += _quantile(read, spec, layout, scaling, sums, name, cuts, rule)
+    learnt = NOT_ADJUSTED
+    if adjusted_of(spec):
+        learnt = adjusted_effects(source, spec, columns, caps, rule, progress)
+    effects += learnt.effects
+    failed |= learnt.failed
     answers = NO_ANSWERS
     if surveys_of(spec):
         answers = answer_effects(source, spec, columns, rule, progress)
@@ -117,7 +126,7 @@ def analyze(
     )
     leading = _deciding(spec, effects, failed)
     final = planned is None or units >= planned
-    unlike = answers.doubt
+    unlike = answers.doubt or learnt.doubt
     if before_p_value(sums, layout.places[spec.decides].before) < spec.decision.sample_ratio_level:
         unlike = differ_before(spec.metric(spec.decides))
     decided = decide(spec, leading, guardrails, ratio.p_value, units, final, unlike)
@@ -174,11 +183,13 @@ def analyze(
 
 def rule_of(spec: ExperimentSpec) -> str:
     """Fingerprint of what has to be fixed before the first look."""
-    # What only answers have leaves the fingerprints of all other metrics as they were.
+    # Keys that came later leave the fingerprints of metrics without them as they were.
     metrics = {name: dict(to_plain(metric)) for name, metric in spec.metrics.items()}
     for plain in metrics.values():
         if not plain["covariates"]:
             del plain["covariates"]
+        if plain["learner"] == LINEAR:
+            del plain["learner"]
     return fingerprint_of(
         metrics=metrics, primary=spec.decides, guardrails=spec.guardrails, arms=spec.arms,
         level=spec.level, alternative=spec.alternative, correction=spec.correction,
@@ -315,7 +326,7 @@ def _deciding(
     if not own:
         why = next((text for key, text in failed.items() if key.endswith(spec.decides)), "")
         raise DataError(f"The primary metric {spec.decides} cannot be estimated: {why}")
-    return tuple(e for e in own if e.method == "CUPED") or tuple(own)
+    return tuple(that_counts([e for e in own if e.arm == arm]) for arm in spec.labels[1:])
 
 
 def _cautions(
