@@ -35,6 +35,8 @@ class Baseline:
         Standard deviation of the sizes by their mean.
     icc : float
         Correlation of two units of one cluster.
+    response : float, optional
+        Of an answer: the share of the units that will give one.
     """
 
     mean: float | None = None
@@ -47,6 +49,7 @@ class Baseline:
     cluster_size: float = 1.0
     cluster_size_cv: float = 0.0
     icc: float = 0.0
+    response: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("sd", "per_mean", "density", "cluster_size"):
@@ -65,6 +68,17 @@ class Baseline:
                 "least 1, and 0 or more."
             )
 
+        if self.response is not None and not 0 < self.response <= 1:
+            raise ConfigError(
+                f"design.baseline.response: found {self.response:g}, expected the share of units that answer, above 0 "
+                "and at most 1."
+            )
+
+    @property
+    def answered_icc(self) -> float:
+        """Correlation of two units of one cluster, in what is known of both where only some answer."""
+        return self.icc * (1.0 if self.response is None else self.response)
+
     def value(self, kind: str) -> float | None:
         """The metric itself, where it is known."""
         if kind == "ratio" and self.mean is not None and self.per_mean is not None:
@@ -74,7 +88,7 @@ class Baseline:
     def unit_variances(self, kind: str, quantile: float, effect: float) -> tuple[float, float]:
         """Variance of a unit's part in the metric, in the control and under the effect.
 
-        A mean's is ``sd^2``. A proportion's is ``p (1 - p)``, which the effect changes. A ratio's is
+        A mean's is ``sd^2``, an answer's that by the share who answer. A proportion's is ``p (1 - p)``, which the effect changes. A ratio's is
         ``(s_y^2 - 2 R s_xy + R^2 s_x^2) / m_x^2``, a quantile's ``q (1 - q) / f^2``.
 
         Raises
@@ -108,13 +122,15 @@ class Baseline:
                 z = float(special.ndtri(quantile))
                 density = math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) / self._given("sd", kind)
             return (left * quantile * (1 - quantile) / density**2,) * 2
+        if kind == "answer":
+            return (left * self._given("sd", kind) ** 2 / self._given("response", kind),) * 2
         return (left * self._given("sd", kind) ** 2,) * 2
 
     def _given(self, name: str, kind: str) -> float:
         value = getattr(self, name)
         if value is None:
             raise ConfigError(
-                f"design.baseline.{name}: found none, and a {kind} needs it. Give it, or a table of "
+                f"design.baseline.{name}: found none, and {'an' if kind == 'answer' else 'a'} {kind} needs it. Give it, or a table of "
                 "past outcomes (--table)."
             )
         return float(value)

@@ -47,10 +47,11 @@ def design_experiment(spec: ExperimentSpec) -> Design:
     ConfigError
         For numbers that cannot be, a design that finds nothing, or one that takes too long.
     """
-    if spec.metric(spec.decides).kind == "answer":
+    kind = spec.metric(spec.decides).kind
+    if kind != "answer" and spec.design.baseline.response is not None:
         raise ConfigError(
-            f"metrics.{spec.decides}: found the kind answer as what decides, whose size depends on who will answer. "
-            "Design a mean of the units that you expect to answer, and give looks.units for the analysis."
+            f"design.baseline.response: found {spec.design.baseline.response:g} beside {spec.decides} of the kind "
+            f"{kind}; expected it of the kind answer alone."
         )
     plan = _Plan(spec)
     options = spec.design
@@ -128,7 +129,7 @@ class _Plan:
         of_control, of_treated = self.base.unit_variances(kind, quantile, effect)
         pooled = share * of_control + (1 - share) * of_treated
         found = planned_variance_per_cluster(
-            pooled, self.size, self.base.cluster_size_cv, self.base.icc, share
+            pooled, self.size, self.base.cluster_size_cv, self.base.answered_icc, share
         )
         return found, control + treated
 
@@ -261,7 +262,7 @@ class _Plan:
         level = self.level(max(clusters * (self.shares[0] + min(self.shares[1:])) - 2, 1.0))
         bounds = self.bounds(level)
         looked_for = detectable if effect is None else effect
-        deff = 1 + ((1 + base.cluster_size_cv**2) * self.size - 1) * base.icc
+        deff = 1 + ((1 + base.cluster_size_cv**2) * self.size - 1) * base.answered_icc
         top = max(abs(detectable), abs(looked_for)) * 2
         limit = self._limit()
         top = top if limit is None else min(top, abs(limit))
@@ -295,6 +296,7 @@ class _Plan:
             take_up=self.options.take_up,
             design_effect=deff,
             explained=base.explained,
+            response=base.response,
             looks=spec.looks.planned if bounds is not None else 1,
             method=spec.looks.method,
             critical=() if bounds is None else bounds.critical,

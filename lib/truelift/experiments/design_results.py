@@ -108,6 +108,8 @@ class Design:
     curve : tuple of PowerPoint
     sizes : tuple of SizePoint
     history : HistoryCheck or None
+    response : float or None
+        Share of the units that answer.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Design:
     curve: tuple[PowerPoint, ...]
     sizes: tuple[SizePoint, ...]
     history: HistoryCheck | None = None
+    response: float | None = None
 
     def sentences(self) -> tuple[str, ...]:
         """What it comes to."""
@@ -160,8 +163,13 @@ class Design:
         if self.explained > 0:
             said.append(
                 f"What is known from before is taken to explain {self.explained:.0%} of the variance "
-                "(CUPED); without it the experiment would be "
+                f"({'regression' if self.kind == 'answer' else 'CUPED'}); without it the experiment would be "
                 f"{1 / (1 - self.explained):.3g} times as large."
+            )
+        if self.response is not None:
+            said.append(
+                f"{self.response:.0%} of the units are taken to answer, whoever they are; where some kinds answer far "
+                "less than others, more units are needed."
             )
         if self.take_up < 1:
             said.append(f"The treatment reaches {self.take_up:.0%} of its arm, which dilutes it.")

@@ -176,8 +176,35 @@ def density_at(values: np.ndarray, quantile: float) -> float:
 
 def with_history(spec: ExperimentSpec, history: History) -> ExperimentSpec:
     """The specification with a baseline from the past, where it does not state one."""
-    stated, found = spec.design.baseline, _baseline(history)
-    empty = Baseline()
+    return _where_not_stated(spec, _baseline(history))
+
+
+def with_answers(spec: ExperimentSpec, rows: pa.Table, table: str) -> ExperimentSpec:
+    """The same of a rating that some gave: its mean and deviation among them, and their share.
+
+    No experiments are drawn: who would have answered in another arm no table says.
+
+    Raises
+    ------
+    DataError
+        For fewer than ten answers, and answers that are all the same.
+    """
+    name = spec.metric(spec.decides).column
+    known = pc.fill_null(pc.is_finite(rows[name].cast(pa.float64(), safe=False)), False)
+    values = numbers(rows.filter(known), name)
+    if len(values) < 10 or np.ptp(values) == 0:
+        raise DataError(
+            f"{table}, column {name!r}: found {len(values):,} answers{', all the same' if len(values) else ''}; "
+            "expected at least 10 that differ."
+        )
+    found = Baseline(
+        mean=float(values.mean()), sd=float(values.std()), response=len(values) / rows.num_rows
+    )
+    return _where_not_stated(spec, found)
+
+
+def _where_not_stated(spec: ExperimentSpec, found: Baseline) -> ExperimentSpec:
+    stated, empty = spec.design.baseline, Baseline()
     given = {
         name: value
         for name, value in vars(stated).items()

@@ -11,6 +11,7 @@ from truelift.experiments.history import (
     history_columns,
     read_history,
     resampled,
+    with_answers,
     with_history,
 )
 from truelift.experiments.spec import ExperimentSpec
@@ -40,6 +41,8 @@ def planned(
         return design_experiment(spec)
     columns = history_columns(spec)
     require_columns(past, columns, spec)
+    if spec.metric(spec.decides).kind == "answer":
+        return design_experiment(with_answers(spec, past.here(columns), past.name))
     history = read_history(past.here(columns), spec)
     spec = with_history(spec, history)
     design = design_experiment(spec)

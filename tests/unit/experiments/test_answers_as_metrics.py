@@ -114,9 +114,84 @@ def test_a_specification_that_cannot_be_is_one_message(keys, said):
         tl.analyze_experiment(survey(30), spec(**keys))
 
 
-def test_an_experiment_that_answers_decide_has_no_design():
-    with pytest.raises(ConfigError, match="Design a mean"):
-        tl.design_experiment(spec(design={"baseline": {"mean": 3, "sd": 1}, "effect": 0.1}))
+def test_what_is_from_before_is_one_more_covariate(frame):
+    more = STARS | {"covariates": ["region"], "before": "mood"}
+    named = STARS | {"covariates": ["region", "mood"]}
+    one, other = (
+        tl.analyze_experiment(frame, spec(metrics={"stars": m})).effects[0] for m in (more, named)
+    )
+    assert one.estimate == pytest.approx(other.estimate, rel=1e-12)
+
+
+def test_groups_have_effects_as_if_all_of_them_had_answered(frame):
+    apart = frame.assign(
+        kind=np.where(frame.user % 2, "a", "b"),
+        stars=frame.stars + 0.7 * ((frame.user % 2 == 1) & (frame.page == "new")),
+    )
+    found = tl.analyze_experiment(apart, spec(dimensions=["kind", "region"]))
+    kinds, regions = found.breakdowns
+    cells = {c.cell: c for c in kinds.cells}
+    assert cells["a"].ci_lower < 1.0 < cells["a"].ci_upper
+    assert cells["b"].ci_lower < 0.3 < cells["b"].ci_upper
+    assert "differs by kind" in kinds.finding[0]
+    # A user has orders in both regions: estimates of regions are not independent, and no test is made.
+    assert [c.cell for c in regions.cells] == ["north", "south"] and not regions.finding
+    assert found.effects == tl.analyze_experiment(apart, spec()).effects
+
+
+def test_a_group_in_which_an_arm_has_too_few_answers_is_named(frame):
+    rare = frame.assign(kind=np.where(frame.user < 3, "rare", np.where(frame.user % 2, "a", "b")))
+    found = tl.analyze_experiment(rare, spec(dimensions=["kind"]))
+    assert {c.cell for c in found.breakdowns[0].cells} == {"a", "b"}
+    assert any("in 1 of 3 groups (rare)" in c for c in found.cautions)
+
+
+def test_a_design_asks_for_as_many_more_units_as_fewer_answer():
+    plain = {"design": {"baseline": {"mean": 3, "sd": 1}, "effect": 0.1}, "metrics": {"stars": {}}}
+    all_of = tl.design_experiment(spec(**plain)).units
+    rated = {"design": {"baseline": {"mean": 3, "sd": 1, "response": 0.25}, "effect": 0.1}}
+    found = tl.design_experiment(spec(**rated))
+    assert found.units == pytest.approx(4 * all_of, rel=0.01)
+    assert "25% of the units are taken to answer" in repr(found)
+
+
+def test_a_design_of_answers_finds_its_effect_as_often_as_it_says():
+    # Answers at random: one in four. The share of experiments that show the effect is the power.
+    sizes = {"design": {"baseline": {"sd": 1, "response": 0.25, "explained": 0.5}, "effect": 0.4}}
+    units = int(tl.design_experiment(spec(**sizes)).units)
+    rng, shown = np.random.default_rng(0), []
+    for _ in range(400):
+        x, arm = rng.normal(size=units), rng.random(units) < 0.5
+        y = 0.4 * arm + np.sqrt(0.5) * (x + rng.normal(size=units))
+        told = rng.random(units) < 0.25
+        design = np.column_stack([np.ones(units), arm, x])[told]
+        gram = np.linalg.inv(design.T @ design)
+        beta = gram @ design.T @ y[told]
+        spread = ((y[told] - design @ beta) ** 2).sum() / (told.sum() - 3)
+        shown.append(abs(beta[1]) > 1.96 * np.sqrt(spread * gram[1, 1]))
+    # 400 experiments have a standard error of .02.
+    assert abs(np.mean(shown) - 0.8) < 0.06
+
+
+def test_a_designs_share_of_answers_comes_from_the_past(frame):
+    past = frame.rename(columns={"page": "arm_of_old"})
+    found = tl.design_experiment(spec(design={"effect": 0.3}), past)
+    assert found.response == pytest.approx(frame.stars.notna().mean())
+    assert found.baseline == pytest.approx(frame.stars.mean())
+
+
+@pytest.mark.parametrize(
+    ("baseline", "metric", "said"),
+    [
+        ({"mean": 3, "sd": 1}, STARS, "response: found none, and an answer needs it"),
+        ({"sd": 1, "response": 0.0}, STARS, "response: found 0"),
+        ({"sd": 1, "response": 0.5}, {}, "of the kind answer alone"),
+    ],
+)
+def test_a_design_of_answers_that_cannot_be_is_one_message(baseline, metric, said):
+    keys = {"design": {"baseline": baseline, "effect": 0.1}, "metrics": {"stars": metric}}
+    with pytest.raises(ConfigError, match=said):
+        tl.design_experiment(spec(**keys))
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import special
 
+from truelift.effects.panel.arms import label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
 from truelift.errors import NotSupportedError, UserError
+from truelift.experiments.analysis.breakdowns import equal_effects, groups_sentence
+from truelift.experiments.analysis.cells import check_levels, thin_in_words
 from truelift.experiments.analysis.effects import estimand_of
 from truelift.experiments.analysis.estimated import (
     all_rows,
@@ -19,7 +24,7 @@ from truelift.experiments.analysis.estimated import (
 )
 from truelift.experiments.analysis.layout import surveys_of
 from truelift.experiments.analysis.looks import LookRule
-from truelift.experiments.analysis.results import MetricEffect
+from truelift.experiments.analysis.results import Breakdown, CellEffect, MetricEffect
 from truelift.experiments.answers import ANSWER, ARM, AnswersResult, answers_of
 from truelift.experiments.metrics import Metric
 from truelift.experiments.spec import ExperimentSpec
@@ -42,12 +47,18 @@ class Answered:
         Who answered, a sentence an arm.
     doubt : str
         Why nothing is concluded of the primary metric; empty where it is supported.
+    breakdowns : tuple of Breakdown
+        Of the primary metric, by dimension.
+    thin : tuple of str
+        Groups that have no effect.
     """
 
     effects: tuple[MetricEffect, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     doubt: str = ""
+    breakdowns: tuple[Breakdown, ...] = ()
+    thin: tuple[str, ...] = ()
 
 
 NO_ANSWERS = Answered()
@@ -79,6 +90,8 @@ def answer_effects(
     failed: dict[str, str] = {}
     said: list[str] = []
     doubt = ""
+    parts: list[Breakdown] = []
+    thin: list[str] = []
     for name, metric in surveys_of(spec).items():
         progress(f"answers: {name}")
         try:
@@ -96,15 +109,77 @@ def answer_effects(
             doubt = f"{name} is not supported: {' '.join(found.reasons)}"
         estimand = estimand_of(metric)
         effects += with_intervals_of_looks(spec, name, METHOD, estimand, found.effects, rule)
-    return Answered(tuple(effects), failed, tuple(said), doubt)
+        if name == spec.decides and not doubt:
+            for column in spec.dimensions:
+                made, bare = _by_group(rows, spec, metric, column, found.effects, source.name)
+                parts += made
+                thin += bare
+    return Answered(tuple(effects), failed, tuple(said), doubt, tuple(parts), tuple(thin))
 
 
 def _answers(rows: pa.Table, spec: ExperimentSpec, metric: Metric, table: str) -> AnswersResult:
     cluster = spec.cluster or spec.units_of[0]
-    kept = [_OF_ROW, metric.column, *metric.known, cluster]
+    groups = spec.dimensions if metric == spec.metric(spec.decides) else ()
+    kept = [_OF_ROW, metric.column, *metric.known, cluster, *groups]
 
     def estimate(made: pa.Table, arms: Sequence[str]) -> EffectsResult:
-        return estimation(made, table, ARM, ANSWER, metric.known, cluster, arms, metric.learner)
+        return estimation(
+            made, table, ARM, ANSWER, metric.known, cluster, arms, metric.learner, groups=groups
+        )
 
     chosen = rows.select(list(dict.fromkeys(kept)))
     return answers_of(chosen, _OF_ROW, metric.column, spec.control, table, estimate)
+
+
+def _by_group(
+    rows: pa.Table,
+    spec: ExperimentSpec,
+    metric: Metric,
+    column: str,
+    found: EffectsResult,
+    table: str,
+) -> tuple[list[Breakdown], list[str]]:
+    """Effects by the levels of a column, of which both arms have answers of two clusters; and those that have not.
+
+    Whether they differ at all is tested where each cluster has one level: estimates of groups are then independent.
+    """
+    labels = np.array([label_of(v) for v in rows[column].to_pylist()], dtype=object)
+    levels = sorted(set(labels))
+    check_levels(len(levels), column, table)
+    cluster = np.array(rows[spec.cluster or spec.units_of[0]].to_pylist(), dtype=object)
+    told = pc.fill_null(pc.is_finite(rows[metric.column].cast(pa.float64(), safe=False)), False)
+    answered, arm = told.to_numpy(), np.array(rows[_OF_ROW].to_pylist(), dtype=object)
+    bare = [
+        level
+        for level in levels
+        if any(
+            len(set(cluster[answered & (arm == a) & (labels == level)])) < 2 for a in spec.labels
+        )
+    ]
+    used = [level for level in levels if level not in bare]
+    thin = [thin_in_words(column, bare, len(levels))] if bare else []
+    if len(used) < 2:
+        return [], thin
+    apart = len(set(zip(cluster, labels, strict=True))) == len(set(cluster))
+    cells: list[CellEffect] = []
+    findings: list[str] = []
+    p_values: list[float] = []
+    for name in spec.labels[1:]:
+        own = {
+            e.population.removeprefix(f"{column} = "): e
+            for e in found.estimates
+            if (e.estimand, e.arm, e.versus) == ("GATE", name, spec.control)
+            and e.population.startswith(f"{column} = ")
+        }
+        here = [own[level] for level in used if level in own]
+        for level, e in zip([v for v in used if v in own], here, strict=True):
+            degrees = e.degrees_of_freedom or float(e.clusters - 1)
+            reach = -special.stdtrit(degrees, spec.level / 2 / len(here)) * e.standard_error
+            cells.append(
+                CellEffect(level, name, e.estimate, e.estimate - reach, e.estimate + reach)
+            )
+        if apart and len(here) > 1:
+            spread = np.diag([e.standard_error**2 for e in here])
+            p_values.append(equal_effects(np.array([e.estimate for e in here]), spread))
+            findings.append(groups_sentence(name, column, p_values[-1], spec.level))
+    return [Breakdown(column, "group", tuple(cells), tuple(findings), tuple(p_values))], thin

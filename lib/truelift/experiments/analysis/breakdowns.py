@@ -67,8 +67,7 @@ def breakdown_of(
         ]
         if kind == "group":
             p_value = equal_effects(values, covariance)
-            said = "differs" if p_value < spec.level else "is not shown to differ"
-            sentence = f"The effect of {label} {said} by {column} ({p_text(p_value)})."
+            sentence = groups_sentence(label, column, p_value, spec.level)
         else:
             slope, p_value = trend(used.astype(float), values, covariance)
             sentence = _trend_sentence(label, kind, slope, p_value, spec.level)
@@ -140,6 +139,12 @@ def _inverse(matrix: np.ndarray) -> tuple[np.ndarray, int]:
     kept = values > _RANK * values[-1]
     used = vectors[:, kept]
     return (used / values[kept]) @ used.T, int(kept.sum())
+
+
+def groups_sentence(arm: str, column: str, p_value: float, level: float) -> str:
+    """Whether an arm's effect differs by the values of a column."""
+    said = "differs" if p_value < level else "is not shown to differ"
+    return f"The effect of {arm} {said} by {column} ({p_text(p_value)})."
 
 
 def _trend_sentence(arm: str, kind: str, slope: float, p_value: float, level: float) -> str:

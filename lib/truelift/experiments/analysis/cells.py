@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,11 +65,7 @@ def broken_down(
         values = source.distinct(list(spec.dimensions))
         for name in spec.dimensions:
             levels = tuple(label_of(value) for value in values[name])
-            if not 0 < len(levels) <= MOST_LEVELS:
-                raise DataError(
-                    f"{source.name}, column {name!r} (dimensions): found {len(levels):,} values, "
-                    f"expected 1 to {MOST_LEVELS}. Group the rare ones."
-                )
+            check_levels(len(levels), name, source.name)
             held = tuple(values[name])
             wanted.append(("group", replace(own, column=name, levels=held), levels))
     last, first = float(moments["max_time"][0]), -float(moments["max_time"][1])
@@ -90,12 +86,31 @@ def broken_down(
         part = breakdown_of(spec, column, kind, names, sums, factor)
         found += [part] if part is not None else []
         if kind == "group" and (bare := thin_cells(names, sums)):
-            named = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
-            thin.append(
-                f"Not made: the effect by {column} in {len(bare)} of {len(names)} groups ({named}): an arm "
-                f"has fewer than two clusters there. Group the rare ones."
-            )
+            thin.append(thin_in_words(column, bare, len(names)))
     return tuple(found), tuple(thin)
+
+
+def check_levels(count: int, name: str, table: str) -> None:
+    """Refuse a dimension with too many values.
+
+    Raises
+    ------
+    DataError
+    """
+    if not 0 < count <= MOST_LEVELS:
+        raise DataError(
+            f"{table}, column {name!r} (dimensions): found {count:,} values, "
+            f"expected 1 to {MOST_LEVELS}. Group the rare ones."
+        )
+
+
+def thin_in_words(column: str, bare: Sequence[str], count: int) -> str:
+    """That some of the groups have no effect."""
+    named = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
+    return (
+        f"Not made: the effect by {column} in {len(bare)} of {count} groups ({named}): an arm "
+        f"has fewer than two clusters there. Group the rare ones."
+    )
 
 
 def _parts(spec: ExperimentSpec, first: float, last: float) -> tuple[float, float, int]:

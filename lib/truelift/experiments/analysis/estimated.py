@@ -39,6 +39,7 @@ def all_rows(source: PanelSource, spec: ExperimentSpec, columns: Sequence[str]) 
 def estimation(
     rows: pa.Table, table: str, treatment: str, outcome: str, covariates: Sequence[str],
     cluster: str, arms: Sequence[str], learner: str, propensity: dict[str, str] | None = None,
+    groups: Sequence[str] = (),
 ) -> EffectsResult:  # fmt: skip
     """Means of the arms (APO) and their differences to the first (ATE), as ``estimate_effects`` makes them.
 
@@ -56,11 +57,13 @@ def estimation(
     learner : str
     propensity : dict of str to str, optional
         By arm, where the chances are known.
+    groups : sequence of str
+        Columns by whose levels differences are told, too (GATE).
     """
     coded = [name for name in covariates if not is_number(rows.schema.field(name).type)]
     options = EffectOptions(
         treatment=treatment, outcomes=(outcome,), cluster=cluster, arms=tuple(arms), control=arms[0],
-        covariates=tuple(name for name in covariates if name not in coded), estimands=("APO", "ATE"),
+        covariates=tuple(name for name in covariates if name not in coded), estimands=("APO", "ATE", *(("GATE",) if groups else ())), groups=tuple(groups),
         features=FeatureSection(categorical=dict.fromkeys(coded, "one_hot")),
         nuisances=NuisanceSection(learner=LearnerChoice(learner), propensity=propensity or {}),
     )  # fmt: skip

@@ -165,7 +165,7 @@ def analyze(
         critical=None if spec.looks.method == "none" else rule.critical(own.degrees_of_freedom),
         effects=effects,
         guardrails=guardrails,
-        breakdowns=breakdowns,
+        breakdowns=breakdowns + answers.breakdowns,
         decision=decided.decision,
         arm=decided.arm,
         reasons=decided.reasons,
@@ -174,6 +174,7 @@ def analyze(
         cautions=(
             *_cautions(spec, moments, dropped, failed, past, fixed, units, planned),
             *thin,
+            *answers.thin,
             *answers.said,
         ),
         looks=(*past, look),
