@@ -59,7 +59,8 @@ def card(python: str) -> dict[str, float]:
         keys = dict.fromkeys(["educ", "lwage", *COVARIATES, *instruments], "a column")
         ours = linear_instruments(panel, options, ranges_of(panel, keys, "row"), lambda text: None)
         n = rows.num_rows
-        small = np.sqrt((n - 1) / n)  # linearmodels has no factor G / (G - 1)
+        # linearmodels has neither factor, G / (G - 1) and (n - 1) / (n - L).
+        small = np.sqrt((n - ours.features - 1) / n)
         made = {"TSLS": ours.two_stage, "LIML": ours.limited_information, "JIVE": ours.jackknifed}
         pairs = {
             name: [

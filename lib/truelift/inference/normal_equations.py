@@ -90,6 +90,14 @@ def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     return result / scale if right.ndim == 1 else result / scale[:, None]
 
 
+def rank_of(matrix: np.ndarray) -> int:
+    """Directions of a positive semi-definite matrix that carry information, as :func:`solve_symmetric` takes them."""
+    diagonal = np.sqrt(np.clip(np.diag(matrix), 0.0, None))
+    scale = np.where(diagonal > 0, diagonal, 1.0)
+    values = np.linalg.eigvalsh(matrix / np.outer(scale, scale))
+    return int(np.sum(values > _RANK * max(values[-1], 0.0)))
+
+
 def ridge_per_unit(ridge: float | None, features: int, units: np.ndarray) -> np.ndarray:
     """The penalty on squared standardised coefficients, where the options leave it open.
 

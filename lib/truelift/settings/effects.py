@@ -213,9 +213,14 @@ class EffectOptions:
             needs("effects.differences", self.differences)(
                 "time", bool(time), "the column of periods"
             )
-            adjusted = bool(self.covariates) or bool(self.features.categorical)
-            need("covariates", not adjusted, "none beside effects.design: did does not adjust yet")
-            need("weight", self.weight is None, "none beside effects.design")
+            linear = self.nuisances.learner.name == "linear"
+            needs("effects.nuisances", self.nuisances)(
+                "learner", linear, "'linear' beside effects.design: did, which adjusts by it"
+            )
+            known = bool(self.nuisances.propensity)
+            needs("effects.nuisances", self.nuisances)(
+                "propensity", not known, "no such key beside effects.design: did"
+            )
         at_once = f"false beside effects.{design}: one look"
         needs("effects.inference", self.inference)("anytime", not self.inference.anytime, at_once)
 

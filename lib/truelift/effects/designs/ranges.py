@@ -13,6 +13,7 @@ from truelift.effects.panel.columns import Scale, number_column
 from truelift.effects.panel.source import PanelSource, State
 from truelift.errors import DataError
 from truelift.lake.conditions import quoted
+from truelift.settings import EffectOptions
 
 BATCH_ROWS = 65536
 
@@ -119,6 +120,23 @@ def ranges_of(
             )
     highest, lowest = state["max_ends"][:, 0], -state["max_ends"][:, 1]
     return Ranges(names, lowest, highest, state["odd"][:, 0], rows)
+
+
+def refuse_weights(ranges: Ranges, options: EffectOptions, table: str) -> None:
+    """Refuse weights that are not positive.
+
+    Raises
+    ------
+    DataError
+    """
+    if not options.weight:
+        return
+    least = float(ranges.lowest[ranges.names.index(options.weight)])
+    if least <= 0:
+        raise DataError(
+            f"{table}: the least weight {options.weight!r} (effects.weight) is {least:.6g}; expected positive "
+            f"weights. Leave such rows out with effects.filter: {quoted(options.weight)} > 0."
+        )
 
 
 def _unique(*names: str) -> tuple[str, ...]:

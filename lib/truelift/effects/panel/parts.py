@@ -60,7 +60,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     """
     if options.filter:
         condition_of(options.filter, "effects.filter").check(schema, "effects.filter", table)
-    covariates = () if options.design == "did" else covariates_of(schema, options)
+    covariates = covariates_of(schema, options)
     weight = [options.weight] if options.weight else []
     known = _known_propensity(options)
     _check_parts(options, covariates, table)

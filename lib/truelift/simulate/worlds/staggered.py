@@ -41,6 +41,37 @@ def staggered_table(
     return table.filter(pa.array(rng.random(len(shop)) >= holes)) if holes else table
 
 
+def trending_table(
+    seed: int = 1, shops: int = 400, regions: int = 100, weeks: int = 5, cohorts: tuple[int, ...] = (3, 4),
+    shared: float = 0.5,
+) -> pa.Table:  # fmt: skip
+    """Like :func:`staggered_table`, with trends that are parallel given ``x_0`` and ``x_1`` alone.
+
+    Shops with more of ``x_0`` are treated earlier and more often, and grow faster by .4 ``x_0`` a week. ``size`` is a
+    weight that says nothing of trends.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(2, shops))
+    groups = np.array([0, *cohorts])
+    index = np.array([np.zeros(shops), *(0.6 / (1 + i) * x[0] for i in range(len(cohorts)))])
+    index[1:] -= 0.3 * x[1]
+    chosen = (index + rng.gumbel(size=index.shape)).argmax(axis=0)
+    begins, shop = np.repeat(groups[chosen], weeks), np.repeat(np.arange(shops), weeks)
+    week = np.tile(np.arange(1, weeks + 1), shops)
+    region = (shop * 7) % regions
+    since = week - begins
+    gain = np.where((begins > 0) & (since >= 0), 1 + 0.5 * since, 0.0)
+    y = rng.normal(size=shops)[shop] + (0.3 + 0.4 * x[0][shop]) * week + gain
+    y += shared * rng.normal(size=(regions, weeks))[region, week - 1] + rng.normal(size=len(shop))
+    size = rng.uniform(0.5, 2.0, shops)[shop]
+    return pa.table(
+        {
+            "shop": shop, "region": region, "week": week, "begins": begins, "y": y, "x_0": x[0][shop], "x_1": x[1][shop],
+            "size": size,
+        }
+    )  # fmt: skip
+
+
 def true_effect(population: str, effect: float = 1.0) -> float:
     """The effect on ``units treated from g on, in t``."""
     begins, period = (int(part) for part in re.findall(r"\d+", population))

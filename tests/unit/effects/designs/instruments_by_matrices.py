@@ -16,11 +16,14 @@ def by_matrices(table: pa.Table, instruments: list[str]) -> dict[str, float]:
     x = np.column_stack([np.ones(len(y)), table["x"].to_numpy()])
     y, d, z = (a - x @ np.linalg.lstsq(x, a, rcond=None)[0] for a in (y, d, z))
     groups = [np.flatnonzero(user == u) for u in np.unique(user)]
-    factor = len(groups) / (len(groups) - 1)
+    rows, p, k = len(y), x.shape[1], z.shape[1]
+
+    def factor(fitted):
+        return len(groups) / (len(groups) - 1) * (rows - 1) / (rows - fitted)
 
     def error(fitted, effect):
         parts = [fitted[g] @ (y - effect * d)[g] for g in groups]
-        return np.sqrt(factor * np.sum(np.square(parts)))
+        return np.sqrt(factor(p + 1) * np.sum(np.square(parts)))
 
     stage = z @ np.linalg.lstsq(z, d, rcond=None)[0]
     tsls = stage @ y / (stage @ d)
@@ -35,11 +38,11 @@ def by_matrices(table: pa.Table, instruments: list[str]) -> dict[str, float]:
         out[g] = z[g] @ np.linalg.lstsq(z[rest], d[rest], rcond=None)[0]
     jive = out @ y / (out @ d)
     scores = np.array([z[g].T @ y[g] for g in groups])
-    meat = factor * len(groups) * np.cov(scores.T, bias=True)
+    meat = factor(p) * len(groups) * np.cov(scores.T, bias=True)
     v = left[:, 1]
     firsts = np.array([z[g].T @ v[g] for g in groups])
     strength = d @ z @ np.linalg.solve(z.T @ z, z.T @ d)
-    strength /= np.trace(np.linalg.solve(z.T @ z, factor * firsts.T @ firsts))
+    strength /= np.trace(np.linalg.solve(z.T @ z, factor(p + k) * firsts.T @ firsts))
     return {
         "TSLS": tsls, "TSLS error": error(stage, tsls) / (stage @ d),
         "LIML": liml, "LIML error": error(stage, liml) / classed[1, 1],

@@ -8,7 +8,7 @@ import pytest
 
 import truelift as tl
 from tests.unit.effects.panels import with_column
-from truelift.effects.designs.differences.sums import Cell, Timeline
+from truelift.effects.designs.differences.timeline import Cell, Timeline
 from truelift.errors import ConfigError, DataError, TableError
 from truelift.inference.parallel_trends import pre_trend
 from truelift.simulate.worlds.staggered import staggered_table
@@ -180,7 +180,9 @@ def test_a_mistaken_specification_is_refused_before_anything_is_read():
     assert "'not_yet_treated' or 'never_treated'" in refused(
         table, ConfigError, differences={"time": "week", "compared_with": "never"}
     )
-    assert "does not adjust yet" in refused(table, ConfigError, covariates="region")
+    assert "'linear' beside effects.design: did" in refused(
+        table, ConfigError, nuisances={"learner": "boosting"}
+    )
 
 
 def shifted(table: pa.Table, by: int) -> pa.Table:

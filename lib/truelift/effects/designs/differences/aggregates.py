@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.effects.designs.differences.sums import Cell, Timeline
+from truelift.effects.designs.differences.timeline import Cell, Timeline
 
 #: Clusters of the treated, and of those compared with, below which a cell's error cannot be told.
 FEWEST = 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from truelift.effects.designs.differences.aggregates import FEWEST
 from truelift.effects.designs.differences.results import TrendCheck
-from truelift.effects.designs.differences.sums import Timeline
+from truelift.effects.designs.differences.timeline import Timeline
 from truelift.effects.panel.source import State
 from truelift.effects.results import Caution
 from truelift.effects.support.supported import Support
@@ -18,12 +18,14 @@ NO_PERIODS = "no cohort has two periods before its treatment"
 NOTHING_VARIES = "nothing varies before the treatment"
 FEW = "there are two clusters"
 
+# From these shares of the treated on whose chance is cut, effects are to be read with care, and are not supported.
+_CARE, _TOO_MANY = 0.05, 0.25
 # Cells that are named one by one.
 _NAMED = 3
 
 
 def judged(sums: State, checks: Sequence[TrendCheck], options: EffectOptions) -> Support:
-    """Whether enough clusters are treated and compared with, and what is known of their trends."""
+    """Whether enough clusters are treated and compared with, how far these are alike, and what is known of trends."""
     least = options.support.min_clusters_per_arm
     few = [
         f"{what} lie in {found:,} clusters ({options.cluster!r}), expected at least {least}: standard errors would "
@@ -34,6 +36,14 @@ def judged(sums: State, checks: Sequence[TrendCheck], options: EffectOptions) ->
         )
         if found < least
     ]  # fmt: skip
+    treated, cut = sums["beyond"].tolist()
+    share = cut / treated if treated else 0.0
+    alike = (
+        f"The chance of being treated given the covariates is cut at 1 - {options.support.clip:g} for {share:.0%} of the "
+        "treated: next to nobody to compare them with is like them."
+    )
+    if share > _TOO_MANY:
+        few.append(alike)
     if few:
         return Support("overall ATT", "", False, tuple(few))
     untested = [c.untested for c in checks if c.pre_trend is None]
@@ -46,7 +56,8 @@ def judged(sums: State, checks: Sequence[TrendCheck], options: EffectOptions) ->
         said = (
             "There are units to compare with, and trends before the treatment show no difference."
         )
-    return Support("overall ATT", "", True, (said,), careful=bool(untested) or apart)
+    told = (alike, said) if share > _CARE else (said,)
+    return Support("overall ATT", "", True, told, careful=bool(untested) or apart or share > _CARE)
 
 
 def panel_cautions(
@@ -67,6 +78,13 @@ def panel_cautions(
             Caution(
                 f"The panel is not balanced: {holes:,} of {units:,} units lack some period ({rows:,} rows). Each "
                 "effect is of the units seen in both of its periods, so effects are of somewhat different units."
+            )
+        )
+    if varying := int(sums["varying"][0]):
+        found.append(
+            Caution(
+                f"Covariates or weights of {varying:,} units change over time. Those of a unit's first period are "
+                "taken: what the treatment changes is nothing to adjust for."
             )
         )
     held = sums["held"]

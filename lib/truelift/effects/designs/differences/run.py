@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from truelift.effects.designs.covariates import plain_design
+from truelift.effects.designs.differences.adjusted import adjustment_of
 from truelift.effects.designs.differences.aggregates import (
     FEWEST,
     Average,
@@ -23,17 +25,16 @@ from truelift.effects.designs.differences.judged import (
     trend_cautions,
 )
 from truelift.effects.designs.differences.results import TrendCheck
-from truelift.effects.designs.differences.sums import (
-    DifferenceColumns,
-    DifferenceSumsKernel,
-    Timeline,
-)
+from truelift.effects.designs.differences.sums import DifferenceSumsKernel
+from truelift.effects.designs.differences.timeline import Timeline
+from truelift.effects.designs.differences.units import DifferenceColumns
 from truelift.effects.designs.instrument.linear import refuse_few_clusters
-from truelift.effects.designs.ranges import BATCH_ROWS, ranges_of
+from truelift.effects.designs.ranges import BATCH_ROWS, ranges_of, refuse_weights
 from truelift.effects.designs.results import Named, designed, family
 from truelift.effects.panel.arms import label_of
+from truelift.effects.panel.parts import covariates_of
 from truelift.effects.panel.source import PanelSource, State
-from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.results import Caution, EffectsResult, Estimate
 from truelift.effects.support.refusals import refuse_cut_clusters
 from truelift.errors import DataError
 from truelift.inference.clusters import clusters_in_two_buckets
@@ -44,6 +45,11 @@ from truelift.settings import EffectOptions
 # Each bucket's task makes a square of them: 8 MB.
 _MOST_LINES = 1000
 _METHOD = "difference in differences by cohort and period"
+_ADJUSTED = "cross-fitted doubly robust difference in differences by cohort and period"
+_NOT_CONVERGED = (
+    "The model of who is treated when, given the covariates, did not converge, as happens where covariates tell the "
+    "cohorts apart."
+)
 
 
 def difference_effects(
@@ -66,17 +72,25 @@ def difference_effects(
         For too few periods, no cohort or nobody to compare with, repeated rows, units whose cohort changes.
     """
     time = str(options.differences.time)
+    covariates = covariates_of(source.schema, options)
     keys = {
         time: "effects.differences.time",
         **dict.fromkeys(options.outcomes, "effects.outcomes"),
+        **dict.fromkeys(covariates, "effects.covariates"),
+        **({options.weight: "effects.weight"} if options.weight else {}),
     }
-    ranges = ranges_of(source, keys, options.cluster)
+    may_miss = covariates if options.features.missing == "indicator" else ()
+    ranges = ranges_of(source, keys, options.cluster, may_miss)
+    refuse_weights(ranges, options, source.name)
     line = _timeline(source, options, time)
+    design = plain_design(source, covariates, ranges, options)
     columns = DifferenceColumns(
-        options.unit, time, options.treatment, options.outcomes, options.cluster
-    )
+        options.unit, time, options.treatment, options.outcomes, options.cluster, options.weight,
+        design if len(design) else None,
+    )  # fmt: skip
+    adjusted = adjustment_of(source, columns, line, options, progress) if len(design) else None
     progress("a pass for differences by cohort and period")
-    sums = source.sum(DifferenceSumsKernel(columns, line), columns.names(), BATCH_ROWS)
+    sums = source.sum(DifferenceSumsKernel(columns, line, adjusted), columns.names(), BATCH_ROWS)
     _refuse(sums, options, time, source.name)
     units, clusters = int(sums["units"][0]), int(sums["clusters"][0])
     told = [label_of(period) for period in line.periods.tolist()]
@@ -94,22 +108,28 @@ def difference_effects(
             )
         means = averaged(wanted, cells, sums["total"], line)
         families = [(a.name, a.population) for a in wanted]
-        estimates += _families(families, means, sums, outcome, options, units, clusters)
+        estimates += _families(
+            families, means, sums, outcome, options, units, clusters, adjusted is not None
+        )
         named = [
             ("ATT(g,t)", f"units treated from {told[c.cohort]} on, in {told[c.period]}")
             for i, c in enumerate(line.cells)
             if usable[i]
         ]
         kept = Averages(cells.values[usable], cells.rows[usable])
-        estimates += _families(named, kept, sums, outcome, options, units, clusters)
+        estimates += _families(
+            named, kept, sums, outcome, options, units, clusters, adjusted is not None
+        )
         checks.append(_check(wanted, means, sums, clusters, outcome, options))
     cautions = [
         *panel_cautions(sums, line, told, ranges.rows, options), *trend_cautions(checks)
     ]  # fmt: skip
+    if adjusted is not None and not adjusted.converged:
+        cautions.append(Caution(_NOT_CONVERGED))
     support = [judged(sums, checks, options)]
     return designed(
-        source, options, estimates, support, "did", "", trends=tuple(checks),
-        cautions=tuple(cautions),
+        source, options, estimates, support, "did", "" if adjusted is None else "linear", trends=tuple(checks),
+        cautions=tuple(cautions), covariates=len(design), folds=options.nuisances.folds if adjusted else 0,
     )  # fmt: skip
 
 
@@ -185,7 +205,7 @@ def _refuse(sums: State, options: EffectOptions, time: str, table: str) -> None:
 
 def _families(
     named: Sequence[tuple[str, str]], found: Averages, sums: State, outcome: str,
-    options: EffectOptions, units: int, clusters: int,
+    options: EffectOptions, units: int, clusters: int, adjusted: bool,
 ) -> list[Estimate]:  # fmt: skip
     """Estimates of each name with bands that hold over all of that name."""
     made: list[Estimate] = []
@@ -194,7 +214,8 @@ def _families(
         if options.design_estimands and name not in options.design_estimands:
             continue
         at = [i for i, (own, _) in enumerate(named) if own == name]
-        told = [Named(name, outcome, "", named[i][1], _METHOD) for i in at]
+        how = _ADJUSTED if adjusted else _METHOD
+        told = [Named(name, outcome, "", named[i][1], how) for i in at]
         made += family(
             told, found.values[at], spread[np.ix_(at, at)], options, units, clusters, True
         )

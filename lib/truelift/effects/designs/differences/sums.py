@@ -9,143 +9,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from truelift.arrays.keys import hash_repeated
-from truelift.effects.panel.columns import number_column
+from truelift.effects.designs.differences.adjusted import Adjustment
+from truelift.effects.designs.differences.timeline import Timeline
+from truelift.effects.designs.differences.units import (
+    DifferenceColumns,
+    PanelUnits,
+    units_of_bucket,
+)
 from truelift.effects.panel.source import State
 from truelift.inference.clusters import ClusterSums, Summands, bucket_sketch
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cohort in a period, compared with a base period; all are positions among periods."""
-
-    cohort: int
-    period: int
-    base: int
-
-    @property
-    def before(self) -> bool:
-        """Whether the treatment had not begun."""
-        return self.period < self.cohort
-
-
-@dataclass(frozen=True, eq=False)
-class Timeline:
-    """Periods, cohorts and what is compared.
-
-    Parameters
-    ----------
-    periods : ndarray
-        Ascending.
-    cohorts : tuple of int
-        Positions of the periods in which treatments begin, after the first.
-    never : bool
-        Whether only units that are never treated are compared with, not those that are not treated yet.
-    anticipation : int
-        Periods before the treatment in which it may act already.
-    """
-
-    periods: np.ndarray
-    cohorts: tuple[int, ...]
-    never: bool
-    anticipation: int = 0
-
-    @cached_property
-    def cells(self) -> tuple[Cell, ...]:
-        """All cells: after the treatment against the last period before it, before it against the last one."""
-        found = []
-        for cohort in self.cohorts:
-            last = cohort - 1 - self.anticipation
-            for period in range(len(self.periods)):
-                if period > last >= 0:
-                    found.append(Cell(cohort, period, last))
-                elif 0 < period <= last:
-                    found.append(Cell(cohort, period, period - 1))
-        return tuple(found)
-
-    def codes(self, begins: np.ndarray) -> np.ndarray:
-        """The cohort of each row as a position among periods; beyond the last for never.
-
-        Units whose treatment begins after the last period, but so soon that it may act within them, are the
-        position after the last; units that nothing acts on are ``anticipation`` further.
-        """
-        soon = self.anticipation * np.diff(self.periods).max()
-        never = ~np.isfinite(begins) | (begins <= 0) | (begins > self.periods[-1] + soon)
-        found = np.searchsorted(self.periods, np.where(never, 0.0, begins))
-        return np.where(never, len(self.periods) + self.anticipation, found)
-
-    def controls(self, cell: Cell, cohort: np.ndarray) -> np.ndarray:
-        """Which units a cell is compared with."""
-        until = max(cell.period, cell.base) + self.anticipation
-        untreated = cohort >= len(self.periods) if self.never else cohort != cell.cohort
-        return untreated & (cohort > until)
-
-    def place(self, cell: int, outcome: int = 0) -> int:
-        """The first of a cell's four lines of sums."""
-        return len(self.cohorts) + 4 * (len(self.cells) * outcome + cell)
-
-    def afterwards(self) -> list[int]:
-        """The cells after a treatment began."""
-        return [i for i, cell in enumerate(self.cells) if not cell.before]
-
-
-@dataclass(frozen=True, eq=False)
-class DifferenceColumns:
-    """Columns of a panel by the part they play."""
-
-    unit: str
-    time: str
-    begins: str
-    outcomes: tuple[str, ...]
-    cluster: str
-
-    def names(self) -> tuple[str, ...]:
-        """All of them."""
-        return tuple(
-            dict.fromkeys([self.unit, self.time, self.begins, *self.outcomes, self.cluster])
-        )
-
-
 @dataclass(frozen=True, eq=False)
 class DifferenceSumsKernel:
-    """``total`` and ``cross`` of units by cohort, then by outcome and cell of four lines.
+    """``total`` and ``cross`` of units by cohort, then by outcome and cell of four lines, all weighted.
 
     The lines of a cell are units of the cohort and the sum of their differences, and the same of the units
-    that they are compared with; ``held`` is in how many clusters a line is not zero, ``sides`` how many have units
+    that they are compared with. With an adjustment, differences are less what covariates foresee, and units that
+    are compared with count by their odds of being in the cohort (Sant'Anna & Zhao 2020). ``held`` is in how many
+    clusters a line is not zero, ``sides`` how many have units
     that are treated, and units that these are compared with. ``units`` are all that count, those without some
     period, rows that repeat a unit and period, units whose cohort or cluster changes, and units that are left
-    out, for they are treated from the first period on.
+    out, for they are treated from the first period on; ``varying`` those whose weight or covariates change.
+    ``beyond`` are treated units, once a cell after the treatment, and those whose chance of being treated is cut.
     """
 
     columns: DifferenceColumns
     timeline: Timeline
+    adjusted: Adjustment | None = None
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
         """The state of one bucket."""
         columns, line = self.columns, self.timeline
-        parts: list[tuple[np.ndarray, ...]] = []
-        for batch in batches:
-
-            def of(name: str, batch: pa.RecordBatch = batch) -> pa.Array:
-                return batch.column(batch.schema.get_field_index(name))
-
-            period = np.searchsorted(line.periods, number_column(batch, columns.time))
-            cohort = line.codes(number_column(batch, columns.begins))
-            values = np.array([number_column(batch, name) for name in columns.outcomes])
-            keys = hash_repeated(of(columns.unit)), hash_repeated(of(columns.cluster))
-            parts.append((*keys, period, cohort, values.T))
-        lines = len(line.cohorts) + 4 * len(line.cells) * len(columns.outcomes)
-        sums = ClusterSums(lines)
-        counts, units = np.zeros(5), np.zeros(0, np.uint64)
-        if parts:
-            joined = [np.concatenate(part) for part in zip(*parts, strict=True)]
-            units = np.unique(joined[0])
-            counts = self._add(sums, *joined)
+        sums = ClusterSums(len(line.cohorts) + 4 * len(line.cells) * len(columns.outcomes))
+        units = units_of_bucket(batches, columns, line)
+        counts, keys, beyond, varying = np.zeros(5), np.zeros(0, np.uint64), np.zeros(2), 0
+        if units is not None:
+            keys, varying = units.keys, units.varying
+            # Treated from the first period on, a unit has no period before it and says nothing.
+            kept = units.cohort > 0
+            counts = np.array(
+                [kept.sum(), units.holes, units.repeated, units.changing, np.sum(~kept)], float
+            )
+            chosen = units.of(kept)
+            sums.add_summands(chosen.clusters, self._summands(chosen, bucket, beyond))
         found, by_cluster = sums.finish()
         there = by_cluster != 0
         treated = np.array([line.place(i) for i in line.afterwards()], dtype=int)
@@ -157,43 +68,30 @@ class DifferenceSumsKernel:
             "held": there.sum(axis=1).astype(float),
             "sides": np.array(sides, dtype=float),
             "units": counts,
+            "varying": np.array([float(varying)]),
+            "beyond": beyond,
             "max_sketch": bucket_sketch(found, bucket),
-            "max_units": bucket_sketch(units, bucket),
+            "max_units": bucket_sketch(keys, bucket),
         }
 
-    def _add(
-        self, sums: ClusterSums, units: np.ndarray, clusters: np.ndarray, period: np.ndarray,
-        cohort: np.ndarray, values: np.ndarray,
-    ) -> np.ndarray:  # fmt: skip
-        line = self.timeline
-        _, first, place = np.unique(units, return_index=True, return_inverse=True)
-        periods, n = len(line.periods), len(first)
-        filled = np.full((values.shape[1], periods, n), np.nan)
-        filled[:, period, place] = values.T
-        seen = np.bincount(place * periods + period, minlength=n * periods)
-        unit_cohort, unit_cluster = cohort[first], clusters[first]
-        changing = np.zeros(n, bool)
-        changing[place[(cohort != unit_cohort[place]) | (clusters != unit_cluster[place])]] = True
-        repeated = np.sum(seen[seen > 1] - 1)
-        # Treated from the first period on, a unit has no period before it and says nothing.
-        kept = unit_cohort > 0
-        sums.add_summands(unit_cluster[kept], self._summands(filled[:, :, kept], unit_cohort[kept]))
-        holes = np.count_nonzero((seen.reshape(n, periods)[kept] == 0).any(axis=1))
-        counts = [kept.sum(), holes, repeated, np.sum(changing), np.sum(~kept)]
-        return np.array(counts, dtype=float)
-
-    def _summands(self, filled: np.ndarray, cohort: np.ndarray) -> Iterator[Summands]:
-        line = self.timeline
+    def _summands(self, units: PanelUnits, bucket: int, beyond: np.ndarray) -> Iterator[Summands]:
+        line, cohort, filled = self.timeline, units.cohort, units.filled
         for i, begins in enumerate(line.cohorts):
-            yield Summands((cohort == begins)[None].astype(float), np.array([[i]]))
+            yield Summands((units.weight * (cohort == begins))[None], np.array([[i]]))
         start = len(line.cohorts)
+        fitted = None if self.adjusted is None else self.adjusted.of(units, bucket)
         for j in range(len(self.columns.outcomes)):
-            for cell in line.cells:
+            for i, cell in enumerate(line.cells):
                 change = filled[j, cell.period] - filled[j, cell.base]
                 there = np.isfinite(change)
                 change = np.where(there, change, 0.0)
-                treated = (there & (cohort == cell.cohort)).astype(float)
-                control = (there & line.controls(cell, cohort)).astype(float)
+                treated = np.where(there & (cohort == cell.cohort), units.weight, 0.0)
+                control = np.where(there & line.controls(cell, cohort), units.weight, 0.0)
+                if fitted is not None:
+                    odds, cut = fitted.odds(cell)
+                    if not (j or cell.before):
+                        beyond += np.count_nonzero(treated), np.count_nonzero(treated * cut)
+                    control, change = control * odds, change - fitted.foreseen(j, i)
                 values = np.array([treated, treated * change, control, control * change])
                 yield Summands(values, np.arange(start, start + 4)[None])
                 start += 4

@@ -19,7 +19,7 @@ from truelift.effects.panel.columns import Scale, weight_column
 from truelift.effects.panel.design import Design
 from truelift.effects.panel.source import State
 from truelift.inference.clusters import ClusterSums, bucket_sketch
-from truelift.inference.normal_equations import solve_symmetric
+from truelift.inference.normal_equations import rank_of, solve_symmetric
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,8 @@ class Projections:
         Share of each instrument's variance that covariates do not explain.
     responses_left : ndarray, 1 + J
         The same of treatment and outcomes.
+    rank : int
+        Covariates with the intercept, less those that are combinations of others.
     """
 
     onto_covariates: np.ndarray
@@ -106,6 +108,7 @@ class Projections:
     responses: np.ndarray
     left: np.ndarray
     responses_left: np.ndarray
+    rank: int
 
     @property
     def residuals(self) -> np.ndarray:
@@ -124,7 +127,9 @@ def projections(gram: np.ndarray, sizes: tuple[int, int, int]) -> Projections:
     left = np.clip(np.diag(partial), 0.0, None) / np.where(spread > 0, spread, 1.0)
     products = partial[:k, :k]
     reduced = solve_symmetric(products, partial[:k, k:]).T
-    return Projections(coefficients, reduced, products, partial[k:, k:], left[:k], left[k:])
+    return Projections(
+        coefficients, reduced, products, partial[k:, k:], left[:k], left[k:], rank_of(covariates)
+    )
 
 
 @dataclass(frozen=True, eq=False)

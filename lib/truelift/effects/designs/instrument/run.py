@@ -10,7 +10,7 @@ from truelift.effects.designs.instrument.judged import instrument_cautions, judg
 from truelift.effects.designs.instrument.linear import LinearInstruments, linear_instruments
 from truelift.effects.designs.instrument.results import InstrumentCheck
 from truelift.effects.designs.instrument.scored import ScoredInstruments, scored_instruments
-from truelift.effects.designs.ranges import Ranges, ranges_of
+from truelift.effects.designs.ranges import Ranges, ranges_of, refuse_weights
 from truelift.effects.designs.results import Named, designed, family
 from truelift.effects.panel.parts import covariates_of
 from truelift.effects.panel.source import PanelSource
@@ -27,7 +27,6 @@ from truelift.inference.weak_instruments import (
     score_set,
     score_test,
 )
-from truelift.lake.conditions import quoted
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
 
@@ -68,7 +67,7 @@ def instrument_effects(
     may_miss = covariates if options.features.missing == "indicator" else ()
     ranges = ranges_of(source, keys, options.cluster, may_miss)
     _refuse_constants(ranges, options, source.name)
-    _refuse_weights(ranges, options, source.name)
+    refuse_weights(ranges, options, source.name)
     wanted = _wanted(source, options)
     linear = linear_instruments(source, options, ranges, progress)
     scored = scored_instruments(source, options, progress) if "LATE" in wanted else None
@@ -110,17 +109,6 @@ def _refuse_constants(ranges: Ranges, options: EffectOptions, table: str) -> Non
                 f"{table}: the outcome {name!r} (effects.outcomes) has one value in all {ranges.rows:,} rows, so "
                 "nothing changes it. Leave it out, or check effects.filter."
             )
-
-
-def _refuse_weights(ranges: Ranges, options: EffectOptions, table: str) -> None:
-    if not options.weight:
-        return
-    least = float(ranges.lowest[ranges.names.index(options.weight)])
-    if least <= 0:
-        raise DataError(
-            f"{table}: the least weight {options.weight!r} (effects.weight) is {least:.6g}; expected positive "
-            f"weights. Leave such rows out with effects.filter: {quoted(options.weight)} > 0."
-        )
 
 
 def _wanted(source: PanelSource, options: EffectOptions) -> tuple[str, ...]:

@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from truelift.effects.distribution.arm_means import ArmMeans, means_from_sums, options_of
+from truelift.effects.nuisances.linear import variance_of_fitting
 from truelift.effects.panel.columns import REST
 from truelift.effects.panel.derived import DerivedPanel
 from truelift.effects.panel.parts import covariates_of, is_number
 from truelift.effects.panel.source import PanelSource, State
 from truelift.effects.prepared import Prepared, prepared
-from truelift.effects.scores.quantities import clipped
-from truelift.effects.scores.sums import Scoring
+from truelift.effects.scores.quantities import UnitBlock, clipped
+from truelift.effects.scores.sums import Scoring, assignment_surprise
 from truelift.effects.support.leaks import telling_treatment
 from truelift.inference.clusters import ClusterSums
 from truelift.progress import Tell
@@ -92,7 +93,11 @@ Scores = Callable[[NestedUnits], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class NestedKernel:
-    """``total`` and ``cross`` of weights and scores by cluster; ``clipped`` units of both fits."""
+    """``total`` and ``cross`` of weights and scores by cluster; ``clipped`` units of both fits.
+
+    ``surprises`` are, by fit, squares of what its propensities did not foresee of the arms: of units, and of their
+    sums by cluster.
+    """
 
     inner: Scoring
     outer: Scoring
@@ -101,19 +106,29 @@ class NestedKernel:
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State:
         """The state of one bucket."""
-        sums, out = ClusterSums(1 + self.lines), np.zeros(2)
+        lines, arms = 1 + self.lines, self.inner.layout.arms
+        sums, out, alone = ClusterSums(lines + 2 * arms), np.zeros(2), np.zeros(2)
         for batch in batches:
-            found, weight, beyond = self._units(batch, bucket)
+            _, inner = self.inner.units(batch, bucket)
+            _, outer = self.outer.units(batch, bucket)
+            found, beyond = self._units(inner, outer)
             values = np.concatenate([np.ones((1, batch.num_rows)), self.scores(found)])
-            sums.add(self.outer.clusters(batch), values if weight is None else values * weight)
+            surprises = [assignment_surprise(inner), assignment_surprise(outer)]
+            alone += [np.sum(s**2) for s in surprises]
+            values = values if outer.weight is None else values * outer.weight
+            sums.add(self.outer.clusters(batch), np.concatenate([values, *surprises]))
             out += beyond
-        return {**sums.state(), "clipped": out}
+        state = sums.state()
+        together = np.diag(state["cross"])[lines:].reshape(2, arms).sum(axis=1)
+        return {
+            "total": state["total"][:lines],
+            "cross": state["cross"][:lines, :lines],
+            "clusters": state["clusters"],
+            "clipped": out,
+            "surprises": np.stack([alone, together], axis=1),
+        }
 
-    def _units(
-        self, batch: pa.RecordBatch, bucket: int
-    ) -> tuple[NestedUnits, np.ndarray | None, np.ndarray]:
-        _, inner = self.inner.units(batch, bucket)
-        _, outer = self.outer.units(batch, bucket)
+    def _units(self, inner: UnitBlock, outer: UnitBlock) -> tuple[NestedUnits, np.ndarray]:
         j, arms = len(self.inner.outcomes.names), len(inner.propensity)
         own = self.inner.outcomes
         centre, scale = own.centre[:, None], own.scale[:, None]
@@ -136,7 +151,7 @@ class NestedKernel:
                 (found.with_mediators, inner.propensity),
             )
         ]
-        return found, outer.weight, np.array(beyond, float)
+        return found, np.array(beyond, float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +190,8 @@ class Nested:
     def means(self, scores: Scores, lines: int, progress: Tell) -> tuple[ArmMeans, np.ndarray]:
         """Means of scores with their clustered covariance, and shares of units that are clipped.
 
+        The covariance has what fitting linear models adds (:mod:`~truelift.inference.fitting_variance`), of both fits.
+
         Parameters
         ----------
         scores : callable
@@ -196,7 +213,15 @@ class Nested:
         sums = self.panel.sum(kernel, (*stored, *self.panel.made.names), outer.columns.batch_rows())
         units = float(self.outer.moments.arm_units.sum())
         found = means_from_sums(sums["total"], sums["cross"], int(sums["clusters"][0]))
-        return found, sums["clipped"] / units
+        added = 1.0 + sum(
+            variance_of_fitting(
+                {"surprise_squares": surprises[:1], "surprise_by_cluster": surprises[1:]},
+                fit.moments,
+                fit.options,
+            )
+            for fit, surprises in zip((self.inner, self.outer), sums["surprises"], strict=True)
+        )
+        return replace(found, covariance=found.covariance * added), sums["clipped"] / units
 
 
 def nested_fits(
