@@ -6,8 +6,8 @@ A response is an item that was shown to a visitor, with all that the shop does a
 for, a list of five by lot with its chances, attention, clicks, a nested logit in every category with and
 without the list, answers, and the new state. Blocks of 20,000 users go through all rounds, one after the
 other, on one core; what a block leaves is a digest, so memory does not grow with users. Then the logs of
-2,000 users are made in several numbers of partitions and compared byte by byte. Prints, as last line, one
-JSON object.
+2,000 users are made in several numbers of partitions and compared byte by byte. Both once more with stock that
+sales use up. Prints, as last line, one JSON object.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from truelift.simulate.shop_world.parameters import ShopWorld
 from truelift.simulate.shop_world.shop import Played, Shop
 
 TARGET = 300_000
+#: Shelves that run empty; branches of ten, so that 200 partitions of 2,000 users part none.
+SCARCE = {"stock": 20}
+FEW = {"stock": 2, "branch": 10, "restock": 2}
 
 
 def softly(shop: Shop) -> ListPolicy:
@@ -86,8 +89,12 @@ def main() -> None:
     cpu = statistics.median(r[0] for r in runs)
     shown, visits = runs[0][2:]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    few = ShopWorld(users=2_000, list_length=5)
-    digests = {n: digest(few, 3, n) for n in options.partitions}
+    timed(ShopWorld(users=100, **SCARCE), 1)
+    scarce = ShopWorld(users=int(options.users), list_length=5, **SCARCE)
+    with_stock = [timed(scarce, options.rounds) for _ in range(options.repeats)]
+    scarce_cpu = statistics.median(r[0] for r in with_stock)
+    few = ShopWorld(users=2_000, list_length=5), ShopWorld(users=2_000, list_length=5, **FEW)
+    digests = [{digest(world, 3, n) for n in options.partitions} for world in few]
     result = {
         "users": world.users,
         "rounds": options.rounds,
@@ -98,7 +105,9 @@ def main() -> None:
         "target": TARGET,
         "memory_grown_mb": round((peak - started) / 1024, 1),
         "partitions": options.partitions,
-        "identical": len(set(digests.values())) == 1,
+        "identical": len(digests[0]) == 1,
+        "with_stock_a_second_a_core": round(with_stock[0][2] / scarce_cpu),
+        "with_stock_identical": len(digests[1]) == 1,
     }
     for key, value in result.items():
         print(f"{key:>28}  {value}")

@@ -98,7 +98,8 @@ def _round(shop: Shop, name: str, options: LoopOptions, state: State, threads: i
         return shop.play(people, policy, moment)
 
     n = len(state.people.user)
-    parts = [state.people.part(slice(first, first + BLOCK)) for first in range(0, n, BLOCK)]
+    size = shop.whole_branches(BLOCK)
+    parts = [state.people.part(slice(first, first + size)) for first in range(0, n, size)]
     with ThreadPoolExecutor(threads) as pool:
         played = list(pool.map(play, parts))
     if moment == 0:

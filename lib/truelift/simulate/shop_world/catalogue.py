@@ -9,8 +9,6 @@ import numpy as np
 from truelift.simulate.shop_world.parameters import ShopWorld
 
 VECTOR = 8
-#: Mean utility of an item before needs: most visits to a category end without a purchase.
-BASE = -3.0
 NEVER = 2**30
 
 
@@ -65,7 +63,7 @@ def catalogue_of(world: ShopWorld, seed: int) -> Catalogue:
     small = random.random(n) < world.small_providers
     weight = (1.0 + rank) ** -world.popularity * np.where(small, 0.5, 1.0)
     # What many know is a little better, for it has become known.
-    quality = BASE + 0.5 * random.standard_normal(n) + 0.3 * (weight > np.median(weight))
+    quality = world.quality + 0.5 * random.standard_normal(n) + 0.3 * (weight > np.median(weight))
     annoying = random.random(n) < world.annoying_share
     fate = random.random(n)
     enters = np.where(fate < world.new_items, random.integers(1, world.horizon + 1, n), 0)

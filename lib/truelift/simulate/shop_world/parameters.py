@@ -30,8 +30,12 @@ class ShopWorld:
         Of needs: what the reason of a visit adds; spread of tastes between users; what a need keeps of
         its last value; its own noise; height and length of the season; what a purchase takes off a need;
         what it adds to the taste.
-    appeal : float
-        Spread of what makes an item be clicked and does not sell it.
+    quality, errand : float
+        Mean utility of an item before needs; spread between visits of what a visitor has come to buy at
+        all: some baskets are large.
+    click, appeal : float
+        Log odds of a click on what is looked at, before needs; spread of what makes an item be clicked
+        and does not sell it.
     persuasion, annoying_share, annoyance : float
         Mean of what being seen adds to an item's utility; share of items that spoil their category for
         those who see them; by how much.
@@ -41,8 +45,12 @@ class ShopWorld:
     price_spread, promotion, discount, stockout : float
         Spread of log prices; chance of a reduced price in a round, and its size; chance that an item is
         out of stock in a round.
-    visit, mood_pull, leave : float
-        Log odds of a visit in a round; what mood adds to them; chance to leave for good in a round.
+    stock, branch, restock : int
+        Of each item on a shelf when it is filled (0: sales use nothing up); users who share a shelf; rounds
+        until it is filled again. Who comes first is served.
+    visit, visit_spread, mood_pull, leave : float
+        Log odds of a visit in a round; their spread between users; what mood adds to them; chance to
+        leave for good in a round.
     newcomers, new_items, retired_items : float
         Shares of users and items that come later, and of items that go.
     horizon : int
@@ -77,6 +85,9 @@ class ShopWorld:
     season_rounds: int = 12
     satiation: float = 1.0
     feed: float = 0.05
+    quality: float = -3.0
+    errand: float = 0.0
+    click: float = -1.2
     appeal: float = 1.0
     persuasion: float = 0.5
     annoying_share: float = 0.1
@@ -87,7 +98,11 @@ class ShopWorld:
     promotion: float = 0.1
     discount: float = 0.25
     stockout: float = 0.03
+    stock: int = 0
+    branch: int = 500
+    restock: int = 1
     visit: float = 0.4
+    visit_spread: float = 0.0
     mood_pull: float = 0.5
     leave: float = 0.01
     newcomers: float = 0.1
@@ -105,7 +120,7 @@ class ShopWorld:
         need("users", self.users >= 1, "at least 1")
         need("categories", 1 <= self.categories <= 64, "between 1 and 64")
         need("items", self.categories <= self.items <= 30_000, "from one a category to 30000")
-        for name in ("nest_size", "familiar", "season_rounds", "horizon"):
+        for name in ("nest_size", "familiar", "season_rounds", "horizon", "branch", "restock"):
             need(name, getattr(self, name) >= 1, "at least 1")
         need("familiar", self.familiar <= 64, "at most 64")
         # Half of a small assortment at most, so that a list always finds items that are there.
@@ -123,7 +138,7 @@ class ShopWorld:
         need("holdout", 0 <= self.holdout < 1, "from 0 to below 1")
         for name in (
             "popularity", "position", "taste_spread", "drift", "satiation", "feed", "appeal",
-            "annoyance", "hidden", "price_spread",
+            "annoyance", "hidden", "price_spread", "errand", "visit_spread", "stock",
         ):  # fmt: skip
             need(name, getattr(self, name) >= 0, "0 or more")
         need(

@@ -43,6 +43,12 @@ class People:
         Rounds since the last purchase.
     fatigue, mood : ndarray of float32, n
     gone : ndarray of bool, n
+    habit : ndarray of float32, n
+        What a user adds to the log odds of a visit.
+    branch : ndarray of int32, n
+        Whose shelf the user buys from.
+    shelf : ndarray of int32, branches x items
+        What is left there; no branches where sales use nothing up.
     """
 
     user: np.ndarray
@@ -58,14 +64,19 @@ class People:
     fatigue: np.ndarray
     mood: np.ndarray
     gone: np.ndarray
+    habit: np.ndarray
+    branch: np.ndarray
+    shelf: np.ndarray
 
     def copy(self) -> People:
         """The same people, whom another policy may meet."""
         return People(*(getattr(self, f.name).copy() for f in fields(self)))
 
     def part(self, rows: slice | np.ndarray) -> People:
-        """Some of them; a slice shares their state, an index copies it."""
-        return People(*(getattr(self, f.name)[rows] for f in fields(self)))
+        """Some of them; a slice shares their state, an index copies it; shelves come whole."""
+        shelf = self.shelf if isinstance(rows, slice) else self.shelf.copy()
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return People(**{k: shelf if k == "shelf" else v[rows] for k, v in own.items()})
 
 
 def people_of(world: ShopWorld, goods: Catalogue, seed: int, user: np.ndarray) -> People:
@@ -77,29 +88,49 @@ def people_of(world: ShopWorld, goods: Catalogue, seed: int, user: np.ndarray) -
     goods : Catalogue
     seed : int
     user : ndarray of int64, n
-        Any users, in any order: each is what its number makes of it.
+        Any users, in any order: each is what its number makes of it. Where sales use stock up, users
+        ``b branch`` to ``(b + 1) branch - 1`` share a shelf, and have to be played together.
     """
     n, c = len(user), world.categories
+    branches, branch = np.unique(user // world.branch, return_inverse=True)
+    shelves = len(branches) if world.stock else 0
     people = People(
         user.astype(np.int64), np.zeros(n, np.int8), np.zeros(n, np.float32),
         np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.int32),
         np.zeros((n, c), np.float32), np.zeros((n, c), np.float32),
         np.zeros((n, world.familiar), np.int16), np.full((n, c), LONG_AGO, np.int8),
         np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.bool_),
+        np.zeros(n, np.float32), branch.astype(np.int32),
+        np.full((shelves, world.items), world.stock, np.int32),
     )  # fmt: skip
     _begin(
         seed, people.user, people.group, people.trust, people.hidden, people.thrift, people.enters,
-        people.taste, people.need, people.known, goods.known,
-        np.array([world.minority, world.trust, world.newcomers, world.taste_spread]), world.horizon,
+        people.taste, people.need, people.known, people.habit, goods.known,
+        np.array(
+            [world.minority, world.trust, world.newcomers, world.taste_spread, world.visit_spread]
+        ), world.horizon,
     )  # fmt: skip
     return people
 
 
 @compiled
 def _begin(  # type: ignore[no-untyped-def]
-    seed, user, group, trust, hidden, thrift, enters, taste, need, known, weight, dials, horizon
+    seed,
+    user,
+    group,
+    trust,
+    hidden,
+    thrift,
+    enters,
+    taste,
+    need,
+    known,
+    habit,
+    weight,
+    dials,
+    horizon,
 ):
-    minority, trusting, newcomers, spread = dials
+    minority, trusting, newcomers, spread, habits = dials
     traits, tastes = stream(seed, 0, TRAIT), stream(seed, 0, TASTE)
     starts, knows = stream(seed, 0, START), stream(seed, 0, KNOWN)
     for i in range(len(user)):
@@ -110,6 +141,8 @@ def _begin(  # type: ignore[no-untyped-def]
             trust[i] *= 0.7
         hidden[i] = normal(traits, u, 2)
         thrift[i] = 0.3 + 0.4 * uniform(traits, u, 6)
+        if habits > 0.0:
+            habit[i] = habits * normal(traits, u, 5)
         if uniform(traits, u, 7) < newcomers:
             enters[i] = 1 + int(uniform(traits, u, 8) * horizon)
         for c in range(taste.shape[1]):

@@ -9,6 +9,9 @@ price + hidden + persuasion if seen - annoyance of the category`` the choice is 
 
 A nest is chosen by Gumbel's maximum over ``d log I_m`` and the outside option, then an item in it over
 ``V / d``.
+
+Where sales use stock up, visitors of a branch are served in the order of the clock: what was the last one is
+neither considered nor bought by who comes later, known or on his list. So a list costs what it sells others.
 """
 
 from __future__ import annotations
@@ -113,7 +116,7 @@ def respond(
     world: ShopWorld, goods: Catalogue, market: Market, people: People, visits: Visits,
     items: np.ndarray, seed: int, moment: int, draw: int = 0,
 ) -> Responses:  # fmt: skip
-    """What visitors do with their lists, whoever made them; people stay as they are.
+    """What visitors do with their lists, whoever made them; people and shelves stay as they are.
 
     Parameters
     ----------
@@ -124,6 +127,7 @@ def respond(
     """
     v, c, length = len(visits), world.categories, items.shape[1]
     answers = np.full(v, -1, np.int8), np.zeros(v, np.int8)
+    order = np.argsort(visits.clock, kind="stable") if world.stock else np.arange(v)
     found = Responses(
         np.zeros((v, length), np.bool_), np.zeros((v, length), np.bool_),
         np.full((v, c), -1, np.int32), np.zeros((v, c)), np.zeros((v, c)), *answers,
@@ -131,7 +135,7 @@ def respond(
     )  # fmt: skip
     _respond(
         seed, other_moment(moment, draw), visits.row, people.user, visits.context, items,
-        people.trust, people.hidden, people.thrift, people.need, people.known, people.fatigue,
+        order, visits.errand, people.branch, people.shelf.copy(), people.trust, people.hidden, people.thrift, people.need, people.known, people.fatigue,
         goods.category, goods.nest, goods.quality, goods.appeal, goods.persuasion, goods.annoyance,
         goods.push, market.log_price, market.in_stock, int(goods.nest.max()) + 1, _dials(world),
         found.seen, found.clicked, found.bought, found.chance, found.chance_without, found.satisfied,
@@ -144,7 +148,7 @@ def _dials(world: ShopWorld) -> np.ndarray:
     return np.array(
         [
             world.position, world.patience, world.tiring, 1.0 - world.substitution, world.intent,
-            world.hidden, world.answer, world.delay,
+            world.hidden, world.answer, world.delay, world.click,
         ]
     )  # fmt: skip
 
@@ -164,11 +168,12 @@ def attention(slot, trust, fatigue, position, tiring):  # type: ignore[no-untype
 
 @compiled
 def _respond(  # type: ignore[no-untyped-def]
-    seed, moment, row, user, context, items, trust, hidden, thrift, need, known, fatigue,
+    seed, moment, row, user, context, items, order, errand, branch, shelf, trust, hidden, thrift, need, known, fatigue,
     category, nest, quality, appeal, persuasion, annoyance, push, log_price, in_stock, nests, dials,
     seen, clicked, bought, chance, chance_without, satisfied, waits, mood,
 ):  # fmt: skip
-    position, patience, tiring, d, intent, sway, answer, delay = dials
+    position, patience, tiring, d, intent, sway, answer, delay, ready = dials
+    limited = len(shelf) > 0
     attends, clicks = stream(seed, moment, ATTEND), stream(seed, moment, CLICK)
     of_nests, outside = stream(seed, moment, NEST), stream(seed, moment, OUTSIDE)
     of_items, answers = stream(seed, moment, ITEM), stream(seed, moment, ANSWER)
@@ -180,14 +185,15 @@ def _respond(  # type: ignore[no-untyped-def]
     touched = np.empty(most, np.int64)
     spoilt = np.zeros(categories)
     best, best_nest = np.empty(categories), np.empty(categories, np.int64)
-    for v in range(len(row)):
+    for at in range(len(row)):
+        v = order[at]
         p = row[v]
         u = user[p]
         opened = context[v] // 2
         count = 0
         for j in range(knows):
             i = known[p, j]
-            again = not in_stock[i]
+            again = not in_stock[i] or (limited and shelf[branch[p], i] <= 0)
             for m in range(count):
                 again |= choice[m] == i
             if not again:
@@ -212,11 +218,11 @@ def _respond(  # type: ignore[no-untyped-def]
             for m in range(count):
                 if choice[m] == i:
                     place = m
-            wish = -1.2 + 0.6 * need[p, c] + 0.8 * (c == opened) + 0.6 * (place >= 0) + appeal[i]
+            wish = ready + 0.6 * need[p, c] + 0.8 * (c == opened) + 0.6 * (place >= 0) + appeal[i]
             if uniform(clicks, u, i) < 1.0 / (1.0 + np.exp(-wish)):
                 clicked[v, k] = True
                 open_eyes *= patience
-            if place < 0 and in_stock[i]:
+            if place < 0 and in_stock[i] and not (limited and shelf[branch[p], i] <= 0):
                 choice[count] = i
                 count += 1
             spoilt[c] += annoyance[i]
@@ -227,7 +233,7 @@ def _respond(  # type: ignore[no-untyped-def]
             c = category[i]
             plain[m] = utility(
                 quality[i], need[p, c], thrift[p], log_price[i], sway * hidden[p], push[c],
-                intent * (c == opened),
+                intent * (c == opened) + errand[v],
             )  # fmt: skip
             value[m] = plain[m] - spoilt[c]
         for k in range(slots):
@@ -274,6 +280,8 @@ def _respond(  # type: ignore[no-untyped-def]
                         top = score
                         bought[v, c] = choice[m]
             purchases += 1
+            if limited:
+                shelf[branch[p], bought[v, c]] -= 1
         felt = -0.2 + 0.5 * min(purchases, 3) - 0.8 * annoyed - 0.02 * fatigue[p] * shown
         mood[v] = felt
         happy = felt + 0.7 * normal(answers, u, 0) > 0.0
@@ -290,7 +298,8 @@ def go_on(
     """People as they are when the round is over, in place.
 
     Needs go back towards tastes and seasons and drift on; purchases satiate, feed tastes and make
-    items known; lists tire; mood follows the visit; some leave for good.
+    items known; lists tire; mood follows the visit; some leave for good. Shelves hold what was not
+    sold, or are filled again.
     """
     shown = (items >= 0).any(axis=1)
     _go_on(
@@ -304,6 +313,12 @@ def go_on(
             ]
         ),
     )  # fmt: skip
+    if world.stock and len(people.branch):
+        visit, category = np.nonzero(responses.bought >= 0)
+        sold = people.branch[visits.row[visit]], responses.bought[visit, category]
+        np.subtract.at(people.shelf, sold, 1)
+        if (moment + 1) % world.restock == 0:
+            people.shelf[people.branch.min() : people.branch.max() + 1] = world.stock
 
 
 @compiled

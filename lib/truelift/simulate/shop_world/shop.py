@@ -73,9 +73,14 @@ class Shop:
         return 2 * self.world.categories
 
     def blocks(self, size: int = BLOCK) -> Iterator[People]:
-        """All users, some thousand at a time."""
+        """All users, some thousand at a time, those of a branch together."""
+        size = self.whole_branches(size)
         for first in range(0, self.world.users, size):
             yield self.people(np.arange(first, min(first + size, self.world.users)))
+
+    def whole_branches(self, users: int) -> int:
+        """So many users or a little more that no shelf's are parted."""
+        return -(-users // self.world.branch) * self.world.branch if self.world.stock else users
 
     def people(self, user: np.ndarray) -> People:
         """Users before the first round, by their numbers."""

@@ -21,7 +21,8 @@ class TrueValue:
     Parameters
     ----------
     value, additional : float
-        With lists, and what lists add to no list at all, over the visits of a round.
+        With lists, and what lists add to no list at all, over the visits of a round. Where sales use stock
+        up, no list means that nobody has one: what a list sells to one it may take from another.
     error, additional_error : float
         Monte Carlo standard errors (over draws of lists and attention; the visits are given).
     visits, draws : int
@@ -44,12 +45,16 @@ def policy_value(
     """
     visits = shop.visits(people, moment)
     found = np.empty((draws, 2))
+    none = np.full((len(visits), shop.world.list_length), -1, np.int32)
     for draw in range(draws):
         # Draw 0 is the one that is played.
         lists, _ = shop.lists(policy, people, visits, moment, holdout=False, draw=draw + 1)
         came = shop.respond(people, visits, lists, moment, draw + 1)
         whole = came.chance.sum(axis=1)
-        found[draw] = whole.mean(), (whole - came.chance_without.sum(axis=1)).mean()
+        without = (
+            came if shop.world.stock == 0 else shop.respond(people, visits, none, moment, draw + 1)
+        )
+        found[draw] = whole.mean(), (whole - without.chance_without.sum(axis=1)).mean()
     mean = found.mean(axis=0)
     error = found.std(axis=0, ddof=1) / np.sqrt(draws) if draws > 1 else np.full(2, np.nan)
     return TrueValue(
@@ -66,7 +71,7 @@ def item_effects(
     -------
     effect : ndarray, contexts x items
         Mean over visits of the chance that the slot is looked at, times what the item then adds to
-        the purchases of its category.
+        the purchases of its category; where sales use stock up, by the shelves at the round's begin.
     visits : ndarray, contexts
     """
     world, goods, market = shop.world, shop.goods, shop.market(moment)
@@ -75,7 +80,8 @@ def item_effects(
     _effects(
         visits.row, visits.context, slot, people.trust, people.hidden, people.thrift, people.need,
         people.known, people.fatigue, goods.category, goods.nest, goods.quality, goods.persuasion,
-        goods.annoyance, goods.push, market.log_price, market.in_stock, int(goods.nest.max()) + 1,
+        goods.annoyance, goods.push, market.log_price, market.in_stock, visits.errand,
+        people.branch, people.shelf, int(goods.nest.max()) + 1,
         np.array(
             [world.position, world.tiring, 1.0 - world.substitution, world.intent, world.hidden]
         ),
@@ -87,9 +93,10 @@ def item_effects(
 @compiled
 def _effects(  # type: ignore[no-untyped-def]
     row, context, slot, trust, hidden, thrift, need, known, fatigue, category, nest, quality,
-    persuasion, annoyance, push, log_price, in_stock, nests, dials, total, count,
+    persuasion, annoyance, push, log_price, in_stock, errand, branch, shelf, nests, dials, total, count,
 ):  # fmt: skip
     position, tiring, d, intent, sway = dials
+    limited = len(shelf) > 0
     categories, knows = need.shape[1], known.shape[1]
     inside = np.zeros(nests)
     odds = np.zeros(categories)
@@ -101,7 +108,7 @@ def _effects(  # type: ignore[no-untyped-def]
         unlisted = 0
         for j in range(knows):
             i = known[p, j]
-            again = not in_stock[i]
+            again = not in_stock[i] or (limited and shelf[branch[p], i] <= 0)
             for m in range(unlisted):
                 again |= own[m] == i
             if again:
@@ -111,7 +118,7 @@ def _effects(  # type: ignore[no-untyped-def]
             c = category[i]
             inside[nest[i]] += np.exp(
                 utility(quality[i], need[p, c], thrift[p], log_price[i], sway * hidden[p], push[c],
-                        intent * (c == opened)) / d
+                        intent * (c == opened) + errand[v]) / d
             )  # fmt: skip
         for m in range(unlisted):
             i = own[m]
@@ -130,10 +137,10 @@ def _effects(  # type: ignore[no-untyped-def]
             before = odds[c]
             spoil = np.exp(-annoyance[i]) if annoyance[i] > 0.0 else 1.0
             after = before
-            if in_stock[i]:
+            if in_stock[i] and not (limited and shelf[branch[p], i] <= 0):
                 v_item = np.exp(
                     utility(quality[i], need[p, c], thrift[p], log_price[i], sway * hidden[p], push[c],
-                            intent * (c == opened)) / d
+                            intent * (c == opened) + errand[v]) / d
                 )  # fmt: skip
                 with_item = inside[g] + v_item * (
                     np.exp(persuasion[i] / d) - (1.0 if familiar else 0.0)

@@ -16,10 +16,8 @@ import pyarrow as pa
 import yaml
 from pyarrow import csv, parquet
 
-from truelift.arrays.compiled import compiled
 from truelift.errors import ConfigError, MachineError
 from truelift.simulate.shop_world.lists import ListPolicy
-from truelift.simulate.shop_world.noise import VISIT, stream, uniform
 from truelift.simulate.shop_world.people import People
 from truelift.simulate.shop_world.shop import Played, Shop
 
@@ -95,7 +93,7 @@ def _rounds(
     name = policy.name if policy is not None else "nothing"
     yield EVENTS, [event_table(shop, p) for p in played]
     yield EXPOSURES, [exposure_table(shop, p, name) for p in played]
-    yield ANSWERS, [answer_table(shop, p) for p in played]
+    yield ANSWERS, [answer_table(p) for p in played]
     yield TRUTH, [truth_table(p) for p in played]
 
 
@@ -114,19 +112,11 @@ def category_name(category: np.ndarray) -> np.ndarray:
     return np.char.add("section ", np.char.zfill(category.astype(str), 2))
 
 
-@compiled
-def _moments(seed, moment, user, out):  # type: ignore[no-untyped-def]
-    visits = stream(seed, moment, VISIT)
-    for v in range(len(user)):
-        # Between 8 and 22 hours.
-        out[v] = moment * 86_400 + int(28_800 + 50_400 * uniform(visits, user[v], 1))
-
-
-def visit_times(shop: Shop, played: Played) -> np.ndarray:
+def visit_times(played: Played) -> np.ndarray:
     """When each visit began (datetime64[s], UTC)."""
-    out = np.empty(len(played.visits), np.int64)
-    _moments(shop.seed, played.moment, played.visits.user, out)
-    return FIRST_DAY + out.astype("timedelta64[s]")
+    # Between 8 and 22 hours.
+    within = (28_800 + 50_400 * played.visits.clock).astype(np.int64)
+    return FIRST_DAY + (played.moment * 86_400 + within).astype("timedelta64[s]")
 
 
 def visit_names(played: Played) -> np.ndarray:
@@ -137,7 +127,7 @@ def visit_names(played: Played) -> np.ndarray:
 def event_table(shop: Shop, played: Played) -> pa.Table:
     """Raw events: the page that was opened, clicks on the list, purchases with or without it."""
     visits, came = played.visits, played.responses
-    began, names = visit_times(shop, played), visit_names(played)
+    began, names = visit_times(played), visit_names(played)
     market, goods = shop.market(played.moment), shop.goods
     first = np.searchsorted(goods.category, visits.context // 2)
     opened = first + visits.user % np.bincount(goods.category)[visits.context // 2]
@@ -175,7 +165,7 @@ def exposure_table(shop: Shop, played: Played, policy: str) -> pa.Table:
         {
             "visitor": user_name(visits.user[visit]),
             "visit": visit_names(played)[visit],
-            "at": visit_times(shop, played)[visit],
+            "at": visit_times(played)[visit],
             "round": pa.array(np.full(len(visit), played.moment, np.int32)),
             "policy": pa.array([policy] * len(visit), pa.string()),
             "context": category_name(context // 2),
@@ -193,11 +183,11 @@ def exposure_table(shop: Shop, played: Played, policy: str) -> pa.Table:
     )
 
 
-def answer_table(shop: Shop, played: Played) -> pa.Table:
+def answer_table(played: Played) -> pa.Table:
     """Who said how content he was, and when the answer came; most say nothing."""
     came = played.responses
     said = np.flatnonzero(came.satisfied >= 0)
-    asked = visit_times(shop, played)[said]
+    asked = visit_times(played)[said]
     return pa.table(
         {
             "visitor": user_name(played.visits.user[said]),
