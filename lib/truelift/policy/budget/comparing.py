@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from truelift.errors import ConfigError
-from truelift.policy.budget.limits import Limits, allocate
+from truelift.policy.budget.limits import Limits, allocate, part_of_limits, slope_within
 from truelift.policy.budget.path import BudgetPath, Offers
 from truelift.policy.means import Ratios
 
@@ -17,7 +17,7 @@ _NEAR = 1e-4
 
 def compared(
     offers: Offers, arms: Sequence[np.ndarray], exploration: float, may: np.ndarray,
-    slopes: Sequence[float],
+    slopes: Sequence[float], parts: Sequence[np.ndarray | float] | None = None,
 ) -> Ratios:  # fmt: skip
     """Gains of allocations with a share by lot, and their covariance; the budget's part included.
 
@@ -31,20 +31,23 @@ def compared(
         Arms that lots may give, the control first.
     slopes : sequence of float
         By allocation, what one more unit of money gains there by the scores.
+    parts : sequence of ndarray, n, optional
+        By allocation, what a unit moves the gain by through limits (:func:`~.limits.part_of_limits`).
     """
     place, clusters = offers.clusters
     rows = np.arange(len(place))
     lot_gain = np.where(offers.may, offers.score, 0.0).sum(axis=1) / may.sum(axis=1)
     lot_cost = mean_cost(offers, may)
     lines, gains = [], []
-    for arm, slope in zip(arms, slopes, strict=True):
+    parts = [0.0] * len(arms) if parts is None else parts
+    for arm, slope, part in zip(arms, slopes, parts, strict=True):
         some = np.maximum(arm, 0)
         got = np.where(arm >= 0, offers.score[rows, some], 0.0)
         paid = np.where(arm >= 0, offers.paid[rows, some], 0.0)
         got = (1 - exploration) * got + exploration * lot_gain
         paid = (1 - exploration) * paid + exploration * lot_cost
         gain, spent = float(offers.weights @ got), float(offers.weights @ paid)
-        psi = offers.weights * (got - gain - slope * (paid - spent))
+        psi = offers.weights * (got - gain - slope * (paid - spent)) + (1 - exploration) * part
         lines.append(np.bincount(place, psi, clusters))
         gains.append(gain)
     psi = np.array(lines)
@@ -79,6 +82,7 @@ def price_of_limits(
     """
     offers = path.offers
     payable, arms, slopes = [], [], []
+    parts: list[np.ndarray | float] = []
     for j, budget in enumerate(budgets):
         try:
             within = allocate(offers, float(budget), limits, _NEAR)
@@ -89,10 +93,12 @@ def price_of_limits(
         slope = float(path.scored_slope(np.array([min(budget, path.whole * (1 - 1e-9))]))[0])
         payable.append(j)
         arms += [without, within.arm]
-        slopes += [slope, slope]
+        own = slope_within(offers, limits, within)
+        slopes += [slope, own]
+        parts += [0.0, part_of_limits(offers, limits, within, own)]
     if not payable:
         return np.zeros(0, np.int64), None
     may = np.concatenate([np.ones((len(offers.cost), 1), bool), offers.may], axis=1)
-    gains = compared(offers, arms, 0.0, may, slopes)
+    gains = compared(offers, arms, 0.0, may, slopes, parts)
     less = np.kron(np.eye(len(payable)), np.array([[1.0, -1.0]]))
     return np.array(payable), gains.combined(less)

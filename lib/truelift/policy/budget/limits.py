@@ -4,6 +4,10 @@ At a price of one unit of cost every unit's best arm leaves a margin; a group ta
 largest margin on, at least as many as its floor asks for and at most its cap. That is the optimum of the
 Lagrangian in which a floor is a bonus and a cap a fee on treating the group. The price is the lowest at
 which the spend is within the budget.
+
+Where a floor or cap binds, the margin at which its group stops is estimated as the price is: with s the share that
+is treated, a unit moves the gain by ``-(kappa - slope pi) (1[treated] - s)`` beside its own part, kappa and pi what the
+units about that margin gain and cost by the scores, and slope that of the path *within* the limits.
 """
 
 from __future__ import annotations
@@ -17,6 +21,10 @@ from truelift.policy.budget.kernels import best_at
 from truelift.policy.budget.path import Offers
 
 _STEPS = 80
+# How far the price moves for the slope, and half the share of a group about its margin.
+_ABOUT = 0.1
+_MARGIN = 0.05
+_FEWEST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,3 +125,54 @@ def _at(offers: Offers, limits: Limits, price: float) -> tuple[np.ndarray, float
     arm = np.where(treated, arm, -1)
     rows = np.flatnonzero(arm >= 0)
     return arm, float((offers.weights[rows] * offers.paid[rows, arm[rows]]).sum())
+
+
+def slope_within(offers: Offers, limits: Limits, found: Allocation) -> float:
+    """What one more unit of money gains within the limits, by the scores; 0 where none is lacking.
+
+    Parameters
+    ----------
+    offers : Offers
+    limits : Limits
+    found : Allocation
+    """
+    if found.price <= 0:
+        return 0.0
+    gains, spends = [], []
+    for price in (found.price * (1 - _ABOUT), found.price * (1 + _ABOUT)):
+        arm, spent = _at(offers, limits, price)
+        rows = np.flatnonzero(arm >= 0)
+        gains.append(float(offers.weights[rows] @ offers.score[rows, arm[rows]]))
+        spends.append(spent)
+    moved = spends[0] - spends[1]
+    return (gains[0] - gains[1]) / moved if moved > 1e-12 * abs(spends[0]) else 0.0
+
+
+def part_of_limits(offers: Offers, limits: Limits, found: Allocation, slope: float) -> np.ndarray:
+    """What a unit moves the gain by because margins of groups are estimated (n); zero where no limit binds.
+
+    Parameters
+    ----------
+    offers : Offers
+    limits : Limits
+    found : Allocation
+    slope : float
+        Of :func:`slope_within`.
+    """
+    n = len(offers.cost)
+    arm, margin = np.empty(n, np.int64), np.empty(n)
+    best_at(offers.forecast, offers.cost, offers.may, found.price, arm, margin)
+    part = np.zeros(n)
+    for g in range(len(limits.floor)):
+        group = limits.group == g
+        own = np.flatnonzero(group & (arm >= 0))
+        count = int(np.count_nonzero(found.arm[own] >= 0))
+        if not len(own) or count == int(np.count_nonzero(margin[own] > 0)):
+            continue
+        ranked = own[np.argsort(-margin[own], kind="stable")]
+        half = max(int(_MARGIN * len(own)), _FEWEST)
+        about = ranked[max(count - half, 0) : count + half]
+        worth = offers.score[about, arm[about]] - slope * offers.paid[about, arm[about]]
+        treated = np.where(found.arm[group] >= 0, 1.0, 0.0)
+        part[group] = -float((offers.weights[about] * worth).mean()) * (treated - treated.mean())
+    return part

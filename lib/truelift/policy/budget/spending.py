@@ -13,7 +13,7 @@ from truelift.errors import ConfigError
 from truelift.policy.allocation_options import AllocateOptions
 from truelift.policy.budget.comparing import compared, mean_cost, price_of_limits
 from truelift.policy.budget.estimated_costs import forecast_costs, ratios_of_effects
-from truelift.policy.budget.limits import Limits, allocate
+from truelift.policy.budget.limits import Limits, allocate, part_of_limits, slope_within
 from truelift.policy.budget.path import (
     Offers,
     area,
@@ -183,7 +183,13 @@ def spend(
     free, bound = allocate(offers, for_rule), allocate(offers, for_rule, limits)
     made = explored(bound.arm + 1, may, held.unit, options.exploration, salt)
     slope = float(path.scored_slope(np.array([for_rule]))[0])
-    beside = compared(offers, [bound.arm, free.arm], options.exploration, may, [slope, slope])
+    within, part = slope, np.zeros(len(offers.cost))
+    if limits is not None:
+        within = slope_within(offers, limits, bound)
+        part = part_of_limits(offers, limits, bound, within)
+    beside = compared(
+        offers, [bound.arm, free.arm], options.exploration, may, [within, slope], [part, 0.0]
+    )
     gain = figures(_sums(beside.combined(np.eye(2)[:1]), total), ["gain"], options.confidence)[0]
     taken = None
     if levels:
