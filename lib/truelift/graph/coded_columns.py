@@ -28,6 +28,8 @@ BUCKETS = 40
 FEWEST = 10
 #: Levels of a text that are tested.
 _TESTED = 5
+#: Rows that two levels of independent texts should have together.
+_ROWS_TOGETHER = 10
 #: Combinations of levels that are held fixed as such, and rows that each should have on average.
 _CELLS, _ROWS_A_CELL = 200, 10
 #: The same where a text has more levels than columns: there is no other way to hold it fixed.
@@ -228,10 +230,28 @@ class CodedColumns:
             yield batch, codes, bucket
 
     def tested(self, name: str) -> np.ndarray:
-        """Which sums of a node's columns are tested: of a text the frequent levels, k x p."""
+        """Which sums of a node's columns are tested: of a text the frequent levels, k x p.
+
+        Levels that too few rows have to meet those of another text are tested together, the frequent ones first: what
+        is independent of a text is independent of any grouping of its levels.
+        """
         coded = self.coded[name]
         every = np.eye(coded.width)
-        return every[:, : _TESTED - 1] if coded.is_text else every
+        if not coded.is_text:
+            return every
+        rows = self.products[:, 0, self.slices[name]].sum(axis=0)
+        enough = math.sqrt(_ROWS_TOGETHER * self.rows)
+        groups, held = [np.zeros(coded.width)], 0.0
+        for level in range(coded.width):
+            if held >= enough:
+                if len(groups) == _TESTED - 1:
+                    break
+                groups, held = [*groups, np.zeros(coded.width)], 0.0
+            groups[-1] += every[level]
+            held += rows[level]
+        # What is left over at the end meets too few: it goes with the rest, which is tested by difference.
+        kept = groups if held >= enough or len(groups) == 1 else groups[:-1]
+        return np.stack(kept, axis=1)
 
 
 def coded_columns(

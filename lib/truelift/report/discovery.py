@@ -87,6 +87,7 @@ def _edges(result: DiscoveryResult) -> Html:
     rows = [
         (
             e.line or f"{e.first} ? {e.second} (not in the graph)",
+            _part(e.chance),
             _part(e.frequency),
             _part(e.forward),
             _part(e.backward),
@@ -95,17 +96,24 @@ def _edges(result: DiscoveryResult) -> Html:
         for e in result.edges
         if e.line or (e.frequency or 0) >= 0.1
     ]
-    header = ("Edge", "In halves", "First to second", "Second to first", "Strength")
+    header = (
+        "Edge",
+        "In new samples",
+        "In halves",
+        "First to second",
+        "Second to first",
+        "Strength",
+    )
     return section(
         "edges",
         "How often each edge comes",
         element(
             "p",
-            "Shares of the graphs that were learned on half of the clusters each: the chance that a sample of half "
-            "the size shows the edge. Strength is the partial correlation (Cramer's V on tables) given what the "
+            "The chance that a new sample of half the size shows the edge, beside the shares of graphs that were learned on half of "
+            "these clusters each: for one edge those are too sure of themselves. Strength is the partial correlation (Cramer's V on tables) given what the "
             "graph holds fixed.",
         ),
-        table("Edges and their frequencies", header, rows, frozenset({1, 2, 3, 4})),
+        table("Edges and their frequencies", header, rows, frozenset({1, 2, 3, 4, 5})),
     )
 
 

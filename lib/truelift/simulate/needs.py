@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from truelift.models.need.rows import NeedRows
 from truelift.models.need.states import Layout, StateModel
 
 # What one sees of a person: the section looked at, pages, whether something was bought, minutes.
@@ -88,19 +89,21 @@ class NeedWorld:
         )
         return table, need
 
-    def filter(self, table: pa.Table) -> np.ndarray:
-        """P(need | what was seen up to the step) by the true numbers, rows by three."""
-        from truelift.models.need.rows import NeedRows
-
+    @staticmethod
+    def rows(table: pa.Table) -> NeedRows:
+        """A table as :meth:`draw` gives it, as arrays of the layout of ``truth``."""
         users = table["customer"].to_numpy()
         starts = np.r_[np.flatnonzero(np.r_[True, users[1:] != users[:-1]]), len(users)]
         section = np.searchsorted(["bread", "fruit", "toys", "wine"], table["section"].to_numpy())
         codes = np.stack([section, table["bought"].to_numpy()], axis=1).astype(np.int32)
         pages, minutes = (table[c].to_numpy().astype(float)[:, None] for c in ("pages", "minutes"))
-        rows = NeedRows(
+        return NeedRows(
             starts, table["mailed"].to_numpy().astype(np.int32), codes, pages, minutes, np.zeros((len(users), 0))
         )  # fmt: skip
-        return self.truth.posteriors(rows)[0]
+
+    def filter(self, table: pa.Table) -> np.ndarray:
+        """P(need | what was seen up to the step) by the true numbers, rows by three."""
+        return self.truth.posteriors(self.rows(table))[0]
 
     def effect(self, share: np.ndarray) -> tuple[np.ndarray, float]:
         """What a mail changes at the next step: the chance of each need, and of a purchase.

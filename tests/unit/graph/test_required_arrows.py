@@ -11,6 +11,7 @@ import pytest
 import truelift as tl
 from truelift.cli import main
 from truelift.graph.discovery.families import CountedFamilies
+from truelift.graph.discovery.options import Tiers
 from truelift.graph.discovery.order_search import SearchOptions, search
 
 
@@ -100,3 +101,14 @@ def test_open_edges_become_a_graph_once_someone_says_which_way_they_go():
     graph = found.graph("a -> b")
     assert set(graph.arrows) == {("a", "b"), ("b", "c")} and "d" in graph.measured
     assert tl.identify(graph, "b -> c").method == "back door"
+
+
+def test_more_required_parents_than_a_family_can_have_are_one_message():
+    names = [f"cause {i}" for i in range(64)] + ["effect"]
+    tiers = Tiers(required=tuple(f"cause {i} -> effect" for i in range(64)))
+    with pytest.raises(
+        tl.TrueliftError, match="found 64 arrows into effect, expected at most 60"
+    ) as told:
+        tiers.needed(names)
+    assert told.value.exit_code == 2
+    assert Tiers(required=tiers.required[:60]).needed(names).sum() == 60

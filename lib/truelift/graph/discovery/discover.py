@@ -10,13 +10,20 @@ import numpy as np
 
 from truelift.errors import DataError
 from truelift.graph.discovery.columns import Variable, codes_of, look
-from truelift.graph.discovery.learning import Learned, design_effect, knowledge_of, learn, strengths
+from truelift.graph.discovery.learning import (
+    Knowledge,
+    Learned,
+    design_effect,
+    knowledge_of,
+    learn,
+    strengths,
+)
 from truelift.graph.discovery.options import DiscoveryOptions
 from truelift.graph.discovery.pattern import Pattern, sign_of
 from truelift.graph.discovery.results import DiscoveryResult, Edge, FloorPoint
 from truelift.graph.discovery.separation import Evidence
 from truelift.graph.discovery.source import Source, source_of
-from truelift.graph.discovery.stability import FEWEST, frequencies, patterns_of_halves
+from truelift.graph.discovery.stability import FEWEST, chances, frequencies, patterns_of_halves
 from truelift.graph.discovery.sums import GramKernel, moments_of
 from truelift.lake.foreign import ForeignTable
 
@@ -158,7 +165,7 @@ def learned_from(
     count = len(ground.gram)
     patterns = patterns_of_halves(count, options.bootstraps, options.seed, half, told)
     told("the graph over the floor")
-    edges = _edges(whole, evidence, patterns)
+    edges = _edges(whole, evidence, patterns, known)
     return DiscoveryResult(
         table=source.name, version=source.table.version,
         kind="PAG" if options.method == "fci" else "CPDAG", method=_method(options, evidence),
@@ -203,9 +210,18 @@ def _refuse_copies(evidence: Evidence, variables: tuple[Variable, ...], table: s
         )
 
 
-def _edges(whole: Learned, evidence: Evidence, patterns: list[Pattern]) -> tuple[Edge, ...]:
+def _edges(
+    whole: Learned, evidence: Evidence, patterns: list[Pattern], known: Knowledge
+) -> tuple[Edge, ...]:
     pattern, p = whole.pattern, len(whole.pattern)
     often, arrows = frequencies(patterns, p)
+    new = often.copy()
+    # What is known beforehand is no matter of chance.
+    settled = known.required | known.required.T | (known.ruled_out & known.ruled_out.T)
+    open_pairs = np.triu(~settled, 1)
+    if patterns and open_pairs.any():
+        new[open_pairs] = chances(often[open_pairs], len(patterns))
+        new = np.triu(new, 1) + np.triu(new, 1).T
     own = list(pattern.edges())
     others = [(int(i), int(j)) for i, j in np.argwhere(np.triu((often > 0) & ~pattern.adjacent))]
     pairs = [*own, *sorted(others, key=lambda e: -often[e])]
@@ -214,7 +230,7 @@ def _edges(whole: Learned, evidence: Evidence, patterns: list[Pattern]) -> tuple
         Edge(
             pattern.names[i], pattern.names[j], pattern.line(i, j) if pattern.adjacent[i, j] else "",
             float(often[i, j]) if patterns else None, float(arrows[i, j]) if patterns else None,
-            float(arrows[j, i]) if patterns else None, strength,
+            float(arrows[j, i]) if patterns else None, strength, float(new[i, j]) if patterns else None,
         )
         for (i, j), strength in zip(pairs, size, strict=True)
     )  # fmt: skip

@@ -14,6 +14,8 @@ from truelift.graph.model import graph_of
 
 METHODS = ("order", "pc", "fci")
 _FEWEST_BUCKETS = 10
+#: Parents that a node may be required to have: those of a family are bits of a number.
+MOST_REQUIRED = 60
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,11 @@ class Tiers:
                 raise ConfigError(
                     f"required: found {arrow}, which forbidden rules out. Take it out of one of the two."
                 )
+        for j in np.flatnonzero(found.sum(axis=0) > MOST_REQUIRED).tolist():
+            raise ConfigError(
+                f"required: found {int(found[:, j].sum())} arrows into {names[j]}, expected at most {MOST_REQUIRED}: "
+                "families of more parents are not scored. Require the surest ones."
+            )
         graph_of([(names[i], names[j]) for i, j in np.argwhere(found).tolist()])  # refuses a cycle
         return found
 

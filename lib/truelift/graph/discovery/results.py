@@ -31,6 +31,8 @@ class Edge:
     effect : float or None
         How strongly the two depend on each other given what the graph holds fixed, from 0 to 1: the partial
         correlation, or Cramer's V on tables.
+    chance : float or None
+        That a new sample of half as many clusters shows the edge: the frequency, with what is chance of this sample taken out.
     """
 
     first: str
@@ -40,6 +42,7 @@ class Edge:
     forward: float | None
     backward: float | None
     effect: float | None
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -160,11 +163,11 @@ class DiscoveryResult:
         told += [""]
         shown = [e for e in self.edges if e.line]
         width = max((len(e.line) for e in shown), default=4)
-        told += [f"  {e.line:{width}}  {_share(e.frequency)}{_strength(e.effect)}" for e in shown]
+        told += [f"  {e.line:{width}}  {_share(e)}{_strength(e.effect)}" for e in shown]
         beside = [e for e in self.edges if not e.line and (e.frequency or 0) >= _NEARLY]
         if beside:
             told += ["", "Not in the graph, and in many of the graphs of halves:"]
-            told += [f"  {e.first} ? {e.second}  {_share(e.frequency)}" for e in beside]
+            told += [f"  {e.first} ? {e.second}  {_share(e)}" for e in beside]
         return "\n".join([*told, "", *self.notes])
 
     def __repr__(self) -> str:
@@ -174,8 +177,11 @@ class DiscoveryResult:
 _NEARLY = 0.5
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"in {value:4.0%} of halves  "
+def _share(edge: Edge) -> str:
+    if edge.frequency is None:
+        return ""
+    new = "" if edge.chance is None else f", {edge.chance:4.0%} of new samples"
+    return f"in {edge.frequency:4.0%} of halves{new}  "
 
 
 def _strength(value: float | None) -> str:

@@ -24,9 +24,8 @@ from truelift.models.need.choosing import (
     scale_of,
     tried,
 )
-from truelift.models.need.coordinates import model_of
 from truelift.models.need.fitting import Fit, em, gain_of, newton
-from truelift.models.need.information import Covariance, clustered, information_of
+from truelift.models.need.information import Covariance, clustered, information_of, models_near
 from truelift.models.need.matching import by_frequency, distance
 from truelift.models.need.rows import NeedRows, joined
 from truelift.models.need.states import Layout, StateModel
@@ -61,16 +60,7 @@ class FittedNeeds:
     def drawn(self) -> list[StateModel]:
         """Models as likely as the errors say, for intervals of posteriors."""
         spec = self.coding.spec
-        rng = np.random.default_rng([spec.seed, 1])
-        size = len(self.covariance.vector) - self.model.needs
-        matrix = self.covariance.matrix[:size, :size]
-        values, vectors = np.linalg.eigh(matrix)
-        # Coordinates of chances of almost zero have errors without bound, and change nothing.
-        half = vectors * np.sqrt(np.clip(values, 0.0, 25.0))
-        moved = rng.normal(size=(spec.draws, size)) @ half.T
-        return [
-            model_of(self.covariance.vector[:size] + np.clip(m, -5, 5), self.model) for m in moved
-        ]
+        return models_near(self.model, self.covariance, spec.draws, spec.seed)
 
 
 def fitted_needs(
@@ -123,7 +113,7 @@ def fitted_needs(
     information = information_of(model, whole, prior, users)
     require_known(model, information.matrix)
     fit = replace(fit, gain_left=gain_of(model, sums, prior, information.matrix))
-    covariance = clustered(model, sums, source.products(coding, model), information)
+    covariance = clustered(model, sums, source.products(coding, model), information, prior)
     result = _result(source, coding, model, covariance, sums, fit, version)
     result = _with(result, judged, len(own), agreed)
     return FittedNeeds(result, model, covariance, coding)

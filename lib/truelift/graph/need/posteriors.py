@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import norm
+from scipy.stats import t as student
 
 from truelift.arrays.texts import whole
 from truelift.graph.need.columns import Coding, as_texts
@@ -84,11 +84,15 @@ class PosteriorKernel:
 def intervals(
     filtered: np.ndarray, drawn: tuple[StateModel, ...], rows: NeedRows, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals of the filter by models as likely as the errors say."""
+    """Intervals of the filter by models as likely as the errors say.
+
+    So few draws tell their spread with an error of its own, which the quantile of Student's distribution answers for.
+    """
     squares = np.zeros_like(filtered)
     for model in drawn:
         squares += (model.posteriors(rows)[0] - filtered) ** 2
-    half = float(norm.ppf((1 + level) / 2)) * np.sqrt(squares / max(len(drawn), 1))
+    quantile = float(student.ppf((1 + level) / 2, max(len(drawn), 1)))
+    half = quantile * np.sqrt(squares / max(len(drawn), 1))
     return np.clip(filtered - half, 0, 1), np.clip(filtered + half, 0, 1)
 
 

@@ -92,9 +92,9 @@ class Covariance:
 
 
 def clustered(
-    model: StateModel, sums: np.ndarray, products: np.ndarray, information: Information
-) -> Covariance:
-    """The sandwich of the score, with the shares of steps as further equations.
+    model: StateModel, sums: np.ndarray, products: np.ndarray, information: Information, prior: np.ndarray
+) -> Covariance:  # fmt: skip
+    """The sandwich of the score, with the shares of steps as further equations, and the square of what the prior moves.
 
     Parameters
     ----------
@@ -104,6 +104,8 @@ def clustered(
     products : ndarray
         As :func:`outer_products` gives them, of all users.
     information : Information
+    prior : ndarray
+        How far it draws the model from where the data alone would have it is a part of the errors: by one Newton step.
     """
     layout, needs = model.layout, model.needs
     part = layout.parts(sums)
@@ -126,5 +128,17 @@ def clustered(
     bread[size:, size:] = np.eye(needs) * steps.sum()
     half = np.linalg.solve(bread, meat)
     small = users / max(users - 1, 1)
-    matrix = small * np.linalg.solve(bread, half.T)
+    moved = np.linalg.solve(bread, equations @ prior)
+    matrix = small * np.linalg.solve(bread, half.T) + np.outer(moved, moved)
     return Covariance(np.concatenate([vector_of(model), share]), (matrix + matrix.T) / 2)
+
+
+def models_near(model: StateModel, known: Covariance, draws: int, seed: int) -> list[StateModel]:
+    """Models as likely as the errors say, around a model, for intervals of posteriors."""
+    rng = np.random.default_rng([seed, 1])
+    size = len(known.vector) - model.needs
+    values, vectors = np.linalg.eigh(known.matrix[:size, :size])
+    # Coordinates of chances of almost zero have errors without bound, and change nothing.
+    half = vectors * np.sqrt(np.clip(values, 0.0, 25.0))
+    moved = rng.normal(size=(draws, size)) @ half.T
+    return [model_of(known.vector[:size] + np.clip(m, -5, 5), model) for m in moved]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.models.need.every_path import LAYOUT, drawn_rows, joint, some_model, some_rows
 from truelift.errors import NotSupportedError
+from truelift.models.need.acting import measured
 from truelift.models.need.choosing import (
     compared,
     passes_of,
@@ -23,7 +24,7 @@ from truelift.models.need.choosing import (
 )
 from truelift.models.need.coordinates import model_of, score_matrix, vector_of
 from truelift.models.need.fitting import em, newton, objective_of
-from truelift.models.need.information import information_of, outer_products
+from truelift.models.need.information import clustered, information_of, outer_products
 from truelift.models.need.matching import distance, matched
 from truelift.models.need.rows import NeedRows, joined
 from truelift.models.need.states import Layout, prior_sums
@@ -221,3 +222,32 @@ def test_the_fewest_needs_within_one_error_of_the_best_are_taken():
     told = [base - 2.0, base + 0.001 * rng.normal(size=400), base + 0.00001]
     found, taken = compared((1, 2, 3), told)
     assert taken == 1 and found[0].behind == pytest.approx(2.0, abs=0.01)
+
+
+def test_what_the_prior_moves_is_in_the_errors():
+    """25 steps that all stay vary by nothing, and still do not say that every step stays."""
+    layout = Layout(2, 2, (2,), 0, 0)
+    shown, seen = np.zeros((2, 400, 2), np.int32)
+    seen[200:], seen[::7, 1] = 1, 1 - seen[::7, 1]
+    few = np.r_[np.arange(1, 26), np.arange(201, 226)]
+    shown[few, 1], seen[few, 1] = 1, seen[few, 0]
+    rows = NeedRows(
+        np.arange(401) * 2, shown.ravel(), seen.reshape(-1, 1), *(np.zeros((800, 0)),) * 3
+    )  # fmt: skip
+    scale = scale_of(layout, [rows])
+    prior = prior_of(layout, scale, 1.0)
+    model = start(layout, scale, np.random.default_rng(0))
+    plain = replace(model, table=np.array([[0.999, 0.001], [0.001, 0.999]]))
+    fit = em(passes_of([rows]), plain, prior, scale.sd, 1e-9, 500)
+    information = information_of(fit.model, [rows], prior, 400)
+    products = outer_products(fit.model, rows)
+    stays = fit.model.transition[1, 0, 0]
+
+    def error(of: np.ndarray) -> float:
+        known = clustered(fit.model, fit.sums, products, information, of)
+        return float(
+            measured(fit.model, known, lambda m, _: m.transition[1, 0, :1]).standard_error[0]
+        )
+
+    assert stays < 0.99 and error(0 * prior) < 0.6 * (1 - stays)
+    assert error(prior) > 0.8 * (1 - stays)
