@@ -21,9 +21,9 @@ def evaluate_doses(
     log: Any,
     *,
     dose: str,
-    density: str,
     rewards: str | Iterable[str],
     policies: Mapping[str, Mapping[str, Any]],
+    density: str | None = None,
     user: str | None = None,
     context: str | Iterable[str] = (),
     buckets: int | None = None,
@@ -36,12 +36,14 @@ def evaluate_doses(
     ----------
     log : DataFrame, Arrow table, str or path
         A row a decision.
-    dose, density : str
-        Columns of the dose that was given, and of the density with which it was.
+    dose : str
+        The column of the dose that was given.
     rewards : str or list of str
         Numeric columns; higher is better.
     policies : mapping of str to mapping
         By name ``{"dose": column}`` or ``{"always": 9.9}``.
+    density : str, optional
+        The column of the density with which that dose was given; without it ``density_model="location-scale"``.
     user : str, optional
         Rows that share it may be dependent.
     context : str or list of str

@@ -69,6 +69,7 @@ SECTIONS: Registry[Section] = Registry(
         "fragile": "truelift.report.sections.fragile:FRAGILE",
         "what-if": "truelift.report.sections.what_if:WHATIF",
         "policies": "truelift.report.sections.policies:POLICIES",
+        "doses": "truelift.report.sections.doses:DOSES",
         "needs": "truelift.report.sections.needs:NEEDS",
         "ranking": "truelift.report.sections.ranking:RANKING",
         "recommendations": "truelift.report.sections.ranking:RECOMMENDATIONS",

@@ -25,3 +25,14 @@ def test_intervals_hold_the_value_and_plain_ones_at_the_same_bandwidth_do_not():
     # 100 repetitions of .95 have a standard error of .022.
     assert np.mean(held) > 0.95 - 3 * 0.022
     assert np.mean(plain) < 0.85
+
+
+def test_intervals_hold_the_value_where_densities_are_estimated():
+    held = []
+    for seed in range(100):
+        frame, truth = dose_log(400, 3, seed)
+        keys = {"density": None, "density_model": "location-scale"}
+        found = evaluated(frame, policies={"new": {"dose": "proposed"}}, buckets=5, **keys)
+        value = found.value("new", "gain")
+        held.append(value.ci_lower < truth < value.ci_upper)
+    assert np.mean(held) > 0.95 - 3 * 0.022

@@ -8,7 +8,13 @@ import pytest
 
 import truelift as tl
 from truelift.errors import ConfigError, DataError, TableError
+from truelift.policy.doses.densities import dose_densities
+from truelift.policy.doses.evaluate import DoseReader
 from truelift.policy.doses.job import rows_of
+from truelift.policy.doses.spec import DoseSpec
+from truelift.policy.off_policy.log import cut_log
+from truelift.public.tables import opened
+from truelift.typed import from_plain
 
 
 def dose_log(users: int, rows: int = 4, seed: int = 0) -> tuple[pd.DataFrame, float]:
@@ -122,4 +128,83 @@ def test_a_log_that_cannot_be_used_is_one_message(change, error, said):
 )
 def test_a_specification_that_cannot_be_is_one_message(keys):
     with pytest.raises(ConfigError):
+        evaluated(dose_log(60)[0], **keys)
+
+
+def skewed_log(rows: int, seed: int = 0) -> pd.DataFrame:
+    """Doses with a location and a scale that go with the context, and a skewed shape, with their density."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, rows)
+    location, scale = 1 + x + 0.5 * x**2, np.exp(0.4 * x)
+    z = rng.gamma(3, 1, rows)
+    frame = {
+        "user": np.arange(rows), "x": x, "dose": location + scale * z,
+        "density": z**2 * np.exp(-z) / 2 / scale, "proposed": location + 2 * scale,
+    }  # fmt: skip
+    held = pd.DataFrame(frame)
+    return held.assign(gain=-((held.dose - held.proposed) ** 2) + rng.normal(size=rows))
+
+
+def test_densities_that_the_log_lacks_are_near_those_of_it():
+    frame = skewed_log(8000)
+    spec = from_plain(DoseSpec, {
+        "dose": "dose", "density_model": "location-scale", "rewards": ["gain"], "user": "user", "context": ["x"],
+        "policies": {"new": {"dose": "proposed"}},
+    })  # fmt: skip
+    log = cut_log(opened(frame), spec.columns(), "user", 10)
+    reader = DoseReader(spec)
+    found = dose_densities(log, reader, lambda text: None)
+    ratio = []
+    for bucket, held in log.panel.buckets.items():
+        rows = reader.rows(iter(held.to_batches()))
+        z = (rows.logged - 1 - rows.context[:, 0] - 0.5 * rows.context[:, 0] ** 2) / np.exp(
+            0.4 * rows.context[:, 0]
+        )
+        truth = z**2 * np.exp(-z) / 2 / np.exp(0.4 * rows.context[:, 0])
+        own = found.of_rows(rows, bucket % spec.folds)
+        ratio.append((own / truth)[(z > 0.7) & (z < 6)])
+    assert 0.97 < np.concatenate(ratio).mean() < 1.03
+    assert np.quantile(np.abs(np.concatenate(ratio) - 1), 0.9) < 0.15
+
+
+def test_values_by_estimated_densities_are_near_those_by_known_ones():
+    frame = skewed_log(6000, seed=1)
+    policies = {"new": {"dose": "proposed"}}
+    known = evaluated(frame, policies=policies).value("new", "gain")
+    keys = {"policies": policies, "density": None, "density_model": "location-scale"}
+    result = evaluated(frame.drop(columns="density"), **keys)
+    found = result.value("new", "gain")
+    assert found.verdict == "supported" and "estimated from x by location-scale" in str(result)
+    assert abs(found.value - known.value) < 2 * known.standard_error
+    assert found.ci_lower < 0 < found.ci_upper  # the proposed dose is the best, which is worth 0
+
+
+def test_a_shape_that_changes_with_the_context_is_seen_by_the_weights():
+    # One mode where x is low, two where it is high: no location and scale make the one of the other.
+    rng = np.random.default_rng(0)
+    x = np.repeat([0.0, 1.0], 4000)
+    side = rng.choice([-2.0, 2.0], 8000) * x
+    frame = pd.DataFrame(
+        {"user": np.arange(8000), "x": x, "dose": side + 0.3 * rng.normal(size=8000)}
+    )
+    frame = frame.assign(gain=rng.normal(size=8000), proposed=0.0)
+    keys = {
+        "density": None,
+        "density_model": "location-scale",
+        "policies": {"new": {"dose": "proposed"}},
+    }
+    assert evaluated(frame, **keys).value("new", "gain").verdict != "supported"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"density": None}, "neither"),
+        ({"density_model": "location-scale"}, "density and density_model"),
+        ({"density": None, "density_model": "guess"}, "location-scale"),
+        ({"density": None, "density_model": "location-scale", "context": []}, "what the log chose by"),
+    ],
+)  # fmt: skip
+def test_densities_come_from_one_place(keys, said):
+    with pytest.raises(ConfigError, match=said):
         evaluated(dose_log(60)[0], **keys)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 import truelift as tl
+from tests.unit.policy.test_policy_doses import dose_log
 from tests.unit.policy.test_policy_values import KEYS, POLICIES, bandit_log
 from truelift.report.page import render_page
 
@@ -41,3 +42,23 @@ def test_the_values_of_whole_lists_stand_on_the_page(whole, undrawn):
 
 def test_a_run_without_policies_has_no_such_part(whole, undrawn):
     assert 'id="policies"' not in render_page(whole)
+
+
+def test_values_of_doses_stand_on_the_page(whole, undrawn):
+    frame, _ = dose_log(200)
+    policies = {"<new>": {"dose": "proposed"}, "far": {"always": 30.0}}
+    result = tl.evaluate_doses(
+        frame,
+        dose="dose",
+        density="density",
+        rewards="gain",
+        user="user",
+        context="x",
+        policies=policies,
+    )
+    page = render_page(replace(whole, others=(result,)))
+    value = result.value("<new>", "gain")
+    assert '<a href="#doses">Other doses</a>' in page and "&lt;new&gt;" in page
+    assert f"{value.value:.2f}" in page and "no logged dose lies near" in page
+    assert f"All {len(result.estimates)} estimates" in page
+    assert 'id="doses"' not in render_page(whole)

@@ -13,6 +13,7 @@ from truelift.effects.panel.column_messages import missing_columns
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError, TableError
 from truelift.lake.foreign import ForeignTable
+from truelift.policy.doses.densities import DoseDensities, dose_densities
 from truelift.policy.doses.judging import judge
 from truelift.policy.doses.kernel import dose_sums
 from truelift.policy.doses.results import DosesResult
@@ -29,7 +30,10 @@ STEPS = tuple(2.0 ** (k / 2) for k in range(-6, 3))
 
 @dataclass(frozen=True, eq=False)
 class DoseRows:
-    """Rows of a log as arrays: logged dose, density, policies' doses (n x P), rewards (n x R), context."""
+    """Rows of a log as arrays: logged dose, density, policies' doses (n x P), rewards (n x R), context.
+
+    A density that is to be estimated is 1.
+    """
 
     logged: np.ndarray
     density: np.ndarray
@@ -65,8 +69,9 @@ class DoseReader:
             users = np.concatenate([hash_keys(column_of(b, spec.user)) for b in kept])
         else:
             users = np.arange(n, dtype=np.uint64)
+        density = columns((spec.density,))[:, 0] if spec.density else np.ones(n)
         return DoseRows(
-            columns((spec.dose,))[:, 0], columns((spec.density,))[:, 0], np.column_stack(given),
+            columns((spec.dose,))[:, 0], density, np.column_stack(given),
             columns(spec.rewards), np.nan_to_num(columns(spec.context), posinf=0.0, neginf=0.0), users,
         )  # fmt: skip
 
@@ -108,16 +113,20 @@ class DoseValues:
     reader: DoseReader
     beta: np.ndarray
     widths: np.ndarray
+    densities: DoseDensities | None = None
 
     def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
         rows = self.reader.rows(batches)
         if rows is None:
             return None
-        beta = self.beta[bucket % self.reader.spec.folds]
+        fold = bucket % self.reader.spec.folds
+        beta, density = self.beta[fold], rows.density
+        if self.densities is not None:
+            density = self.densities.of_rows(rows, fold)
         own = features_of(rows.context, rows.logged) @ beta
         predicted = np.stack([features_of(rows.context, d) @ beta for d in rows.given.T], axis=1)
         return dose_sums(
-            rows.users, rows.logged, rows.density, rows.given, rows.rewards, own, predicted, self.widths
+            rows.users, rows.logged, density, rows.given, rows.rewards, own, predicted, self.widths
         )  # fmt: skip
 
 
@@ -163,9 +172,10 @@ def evaluate_doses(
             "nothing of another."
         )
     widths = np.array(sorted(spec.bandwidths)) if spec.bandwidths else rule(spread, rows) * STEPS
+    densities = dose_densities(log, reader, progress) if spec.density_model else None
     progress("values")
     beta = coefficients(checked["gram"], checked["right"])
-    state = log.sum(DoseValues(reader, beta, widths))
+    state = log.sum(DoseValues(reader, beta, widths, densities))
     return judge(spec, state, widths, log.name, log.version)
 
 
@@ -178,7 +188,7 @@ def _refuse(log: BanditLog, spec: DoseSpec, checked: State) -> None:
     rows = int(checked["moments"][0])
     expected = [
         (spec.dose, "a number in every row: the dose that was given"),
-        (spec.density, "a density above zero in every row, of the dose that was given"),
+        (spec.density or "", "a density above zero in every row, of the dose that was given"),
         (spec.user, "a key in every row"),
         *((r, "a number in every row: 0 where nothing came of it") for r in spec.rewards),
         *((p.dose or "", f"a dose in every row (policies.{n})") for n, p in spec.policies.items()),

@@ -81,7 +81,17 @@ def judge(
     return DosesResult(
         table=table, table_version=version, rows=round(float(state["total"][-1])), users=round(clusters),
         estimates=tuple(sweep), values=tuple(values), confidence=spec.confidence, margin=spec.margin,
+        densities=_densities_in_words(spec),
     )  # fmt: skip
+
+
+def _densities_in_words(spec: DoseSpec) -> str:
+    if spec.density:
+        return f"logged in {spec.density!r}"
+    return (
+        f"estimated from {', '.join(spec.context)} by {spec.density_model}, without each user's own fold; no interval "
+        "counts how well they fit, nor what else the log chose by"
+    )
 
 
 def _sweep_terms(

@@ -72,7 +72,10 @@ class DoseValue:
 
 @dataclass(frozen=True, repr=False)
 class DosesResult:
-    """Values of policies of doses, and the whole sweep of estimates."""
+    """Values of policies of doses, and the whole sweep of estimates.
+
+    ``densities`` says how they were come by where the log has none.
+    """
 
     table: str
     table_version: int
@@ -83,6 +86,7 @@ class DosesResult:
     confidence: float
     margin: float
     run_id: str = ""
+    densities: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -101,9 +105,11 @@ class DosesResult:
 
     def summary(self) -> str:
         """Each policy in sentences, then its sweep."""
-        lines = [f"{self.rows:,} rows of {self.users:,} users in {self.table}."]
+        lines = [
+            f"{self.rows:,} rows of {self.users:,} users in {self.table}; densities {self.densities or 'logged'}."
+        ]
         for v in self.values:
-            lines += ["", *_told(v)]
+            lines += ["", judged(v), *_support(v)]
             names = ("kernel IPS", "kernel SNIPS", "kernel DR")
             lines.append(f"  {'bandwidth':>11}" + "".join(f"{name:>24}" for name in names))
             own = [e for e in self.estimates if (e.policy, e.reward) == (v.policy, v.reward)]
@@ -124,13 +130,21 @@ class DosesResult:
         return self.summary()
 
 
-def _told(v: DoseValue) -> list[str]:
+def judged(v: DoseValue) -> str:
+    """A policy in a sentence."""
     if v.verdict == UNSUPPORTED:
-        return [f"{v.policy}: not supported by the log: {v.support}."]
-    return [
+        return f"{v.policy}: not supported by the log: {v.support}."
+    return (
         f"{v.policy} earns {v.value:.5g} {v.reward} a row [{v.ci_lower:.5g}, {v.ci_upper:.5g}] by kernel DR at "
         f"the bandwidth {v.bandwidth:.4g}; {v.difference:+.5g} ± {v.difference_error:.2g} against the present policy's {v.present:.5g}. "
-        f"{'Ships' if v.ships else 'Does not ship'}: {v.reason}.",
+        f"{'Ships' if v.ships else 'Does not ship'}: {v.reason}."
+    )
+
+
+def _support(v: DoseValue) -> list[str]:
+    if v.verdict == UNSUPPORTED:
+        return []
+    return [
         f"  support: {v.verdict} ({v.support}); smoothing moves the plain estimate by {v.bias:+.3g} ± "
-        f"{v.bias_error:.2g}, which is taken out",
+        f"{v.bias_error:.2g}, which is taken out"
     ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from truelift.settings.checks import require
 
+LOCATION_SCALE = "location-scale"
+
 
 @dataclass(frozen=True)
 class DosePolicy:
@@ -39,9 +41,12 @@ class DoseSpec:
     ----------
     dose : str
         The column of the dose that was given.
-    density : str
+    density : str, optional
         The column of the density with which the policy that wrote the log gives that dose in that context;
         above zero.
+    density_model : str, optional
+        In place of it, where nobody logged densities: ``'location-scale'`` estimates them from the context
+        (:mod:`~.densities`).
     rewards : tuple of str
         Numeric columns; higher is better.
     policies : mapping of str to DosePolicy
@@ -60,9 +65,10 @@ class DoseSpec:
     """
 
     dose: str
-    density: str
     rewards: tuple[str, ...]
     policies: dict[str, DosePolicy]
+    density: str | None = None
+    density_model: str | None = None
     user: str | None = None
     context: tuple[str, ...] = ()
     bandwidths: tuple[float, ...] = ()
@@ -77,6 +83,13 @@ class DoseSpec:
     def __post_init__(self) -> None:
         for key in ("rewards", "policies"):
             require(len(getattr(self, key)) > 0, key, "none", "at least one")
+        known = [name for name in ("density", "density_model") if getattr(self, name)]
+        one = "one of them: a column of densities, or density_model: location-scale, which estimates them"
+        require(len(known) == 1, "density and density_model", " and ".join(known) or "neither", one)
+        if self.density_model:
+            fits = self.density_model == LOCATION_SCALE
+            require(fits, "density_model", self.density_model, LOCATION_SCALE)
+            require(len(self.context) > 0, "density_model", "no context", "what the log chose by")
         require(0 < self.confidence < 1, "confidence", self.confidence, "between 0 and 1")
         require(self.margin >= 0, "margin", self.margin, "zero or more")
         require(self.folds >= 2, "folds", self.folds, "at least 2")
@@ -95,7 +108,7 @@ class DoseSpec:
     def numbers(self) -> dict[str, str]:
         """Numeric columns that are read, with the key that names each."""
         given = {p.dose: f"policies.{name}" for name, p in self.policies.items() if p.dose}
-        named = {self.dose: "dose", self.density: "density"}
+        named = {self.dose: "dose"} | ({self.density: "density"} if self.density else {})
         named |= dict.fromkeys(self.rewards, "rewards") | dict.fromkeys(self.context, "context")
         return {**given, **named}
 

@@ -1,0 +1,142 @@
+"""Densities of doses that the log lacks: a location and a scale that go with the context, and the shape of what is left.
+
+With mu and sigma from regressions on context and its squares, ``f(a|x) = g((a - mu(x)) / sigma(x)) / sigma(x)``, g the
+density of the standardised doses by counts on a fine grid, smoothed by a Gaussian of Silverman's width. All three are
+of the other folds' users, and each is a sum: three passes. Where the shape itself changes with the context this is
+wrong, as it is where the log chose by what the context lacks; of the first the weights' mean, of the second nothing tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from truelift.inference.normal_equations import solve_symmetric
+from truelift.policy.doses.reward_model import coefficients, model_sums
+from truelift.policy.off_policy.log import BanditLog
+from truelift.policy.off_policy.reward_model import in_fold
+from truelift.progress import Tell
+
+if TYPE_CHECKING:
+    from truelift.policy.doses.evaluate import DoseReader, DoseRows
+
+State = dict[str, np.ndarray]
+# Standardised doses fall into bins of a fiftieth from -12 to 12; beyond there is the last one.
+_REACH, _STEP = 12.0, 0.02
+_CENTRES = np.arange(-_REACH + _STEP / 2, _REACH, _STEP)
+# Of the density a wide normal one, so that no dose is impossible.
+_WIDE, _SHARE = 3.0, 1e-3
+# The mean of the logarithm of a squared standard normal number.
+_LOG_SQUARE = -1.2703628454614782
+
+
+@dataclass(frozen=True, eq=False)
+class DoseDensities:
+    """Location, scale and shape of the doses by fold.
+
+    Parameters
+    ----------
+    location, scale : ndarray, K x d
+        Coefficients on context and squares; of the scale those of the logarithm of a squared residual.
+    shape : ndarray, K x bins
+        Densities of standardised doses; empty before they are counted.
+    """
+
+    location: np.ndarray
+    scale: np.ndarray
+    shape: np.ndarray
+
+    def standardised(self, rows: DoseRows, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Doses less their location by their scale, and the scale (n each)."""
+        features = context_features(rows.context)
+        scale = np.exp(0.5 * features @ self.scale[fold])
+        return (rows.logged - features @ self.location[fold]) / scale, scale
+
+    def of_rows(self, rows: DoseRows, fold: int) -> np.ndarray:
+        """The density of each row's dose (n)."""
+        z, scale = self.standardised(rows, fold)
+        shape = np.interp(z, _CENTRES, self.shape[fold], left=0.0, right=0.0)
+        wide = np.exp(-0.5 * (z / _WIDE) ** 2) / (_WIDE * np.sqrt(2 * np.pi))
+        return np.asarray(((1 - _SHARE) * shape + _SHARE * wide) / scale)
+
+
+def context_features(context: np.ndarray) -> np.ndarray:
+    """One, the context and its squares (n x 1 + 2 c)."""
+    return np.column_stack([np.ones(len(context)), context, context**2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Location:
+    """Sums for the location, or for the scale where the location is known."""
+
+    reader: DoseReader
+    location: np.ndarray | None = None
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        rows = self.reader.rows(batches)
+        if rows is None:
+            return None
+        folds = self.reader.spec.folds
+        features, target = context_features(rows.context), rows.logged
+        if self.location is not None:
+            left = target - features @ self.location[bucket % folds]
+            target = np.log(np.maximum(left**2, 1e-300)) - _LOG_SQUARE
+            # A dose on the line to the last digit has no logarithm that is of use.
+            features, target = features[left != 0], target[left != 0]
+        return in_fold(model_sums(features, target[:, None]), bucket % folds, folds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """Counts of standardised doses."""
+
+    reader: DoseReader
+    densities: DoseDensities
+
+    def __call__(self, bucket: int, batches: Iterator[pa.RecordBatch]) -> State | None:
+        rows = self.reader.rows(batches)
+        if rows is None:
+            return None
+        fold = bucket % self.reader.spec.folds
+        z, _ = self.densities.standardised(rows, fold)
+        place = np.clip((z + _REACH) / _STEP, 0, len(_CENTRES) - 1).astype(np.int64)
+        counts = np.bincount(place, minlength=len(_CENTRES)).astype(float)
+        return in_fold({"counts": counts}, fold, self.reader.spec.folds)
+
+
+def dose_densities(log: BanditLog, reader: DoseReader, progress: Tell) -> DoseDensities:
+    """Densities from three passes over the log, each fold's without its users."""
+    progress("densities: location")
+    sums = log.sum(_Location(reader))
+    location = coefficients(sums["gram"], sums["right"])[:, :, 0]
+    progress("densities: scale")
+    sums = log.sum(_Location(reader, location))
+    scale = np.array([_of_all(sums, fold) for fold in range(len(location))])
+    progress("densities: shape")
+    found = DoseDensities(location, scale, np.zeros((0, 0)))
+    counts = log.sum(_Shape(reader, found))["counts"]
+    shape = np.array([_smoothed(counts.sum(axis=0) - counts[k]) for k in range(len(counts))])
+    return DoseDensities(location, scale, shape)
+
+
+def _of_all(sums: State, fold: int) -> np.ndarray:
+    """Coefficients of the scale from all folds but one, with a ridge that no column of zeros stops."""
+    gram = sums["gram"].sum(axis=0) - sums["gram"][fold]
+    right = sums["right"].sum(axis=0) - sums["right"][fold]
+    penalty = np.diag(np.maximum(np.diag(gram), 1e-12)) * 1e-6
+    return np.asarray(solve_symmetric(gram + penalty, right[:, 0]))
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """A density on the grid from its counts."""
+    total = float(counts.sum())
+    mean = float(counts @ _CENTRES) / total
+    spread = max(float(counts @ (_CENTRES - mean) ** 2) / total, 0.0) ** 0.5
+    width = max(0.9 * spread * total**-0.2, _STEP)
+    reach = int(np.ceil(4 * width / _STEP))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / width) ** 2)
+    return np.convolve(counts, kernel / kernel.sum(), mode="same") / (total * _STEP)
