@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from types import FunctionType
+from typing import Any, TypeVar, cast
 
 from numba import njit
+
+from truelift.arrays.kept_loops import KeptLoop
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(function: F) -> F:
     """Machine code, kept on disk between processes; other threads run beside it."""
-    return cast(F, njit(cache=True, nogil=True)(function))
+    loop: Any = njit(nogil=True)(function)
+    loop._cache = KeptLoop(cast(FunctionType, function))
+    return cast(F, loop)
