@@ -150,5 +150,33 @@ def test_a_strategy_that_brought_less_is_not_called_the_best(played):
     assert "No strategy brought more than click greedy" in page
 
 
+def test_what_readers_buy_and_others_lack_does_not_win(played):
+    """Ranked by all purchases: a strategy whose sum over readers alone is larger is named, and not the best."""
+    found = from_plain(LoopResult, played[0].results["LoopResult"])
+    columns = dict(found.columns)
+    shifting = [name == "effect" for name in columns["strategy"]]
+    base = {
+        (seed, at): value
+        for name, seed, at, value in zip(
+            *(columns[k] for k in ("strategy", "seed", "round", "purchases")), strict=True
+        )
+        if name == "click_greedy"
+    }
+    columns["purchases"] = tuple(
+        base[seed, at] - 3.0 - seed if shifts else value
+        for shifts, seed, at, value in zip(
+            shifting, *(columns[k] for k in ("seed", "round", "purchases")), strict=True
+        )
+    )
+    columns["additional_total"] = tuple(
+        value + 1_000.0 if shifts else value
+        for shifts, value in zip(shifting, columns["additional_total"], strict=True)
+    )
+    page = str(loop(ReportContent("d", "now", "", others=(replace(found, columns=columns),))))
+    assert "effect brought most" not in page
+    assert "No strategy brought more than click greedy" in page
+    assert "effect adds more to its readers" in page
+
+
 def test_a_report_without_a_loop_has_no_such_section():
     assert loop(ReportContent("d", "now", "")) is None

@@ -107,17 +107,30 @@ def _missed(found: LoopResult) -> Html | None:
 
 
 def _finding(found: LoopResult) -> Html:
-    """Who brought more than the one that all are held against."""
-    main = [
-        c for c in found.comparisons() if c.measure == "additional_total" and c.strategy != ORACLE
-    ]
+    """Who brought more of all purchases than the one that all are held against.
+
+    What lists add to their readers' purchases, summed up, may be what others would have bought: it does not win.
+    """
+    held = {(c.strategy, c.measure): c for c in found.comparisons() if c.strategy != ORACLE}
+    main = [c for (_, measure), c in held.items() if measure == "purchases"]
     best = max(main, key=lambda c: c.difference, default=None)
     if best is None:
         return element("p", "One strategy alone: nothing to compare it with.")
+    told = [held[best.strategy, measure].sentence().replace("_", " ") for measure in COMPARED]
+    shifts = [c for c in main if held[c.strategy, "additional_total"].wins and not c.wins]
     return note(
         "good" if best.wins else "warning",
         _title(found, best),
-        element("p", best.sentence().replace("_", " ") + ".", class_="finding"),
+        *(element("p", f"{sentence}.", class_="finding") for sentence in told),
+        *(element("p", _shifted(c)) for c in shifts),
+    )
+
+
+def _shifted(compared: Comparison) -> str:
+    strategy, against = (n.replace("_", " ") for n in (compared.strategy, compared.against))
+    return (
+        f"{strategy} adds more to its readers' purchases than {against}, and not surely more to all purchases: "
+        "what it sells to one, another would have bought or had."
     )
 
 
