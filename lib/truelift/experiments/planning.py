@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from truelift.errors import TableError
+from truelift.experiments.analysis.layout import is_numeric
 from truelift.experiments.design import design_experiment
 from truelift.experiments.design_results import Design
 from truelift.experiments.history import (
@@ -41,6 +42,10 @@ def planned(
         return design_experiment(spec)
     columns = history_columns(spec)
     require_columns(past, columns, spec)
+    for name in columns:
+        kind = past.schema.field(name).type
+        if name not in (*spec.units_of, spec.cluster) and not is_numeric(kind):
+            raise TableError(f"{past.name}, column {name!r}: found type {kind}, expected a number.")
     if spec.metric(spec.decides).kind == "answer":
         return design_experiment(with_answers(spec, past.here(columns), past.name))
     history = read_history(past.here(columns), spec)

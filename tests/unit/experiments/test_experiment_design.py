@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy import special
 
+import truelift as tl
 from truelift.errors import ConfigError, DataError
 from truelift.experiments.design import design_experiment
 from truelift.experiments.history import read_history, resampled, with_history
@@ -214,6 +215,19 @@ def test_drawn_experiments_keep_the_level_and_have_the_designs_power(before):
     found = resampled(spec, design, history, "past", repetitions=3000)
     assert found.false_positives == pytest.approx(0.05, abs=4 * found.error(0.05))
     assert found.power == pytest.approx(design.power, abs=0.04)
+
+
+@pytest.mark.parametrize("kind", ["mean", "answer"])
+def test_a_past_of_texts_is_one_message(kind):
+    table = pa.table({"user": range(40), "spend": ["much"] * 40, "age": range(40)})
+    metric = {"kind": kind, "column": "spend"} | (
+        {"covariates": ["age"]} if kind == "answer" else {}
+    )
+    spec = {"name": "x", "unit": "user", "metrics": {"spend": metric}, "design": {"effect": 1.0}}
+    with pytest.raises(
+        tl.TrueliftError, match="column 'spend': found type string, expected a number"
+    ):
+        tl.design_experiment(spec, table)
 
 
 def test_a_past_of_few_clusters_or_without_variation_is_refused():

@@ -158,9 +158,14 @@ def check_table(schema: pa.Schema, table: str, spec: ExperimentSpec) -> None:
     answers = {metric.column for metric in surveys_of(spec).values()}
     for name in {*layout_of(spec).columns, *quantile_columns(spec), *answers} - {""}:
         kind = schema.field(name).type
-        numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
-        if not any(is_kind(kind) for is_kind in numeric) and not pa.types.is_decimal(kind):
+        if not is_numeric(kind):
             raise TableError(f"{table}, column {name!r}: found type {kind}, expected a number.")
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether values of a type are measured: numbers and truth values."""
+    known = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    return any(is_kind(kind) for is_kind in known)
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,6 +119,8 @@ def analyze(
     effects += answers.effects
     failed |= answers.failed
     past = tuple(look for look in earlier if look.units < units)
+    order = list(spec.metrics)
+    effects = tuple(sorted(effects, key=lambda e: order.index(e.metric)))  # stable: methods as made
     effects = _of_looks(spec, effects, rule, past)
     guardrails = guardrail_checks(spec, effects, rule)
     ratio = ratio_of_counts(
