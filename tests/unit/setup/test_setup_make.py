@@ -78,3 +78,20 @@ def test_set_up_has_compiled_packages_that_it_installed_before_its_last_call():
     modules = [str(f.locate()) for f in files("mlflow") or () if f.suffix == ".py"]
     assert len(modules) > 500
     assert not [m for m in modules if not Path(cache_from_source(m)).exists()]
+
+
+@pytest.mark.parametrize("fails", [None, "mypy", "ruff", "python"])
+def test_tests_and_lint_run_side_by_side_and_either_can_fail(tmp_path, fails):
+    for name in ("ruff", "lint-imports", "vulture", "mypy", "python"):
+        code = int(name == fails)
+        (tmp_path / name).write_text(f"#!/bin/sh\necho ran {name} >>{tmp_path}/log\nexit {code}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "--old-file=setup", "test", f"BIN={tmp_path}"],
+        env={"PATH": os.environ["PATH"], "JAVA_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    ran = set((tmp_path / "log").read_text().splitlines())
+    assert (done.returncode == 0) == (fails is None), done.stderr
+    assert {"ran ruff", "ran python"} <= ran
+    assert ("ran mypy" in ran) == (fails != "ruff")
