@@ -53,7 +53,10 @@ def test_an_end_without_an_answer_is_what_the_rule_says():
 
 
 def test_more_than_nothing_may_be_asked_for():
-    assert decided([effect(0.1, 0.9)], final=False, ship_above=0.2).decision == "hold"
+    found = decided([effect(0.1, 0.9)], final=False, ship_above=0.2)
+    assert found.decision == "hold"
+    # What an index of experiments shows is the reason itself.
+    assert found.reasons[0].startswith("Not decided yet, go on: treated gains from 0.1 to 0.9")
 
 
 def test_a_gain_may_be_a_fall():

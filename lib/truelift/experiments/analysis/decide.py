@@ -103,7 +103,7 @@ def decide(
             f"{rule.at_end} (decision.at_end)."
         )
         return Decision(rule.at_end, leading.arm, (said, *why))
-    return Decision(HOLD, leading.arm, ("Not decided yet: go on.", *why))
+    return Decision(HOLD, leading.arm, (f"Not decided yet, go on: {why[0]}", *why[1:]))
 
 
 def _loses(effect: MetricEffect, guardrails: list[GuardrailCheck]) -> str:

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from truelift.errors import ConfigError
 from truelift.policy.off_policy.log import BanditLog
 from truelift.policy.off_policy.reward_model import (
+    MOST_NUMBERS,
     RewardModel,
     fit,
     in_fold,
@@ -109,12 +111,23 @@ def learned_weights(log: BanditLog, values: ValueKernel) -> LearnedWeights:
     log : BanditLog
     values : ValueKernel
         With groups, and with the models of rewards where estimators need them.
+
+    Raises
+    ------
+    ConfigError
+        For sums that no bucket should have.
     """
     reader, groups = values.reader, values.groups
     assert groups is not None
     policies, rewards = len(reader.spec.policies), len(reader.spec.rewards)
-    numbers = reader.spec.folds * (policies + 2 * rewards) * groups.count * reader.width**2
-    sums = log.sum(GroupSums(values, numbers <= _MOST_BY_GROUP))
+    tables = reader.spec.folds * (policies + 2 * rewards) * groups.count
+    if tables * (reader.width + 2) > MOST_NUMBERS:
+        raise ConfigError(
+            f"groups.weights: regressions of {policies} policies and {rewards} rewards on {groups.count:,} groups and "
+            f"{reader.width} features in {reader.spec.folds} folds take {tables * (reader.width + 2):,} numbers a bucket, "
+            f"expected at most {MOST_NUMBERS:,}. Make fewer groups, or name fewer columns in context."
+        )
+    sums = log.sum(GroupSums(values, tables * reader.width**2 <= _MOST_BY_GROUP))
     fitted = tuple(fit(of_reward(sums, t), 0) for t in range(policies + 2 * rewards))
     return LearnedWeights(
         fitted[:policies], fitted[policies : policies + rewards], fitted[policies + rewards :]
