@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from truelift.errors import ConfigError, DataError
 from truelift.inference.arguments import (
@@ -25,6 +25,7 @@ from truelift.inference.directions import (
     density,
     exceeds,
     projections,
+    quantile,
 )
 
 if TYPE_CHECKING:
@@ -161,15 +162,7 @@ def simultaneous_quantile(
         return SimultaneousQuantile(pointwise, 0.0, pointwise, sidak, m, rank, draws)
     reach = np.concatenate([part.max(axis=1) for part in projections(root, draws, seed)])
 
-    def excess(t: float) -> float:
-        return float(exceeds(t, reach, rank, degrees).mean()) - (1 - confidence)
-
-    if excess(pointwise) <= 0:
-        value = pointwise
-    elif excess(sidak) >= 0:
-        value = sidak
-    else:
-        value = float(optimize.brentq(excess, pointwise, sidak, xtol=1e-14))
+    value = quantile(reach, rank, degrees, confidence, pointwise, sidak)
     spread = float(exceeds(value, reach, rank, degrees).std()) / np.sqrt(draws)
     error = spread / float(density(value, reach, rank, degrees).mean())
     return SimultaneousQuantile(value, error, pointwise, sidak, m, rank, draws)

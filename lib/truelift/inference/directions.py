@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from truelift.errors import DataError
 
@@ -30,6 +30,10 @@ _RANK = 1e-11
 _SEMIDEFINITE = 1e-7
 # Numbers held at once by a chunk of directions: 32 MiB.
 _CHUNK = 2**22
+# Up to this rank a sum of rank / 2 terms is exact, and some ten times faster than the beta function.
+_FEW = 8
+# The directions among which a quantile's search begins, its steps, and when they end.
+_SPARSE, _STEPS, _LAST_DIGIT = 16, 12, 4e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +129,53 @@ def exceeds(t: np.ndarray | float, reach: np.ndarray, rank: int, degrees: float)
     squared = np.square(t / reach)
     if np.isinf(degrees):
         return special.gammaincc(rank / 2, squared / 2)
+    if rank % 2 == 0 and rank <= _FEW:
+        return _exceeds_even(squared / degrees, rank // 2, degrees / 2)
     return special.fdtrc(rank, degrees, squared / rank)
+
+
+def _exceeds_even(ratio: np.ndarray, half_rank: int, half_degrees: float) -> np.ndarray:
+    """The tail of F for an even rank: of the incomplete beta function a finite sum is left.
+
+    ``w^a sum_(j < k/2) (a)_j / j! (1 - w)^j`` with ``w = 1 / (1 + ratio)``, ``a`` half the degrees of
+    freedom and ``(a)_j = a (a + 1) ... (a + j - 1)``; all terms are positive.
+    """
+    ratio = np.minimum(ratio, 1e300)
+    rest = ratio / (1 + ratio)
+    term = np.exp(-half_degrees * np.log1p(ratio))
+    total = term.copy()
+    for j in range(1, half_rank):
+        term *= rest * ((half_degrees + j - 1) / j)
+        total += term
+    return total
+
+
+def quantile(
+    reach: np.ndarray, rank: int, degrees: float, confidence: float, low: float, high: float
+) -> float:
+    """The t between two bounds that the maximum exceeds with probability ``1 - confidence``.
+
+    By Newton's steps, for the slope costs a tenth of the probability, from the quantile of every
+    sixteenth direction. Where they do not end, by Brent's method.
+    """
+
+    def excess(t: float, among: np.ndarray) -> float:
+        return float(exceeds(t, among, rank, degrees).mean()) - (1 - confidence)
+
+    def between(among: np.ndarray) -> float:
+        if excess(low, among) <= 0:
+            return low
+        if excess(high, among) >= 0:
+            return high
+        return float(optimize.brentq(excess, low, high, args=(among,), xtol=1e-14))
+
+    t = between(reach[::_SPARSE])
+    for _ in range(_STEPS):
+        step = excess(t, reach) / float(density(t, reach, rank, degrees).mean())
+        last, t = t, min(max(t + step, low), high)
+        if abs(t - last) <= _LAST_DIGIT * t:
+            return t
+    return between(reach)
 
 
 def density(t: float, reach: np.ndarray, rank: int, degrees: float) -> np.ndarray:

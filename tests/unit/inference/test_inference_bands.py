@@ -263,3 +263,26 @@ def test_the_table_has_one_row_an_estimate():
     assert (table["lower"] < table["estimates"]).all()
     assert "1 away from zero" in repr(bands)
     assert "pointwise 2.0086" in repr(bands.quantile)
+
+
+@pytest.mark.parametrize("rank", [2, 4, 6, 8])
+@pytest.mark.parametrize("df", [1, 2.5, 30, 4e5])
+def test_tails_of_even_rank_are_those_of_fishers_distribution(rank, df):
+    reach = np.concatenate([np.linspace(0.01, 1, 300), [1e-20]])
+    for t in (1e-3, 1.0, 2.4, 9.0, 60.0):
+        found = directions.exceeds(t, reach, rank, df)
+        wanted = stats.f.sf(np.square(t / reach) / rank, rank, df)
+        assert found == pytest.approx(wanted, rel=1e-9, abs=1e-290)
+
+
+@pytest.mark.parametrize("rank", [2, 3, 7, 8, 12])
+@pytest.mark.parametrize("df", [1.0, 4, 200, np.inf])
+def test_a_quantile_is_exceeded_with_the_probability_that_was_asked(rank, df):
+    reach = np.random.default_rng(rank).beta(8, 2, 5_000)
+    for confidence in (0.5, 0.95, 0.9999):
+        t = directions.quantile(reach, rank, df, confidence, 1e-9, 1e6)
+        chance = directions.exceeds(t, reach, rank, df).mean()
+        assert chance == pytest.approx(1 - confidence, rel=1e-10)
+        # Bounds hold where the root lies beyond them.
+        assert directions.quantile(reach, rank, df, confidence, 2 * t, 3 * t) == 2 * t
+        assert directions.quantile(reach, rank, df, confidence, t / 3, t / 2) == t / 2
