@@ -83,6 +83,19 @@ def test_the_price_at_a_budget_is_what_two_allocations_of_it_gain_apart(held):
     assert less.estimates[0] == pytest.approx(gain(path.arms_at(budget)) - gain(within))
 
 
+def test_a_limit_that_binds_nowhere_has_no_price_and_no_error(held):
+    path = budget_path(held.offers)
+    group = (held.group == "b").astype(np.int64)
+    idle = Limits(group, np.array([0.0, 1e-9]), np.ones(2))
+    _, less = price_of_limits(path, idle, np.array([0.4, 0.8]) * path.whole)
+    # Prices are halved until the spend is near the budget, so a unit or two may differ.
+    gains = np.abs(held.offers.score).mean()
+    assert np.abs(less.estimates).max() < 0.02 * gains
+    binding = Limits(group, np.array([0.0, 0.9]), np.ones(2))
+    _, more = price_of_limits(path, binding, np.array([0.8 * path.whole]))
+    assert np.sqrt(less.covariance[1, 1]) < 0.1 * np.sqrt(more.covariance[0, 0])
+
+
 def test_an_unknown_level_is_refused(held):
     with pytest.raises(ConfigError, match="no level 'c'"):
         spent(held, replace(OPTIONS, limit_by="g", floors={"c": 0.1}))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from truelift.errors import ConfigError
-from truelift.policy.budget.limits import Limits, allocate, part_of_limits, slope_within
+from truelift.policy.budget.limits import Limits, allocate, binds, part_of_limits, slope_within
 from truelift.policy.budget.path import BudgetPath, Offers
 from truelift.policy.means import Ratios
 
@@ -93,7 +93,7 @@ def price_of_limits(
         slope = float(path.scored_slope(np.array([min(budget, path.whole * (1 - 1e-9))]))[0])
         payable.append(j)
         arms += [without, within.arm]
-        own = slope_within(offers, limits, within)
+        own = slope_within(offers, limits, within) if binds(offers, within) else slope
         slopes += [slope, own]
         parts += [0.0, part_of_limits(offers, limits, within, own)]
     if not payable:

@@ -127,6 +127,14 @@ def _at(offers: Offers, limits: Limits, price: float) -> tuple[np.ndarray, float
     return arm, float((offers.weights[rows] * offers.paid[rows, arm[rows]]).sum())
 
 
+def binds(offers: Offers, found: Allocation) -> bool:
+    """Whether a floor or cap changes who is treated at the price of an allocation."""
+    free, _ = _at(
+        offers, Limits(np.zeros(len(offers.cost), np.int64), np.zeros(1), np.ones(1)), found.price
+    )
+    return not np.array_equal(free >= 0, found.arm >= 0)
+
+
 def slope_within(offers: Offers, limits: Limits, found: Allocation) -> float:
     """What one more unit of money gains within the limits, by the scores; 0 where none is lacking.
 

@@ -13,7 +13,7 @@ from truelift.errors import ConfigError
 from truelift.policy.allocation_options import AllocateOptions
 from truelift.policy.budget.comparing import compared, mean_cost, price_of_limits
 from truelift.policy.budget.estimated_costs import forecast_costs, ratios_of_effects
-from truelift.policy.budget.limits import Limits, allocate, part_of_limits, slope_within
+from truelift.policy.budget.limits import Limits, allocate, binds, part_of_limits, slope_within
 from truelift.policy.budget.path import (
     Offers,
     area,
@@ -184,7 +184,7 @@ def spend(
     made = explored(bound.arm + 1, may, held.unit, options.exploration, salt)
     slope = float(path.scored_slope(np.array([for_rule]))[0])
     within, part = slope, np.zeros(len(offers.cost))
-    if limits is not None:
+    if limits is not None and binds(offers, bound):
         within = slope_within(offers, limits, bound)
         part = part_of_limits(offers, limits, bound, within)
     beside = compared(
