@@ -2,6 +2,7 @@
 
     python benchmarks/graph/need.py [--users 1e5] [--steps 8] [--worlds 1] [--out FILE]
     python benchmarks/graph/need.py --intervals 100 --users 1500 --out benchmarks/results/need_intervals.json
+    python benchmarks/graph/need.py --numbers 60 --users 500 --out benchmarks/results/need_numbers.json
 
 The world is `truelift.simulate.needs`: three needs, mails that move people and that depend on what they bought. Nothing of the truth goes
 into the fit: its starts, its number of needs (2, 3 and 4 are tried) and its labels are its own; labels are matched afterwards.
@@ -14,6 +15,10 @@ into the fit: its starts, its number of needs (2, 3 and 4 are tried) and its lab
 
 All rows of a world share one error of the model, so the share that intervals hold in one world says little of them. `--intervals N`
 goes through N worlds for that alone: three needs, EM from the true numbers (as the best of several starts ends), other people's filter.
+
+`--numbers N` goes through N worlds of `truelift.simulate.number_needs` for needs that are numbers: 90% intervals of the needs themselves, 95% intervals
+of what a mail changes in both needs and in money at the next three steps, and the filter's squared error beside that of the filter by the
+true numbers.
 
 The median of worlds is printed; the last line is one JSON object.
 """
@@ -41,6 +46,7 @@ from truelift.models.need.information import (
 )
 from truelift.models.need.matching import matched
 from truelift.simulate.needs import NeedWorld
+from truelift.simulate.number_needs import SEEN, NumberNeedWorld
 
 KEYS = {
     "user": "customer", "time": "week", "inputs": "mailed", "behaviour": ["section", "pages", "minutes"],
@@ -125,6 +131,43 @@ def interval_study(world: NeedWorld, users: int, steps: int, worlds: int) -> dic
     }  # fmt: skip
 
 
+def number_study(users: int, steps: int, worlds: int) -> dict[str, float]:
+    """Needs that are numbers: what intervals hold over worlds, and how much is lost by learning the model."""
+    world, used = NumberNeedWorld(), time.process_time()
+    keys = {
+        "user": "customer",
+        "time": "week",
+        "inputs": "mailed",
+        "behaviour": SEEN[:3],
+        "outcomes": SEEN[3],
+    }
+    truth, inside, effects, lost = world.effects(3), [], [], []
+    for seed in range(1, worlds + 1):
+        table, need = world.draw(users, steps, seed)
+        found = tl.fit_needs(table, **keys, model="numbers", needs=[2], starts=2)
+        rows = found.posteriors()
+        place = rows.user_key.astype(int).to_numpy() * steps + rows.step.to_numpy() - 1
+        which = (rows.need == "need 2").astype(int).to_numpy()
+        true = need.reshape(-1, 2)[place, which]
+        inside.append(float(((rows.filtered_lower < true) & (true < rows.filtered_upper)).mean()))
+        best = world.filter(table)[place, which]
+        lost.append(float(((rows.filtered - true) ** 2).mean() / ((best - true) ** 2).mean() - 1))
+        told = found.to_pandas()
+        told = told[told.intervention == "do(mailed=1)"].set_index(["of", "step"])
+        effects.append([
+            [told.ci_lower[of, t] < truth[t - 1, i] < told.ci_upper[of, t] for t in (1, 2, 3)]
+            for i, of in enumerate(("need 1", "need 2", SEEN[3]))
+        ])  # fmt: skip
+    covered = np.mean(effects, axis=(0, 2))
+    return {
+        "interval_coverage": round(statistics.mean(inside), 4),
+        "standard_error": round(statistics.stdev(inside) / worlds**0.5, 4),
+        "effects_on_need_1": round(float(covered[0]), 4), "effects_on_need_2": round(float(covered[1]), 4),
+        "effects_on_spend": round(float(covered[2]), 4), "squared_error_lost": round(statistics.mean(lost), 4),
+        "cpu_seconds": round(time.process_time() - used, 1),
+    }  # fmt: skip
+
+
 def by_doing(world: NeedWorld, users: int, steps: int) -> dict[str, float]:
     """What the world says where everyone, or no one, gets a mail at the last step."""
     ends = [world.draw(users, steps, 10_000, always=a) for a in (0, 1)]
@@ -140,6 +183,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--worlds", type=int, default=1)
     parser.add_argument("--intervals", type=int, default=0, metavar="WORLDS")
+    parser.add_argument("--numbers", type=int, default=0, metavar="WORLDS")
     parser.add_argument("--out")
     args = parser.parse_args()
     world = NeedWorld()
@@ -147,6 +191,13 @@ def main() -> None:
         told = interval_study(world, args.users, args.steps, args.intervals)
         ended({
             "benchmark": "need_intervals", "users": args.users, "steps": args.steps, "worlds": args.intervals,
+            "figures": told,
+        }, args.out)  # fmt: skip
+        return
+    if args.numbers:
+        told = number_study(args.users, args.steps, args.numbers)
+        ended({
+            "benchmark": "need_numbers", "users": args.users, "steps": args.steps, "worlds": args.numbers,
             "figures": told,
         }, args.out)  # fmt: skip
         return

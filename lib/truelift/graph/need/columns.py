@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from truelift.arrays.texts import codes_among, whole
 from truelift.arrays.times import microseconds
 from truelift.errors import ConfigError, DataError
-from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NeedSpec
+from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NUMBERS, NeedSpec
 from truelift.models.need.rows import NeedRows
 
 #: Levels of a category, and of all inputs together.
@@ -373,6 +373,11 @@ def _kind(spec: NeedSpec, column: str, looks: list[dict], is_text: bool, name: s
             raise ConfigError(
                 f"kinds.{column}: found {asked!r}, but {name} holds texts there; expected category."
             )
+        if spec.model == NUMBERS:
+            raise ConfigError(
+                f"{name}, column {column!r}: found texts or truth values with model: numbers, expected numbers. Leave it "
+                "out, or take model: states."
+            )
         return CATEGORY
     ends = [row for row in looks if row["value"] is None and row["rows"]]
     if not ends:
@@ -390,8 +395,8 @@ def _kind(spec: NeedSpec, column: str, looks: list[dict], is_text: bool, name: s
         raise DataError(
             f"{name}, column {column!r}: found only {low:g}, expected several values: it tells nothing. Leave it out."
         )
-    if asked is not None:
-        return asked
+    if asked is not None or spec.model == NUMBERS:
+        return asked or NUMBER
     if is_whole and low >= 0 and high <= 1:
         return CATEGORY
     return COUNT if is_whole and low >= 0 else NUMBER

@@ -10,6 +10,7 @@ from truelift.graph.need.columns import Coding
 from truelift.graph.need.results import Need, NeedEffect
 from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER
 from truelift.models.need.acting import forecast, means_of, measured
+from truelift.models.need.coordinates import Model
 from truelift.models.need.information import Covariance
 from truelift.models.need.states import StateModel
 
@@ -17,6 +18,44 @@ ALL = "all steps"
 #: Expected steps after a need under a level of what is shown, from which on something is said of where it goes then:
 #: of fewer the prior says as much as the data, and the sandwich, in which it is not, finds no error.
 FEWEST = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a model says in the words of the table.
+
+    Parameters
+    ----------
+    needs : tuple of Need
+    moves : dict of str to tuple
+    effects : tuple of NeedEffect
+    steps : ndarray, M
+        By level of what is shown.
+    notes : list of str
+    """
+
+    needs: tuple[Need, ...]
+    moves: dict[str, tuple[tuple[float, ...], ...]]
+    effects: tuple[NeedEffect, ...]
+    steps: np.ndarray
+    notes: list[str]
+
+
+def of_states(
+    coding: Coding, model: StateModel, covariance: Covariance, part: dict[str, np.ndarray], z: float
+) -> Said:
+    """Of needs that are states, from the parts of all users' sums."""
+    moved = part["transition"].sum(axis=2)
+    steps = moved.sum(axis=1) + part["initial"].sum(axis=1)
+    moves = {
+        coding.input_name(a): tuple(tuple(map(float, row)) for row in model.transition[a])
+        for a in range(coding.inputs)
+        if moved[a].sum() > 0.5
+    }
+    return Said(
+        needs_of(coding, model, covariance, z), moves if coding.spec.model == "states" else {},
+        effects_of(coding, model, covariance, z, moved), steps, left_out(coding, model.needs, moved, steps > 0),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +84,7 @@ def _units(coding: Coding) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def need_names(model: StateModel) -> list[str]:
+def need_names(model: Model) -> list[str]:
     """``need 1``, ``need 2``, ..."""
     return [f"need {k + 1}" for k in range(model.needs)]
 
@@ -142,7 +181,7 @@ def _of_input(
     groups = [ALL, *(f"in {name}" for name in need_names(model))]
     intervention, versus = f"do({coding.input_name(shown)})", coding.input_name(base)
     return [
-        _effect(intervention, versus, of, group, t + 1, estimate[t, g, c], error[t, g, c], z)
+        effect(intervention, versus, of, group, t + 1, estimate[t, g, c], error[t, g, c], z)
         for g, group in enumerate(groups)
         for c, of in enumerate(names)
         for t in range(follows[g])
@@ -163,15 +202,16 @@ def _of_needs(
     estimate, error = got.estimate.reshape(shape), got.standard_error.reshape(shape)
     names, needs = [_shown(coding)[i].name for i in told], need_names(model)
     return [
-        _effect(f"do({needs[k + 1]})", needs[0], of, ALL, 1, estimate[k, c], error[k, c], z)
+        effect(f"do({needs[k + 1]})", needs[0], of, ALL, 1, estimate[k, c], error[k, c], z)
         for k in range(model.needs - 1)
         for c, of in enumerate(names)
     ]
 
 
-def _effect(
+def effect(
     intervention: str, versus: str, of: str, population: str, step: int, estimate: float, error: float, z: float
 ) -> NeedEffect:  # fmt: skip
+    """An effect with its interval."""
     value, spread = float(estimate), float(error)
     return NeedEffect(
         intervention, versus, of, population, step, value, spread, value - z * spread, value + z * spread

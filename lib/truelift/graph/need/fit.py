@@ -8,10 +8,11 @@ import numpy as np
 from scipy.stats import norm
 
 from truelift.graph.need.columns import Coding
-from truelift.graph.need.effects import effects_of, left_out, needs_of
+from truelift.graph.need.effects import of_states
+from truelift.graph.need.number_effects import of_numbers, require_steps
 from truelift.graph.need.results import NeedsResult, TriedNeeds
 from truelift.graph.need.source import StepSource, sample_of
-from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NeedSpec
+from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NUMBERS, NeedSpec
 from truelift.models.need.choosing import (
     APART,
     Scale,
@@ -24,11 +25,13 @@ from truelift.models.need.choosing import (
     scale_of,
     tried,
 )
+from truelift.models.need.coordinates import AnyLayout, Model
 from truelift.models.need.fitting import Fit, em, gain_of, newton
 from truelift.models.need.information import Covariance, clustered, information_of, models_near
+from truelift.models.need.linear import LinearModel, NumberLayout
 from truelift.models.need.matching import by_frequency, distance
 from truelift.models.need.rows import NeedRows, joined
-from truelift.models.need.states import Layout, StateModel
+from truelift.models.need.states import Layout
 from truelift.progress import Tell
 
 # Fits whose likelihoods on the sample are this near are compared on all users.
@@ -46,18 +49,18 @@ class FittedNeeds:
     Parameters
     ----------
     result : NeedsResult
-    model : StateModel
+    model : Model
         Needs in the order of the result.
     covariance : Covariance
     coding : Coding
     """
 
     result: NeedsResult
-    model: StateModel
+    model: Model
     covariance: Covariance
     coding: Coding
 
-    def drawn(self) -> list[StateModel]:
+    def drawn(self) -> list[Model]:
         """Models as likely as the errors say, for intervals of posteriors."""
         spec = self.coding.spec
         return models_near(self.model, self.covariance, spec.draws, spec.seed)
@@ -88,10 +91,13 @@ def fitted_needs(
     sample = sample_of(source, coding, spec.sample_users)
     held, learned = _split(sample)
     whole = [joined(list(sample.values()))]
-    layouts = {needs: layout_of(coding, needs) for needs in spec.needs}
-    scale = scale_of(layouts[spec.needs[0]], [learned])
-    told, fits = [], {}
     numbers = tuple(sorted(set(spec.needs)))
+    if spec.model == NUMBERS:
+        numbers = tuple(n for n in numbers if n <= len(spec.seen))
+        require_steps(source.name, whole)
+    layouts = {needs: layout_of(coding, needs) for needs in numbers}
+    scale = scale_of(layouts[numbers[0]], [learned])
+    told, fits = [], {}
     for needs in numbers:
         tell(f"{needs} needs: starts")
         layout = layouts[needs]
@@ -119,8 +125,10 @@ def fitted_needs(
     return FittedNeeds(result, model, covariance, coding)
 
 
-def layout_of(coding: Coding, needs: int) -> Layout:
+def layout_of(coding: Coding, needs: int) -> AnyLayout:
     """What a model of so many needs has, for these columns."""
+    if coding.spec.model == NUMBERS:
+        return NumberLayout(needs, coding.inputs, len(coding.of_kind(NUMBER)), coding.base)
     return Layout(
         needs, coding.inputs, tuple(len(coding.levels[c]) for c in coding.of_kind(CATEGORY)),
         len(coding.of_kind(COUNT)), len(coding.of_kind(NUMBER)), coding.spec.model == "states",
@@ -140,7 +148,7 @@ def _log_sizes(coding: Coding) -> np.ndarray:
     return np.array([np.log(coding.units[c].size) for c in coding.of_kind(NUMBER)])
 
 
-def _by_user(coding: Coding, model: StateModel, rows: NeedRows) -> np.ndarray:
+def _by_user(coding: Coding, model: Model, rows: NeedRows) -> np.ndarray:
     """The log-likelihood of each user."""
     lost = np.isfinite(rows.numbers) @ _log_sizes(coding)
     return model.sums_by_user(rows)[:, -1] - np.add.reduceat(lost, rows.starts[:-1])
@@ -159,7 +167,7 @@ def _on_all(
             same[0].append(number)
             continue
 
-        def total(model: StateModel) -> np.ndarray:
+        def total(model: Model) -> np.ndarray:
             return source.sums(coding, model)
 
         whole = em(total, start.model, prior, scale.sd, _LEAST_GAIN, _EM_PASSES)
@@ -175,23 +183,21 @@ def _on_all(
 
 
 def _result(
-    source: StepSource, coding: Coding, model: StateModel, covariance: Covariance, sums: np.ndarray,
+    source: StepSource, coding: Coding, model: Model, covariance: Covariance, sums: np.ndarray,
     fit: Fit, version: str,
 ) -> NeedsResult:  # fmt: skip
     spec = coding.spec
     part = model.layout.parts(sums)
-    moved = part["transition"].sum(axis=2)
-    steps = moved.sum(axis=1) + part["initial"].sum(axis=1)
-    named = {coding.input_name(a): round(float(steps[a])) for a in range(coding.inputs)}
     z = float(norm.ppf((1 + spec.confidence) / 2))
-    moves = {
-        coding.input_name(a): tuple(tuple(map(float, row)) for row in model.transition[a])
-        for a in range(coding.inputs)
-        if moved[a].sum() > 0.5
-    }
+    if isinstance(model, LinearModel):
+        said = of_numbers(coding, model, covariance, part, z)
+    else:
+        said = of_states(coding, model, covariance, part, z)
+    steps = said.steps
+    named = {coding.input_name(a): round(float(steps[a])) for a in range(coding.inputs)}
     unseen = [coding.input_name(a) for a in range(coding.inputs) if steps[a] <= 0]
     notes = [f"inputs: {name} was never shown, so nothing is said of it." for name in unseen]
-    notes += left_out(coding, model.needs, moved, steps > 0)
+    notes += said.notes
     if not abs(fit.gain_left) < _DONE:
         notes.append(
             f"The likelihood would still rise by about {fit.gain_left:.2g} nats: errors are those of a fit that has not "
@@ -204,8 +210,7 @@ def _result(
     return NeedsResult(
         source.name, version, spec.model, round(float(part["told"][0])), round(float(part["told"][1])),
         dict(coding.kinds), named, coding.input_name(coding.base), (), 0, 0,
-        needs_of(coding, model, covariance, z), moves if spec.model == "states" else {},
-        effects_of(coding, model, covariance, z, moved), told, len(fit.path), fit.gain_left,
+        said.needs, said.moves, said.effects, told, len(fit.path), fit.gain_left,
         spec.confidence, spec.posterior, tuple(notes),
     )  # fmt: skip
 

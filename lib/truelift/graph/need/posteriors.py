@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from truelift.arrays.texts import whole
 from truelift.graph.need.columns import Coding, as_texts
 from truelift.graph.need.effects import need_names
 from truelift.lake.tables import table_spec
+from truelift.models.need.coordinates import Model
+from truelift.models.need.linear import LinearModel
 from truelift.models.need.rows import NeedRows
-from truelift.models.need.states import StateModel
 
 TABLE = "gold.needs"
 
@@ -23,20 +25,20 @@ class PosteriorKernel:
     """A row kernel: a row a user, step and need.
 
     ``filtered`` is P(need | what was seen up to the step), ``smoothed`` P(need | all that was seen of the user). The interval of
-    the filter is that of the model's errors; ``likely`` marks the smallest set of needs that holds the true one with the
+    the filter is that of the model's errors; needs that are numbers have their means, and an interval that holds the need; ``likely`` marks the smallest set of needs that holds the true one with the
     chance of ``posterior``.
 
     Parameters
     ----------
     coding : Coding
-    model : StateModel
-    drawn : tuple of StateModel
+    model : Model
+    drawn : tuple of Model
     source, version : str
     """
 
     coding: Coding
-    model: StateModel
-    drawn: tuple[StateModel, ...]
+    model: Model
+    drawn: tuple[Model, ...]
     source: str
     version: str
 
@@ -47,8 +49,15 @@ class PosteriorKernel:
         if not table.num_rows:
             return schema.empty_table()
         steps, spec = self.coding.steps(table), self.coding.spec
-        filtered, smoothed = self.model.posteriors(steps.rows)
-        lower, upper = intervals(filtered, self.drawn, steps.rows, spec.posterior)
+        if isinstance(self.model, LinearModel):
+            filtered, spread, smoothed, _ = self.model.moments(steps.rows)
+            own = np.diagonal(spread, axis1=1, axis2=2)
+            lower, upper = number_intervals(filtered, own, self.drawn, steps.rows, spec.posterior)
+            likely = pa.nulls(filtered.size, pa.bool_())
+        else:
+            filtered, smoothed = self.model.posteriors(steps.rows)
+            lower, upper = intervals(filtered, self.drawn, steps.rows, spec.posterior)
+            likely = pa.array(likely_sets(filtered, spec.posterior).ravel())
         needs, n = self.model.needs, len(steps.rows)
         places = pa.array(np.repeat(steps.order, needs))
         sizes = np.diff(steps.rows.starts)
@@ -71,7 +80,7 @@ class PosteriorKernel:
             "filtered_lower": pa.array(lower.ravel()),
             "filtered_upper": pa.array(upper.ravel()),
             "smoothed": pa.array(smoothed.ravel()),
-            "likely": pa.array(likely_sets(filtered, spec.posterior).ravel()),
+            "likely": likely,
             "bucket": pa.repeat(pa.scalar(bucket, pa.int32()), n * needs),
         }  # fmt: skip
         arrays = [
@@ -82,18 +91,44 @@ class PosteriorKernel:
 
 
 def intervals(
-    filtered: np.ndarray, drawn: tuple[StateModel, ...], rows: NeedRows, level: float
+    filtered: np.ndarray, drawn: tuple[Model, ...], rows: NeedRows, level: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Intervals of the filter by models as likely as the errors say.
 
     So few draws tell their spread with an error of its own, which the quantile of Student's distribution answers for.
     """
+    half = np.sqrt(_of_the_model(filtered, drawn, rows, level))
+    return np.clip(filtered - half, 0, 1), np.clip(filtered + half, 0, 1)
+
+
+def number_intervals(
+    filtered: np.ndarray, spread: np.ndarray, drawn: tuple[Model, ...], rows: NeedRows, level: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals that hold a need itself, a number: of what its filter leaves open and of the model's errors.
+
+    Parameters
+    ----------
+    filtered, spread : ndarray, n x K
+        Mean and variance of the filter.
+    drawn : tuple of StateModel or LinearModel
+    rows : NeedRows
+    level : float
+    """
+    own = float(norm.ppf((1 + level) / 2)) ** 2 * spread
+    half = np.sqrt(own + _of_the_model(filtered, drawn, rows, level))
+    return filtered - half, filtered + half
+
+
+def _of_the_model(
+    filtered: np.ndarray, drawn: tuple[Model, ...], rows: NeedRows, level: float
+) -> np.ndarray:
+    """Squares of half the width that the model's errors alone ask for."""
     squares = np.zeros_like(filtered)
     for model in drawn:
         squares += (model.posteriors(rows)[0] - filtered) ** 2
     quantile = float(student.ppf((1 + level) / 2, max(len(drawn), 1)))
-    half = quantile * np.sqrt(squares / max(len(drawn), 1))
-    return np.clip(filtered - half, 0, 1), np.clip(filtered + half, 0, 1)
+    found: np.ndarray = quantile**2 * squares / max(len(drawn), 1)
+    return found
 
 
 def likely_sets(chances: np.ndarray, level: float) -> np.ndarray:

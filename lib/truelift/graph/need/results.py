@@ -35,11 +35,11 @@ class Need:
     Parameters
     ----------
     name : str
-        ``need 1`` is there at most steps.
+        ``need 1`` is there at most steps; a need that is a number is there at all of them.
     share, share_lower, share_upper : float
         Of all steps, by the smoother.
     shows : dict of str to float
-        By ``column=level`` its chance, by column its mean.
+        By ``column=level`` its chance, by column its mean; of a need that is a number, what one more of it adds.
     """
 
     name: str
@@ -96,7 +96,8 @@ class NeedsResult:
         Starts that went on to the end, and how many of them came to the fit that is taken.
     needs : tuple of Need
     moves : dict of str to tuple
-        By level of the input, chances from need (row) to need (column).
+        By level of the input, chances from need (row) to need (column); of needs that are numbers, what one more of a need adds a
+        step later.
     effects : tuple of NeedEffect
     log_likelihood : float
         Of all users, nats.
@@ -142,7 +143,12 @@ class NeedsResult:
             f"{', '.join(str(t.needs) for t in self.tried)} tried: {self.chosen.held_out:.3f} nats a user not "
             f"learned from; {self.agreed} of {self.starts} starts came to it."
         ]
-        for need in self.needs:
+        for need in self.needs if self.model == "numbers" else ():
+            adds = ", ".join(f"{column} {value:+.3g}" for column, value in need.shows.items())
+            lines.append(
+                f"  {need.name}  one more of it (what chance moves it by in a step) adds: {adds}"
+            )
+        for need in self.needs if self.model != "numbers" else ():
             telling = ", ".join(f"{k} {v:.2f}" for k, v in _telling(need, self.needs))
             lines.append(
                 f"  {need.name}  {need.share:.1%} of the steps ({need.share_lower:.1%} to {need.share_upper:.1%}): "

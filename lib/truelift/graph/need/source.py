@@ -15,9 +15,9 @@ from truelift.errors import DataError
 from truelift.graph.need.columns import SEEN, SEEN_DDL, Coding, LookKernel, coding_of
 from truelift.graph.need.spec import NeedSpec
 from truelift.lake.stored_types import stored_type
+from truelift.models.need.coordinates import Model
 from truelift.models.need.information import outer_products
 from truelift.models.need.rows import NeedRows
-from truelift.models.need.states import StateModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,10 +47,10 @@ class StepSource(Protocol):
     def buckets(self) -> dict[int, int]:
         """Rows of each bucket."""
 
-    def sums(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def sums(self, coding: Coding, model: Model) -> np.ndarray:
         """Expected sums of all users: one pass."""
 
-    def products(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def products(self, coding: Coding, model: Model) -> np.ndarray:
         """See :func:`~.information.outer_products`: one pass."""
 
 
@@ -95,11 +95,11 @@ class HeldSteps:
     def _coded(self) -> dict[str, dict[int, NeedRows]]:
         return {}
 
-    def sums(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def sums(self, coding: Coding, model: Model) -> np.ndarray:
         """Expected sums, bucket after bucket, whatever the threads."""
         return self._added(coding, model.sums)
 
-    def products(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def products(self, coding: Coding, model: Model) -> np.ndarray:
         """Outer products, bucket after bucket."""
         return self._added(coding, lambda rows: outer_products(model, rows))
 
@@ -147,11 +147,11 @@ class LakeSteps:
         found = self._tables(coding.spec.columns, buckets)
         return {b: coding.steps(table).rows for b, table in sorted(found.items())}
 
-    def sums(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def sums(self, coding: Coding, model: Model) -> np.ndarray:
         """Expected sums by one pass of Spark's tasks, added up in the order of the buckets."""
         return self._summed(SumsKernel(coding, model), coding)
 
-    def products(self, coding: Coding, model: StateModel) -> np.ndarray:
+    def products(self, coding: Coding, model: Model) -> np.ndarray:
         """Outer products by one pass."""
         return self._summed(SumsKernel(coding, model, outer=True), coding)
 
@@ -187,12 +187,12 @@ class SumsKernel:
     Parameters
     ----------
     coding : Coding
-    model : StateModel
+    model : Model
     outer : bool
     """
 
     coding: Coding
-    model: StateModel
+    model: Model
     outer: bool = False
 
     def __call__(

@@ -9,7 +9,9 @@ from truelift.errors import ConfigError
 #: Kinds of columns.
 CATEGORY, COUNT, NUMBER = "category", "count", "number"
 _KINDS = (CATEGORY, COUNT, NUMBER)
-_MODELS = ("states", "classes")
+#: Needs that are numbers, beside those that are states and classes.
+NUMBERS = "numbers"
+_MODELS = ("states", "classes", NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class NeedSpec:
     base : dict of str to str
         By input, the level that others are compared with; by default the first in order.
     model : str
-        ``states`` (needs change from step to step) or ``classes`` (a user has one need for good).
+        ``states`` (needs change from step to step), ``classes`` (a user has one need for good) or ``numbers`` (needs are more
+        or less, and all columns numbers).
     needs : tuple of int
         Numbers of needs that are tried.
     starts, passes : int
@@ -85,6 +88,16 @@ class NeedSpec:
                     f"kinds.{name}: found {kind!r}, expected one of {', '.join(_KINDS)} for a column of "
                     f"behaviour or outcomes ({', '.join(self.seen)})."
                 )
+            if self.model == NUMBERS and kind != NUMBER:
+                raise ConfigError(
+                    f"kinds.{name}: found {kind!r} with model: numbers, expected number: such needs show in numbers "
+                    "alone. Leave the column out, or take model: states."
+                )
+        if self.model == NUMBERS and self.needs and min(self.needs) > len(self.seen):
+            raise ConfigError(
+                f"needs: found {list(self.needs)} with {len(self.seen)} columns of numbers, expected no more needs than columns: "
+                "the columns are what needs are told apart by."
+            )
         for name in self.base:
             if name not in self.inputs:
                 raise ConfigError(

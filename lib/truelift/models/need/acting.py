@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 
-from truelift.models.need.coordinates import model_of
+from truelift.models.need.coordinates import Model, model_of
 from truelift.models.need.information import Covariance
+from truelift.models.need.linear import LinearModel
 from truelift.models.need.states import StateModel
 
 _STEP = 1e-5
+M = TypeVar("M", StateModel, LinearModel, Model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,21 +36,22 @@ class Measured:
 
 
 def measured(
-    model: StateModel, covariance: Covariance, quantity: Callable[[StateModel, np.ndarray], np.ndarray],
+    model: M, covariance: Covariance, quantity: Callable[[M, np.ndarray], np.ndarray],
 ) -> Measured:  # fmt: skip
     """A function of a model and of shares of steps, and the errors of what it gives.
 
     Parameters
     ----------
-    model : StateModel
+    model : StateModel or LinearModel
     covariance : Covariance
     quantity : callable
         From model and shares (K) to numbers.
     """
-    size = len(covariance.vector) - model.needs
+    size = len(covariance.vector) - model.layout.shares
 
     def at(vector: np.ndarray) -> np.ndarray:
-        return quantity(model_of(vector[:size], model), vector[size:]).ravel()
+        near = cast(M, model_of(vector[:size], model))
+        return quantity(near, vector[size:]).ravel()
 
     found = at(covariance.vector)
     slopes = np.empty((len(found), len(covariance.vector)))
@@ -80,3 +84,11 @@ def forecast(model: StateModel, now: np.ndarray, shown: int, base: int, steps: i
 def means_of(model: StateModel) -> np.ndarray:
     """What each need makes of the columns, K x d: chances of levels, rates, means."""
     return np.concatenate([model.table, model.rate, model.mean]).T
+
+
+def pushed_on(model: LinearModel, shown: int, base: int, steps: int) -> np.ndarray:
+    """What showing a level in place of the base adds to each need at each of the next steps, steps x K."""
+    found = [model.pushed[:, shown] - model.pushed[:, base]]
+    for _ in range(steps - 1):
+        found.append(model.moves @ found[-1])
+    return np.stack(found)

@@ -13,12 +13,13 @@ import numpy as np
 
 from truelift.errors import NotSupportedError
 from truelift.models.need.acting import measured
-from truelift.models.need.coordinates import vector_of
+from truelift.models.need.coordinates import AnyLayout, Model, vector_of
 from truelift.models.need.fitting import Fit, Passes, em
 from truelift.models.need.information import Covariance
+from truelift.models.need.linear import LinearModel, NumberLayout
 from truelift.models.need.matching import distance
 from truelift.models.need.rows import NeedRows
-from truelift.models.need.states import Layout, StateModel, prior_sums
+from truelift.models.need.states import StateModel, prior_sums
 
 #: Nats within which two fits are as likely: a likelihood ratio that no test at .05 tells apart.
 ALIKE = 1.92
@@ -52,7 +53,7 @@ class Scale:
     sd: np.ndarray
 
 
-def scale_of(layout: Layout, parts: Sequence[NeedRows]) -> Scale:
+def scale_of(layout: AnyLayout, parts: Sequence[NeedRows]) -> Scale:
     """Of all rows of a sample."""
     codes = np.concatenate([p.codes for p in parts])
     shares = [
@@ -74,13 +75,17 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return np.where(known, values, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
 
-def prior_of(layout: Layout, scale: Scale, rows: float) -> np.ndarray:
-    """See :func:`~.states.prior_sums`."""
+def prior_of(layout: AnyLayout, scale: Scale, rows: float) -> np.ndarray:
+    """See :func:`~.states.prior_sums`; needs that are numbers have none."""
+    if isinstance(layout, NumberLayout):
+        return np.zeros(layout.size)
     return prior_sums(layout, rows, scale.mean_count, scale.mean, scale.sd)
 
 
-def start(layout: Layout, scale: Scale, rng: np.random.Generator) -> StateModel:
+def start(layout: AnyLayout, scale: Scale, rng: np.random.Generator) -> Model:
     """A model from nowhere: needs around what the columns are overall, that tend to stay."""
+    if isinstance(layout, NumberLayout):
+        return _numbers(layout, scale, rng)
     k, m = layout.needs, layout.inputs
     table = scale.shares[:, None] * rng.gamma(1.0, size=(len(scale.shares), k)) + 1e-6
     for begin, size in zip(layout.offsets, layout.levels, strict=True):
@@ -94,10 +99,21 @@ def start(layout: Layout, scale: Scale, rng: np.random.Generator) -> StateModel:
     )  # fmt: skip
 
 
+def _numbers(layout: NumberLayout, scale: Scale, rng: np.random.Generator) -> LinearModel:
+    k, m = layout.needs, layout.inputs
+    stay = np.diag(rng.uniform(0.3, 0.9, k))
+    loading = scale.sd[:, None] * rng.normal(size=(layout.numbers, k)) * 0.5
+    model = LinearModel(
+        layout, stay, np.zeros((k, m)), np.zeros((k, m)), np.diag(1 / (1 - np.diag(stay) ** 2)), loading,
+        scale.mean, 0.7 * scale.sd,
+    )  # fmt: skip
+    return model.in_units_of(np.eye(k))
+
+
 def passes_of(parts: Sequence[NeedRows]) -> Passes:
     """Sums over parts in this process, in their order."""
 
-    def total(model: StateModel) -> np.ndarray:
+    def total(model: Model) -> np.ndarray:
         found = np.zeros(model.layout.size)
         for part in parts:
             found += model.sums(part)
@@ -107,7 +123,7 @@ def passes_of(parts: Sequence[NeedRows]) -> Passes:
 
 
 def tried(
-    layout: Layout, parts: Sequence[NeedRows], scale: Scale, prior_rows: float, starts: int, seed: int, passes: int,
+    layout: AnyLayout, parts: Sequence[NeedRows], scale: Scale, prior_rows: float, starts: int, seed: int, passes: int,
 ) -> list[Fit]:  # fmt: skip
     """Fits from several starts, the likeliest first.
 
@@ -144,7 +160,7 @@ def require_agreement(fits: Sequence[Fit]) -> list[Fit]:
     return alike
 
 
-def require_known(model: StateModel, information: np.ndarray) -> None:
+def require_known(model: Model, information: np.ndarray) -> None:
     """See that the likelihood, and not the prior, says what each need shows.
 
     Starts may come to one point of a ridge on which the likelihood is as high everywhere; its curvature tells.
@@ -163,9 +179,10 @@ def require_known(model: StateModel, information: np.ndarray) -> None:
     if model.needs == 1:
         return
     size = len(information)
-    matrix = np.zeros((size + model.needs, size + model.needs))
+    shares = model.layout.shares
+    matrix = np.zeros((size + shares, size + shares))
     matrix[:size, :size] = np.linalg.inv(information)
-    share = np.full(model.needs, 1 / model.needs)
+    share = np.full(shares, 1 / max(shares, 1))
     known = Covariance(np.concatenate([vector_of(model), share]), matrix)
     error = measured(model, known, lambda near, _: near.profile()).standard_error
     if error.max() > _GUESS:

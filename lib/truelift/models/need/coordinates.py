@@ -10,8 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from truelift.models.need.linear import LinearModel, NumberLayout
 from truelift.models.need.states import Layout, StateModel
 
+#: A model of either family: needs that are states, or numbers.
+Model = StateModel | LinearModel
+AnyLayout = Layout | NumberLayout
 _SMALLEST = 1e-12
 
 
@@ -28,8 +32,10 @@ def _rows(layout: Layout) -> Iterator[tuple[str, tuple[int | slice, ...]]]:
             yield "table", (slice(start, start + size), k)
 
 
-def vector_of(model: StateModel) -> np.ndarray:
+def vector_of(model: Model) -> np.ndarray:
     """Logs of chances, logs of rates, means, logs of standard deviations."""
+    if isinstance(model, LinearModel):
+        return model.vector()
     parts = [
         np.log(np.maximum(getattr(model, name)[place], _SMALLEST))
         for name, place in _rows(model.layout)
@@ -38,8 +44,10 @@ def vector_of(model: StateModel) -> np.ndarray:
     return np.concatenate([*parts, np.log(np.maximum(rate, _SMALLEST)), mean, np.log(sd)])
 
 
-def model_of(vector: np.ndarray, like: StateModel) -> StateModel:
+def model_of(vector: np.ndarray, like: Model) -> Model:
     """The model of a vector, of the layout of another one."""
+    if isinstance(like, LinearModel):
+        return like.at(vector)
     layout = like.layout
     found = {name: getattr(like, name).copy() for name in ("initial", "transition", "table")}
     at = 0
@@ -57,8 +65,10 @@ def model_of(vector: np.ndarray, like: StateModel) -> StateModel:
     )  # fmt: skip
 
 
-def score_matrix(model: StateModel) -> np.ndarray:
+def score_matrix(model: Model) -> np.ndarray:
     """The score of a user or of all is this matrix times the sums (Fisher's identity; Louis 1982)."""
+    if isinstance(model, LinearModel):
+        return model.score_matrix()
     layout = model.layout
     places = layout.parts(np.arange(layout.size))
     lines = []
@@ -81,10 +91,16 @@ def score_matrix(model: StateModel) -> np.ndarray:
     return np.concatenate([*lines, of_mean, of_sd])
 
 
-def grounded(information: np.ndarray, layout: Layout) -> np.ndarray:
+def grounded(information: np.ndarray, layout: AnyLayout) -> np.ndarray:
     """An information matrix with something in the directions in which nothing changes."""
     found = information.copy()
     size = max(float(np.abs(np.diag(information)).mean()), 1e-300)
+    if isinstance(layout, NumberLayout):
+        # Levels that were never shown.
+        found[np.diag_indices_from(found)] += np.where(
+            np.abs(np.diag(found)) < 1e-12 * size, size, 0.0
+        )
+        return found
     at = 0
     shapes = {"initial": layout.needs, "transition": layout.needs}
     for name, place in _rows(layout):

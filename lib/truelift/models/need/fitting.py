@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from truelift.models.need.coordinates import model_of, score_matrix, vector_of
-from truelift.models.need.states import StateModel
+from truelift.models.need.coordinates import Model, model_of, score_matrix, vector_of
 
 #: The sums of all users under a model: one pass.
-Passes = Callable[[StateModel], np.ndarray]
+Passes = Callable[[Model], np.ndarray]
 _HALVINGS = 6
 # Ridge of the information, relative to its diagonal: coordinates of chances of almost zero have none.
 _RIDGE = 1e-9
@@ -23,7 +22,7 @@ class Fit:
 
     Parameters
     ----------
-    model : StateModel
+    model : Model
     sums : ndarray
         Under the model.
     objective : float
@@ -34,7 +33,7 @@ class Fit:
         Nats that a Newton step would still bring; NaN where none was asked for.
     """
 
-    model: StateModel
+    model: Model
     sums: np.ndarray
     objective: float
     path: tuple[float, ...]
@@ -46,13 +45,13 @@ class Fit:
         return float(self.model.layout.parts(self.sums)["told"][2])
 
 
-def objective_of(model: StateModel, sums: np.ndarray, prior: np.ndarray) -> float:
+def objective_of(model: Model, sums: np.ndarray, prior: np.ndarray) -> float:
     """Log-likelihood and log prior of a model whose sums these are."""
     return float(model.layout.parts(sums)["told"][2]) + model.log_density(prior)
 
 
 def em(
-    passes: Passes, model: StateModel, prior: np.ndarray, scale: np.ndarray, least: float, most: int
+    passes: Passes, model: Model, prior: np.ndarray, scale: np.ndarray, least: float, most: int
 ) -> Fit:
     """Expectation and maximisation until a pass brings fewer than ``least`` nats, or for ``most`` passes."""
     sums = passes(model)
@@ -67,9 +66,7 @@ def em(
     return Fit(model, sums, path[-1], tuple(path))
 
 
-def gain_of(
-    model: StateModel, sums: np.ndarray, prior: np.ndarray, information: np.ndarray
-) -> float:
+def gain_of(model: Model, sums: np.ndarray, prior: np.ndarray, information: np.ndarray) -> float:
     """Nats that a step of Newton's would bring, by a quadratic."""
     score = score_matrix(model) @ (sums + prior)
     return 0.5 * float(score @ np.linalg.solve(information, score))

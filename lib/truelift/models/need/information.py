@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from truelift.models.need.coordinates import grounded, model_of, score_matrix, vector_of
+from truelift.models.need.coordinates import Model, grounded, model_of, score_matrix, vector_of
 from truelift.models.need.rows import NeedRows
-from truelift.models.need.states import StateModel
 
 _STEP = 1e-4
 _USERS_AT_ONCE = 2048
@@ -37,13 +36,13 @@ class Information:
 
 
 def information_of(
-    model: StateModel, parts: Sequence[NeedRows], prior: np.ndarray, users: float
+    model: Model, parts: Sequence[NeedRows], prior: np.ndarray, users: float
 ) -> Information:
     """By central differences of a sample's score, scaled to so many users.
 
     Parameters
     ----------
-    model : StateModel
+    model : Model
     parts : sequence of NeedRows
         The sample.
     prior : ndarray
@@ -54,7 +53,7 @@ def information_of(
     factor = users / max(sum(part.users for part in parts), 1)
     vector = vector_of(model)
     size = len(vector)
-    matrix, steps = np.zeros((size, size)), np.zeros((model.needs, size))
+    matrix, steps = np.zeros((size, size)), np.zeros((model.layout.shares, size))
     for place in range(size):
         for sign in (1.0, -1.0):
             moved = vector.copy()
@@ -67,7 +66,7 @@ def information_of(
     return Information(grounded((matrix + matrix.T) / 2, model.layout), steps)
 
 
-def outer_products(model: StateModel, rows: NeedRows) -> np.ndarray:
+def outer_products(model: Model, rows: NeedRows) -> np.ndarray:
     """Sums over users of the products of their expected sums: additive, of a size that no user adds to."""
     found = np.zeros((model.layout.size, model.layout.size))
     for first in range(0, rows.users, _USERS_AT_ONCE):
@@ -92,13 +91,13 @@ class Covariance:
 
 
 def clustered(
-    model: StateModel, sums: np.ndarray, products: np.ndarray, information: Information, prior: np.ndarray
+    model: Model, sums: np.ndarray, products: np.ndarray, information: Information, prior: np.ndarray
 ) -> Covariance:  # fmt: skip
     """The sandwich of the score, with the shares of steps as further equations, and the square of what the prior moves.
 
     Parameters
     ----------
-    model : StateModel
+    model : Model
     sums : ndarray
         Of all users.
     products : ndarray
@@ -107,7 +106,7 @@ def clustered(
     prior : ndarray
         How far it draws the model from where the data alone would have it is a part of the errors: by one Newton step.
     """
-    layout, needs = model.layout, model.needs
+    layout, needs = model.layout, model.layout.shares
     part = layout.parts(sums)
     users = part["told"][1]
     steps = part["steps"]
@@ -133,10 +132,10 @@ def clustered(
     return Covariance(np.concatenate([vector_of(model), share]), (matrix + matrix.T) / 2)
 
 
-def models_near(model: StateModel, known: Covariance, draws: int, seed: int) -> list[StateModel]:
+def models_near(model: Model, known: Covariance, draws: int, seed: int) -> list[Model]:
     """Models as likely as the errors say, around a model, for intervals of posteriors."""
     rng = np.random.default_rng([seed, 1])
-    size = len(known.vector) - model.needs
+    size = len(known.vector) - model.layout.shares
     values, vectors = np.linalg.eigh(known.matrix[:size, :size])
     # Coordinates of chances of almost zero have errors without bound, and change nothing.
     half = vectors * np.sqrt(np.clip(values, 0.0, 25.0))

@@ -44,6 +44,11 @@ class Layout:
     numbers: int
     changing: bool = True
 
+    @property
+    def shares(self) -> int:
+        """Shares of steps that a covariance has beside the coordinates."""
+        return self.needs
+
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """By part of the sums, its shape."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from truelift.graph.need.results import NeedsResult
+from truelift.graph.need.spec import NUMBERS
 from truelift.report.content import ReportContent
 from truelift.report.markup import Html, bullets, element, section, table
 from truelift.report.numbers import EN_DASH, count, interval, level, number, share
@@ -56,6 +57,12 @@ def _tried(result: NeedsResult) -> Html:
 
 def _shows(result: NeedsResult) -> Html:
     names = [n.name for n in result.needs]
+    if result.model == NUMBERS:
+        return table(
+            "What one more of each need adds (a need is counted in what chance moves it by in a step)", ("", *names),
+            [(key, *(number(n.shows[key]) for n in result.needs)) for key in result.needs[0].shows],
+            frozenset(range(1, len(names) + 1)),
+        )  # fmt: skip
     rows: list[tuple[str, ...]] = [
         ("share of the steps", *(f"{share(n.share)} ({share(n.share_lower)} to {share(n.share_upper)})" for n in result.needs))
     ]  # fmt: skip
@@ -81,9 +88,19 @@ def _effects(result: NeedsResult) -> Html:
 
 
 def _moves(result: NeedsResult) -> Html | None:
+    names = [n.name for n in result.needs]
+    if result.model == NUMBERS:
+        later = [
+            (name, *(number(v) for v in row))
+            for matrix in result.moves.values()
+            for name, row in zip(names, matrix, strict=True)
+        ]
+        return table(
+            "How needs go on: what one more of a need adds a step later", ("One more of", *(f"to {n}" for n in names)),
+            later, frozenset(range(1, 1 + len(names))),
+        )  # fmt: skip
     if not result.moves or len(result.needs) < 2:
         return None
-    names = [n.name for n in result.needs]
     rows = [
         (shown, name, *(number(v) for v in row))
         for shown, matrix in result.moves.items()
@@ -106,6 +123,11 @@ def _believed(result: NeedsResult) -> list[str]:
             "What was shown may depend on all that was seen before, and not on the need itself; it acts on what is "
             "seen through the need alone. Intervals take the number of needs as it is: with too few, effects may "
             "even have the wrong sign, so look whether they stay with one need more."
+        )
+    if result.model == NUMBERS:
+        found.append(
+            f"Needs and what they show in go together in straight lines with normal noise. The first {len(result.needs)} columns tell needs "
+            "apart: the first shows need 1 alone, the second needs 1 and 2; another order of columns is another writing of the same model."
         )
     return found
 
