@@ -64,6 +64,18 @@ class Needs:
         tables = [kernel(b, {"rows": t}) for b, t in sorted(self.held.tables.items())]
         return pa.concat_tables(tables).to_pandas()
 
+    def features(self) -> pd.DataFrame:
+        """A row a user, under the column of users: the filter of each need at the user's last step.
+
+        What each user needs now, for models that rank: ``user_features`` of :func:`~truelift.fit_preferences`. A ranking that is judged
+        on later rows may know no more than the steps before them, so learn needs from a table that ends there.
+        """
+        rows = self.posteriors()
+        last = rows[rows.step == rows.groupby("user_key").step.transform("max")]
+        found = last.pivot(index="user_key", columns="need", values="filtered")
+        found.columns.name = None
+        return found.rename_axis(self.fitted.coding.spec.user).reset_index()
+
 
 def fit_needs(
     table: Any, *, user: str, time: str, behaviour: Names, outcomes: Names = (), inputs: Names = (),

@@ -7,10 +7,13 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
+from truelift.effects.panel.parts import check_parts
 from truelift.graph.need.lake_steps import STEPS, StepsKernel
 from truelift.graph.need.posteriors import likely_sets
+from truelift.models.factors.corrected import CorrectionOptions
 from truelift.models.need.matching import matched
 from truelift.report.needs import needs_page
+from truelift.settings import EffectOptions
 from truelift.simulate.needs import NeedWorld
 
 KEYS = {
@@ -165,3 +168,51 @@ def test_steps_of_a_lake_are_sessions_of_people():
     assert sorted(zip(*told.to_pydict().values(), strict=True), key=str) == [
         ("a", "bread", 2, False, 0, 7), ("a", "wine", 2, True, 1, 7), ("b", None, 1, False, 1, 7),
     ]  # fmt: skip
+
+
+def test_an_effect_is_not_adjusted_for_a_need(found):
+    table = found.posteriors()
+    table["mailed"], table["spent"] = np.arange(len(table)) % 2, 1.0 * np.arange(len(table))
+    keys = {"treatment": "mailed", "outcomes": "spent", "cluster": "user_key"}
+    for adjusted in ({"covariates": ["filtered"]}, {"covariates": ["smoothed", "step"]}):
+        with pytest.raises(tl.TrueliftError, match="is not identified by that") as told:
+            tl.estimate_effects(table, **keys, **adjusted)
+        assert told.value.exit_code == 2
+    # As groups needs are allowed.
+    check_parts(
+        pa.Table.from_pandas(table).schema,
+        EffectOptions(
+            treatment="mailed",
+            outcomes=("spent",),
+            covariates=("step",),
+            cluster="user_key",
+            groups=("need",),
+        ),
+        "t",
+    )
+
+
+def test_needs_are_features_that_rank_better_on_rows_held_out(drawn, found):
+    """People like one of three kinds of items by what they need now; each has labelled four items by lot."""
+    features = found.features()
+    assert features.columns.tolist() == ["customer", "need 1", "need 2", "need 3"]
+    assert features.iloc[:, 1:].sum(axis=1).to_numpy() == pytest.approx(np.ones(500))
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(500), 8)
+    item = np.concatenate([rng.permutation(30)[:8] for _ in range(500)])
+    liked = rng.random(len(user)) < np.where(drawn[1][user, -1] == item % 3, 0.8, 0.2)
+    names = {
+        "customer": user.astype(str),
+        "item_id": item.astype(str),
+        "label": liked.astype(float),
+    }
+    rows, late = pa.table(names), np.tile(np.arange(8) >= 4, 500)
+    keys = {"user": "customer", "evaluation": rows.filter(late), "corrections": ()}
+    keys["options"] = CorrectionOptions(rank=2, sweeps=40, kept=15)
+    plain, with_needs = (
+        tl.fit_preferences(rows.filter(~late), user_features=given, **keys).evaluation["none"][
+            "auc"
+        ]
+        for given in (None, features)
+    )
+    assert with_needs.less(plain).lower > 0.02

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from truelift.effects.panel.column_messages import missing_columns, no_number
-from truelift.errors import DataError, TableError
+from truelift.errors import ConfigError, DataError, TableError
 from truelift.lake.conditions import condition_of
 from truelift.settings import EffectOptions
 
@@ -64,6 +64,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
     weight = [options.weight] if options.weight else []
     known = _known_propensity(options)
     _check_parts(options, covariates, table)
+    _refuse_needs((*covariates, *options.features.categorical), schema, table)
     needed = {
         options.treatment: "effects.treatment",
         **dict.fromkeys(options.outcomes, "effects.outcomes"),
@@ -125,6 +126,21 @@ def _check_kind(schema: pa.Schema, name: str, table: str, texts: str) -> None:
 def _known_propensity(options: EffectOptions) -> tuple[str, ...]:
     """Columns among the known propensities; a text that is no number has to be one."""
     return tuple(v for v in options.nuisances.propensity.values() if as_number(v) is None)
+
+
+#: What a table of needs infers (docs/needs.md), by the columns that no other table has together.
+_INFERRED = ("need", "filtered", "filtered_lower", "filtered_upper", "smoothed", "likely")
+
+
+def _refuse_needs(adjusted: tuple[str, ...], schema: pa.Schema, table: str) -> None:
+    """See that no effect is adjusted for a need, which behaviour after the treatment and outcomes have made."""
+    found = [name for name in adjusted if name in _INFERRED]
+    if found and {"need", "filtered", "smoothed"} <= set(schema.names):
+        raise ConfigError(
+            f"effects.covariates: found {', '.join(found)} of {table}, a table of needs; expected what was recorded. A need is "
+            "inferred from behaviour and outcomes, so an effect that is adjusted for it is not identified by that. Needs "
+            "before the treatment may be groups (docs/needs.md)."
+        )
 
 
 def _check_parts(options: EffectOptions, covariates: tuple[str, ...], table: str) -> None:
