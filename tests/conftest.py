@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 # Small matrices on many threads wait for one another; Spark's workers have one thread too.
@@ -97,6 +98,36 @@ def spark():
     session = start_session(options, "truelift-tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mlflows_tables(tmp_path_factory):
+    """A store of MLflow that is not there yet begins as a copy of an empty one.
+
+    MLflow makes the tables of its first release and changes them release by release: 1 to 2 CPU
+    seconds for a store, and nearly every test of a job has one of its own. Jobs that tests start as
+    processes make theirs themselves.
+    """
+    from truelift import tracking
+
+    empty = tmp_path_factory.mktemp("mlflow") / "empty.db"
+
+    def fill(path: Path, check=tracking.check_store) -> None:
+        check(path)
+        if path.stat().st_size:
+            return
+        if not empty.exists():
+            from mlflow.store.db.utils import _initialize_tables
+            from sqlalchemy import create_engine
+
+            engine = create_engine(f"sqlite:///{empty}")
+            _initialize_tables(engine)
+            engine.dispose()
+        shutil.copy(empty, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracking, "check_store", fill)
+        yield
 
 
 @pytest.fixture

@@ -240,7 +240,7 @@ def connect(settings: Settings) -> Any:
     store = local_store(uri)
     try:
         if store is not None:
-            _check_store(store.resolve())
+            check_store(store.resolve())
             uri = f"sqlite:///{store.resolve()}"
         mlflow.set_tracking_uri(uri)
         name = settings.tracking.experiment
@@ -265,7 +265,7 @@ def connect(settings: Settings) -> Any:
     return mlflow
 
 
-def _check_store(path: Path) -> None:
+def check_store(path: Path) -> None:
     """Refuse a file that cannot be MLflow's database; MLflow itself tries for two minutes.
 
     Raises
