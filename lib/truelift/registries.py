@@ -48,6 +48,8 @@ ESTIMANDS: Registry[EstimandKind] = Registry(
         "cohort ATT": "truelift.effects.scores.kinds.over_time:COHORTS",
         "period ATT": "truelift.effects.scores.kinds.over_time:PERIODS",
         "ATT(g,t)": "truelift.effects.scores.kinds.over_time:CELLS",
+        "synthetic DiD": "truelift.effects.scores.kinds.over_time:SYNTHETIC_DID",
+        "synthetic control": "truelift.effects.scores.kinds.over_time:SYNTHETIC_CONTROL",
     },
 )
 

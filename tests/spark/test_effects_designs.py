@@ -8,7 +8,9 @@ import pytest
 import truelift as tl
 from truelift.effects.job import estimate_effects
 from truelift.effects.results import EffectsResult
+from truelift.simulate.worlds.few_treated import few_treated_table
 from truelift.simulate.worlds.instrumented import instrument_table
+from truelift.simulate.worlds.staggered import trending_table
 from truelift.typed import from_plain
 
 
@@ -36,3 +38,38 @@ def test_the_step_tells_effects_by_an_instrument_as_memory_does(
     assert report.rows_out == len(here.estimates) and "LATE y" in report.headline
     assert not lake.exists("gold.scores")
     assert job.run.metrics["late.y"] == written["LATE"].estimate
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        (
+            trending_table(3, shops=200, regions=50),
+            {
+                "design": "did", "treatment": "begins", "unit": "shop", "cluster": "region", "covariates": ["x_0", "x_1"],
+                "weight": "size", "differences": {"time": "week"},
+            },
+        ),
+        (
+            few_treated_table(3, donors=20, before=8, after=2),
+            {
+                "design": "synthetic", "treatment": "begins", "unit": "store", "cluster": "store",
+                "differences": {"time": "week"}, "estimands": ["synthetic DiD"],
+            },
+        ),
+    ],
+    ids=["did", "synthetic"],
+)  # fmt: skip
+def test_designs_over_time_have_the_same_numbers_from_files_and_in_memory(
+    lake, tmp_path, table, keys
+):
+    file = str(tmp_path / "panel.parquet")
+    pq.write_table(table, file)
+    held = tl.estimate_effects(file, outcomes="y", lake=lake, **keys)
+    here = tl.estimate_effects(file, outcomes="y", buckets=lake.buckets, **keys)
+    assert len(held.estimates) == len(here.estimates)
+    for found, wanted in zip(held.estimates, here.estimates, strict=True):
+        assert (found.estimate, found.standard_error) == pytest.approx(
+            (wanted.estimate, wanted.standard_error), rel=1e-12, abs=1e-12
+        )
+        assert found.population == wanted.population

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from truelift.effects.credibility.assessment import Credibility
 from truelift.effects.designs.differences.results import TrendCheck
 from truelift.effects.designs.instrument.results import InstrumentCheck
+from truelift.effects.designs.synthetic.results import SyntheticCheck
 from truelift.effects.experiment.results import Experiment, OutcomeTest
 from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.scores.kinds.kind import kind_of
@@ -332,6 +333,8 @@ class EffectsResult:
         By outcome, how strong the instruments are and what they say at any strength.
     trends : tuple of TrendCheck
         By outcome, what differences before a treatment say of parallel trends.
+    synthetic : tuple of SyntheticCheck
+        By estimand and outcome, what a synthetic control rests on.
     """
 
     estimates: tuple[Estimate, ...]
@@ -362,6 +365,7 @@ class EffectsResult:
     findings: tuple[Finding, ...] = ()
     instruments: tuple[InstrumentCheck, ...] = ()
     trends: tuple[TrendCheck, ...] = ()
+    synthetic: tuple[SyntheticCheck, ...] = ()
 
     @property
     def overlap(self) -> OverlapSummary:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from truelift.effects.designs.differences.run import difference_effects
 from truelift.effects.designs.instrument.run import instrument_effects
+from truelift.effects.designs.synthetic.run import synthetic_effects
 from truelift.effects.designs.through.front_door import front_door_effects
 from truelift.effects.estimate import Estimation, estimate_panel
 from truelift.effects.look import look_further
@@ -21,6 +22,7 @@ from truelift.settings import EffectOptions
 DESIGNS: dict[str, Callable[[PanelSource, EffectOptions, Tell], EffectsResult]] = {
     "instrument": instrument_effects,
     "did": difference_effects,
+    "synthetic": synthetic_effects,
     "front_door": front_door_effects,
 }
 

@@ -47,7 +47,8 @@ def warnings(result: EffectsResult) -> list[str]:
             + _imbalance("ATT", att)
         )
         found += [f"{name}{of}: {text}" for name, text in told if judged(result, name, arm)]
-    if result.clusters < CLUSTER_LIMIT:
+    # Errors of a synthetic control are placebos', not clusters'.
+    if result.clusters < CLUSTER_LIMIT and not result.synthetic:
         found.append(
             f"Only {count(result.clusters)} {clusters_of(result)}: clustered standard errors tend "
             "to be too small with so few."

@@ -63,7 +63,7 @@ class EffectOptions:
     alone: effects are then of those whom they move. ``mediators`` are columns through which a share of the
     effect is asked, ``front_door`` columns that carry all of it. ``graph`` is a
     causal graph's file (or lines of arrows) whose claims are tested on the same rows. ``design: did`` takes differences over time, with
-    ``treatment`` the period in which it begins. ``measured_in`` says, by outcome, what
+    ``treatment`` the period in which it begins; ``synthetic`` is for a few treated units. ``measured_in`` says, by outcome, what
     its numbers count (``dollars a customer``), for page and sentences; a data set's layer may say it of
     more outcomes than are estimated. ``labels`` says what a ``subject`` and a ``treatment`` are called.
 
@@ -188,14 +188,21 @@ class EffectOptions:
     def _check_design(self) -> None:
         """Estimands that go with the design, and nothing beside it that it does not have."""
         need = needs("effects", self)
-        need("design", self.design in (None, "did"), "'did', or no such key")
+        known = self.design in (None, "did", "synthetic")
+        need("design", known, "'did' or 'synthetic', or no such key")
         keys = [key for key in ("instrument", "front_door", "design") if getattr(self, key)]
         if len(keys) > 1:
             need(keys[-1], False, f"no such key beside effects.{keys[0]}")
         if not keys:
             return
         design = keys[0]
-        own = [name for name in ESTIMANDS.names if design in ESTIMANDS.row(name).asks]
+        asks = {name: ESTIMANDS.row(name).asks for name in ESTIMANDS.names}
+        # Estimands of one design name it, where a key has several.
+        own = [
+            name
+            for name, asked in asks.items()
+            if design in asked and (design != "design" or asked[design] == repr(self.design))
+        ]
         fits = set(self.design_estimands) <= set(own)
         need("estimands", fits, f"some of {', '.join(own)} beside effects.{design}, or no such key")
         need("second_cluster", self.second_cluster is None, f"none beside effects.{design}")
@@ -208,11 +215,25 @@ class EffectOptions:
                 not getattr(self, key),
                 f"no such key beside effects.{design}: it compares none",
             )
-        if self.design == "did":
+        if self.design:
             time = self.differences.time
             needs("effects.differences", self.differences)(
                 "time", bool(time), "the column of periods"
             )
+        if self.design == "synthetic":
+            none = f"no such key beside effects.design: {self.design}"
+            adjusted = bool(self.covariates) or bool(self.features.categorical)
+            need(
+                "covariates", not adjusted, f"{none}: a mix is like the treated in outcomes before"
+            )
+            need("weight", self.weight is None, none)
+            own_cluster = f"{self.unit!r}, as effects.unit, beside effects.design: synthetic"
+            need("cluster", self.cluster == self.unit, f"{own_cluster}: placebos are of units")
+            two_sided = self.inference.alternative == "two-sided"
+            needs("effects.inference", self.inference)(
+                "alternative", two_sided, "'two-sided' beside effects.design: synthetic"
+            )
+        if self.design == "did":
             linear = self.nuisances.learner.name == "linear"
             needs("effects.nuisances", self.nuisances)(
                 "learner", linear, "'linear' beside effects.design: did, which adjusts by it"

@@ -13,6 +13,8 @@ from truelift.settings import EffectOptions
 def covariates_of(schema: pa.Schema, options: EffectOptions) -> tuple[str, ...]:
     """Numeric covariates: those listed, or all that begin with ``x_`` where the key is not there."""
     categories = options.features.categorical
+    if options.design == "synthetic":
+        return ()
     if options.covariates is not None:
         return tuple(n for n in options.covariates if n not in categories)
     taken = {
@@ -98,7 +100,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
         )
     moves = bool(options.instrument or options.design)
     moved = (options.treatment, *options.instrument) if moves else ()
-    moved += (str(options.differences.time),) if options.design == "did" else ()
+    moved += (str(options.differences.time),) if options.design else ()
     for name in (*covariates, *options.outcomes, *weight, *known, *moved):
         if not is_number(schema.field(name).type):
             raise TableError(no_number(name, needed[name], schema.field(name).type, table))
@@ -109,7 +111,7 @@ def check_parts(schema: pa.Schema, options: EffectOptions, table: str) -> None:
 
 def _of_differences(options: EffectOptions) -> dict[str, str]:
     """Columns of differences over time, with the key that names each."""
-    if options.design != "did":
+    if not options.design:
         return {}
     return {str(options.differences.time): "effects.differences.time", options.unit: "effects.unit"}
 

@@ -31,6 +31,10 @@ BY_DESIGN = {
         "without the treatment the treated and those they are compared with would have moved alike, and "
         "nobody acted on it before it began"
     ),
+    "synthetic": (
+        "without the treatment the treated would have stayed beside the mix of others that was like them before, "
+        "nothing else befell them alone, and they were not chosen for how their outcome moved"
+    ),
 }
 
 

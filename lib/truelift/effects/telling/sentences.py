@@ -195,6 +195,7 @@ def check_sentences(result: EffectsResult) -> list[str]:
     said = [test.sentence() for test in result.tests]
     said += [check.sentence() for check in result.instruments]
     said += [check.sentence() for check in result.trends]
+    said += [check.sentence() for check in result.synthetic]
     said += [text for finding in result.findings for text in finding.sentences]
     if result.experiment is not None:
         said.append(result.experiment.sentence(list(result.arms)))

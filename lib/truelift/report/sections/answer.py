@@ -226,6 +226,8 @@ def _legend(result: EffectsResult) -> str:
 
 
 def _errors(result: EffectsResult) -> str:
+    if result.synthetic:
+        return "errors by placebos"
     one = _cluster(result)
     return (
         "clustered standard errors" if one == "cluster" else f"standard errors clustered by {one}"
@@ -331,7 +333,12 @@ def _method(result: EffectsResult) -> str:
     told = joined([f"{count(units)} {arm}" for arm, units in result.arms.items()])
     arms = f", {told}" if told else ""
     one = f"{result.folds}-fold cross-fitting with a {_cluster(result)}'s units in one fold"
-    fitted = one if result.folds else "no folds: what is adjusted for is linear"
+    without = (
+        "no folds: what is adjusted for is linear"
+        if result.covariates
+        else "nothing is adjusted for"
+    )
+    fitted = one if result.folds else without
     return (
         f"From {result.table} version {result.table_version}: {count(result.n)} units{of}{arms}; {fitted}. "
         f"Intervals are for each number on its own: of many intervals, some miss.{_looks(result)}"

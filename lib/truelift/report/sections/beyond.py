@@ -1,13 +1,15 @@
-"""Beyond the average: along the distribution, through mediators, and over many groups."""
+"""Beyond the average: along the distribution, through mediators, over many groups, beside a mix of others."""
 
 from __future__ import annotations
 
+from truelift.effects.designs.synthetic.results import SyntheticCheck
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.report.content import ReportContent
 from truelift.report.estimates import decimals
 from truelift.report.markup import Html, bullets, element, fragment, section
 from truelift.report.numbers import in_words, interval, number, outcome_name
 from truelift.report.plots.beyond import before_and_after, quantile_effects
+from truelift.report.plots.paths import paths_beside
 from truelift.report.section import Figures, Section
 from truelift.report.svg import figure_block
 
@@ -28,6 +30,7 @@ def beyond(content: ReportContent) -> Html | None:
     parts = [
         *(_quantiles(key, group, i) for i, (key, group) in enumerate(_along(result).items())),
         *(_shrunken(pair, i) for i, pair in enumerate(_pairs(result))),
+        *(_beside(check, i) for i, check in enumerate(result.synthetic)),
     ][:_DRAWN]
     said = [
         in_words(text)
@@ -35,6 +38,7 @@ def beyond(content: ReportContent) -> Html | None:
         if finding.look in _LOOKS
         for text in finding.sentences
     ]
+    said += [in_words(check.sentence()) for check in result.synthetic]
     if not parts and not said:
         return None
     return section("beyond", HEADING, bullets(said) if said else None, *parts)
@@ -105,6 +109,20 @@ def _shrunken(pair: tuple[list[Estimate], list[Estimate]], place: int) -> Html:
     )  # fmt: skip
 
 
+def _beside(check: SyntheticCheck, place: int) -> Html:
+    last = f"{check.periods[-1]}: {check.treated_path[-1]:.4g} and {check.mixed_path[-1]:.4g}"
+    return fragment(
+        element("h3", f"{outcome_name(check.outcome).capitalize()}: the treated beside a mix of others"),
+        figure_block(
+            lambda width: paths_beside(check, width),
+            f"synthetic-{place + 1}",
+            f"Before the dotted line nobody was treated: there the mix ({check.method}) should go with the treated. What is "
+            "apart after it is the effect.",
+            f"From {check.periods[0]} to {last} in the end.",
+        ),
+    )  # fmt: skip
+
+
 def _figures(content: ReportContent) -> Figures:
     result = content.effects
     if result is None:
@@ -113,10 +131,17 @@ def _figures(content: ReportContent) -> Figures:
         f"quantile_effects_{i + 1}": (lambda group=group: quantile_effects(group))
         for i, group in enumerate(_along(result).values())
     }
-    return drawn | {
-        f"shrunken_{i + 1}": (lambda pair=pair: before_and_after(*pair))
-        for i, pair in enumerate(_pairs(result))
-    }
+    return (
+        drawn
+        | {
+            f"shrunken_{i + 1}": (lambda pair=pair: before_and_after(*pair))
+            for i, pair in enumerate(_pairs(result))
+        }
+        | {
+            f"synthetic_{i + 1}": (lambda check=check: paths_beside(check))
+            for i, check in enumerate(result.synthetic)
+        }
+    )
 
 
 BEYOND = Section("beyond", HEADING, 25, beyond, _figures, (EffectsResult,))

@@ -1,4 +1,4 @@
-"""Effects by differences over time: who makes them is :mod:`truelift.effects.designs.differences`."""
+"""Effects by differences over time (:mod:`truelift.effects.designs.differences`), and by synthetic controls."""
 
 from __future__ import annotations
 
@@ -24,3 +24,14 @@ EVENTS = _kind("event study", "event_study", "Event study", 20)
 COHORTS = _kind("cohort ATT", "cohort_att", "By cohort", 30)
 PERIODS = _kind("period ATT", "period_att", "By period", 40)
 CELLS = _kind("ATT(g,t)", "att_gt", "By cohort and period", 50)
+
+
+def _mixed(name: str, key: str, title: str, place: int) -> EstimandKind:
+    return EstimandKind(
+        name, key, title, order=place, priority=place, reading=_READING, asks={"design": "'synthetic'"}, judged_as=name,
+        names_population=True, logged=True, decides_over="over the treated",
+    )  # fmt: skip
+
+
+SYNTHETIC_DID = _mixed("synthetic DiD", "synthetic_did", "Synthetic DiD", 10)
+SYNTHETIC_CONTROL = _mixed("synthetic control", "synthetic_control", "Synthetic control", 20)

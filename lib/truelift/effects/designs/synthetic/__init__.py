@@ -1,0 +1,1 @@
+"""Synthetic controls: a few treated units beside a mix of those that never are."""
