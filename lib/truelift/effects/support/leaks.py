@@ -55,8 +55,8 @@ MUCH_EXPLAINED = 0.95
 _UNITS = 2000
 # Fewer units of an arm tell nothing, and as many have to differ from a column's commonest value.
 _FEWEST, _DIFFERENT = 50, 10
-# Categories with more levels than this share of the units are names of units.
-_NAMES = 0.1
+#: Categories with more levels than this share of the units are names of units.
+NAMES = 0.1
 # A value that more units than this have is shared by chance.
 _COMMON = 0.01
 
@@ -207,7 +207,7 @@ def _in_part(
     for covariate in columns.categories:
         codes = _codes(batch, covariate)
         for name, kept in own.items():
-            few = 1 < len(np.unique(codes[kept])) <= _NAMES * np.count_nonzero(kept)
+            few = 1 < len(np.unique(codes[kept])) <= NAMES * np.count_nonzero(kept)
             if few and ranked[name].spread > 0 and ranked[name].sorts(codes[kept]) >= GIVEN_AWAY:
                 yield (covariate, name), "is a class of the"
             elif ranked[name].told_by(codes[kept]) >= enough:

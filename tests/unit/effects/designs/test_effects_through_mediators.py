@@ -135,6 +135,16 @@ def test_a_mediator_may_be_a_text():
 
 
 @pytest.mark.parametrize("key", ["mediators", "front_door"])
+def test_names_of_units_are_no_mediators(key):
+    table = mediated(5, 400, 100)
+    named = with_column(table, "m_0", [f"page {i % 90}" for i in range(400)])
+    with pytest.raises(
+        DataError, match=rf"'m_0' \(effects.{key}\) has 90 values or more in 400 rows"
+    ):
+        tl.estimate_effects(named, **{key: "m_0"}, **ASKED)
+
+
+@pytest.mark.parametrize("key", ["mediators", "front_door"])
 def test_a_moment_is_no_mediator_for_as_a_category_it_carries_nothing(key):
     table = mediated(4, 600, 150)
     days = pa.array(np.arange(600) % 50, pa.int32()).cast(pa.date32())

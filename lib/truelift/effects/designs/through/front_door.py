@@ -42,7 +42,9 @@ def front_door_effects(
     progress : callable
     """
     chosen = selected(source, replace(options, filter=None))
-    fits = nested_fits(chosen.source, options, tuple(options.front_door), progress)
+    fits = nested_fits(
+        chosen.source, options, tuple(options.front_door), "effects.front_door", progress
+    )
     if not fits.varying:
         raise DataError(
             f"{source.name}: {', '.join(options.front_door)} (effects.front_door) are constant or follow from the "

@@ -100,7 +100,7 @@ def _result(sight: Sight, found: None) -> EffectsResult:  # noqa: ARG001
     """The result with natural direct and indirect effects of every arm and outcome."""
     options = sight.options
     mediators = tuple(options.mediators)
-    fits = nested_fits(sight.source, options, mediators, sight.progress)
+    fits = nested_fits(sight.source, options, mediators, "effects.mediators", sight.progress)
     if why := _why_not(fits):
         return not_made(sight.result, {"mediators": why})
     columns = fits.inner.scoring.columns

@@ -20,11 +20,12 @@ from truelift.effects.nuisances.linear import variance_of_fitting
 from truelift.effects.panel.columns import REST
 from truelift.effects.panel.derived import DerivedPanel
 from truelift.effects.panel.parts import covariates_of, is_number
-from truelift.effects.panel.source import PanelSource, State
+from truelift.effects.panel.source import MOST_VALUES, PanelSource, State
 from truelift.effects.prepared import Prepared, prepared
 from truelift.effects.scores.quantities import UnitBlock, clipped
 from truelift.effects.scores.sums import Scoring, assignment_surprise
-from truelift.effects.support.leaks import telling_treatment
+from truelift.effects.support.leaks import NAMES, telling_treatment
+from truelift.errors import DataError
 from truelift.inference.clusters import ClusterSums
 from truelift.progress import Tell
 from truelift.settings import EffectOptions
@@ -225,7 +226,11 @@ class Nested:
 
 
 def nested_fits(
-    source: PanelSource, options: EffectOptions, mediators: tuple[str, ...], progress: Tell
+    source: PanelSource,
+    options: EffectOptions,
+    mediators: tuple[str, ...],
+    key: str,
+    progress: Tell,
 ) -> Nested:
     """Fit both.
 
@@ -236,7 +241,14 @@ def nested_fits(
     options : EffectOptions
     mediators : tuple of str
         Numbers, or texts as categories.
+    key : str
+        Of the specification, that names them.
     progress : callable
+
+    Raises
+    ------
+    DataError
+        For mediators that are names of units.
     """
     plain = options_of(options, options.outcomes)
     schema = source.schema
@@ -253,12 +265,28 @@ def nested_fits(
         # Known chances are those without mediators.
         nuisances=replace(plain.nuisances, propensity={}),
     )
+    _refuse_names(source, texts, key)
     inner = prepared(source, with_mediators, _told(progress, "with mediators"))
     predicted = Predicted(inner.scoring)
     panel = DerivedPanel(source, predicted)
     without = replace(plain, covariates=covariates, outcomes=predicted.names)
     outer = prepared(panel, without, _told(progress, "without mediators"))
     return Nested(panel, inner, outer, mediators)
+
+
+def _refuse_names(source: PanelSource, texts: list[str], key: str) -> None:
+    """Refuse texts that name units: each has its own, so they carry everything and nothing."""
+    if not texts:
+        return
+    rows = sum(source.bucket_rows().values())
+    limit = min(MOST_VALUES, NAMES * rows)
+    for name, levels in source.distinct(tuple(texts)).items():
+        if len(levels) > limit:
+            raise DataError(
+                f"{source.name}: the mediator {name!r} ({key}) has {len(levels):,} values or more in {rows:,} rows; at most "
+                f"{int(limit):,} are taken, for names of units tell nothing of what the treatment moves in them. Group them, "
+                "or name what they say as a number."
+            )
 
 
 def _told(progress: Tell, fit: str) -> Tell:
