@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from truelift.effects.telling.figures import figure, p_text, places_of
 
-#: From which p-value down a placebo takes the support away: at .1, size stays under .07 where units are chosen for what
-#: their outcome was (docs/validation.md).
+#: From which p-value down a placebo takes the support away: at .1 an effect that is none is stated in at most 4% of panels
+#: whose unit was chosen for what its outcome was (docs/validation.md).
 PLACEBO_LEVEL = 0.1
 _NAMED = 4
 
