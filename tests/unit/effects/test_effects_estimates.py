@@ -105,12 +105,18 @@ def test_a_loose_tolerance_needs_two_passes_and_a_strict_one_more(panel):
     assert strict.nuisance["passes"] > 2
 
 
+@pytest.fixture(scope="module")
+def few():
+    """A small panel and its numbers."""
+    table = simulate_panel(seed=5, units=400, clusters=80)
+    return table, numbers(estimate_panel(in_buckets(table), EXACT).result)
+
+
 @settings(max_examples=15, deadline=None)
 @given(shift=st.floats(-1e4, 1e4), scale=st.floats(1e-3, 1e3))
-def test_units_of_the_outcome_scale_estimates_and_errors(shift, scale):
-    table = simulate_panel(seed=5, units=400, clusters=80)
+def test_units_of_the_outcome_scale_estimates_and_errors(few, shift, scale):
+    table, one = few
     moved = with_column(table, "y_spend", table["y_spend"].to_numpy() * scale + shift)
-    one = numbers(estimate_panel(in_buckets(table), EXACT).result)
     two = numbers(estimate_panel(in_buckets(moved), EXACT).result)
     np.testing.assert_allclose(two[:4], one[:4] * scale, rtol=1e-7, atol=1e-9 * scale)
 

@@ -10,12 +10,15 @@ import pytest
 from tests.unit.simulate.traffic_rows import drawn_rows, is_kept
 from truelift.simulate.traffic.world import BOT_KINDS, TrafficWorld
 
-ROWS = drawn_rows(120_000, TrafficWorld(activity_spread=2.0))
+
+@pytest.fixture(scope="module")
+def traffic():
+    return drawn_rows(120_000, TrafficWorld(activity_spread=2.0))
 
 
-def days():
+def days(traffic):
     groups = defaultdict(list)
-    for row in ROWS:
+    for row in traffic:
         if is_kept(row):
             groups[row["true_user"], row["at"].date()].append(row)
     for (user, _), rows in groups.items():
@@ -46,9 +49,9 @@ SIGNS = {
 
 
 @pytest.mark.parametrize("kind", BOT_KINDS)
-def test_the_sign_of_a_kind_is_seen_on_its_bots_and_on_nobody_else(kind):
-    found = {user for user, rows in days() if SIGNS[kind](rows)}
-    assert found == {r["true_user"] for r in ROWS if r["bot"] == kind} != set()
+def test_the_sign_of_a_kind_is_seen_on_its_bots_and_on_nobody_else(kind, traffic):
+    found = {user for user, rows in days(traffic) if SIGNS[kind](rows)}
+    assert found == {r["true_user"] for r in traffic if r["bot"] == kind} != set()
 
 
 def test_the_top_user_is_active_round_the_clock_on_all_days():
@@ -63,5 +66,5 @@ def test_the_top_user_is_active_round_the_clock_on_all_days():
     assert {r["bot"] for r in rows if r["user"] == owner} == {"bot_round_the_clock"}
 
 
-def test_every_row_of_a_bot_is_marked():
-    assert all(r["is_bot"] == (r["bot"] is not None) for r in ROWS)
+def test_every_row_of_a_bot_is_marked(traffic):
+    assert all(r["is_bot"] == (r["bot"] is not None) for r in traffic)
