@@ -405,6 +405,40 @@ def test_lots_are_drawn_anew_for_each_round_and_alike_within_one(
     assert drawn(round="one") == first
 
 
+def test_labels_by_lot_judge_registered_models_beside_what_the_log_says(
+    trained, filled, settings, tmp_path
+):
+    """The next item of the cycle is liked, any other is not."""
+    from dataclasses import replace
+
+    rng = np.random.default_rng(5)
+    lines = ["who,what,liked"]
+    for row in filled.read("gold.sequences").orderBy("user_key").collect():
+        known = row.item_index[-3] if len(row.item_index) > 2 else row.item_index[-1]
+        after = [(known - 1 + step) % ITEMS + 1 for step in (1, 2, 3)]
+        asked = {*after[:1], *rng.integers(1, ITEMS + 1, 6).tolist()}
+        lines += [f"{row.user_key},item-{item:02d},{int(item in after)}" for item in sorted(asked)]
+    table = tmp_path / "liked.csv"
+    table.write_text("\n".join([*lines, "nobody,item-01,1"]) + "\n")
+    evaluation = replace(
+        settings.sequence.evaluation, table=str(table), table_columns=("who", "what", "liked")
+    )
+    using = replace(settings, sequence=replace(settings.sequence, evaluation=evaluation))
+    with job_run(using, "evaluate_sequence", {}) as run:
+        job = Job("evaluate_sequence", using, filled, {}, "by lot", run, tmp_path)
+        found = evaluate_sequence(job)
+        logged = run.run_id
+    told = found.by_lot
+    own = told.figure(told.models[0], "auc")
+    assert own.lower > told.figure("popularity (all time)", "auc").upper
+    assert own.logs is not None and own.logs > 0.5
+    assert told.strangers >= 1
+    assert "labels by lot" in found.summary()
+    metrics = mlflow.MlflowClient().get_run(logged).data.metrics
+    assert any(name.startswith("by_lot.auc.") for name in metrics)
+    assert any(name.startswith("from_logs.auc.") for name in metrics)
+
+
 def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(
     run_job, recommended, result, settings
 ):

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
+from truelift.arrays.keys import hash_keys, mix
 from truelift.errors import DataError
 from truelift.evaluation.unbiased import Judged, judge
 from truelift.models.sequence.histories import Histories, ItemSets
@@ -47,14 +49,81 @@ def judged_by_lot(
         Without rows of both labels.
     """
     if not len(rows.labels):
-        raise DataError("evaluation: found no row of a user with a history, expected some.")
-    found = {}
-    for name, ranker in rankers.items():
-        score = below(ranker, histories, rows.users, rows.items)
-        found[name] = judge(
-            rows.users, rows.labels, score, k=top_k, cut=_cut(score, rows.labels.mean())
+        raise DataError(
+            "evaluation: found no row that can judge, expected some of a user with a history and an item that it does "
+            "not have."
         )
-    return found
+    return {
+        name: by_rows(rows, below(ranker, histories, rows.users, rows.items), top_k)
+        for name, ranker in rankers.items()
+    }
+
+
+def fresh(
+    rows: LabelledPairs, histories: Histories, items: int
+) -> tuple[LabelledPairs, dict[str, int]]:
+    """Rows that can judge: each user and item once, and none that the histories have.
+
+    What a history has already, a ranker was fitted on or is told of: it is no test of it. Rows that say the same twice
+    count once, and those of one user and item that disagree say nothing.
+
+    Parameters
+    ----------
+    rows : LabelledPairs
+    histories : Histories
+    items : int
+        Size of the catalogue.
+
+    Returns
+    -------
+    LabelledPairs, dict of str to int
+        How many rows are left out: ``known`` by a history, ``repeated``, and ``contradicted``.
+    """
+    wide = items + 1
+    # An item of no catalogue is like no other: it stays, and is ranked last.
+    cell = np.where(rows.items > 0, rows.users * wide + rows.items, -1 - np.arange(len(rows.items)))
+    own = np.unique(histories.owner.astype(np.int64) * wide + histories.items)
+    place, first, number = np.unique(cell, return_index=True, return_inverse=True)
+    times = np.bincount(number, minlength=len(place))
+    good = np.bincount(number, rows.labels, len(place))
+    agreed = (good == 0) | (good == times)
+    known = np.isin(place, own)
+    kept = first[agreed & ~known]
+    left = {
+        "known": int(times[known].sum()),
+        "repeated": int((times - 1)[agreed & ~known].sum()),
+        "contradicted": int(times[~agreed & ~known].sum()),
+    }
+    return LabelledPairs(rows.users[kept], rows.items[kept], rows.labels[kept]), left
+
+
+def cells_of_log(test: tuple[Histories, ItemSets], items: int, seed: int = 7) -> LabelledPairs:
+    """What was taken next, and items drawn evenly of those that a user never took; no layout moves a draw.
+
+    Parameters
+    ----------
+    test : (Histories, ItemSets)
+        What was known, and what was taken next.
+    items : int
+    seed : int
+    """
+    histories, taken = test
+    people = len(histories)
+    owner = np.repeat(np.arange(people), taken.sizes)
+    drawn = np.repeat(np.arange(people), _DRAWN)
+    lots = mix(hash_keys(pa.array(histories.users.tolist(), pa.string())) ^ np.uint64(seed))
+    each = mix(lots[:, None] + np.arange(_DRAWN, dtype=np.uint64)[None]).ravel()
+    other = (each % np.uint64(items)).astype(np.int64) + 1
+    own = np.unique(
+        np.concatenate([histories.owner, owner]).astype(np.int64) * (items + 1)
+        + np.concatenate([histories.items, taken.items])
+    )
+    cell = drawn.astype(np.int64) * (items + 1) + other
+    free = ~np.isin(cell, own)
+    labels = np.concatenate([np.ones(len(owner), bool), np.zeros(int(free.sum()), bool)])
+    return LabelledPairs(
+        np.concatenate([owner, drawn[free]]), np.concatenate([taken.items, other[free]]), labels
+    )
 
 
 def judged_by_logs(
@@ -77,33 +146,35 @@ def judged_by_logs(
         Of positive labels among all cells.
     seed : int
     """
-    histories, taken = test
-    rng = np.random.default_rng(seed)
-    people, size = len(histories), len(popularity) - 1
-    owner = np.repeat(np.arange(people), taken.sizes)
-    drawn = np.repeat(np.arange(people), _DRAWN)
-    other = rng.integers(1, size + 1, len(drawn))
-    own = np.unique(
-        np.concatenate([histories.owner, owner]).astype(np.int64) * (size + 1)
-        + np.concatenate([histories.items, taken.items])
-    )
-    cell = drawn.astype(np.int64) * (size + 1) + other
-    free = own[np.minimum(np.searchsorted(own, cell), len(own) - 1)] != cell
-    drawn, other = drawn[free], other[free]
-    if not len(drawn):
-        return {}  # everybody has taken everything
-    inverse = 1 / np.maximum(popularity[taken.items], 1.0)
-    users, items = np.concatenate([owner, drawn]), np.concatenate([taken.items, other])
-    labels = np.concatenate([np.ones(len(owner), bool), np.zeros(len(drawn), bool)])
-    weights = np.concatenate(
-        [share * inverse / inverse.sum(), np.full(len(drawn), (1 - share) / max(len(drawn), 1))]
-    )
-    found = {}
-    for name, ranker in rankers.items():
-        score = below(ranker, histories, users, items)
-        told = judge(users, labels, score, weights, cut=_cut(score, share, weights))
-        found[name] = {m: told[m] for m in FROM_LOGS}
-    return found
+    cells = cells_of_log(test, len(popularity) - 1, seed)
+    return {
+        name: told
+        for name, ranker in rankers.items()
+        if (
+            told := by_weights(
+                cells, below(ranker, test[0], cells.users, cells.items), popularity, share
+            )
+        )
+    }
+
+
+def by_weights(
+    cells: LabelledPairs, score: np.ndarray, popularity: np.ndarray, share: float
+) -> dict[str, Judged]:
+    """Scores of :func:`cells_of_log`, what was taken weighted by ``1 / popularity``; empty without both labels."""
+    if cells.labels.all() or not cells.labels.any():
+        return {}  # everybody has taken everything, or nobody anything
+    inverse = np.where(cells.labels, 1 / np.maximum(popularity[cells.items], 1.0), 0.0)
+    free = ~cells.labels
+    weights = share * inverse / inverse.sum() + (1 - share) * free / free.sum()
+    told = judge(cells.users, cells.labels, score, weights, cut=_cut(score, share, weights))
+    return {m: told[m] for m in FROM_LOGS}
+
+
+def by_rows(rows: LabelledPairs, score: np.ndarray, top_k: int) -> dict[str, Judged]:
+    """Scores of rows by lot: as many are foretold positive as are."""
+    cut = _cut(score, float(rows.labels.mean()))
+    return judge(rows.users, rows.labels, score, k=top_k, cut=cut)
 
 
 def below(ranker: Ranker, histories: Histories, users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -324,12 +324,17 @@ def given_test(job: Job, item_keys: Sequence[str]) -> tuple[GivenTest, tuple[str
 
 
 def pinned_file(settings: Settings) -> dict[str, str]:
-    """A hash of the file, so that other content trains and tests again."""
+    """What tells the test file and the table of labels by lot, so that other content trains and tests again."""
     from truelift.files.raw import find_files
     from truelift.files.raw import fingerprint as of_file
+    from truelift.lake.address import TableAddress
+    from truelift.lake.foreign import table_version
 
-    address = settings.sequence.evaluation.test_file
-    if not address:
-        return {}
-    texts = " ".join(of_file(file) for file in find_files(address, "sequence.evaluation.test_file"))
-    return {"sequence.evaluation.test_file": hashlib.sha256(texts.encode()).hexdigest()[:12]}
+    options, found = settings.sequence.evaluation, {}
+    if options.test_file:
+        key = "sequence.evaluation.test_file"
+        texts = " ".join(of_file(file) for file in find_files(options.test_file, key))
+        found[key] = hashlib.sha256(texts.encode()).hexdigest()[:12]
+    if options.table:
+        found["sequence.evaluation.table"] = table_version(TableAddress.parse(options.table))
+    return found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
 from truelift.evaluation import champion, lists
+from truelift.evaluation.by_lot_table import judged_on_table, labels_by_lot
 from truelift.evaluation.figures import segments_figure
 from truelift.evaluation.given_test import GivenTest
 from truelift.evaluation.known_items import known_items
@@ -77,6 +78,7 @@ def evaluate_sequence(
     if isinstance(split, GivenTest):
         split = replace(split, features=tuple(side_columns(packages.values())))
     classifies = task == CLASSIFICATION
+    labels = labels_by_lot(job, keys, task)
     items = int(first.options["items"]) if classifies else len(keys)
     arrays, notes = ({}, ()) if classifies else known_items(job, split, len(keys))
     if only_items is not None:
@@ -116,8 +118,11 @@ def evaluate_sequence(
             ),
             *((WARNING,) if options.evaluation.sampled_candidates else ()),
         ),
+        by_lot=None if labels is None else judged_on_table(job, labels, rankers, split, keys, plan),
     )
     job.log_metrics(named_metrics(tested.metrics))
+    if result.by_lot is not None:
+        job.log_metrics(result.by_lot.metrics())
     if tested.metrics[0].segments:
         rival = next((m for m in tested.metrics if m.model == tested.best_baseline), None)
         job.log_figure("segments.png", segments_figure(tested.metrics[0], rival))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from truelift.evaluation.by_lot_results import LotEvaluation
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -148,6 +150,8 @@ class EvaluationResult:
         Registered version of each model.
     notes : tuple of str
         What was left out, and warnings.
+    by_lot : LotEvaluation, optional
+        The models on ``sequence.evaluation.table``.
     """
 
     test: tuple[RankingMetrics, ...]
@@ -157,6 +161,7 @@ class EvaluationResult:
     left_out: int
     versions: dict[str, str]
     notes: tuple[str, ...] = ()
+    by_lot: LotEvaluation | None = None
 
     def __repr__(self) -> str:
         ranked = "; ".join(f"{m.model} NDCG@{m.k} {m.ndcg:.4f}" for m in self.test)
@@ -188,4 +193,5 @@ class EvaluationResult:
                     f"[{found.ci_lower:+.4f}, {found.ci_upper:+.4f}], p {found.p_value:.2g}"
                 )
             lines.append(line)
-        return "\n".join([*lines, *self.notes])
+        by_lot = [self.by_lot.summary()] if self.by_lot is not None else []
+        return "\n".join([*lines, *by_lot, *self.notes])

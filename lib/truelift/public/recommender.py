@@ -15,7 +15,7 @@ from truelift.arrays.times import MICROSECONDS, microseconds
 from truelift.errors import ConfigError, DataError
 from truelift.evaluation import items_together, session_neighbours
 from truelift.evaluation.baselines import ALL_TIME, RECENT_DAYS, count_known, rankers, recent_name
-from truelift.evaluation.by_lot import LabelledPairs, judged_by_logs, judged_by_lot
+from truelift.evaluation.by_lot import LabelledPairs, fresh, judged_by_logs, judged_by_lot
 from truelift.evaluation.evaluator import EvaluationOptions, Evaluator, Ranker
 from truelift.evaluation.finish import Finish
 from truelift.evaluation.measures import Catalogue
@@ -63,7 +63,8 @@ class Recommender:
         By ranker and measure, on an evaluation table; and what weights say of the same from the log
         (:mod:`truelift.evaluation.by_lot`). Empty without one.
     not_judged : int
-        Rows of the evaluation table of users without three interactions, or without user, item or label.
+        Rows of the evaluation table of users without three interactions, or without user, item or label; of an item
+        that the user's history has; and those that come again or contradict one another.
     """
 
     metrics: tuple[RankingMetrics, ...]
@@ -292,6 +293,8 @@ def fit_recommender(
             rows, missed = _labelled(
                 evaluation, (user, item, label), positive, test[0].users, items
             )
+            rows, more = fresh(rows, test[0], len(items))
+            missed += sum(more.values())
             by_lot = judged_by_lot(work, test[0], rows, top_k)
             popularity = np.bincount(known.items, minlength=len(items) + 1).astype(np.float64)
             by_logs = judged_by_logs(work, test, popularity, float(rows.labels.mean()))

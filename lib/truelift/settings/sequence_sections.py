@@ -144,6 +144,9 @@ class EvaluationSection:
     is a file of interactions that is the test part, whatever ``split`` says. ``seen_items`` says
     whether evaluation ranks items of the user's past (``keep``) or leaves them out (``drop``);
     ``sampled_candidates`` adds metrics among that many drawn items, which are biased.
+
+    ``table`` is a table (CSV, Parquet or Delta) of labels that were drawn by lot, with the columns
+    ``table_columns`` for user, item and label; labels of at least ``positive`` are positive.
     """
 
     split: str = "temporal"
@@ -157,6 +160,9 @@ class EvaluationSection:
     seen_items: str = "keep"
     sampled_candidates: int | None = None
     neighbours: int = 100
+    table: str | None = None
+    table_columns: tuple[str, ...] = ("user", "item", "label")
+    positive: float = 1.0
 
     def __post_init__(self) -> None:
         need = needs("sequence.evaluation", self)
@@ -174,5 +180,7 @@ class EvaluationSection:
         need("seen_items", self.seen_items in ("keep", "drop"), "'keep' or 'drop'")
         drawn = self.sampled_candidates is None or self.sampled_candidates >= 1
         need("sampled_candidates", drawn, "a number of drawn items, or nothing")
+        three = len(set(self.table_columns)) == 3
+        need("table_columns", three, "three columns: of the user, the item and the label")
         for name in ("top_k", "neighbours"):
             need(name, getattr(self, name) >= 1, "at least 1")

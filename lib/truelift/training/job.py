@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
 from truelift.evaluation import champion, gate
+from truelift.evaluation.by_lot_results import LotEvaluation
+from truelift.evaluation.by_lot_table import LotRows, judged_on_table, labels_by_lot
 from truelift.evaluation.figures import segments_figure
+from truelift.evaluation.job import side_columns
 from truelift.evaluation.known_items import known_items
 from truelift.evaluation.lake_split import split_of
 from truelift.evaluation.named_metrics import flat, named_metrics
+from truelift.evaluation.on_spark import PackagedRanker
 from truelift.evaluation.registered import current_champion, load_models, registered_name
 from truelift.evaluation.sampled import WARNING
-from truelift.evaluation.splits import split_to_plain
+from truelift.evaluation.splits import Split, split_to_plain
 from truelift.features.side_codes import side_codes
 from truelift.features.vocabulary import vocabulary
 from truelift.models.sequence import registry
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from truelift.lake import ScanPlan
     from truelift.steps import StepReport
 
+# The new model among rankers by lot.
+_OWN = "model"
 _logger = logging.getLogger("truelift.training")
 
 
@@ -63,6 +69,7 @@ def train_sequence(job: Job) -> StepReport:
     plan = _readable_plan(job, options.histories.side_features)
     item_keys = vocabulary(job)
     split, asides = split_of(job, item_keys)
+    labels = labels_by_lot(job, item_keys, entry.task)
     sides = side_codes(job, options.histories.side_features)
     folder = job.workdir / "ranks"
     rank_job = RankJob(
@@ -121,6 +128,7 @@ def train_sequence(job: Job) -> StepReport:
             **{f"truelift.{table}": str(version) for table, version in job.inputs.items()},
         }
     )
+    by_lot = _by_lot(job, labels, package, holder, split)
     registered = _register(job, name, package, trained)
     verdict = _verdict(job, holder, obstacle, trained, item_keys)
     _logger.log(logging.WARNING if verdict.below_baseline else logging.INFO, verdict.reason)
@@ -154,6 +162,9 @@ def train_sequence(job: Job) -> StepReport:
         champion_unknown_items=unknown,
     )
     job.save_result(result)
+    if by_lot is not None:
+        job.save_result(by_lot)
+        job.log_metrics(by_lot.metrics())
     for uri in {*used, str(rank_job.checkpoints)}:
         CheckpointFolder(uri).remove(rank_job.owner)  # the training is over: nothing to go on from
     best, *others = trained.test
@@ -167,11 +178,31 @@ def train_sequence(job: Job) -> StepReport:
         "champion": standing.version if standing else registered.version,
         "gate": verdict.reason,
     }
+    if by_lot is not None and (auc := by_lot.figure(_OWN, "auc")) is not None:
+        headline["AUC by lot"] = round(auc.value, 4)
     if verdict.below_baseline:
         headline["below the baseline"] = verdict.below_baseline
     if unknown:
         headline["items that the champion cannot offer"] = unknown
     return StepReport(plan.rows, trained.train_windows, headline)
+
+
+def _by_lot(
+    job: Job, labels: LotRows | None, package: ModelPackage, holder: champion.Champion | None,
+    split: Split,
+) -> LotEvaluation | None:  # fmt: skip
+    """The new model, the champion that it meets and popularity on ``sequence.evaluation.table``."""
+    if labels is None:
+        return None
+    keys = package.item_keys
+    models = {_OWN: package}
+    if holder is not None and not champion.obstacle(holder, package) and holder.package is not None:
+        models[champion.NAME] = holder.package
+    rankers = {
+        n: PackagedRanker(p.to_bytes(), champion.item_index(p, keys)) for n, p in models.items()
+    }
+    plan = job.plan("gold.sequences", [*COLUMNS, *side_columns(models.values()), "bucket"])
+    return judged_on_table(job, labels, rankers, split, keys, plan)
 
 
 def checkpoint_root(job: Job) -> str:

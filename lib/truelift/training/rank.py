@@ -73,7 +73,14 @@ _OPERATION = {
     "ranks": None,
     "recovery": None,
     "training": ("tune",),
-    "evaluation": ("cutoffs", "neighbours", "sampled_candidates"),
+    "evaluation": (
+        "cutoffs",
+        "neighbours",
+        "sampled_candidates",
+        "table",
+        "table_columns",
+        "positive",
+    ),
 }
 
 

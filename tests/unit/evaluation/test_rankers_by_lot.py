@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
-from truelift.evaluation.by_lot import below
+from truelift.evaluation.by_lot import LabelledPairs, below, fresh
+from truelift.evaluation.by_lot_table import LotKernel, LotRows, told
+from truelift.evaluation.splits import LeaveOneOut
 from truelift.models.sequence.histories import Histories
 
 
@@ -79,10 +81,104 @@ def test_rows_of_strangers_are_counted_and_not_judged():
     log = pa.table(
         {"user_key": [1, 1, 1, 2, 2, 2], "item_id": [1, 2, 3, 3, 2, 1], "event_time": [1, 2, 3] * 2}
     )
-    rows = pa.table({"user_key": [1, 1, 2, 9], "item_id": [1, 2, 3, 1], "label": [0, 1, 1, 1]})
+    rows = pa.table({"user_key": [1, 2, 9], "item_id": [3, 1, 1], "label": [0, 1, 1]})
     found = tl.fit_recommender(log, unit="s", evaluation=rows)
     assert found.not_judged == 1
     assert found.by_lot[found.best]["auc"].users == 2
     assert (
         not found.by_logs
     )  # everybody has taken everything: the log has nothing to hold it against
+
+
+def test_rows_of_what_a_user_had_that_come_again_or_contradict_judge_nothing():
+    rows = LabelledPairs(
+        np.array([0, 0, 0, 1, 1, 1, 0]), np.array([1, 2, 2, 3, 3, 0, 0]),
+        np.array([True, True, True, True, False, True, False]),
+    )  # fmt: skip
+    kept, left = fresh(rows, people(2), 3)
+    assert left == {"known": 1, "repeated": 1, "contradicted": 2}
+    assert sorted(zip(kept.users.tolist(), kept.items.tolist(), kept.labels.tolist(), strict=True)) == [
+        (0, 0, False), (0, 2, True), (1, 0, True),
+    ]  # fmt: skip
+
+
+def test_a_row_twice_in_the_table_counts_once_and_a_row_of_the_history_not_at_all():
+    log = pa.table(
+        {
+            "user_key": np.repeat([1, 2, 3], 3), "item_id": [1, 2, 3, 3, 2, 4, 5, 1, 2],
+            "event_time": np.tile([1, 2, 3], 3),
+        }
+    )  # fmt: skip
+    users, items, labels = [1, 1, 2, 2, 3, 3], [4, 5, 1, 5, 3, 4], [0, 1, 1, 0, 1, 0]
+    plain = pa.table({"user_key": users, "item_id": items, "label": labels})
+    more = pa.table(
+        {"user_key": [*users, 1, 2, 1], "item_id": [*items, 5, 5, 1], "label": [*labels, 1, 0, 1]}
+    )
+    once, twice = (tl.fit_recommender(log, unit="s", evaluation=rows) for rows in (plain, more))
+    assert twice.not_judged - once.not_judged == 3
+    for name, figures in once.by_lot.items():
+        assert figures["auc"].value == twice.by_lot[name]["auc"].value
+        assert figures["auc"].lower == twice.by_lot[name]["auc"].lower
+
+
+def histories(count: int, generator) -> Histories:
+    sizes = generator.integers(1, 7, count)
+    size = int(sizes.sum())
+    return Histories(
+        np.array([f"{u:03d}" for u in range(count)], dtype=object), np.r_[0, np.cumsum(sizes)],
+        generator.integers(1, 13, size).astype(np.int32), np.arange(size), np.arange(size, dtype=np.int32),
+    )  # fmt: skip
+
+
+def sequences(own: Histories) -> pa.Table:
+    rows = [slice(a, b) for a, b in zip(own.offsets[:-1], own.offsets[1:], strict=True)]
+    return pa.table(
+        {
+            "user_key": own.users.tolist(), "item_index": [own.items[r].tolist() for r in rows],
+            "event_time": [own.times[r].tolist() for r in rows],
+            "session_number": [own.sessions[r].tolist() for r in rows],
+        }
+    )  # fmt: skip
+
+
+def test_the_lake_s_figures_do_not_depend_on_buckets_and_nothing_held_out_is_known():
+    rng = np.random.default_rng(4)
+    own, split = histories(60, rng), LeaveOneOut("event")
+    rows = LotRows(
+        np.array([f"{u:03d}" for u in range(10, 70)], dtype=object), rng.integers(0, 60, 900),
+        rng.integers(1, 13, 900), rng.random(900) < 0.4, 3,
+    )  # fmt: skip
+    table = rng.random((70, 13))
+    kernel = LotKernel({"model": Fixed(table)}, split, 12, rows, 2**63 - 1, 7)
+    whole = sequences(own)
+    parts = [whole.take(pa.array(p)) for p in np.array_split(rng.permutation(60), 7)]
+    popularity = np.bincount(split.training(own).items, minlength=13).astype(float)
+    one, many = (
+        told(pa.concat_tables(made), ("model",), rows, popularity, 5, "labels.csv")
+        for made in ([kernel(0, {"sequences": whole})], [kernel(b, {"sequences": p}) for b, p in enumerate(parts)])
+    )  # fmt: skip
+    assert one == many
+    assert one.rows + one.known + one.repeated + one.contradicted + one.strangers == 903
+    # In plain Python: what the training part has is no test, and each cell counts once.
+    known = split.training(own)
+    had = {(known.users[u], int(i)) for u, i in zip(known.owner, known.items, strict=True)}
+    somebody = set(known.users[np.diff(known.offsets) > 0].tolist())
+    cells: dict[tuple[str, int], list[bool]] = {}
+    for u, i, label in zip(rows.owner, rows.items, rows.labels, strict=True):
+        if (user := str(rows.users[u])) in somebody and (user, int(i)) not in had:
+            cells.setdefault((user, int(i)), []).append(bool(label))
+    judged = {cell: own for cell, own in cells.items() if len(set(own)) == 1}
+    assert one.rows == len(judged)
+    score, good = [], []
+    for (user, item), label in judged.items():
+        line = table[int(user), 1:]
+        score.append((line < line[item - 1]).mean() + 0.5 / 12)
+        good.append(label[0])
+    fixed = one.figure("model", "auc")
+    right, wrong = (
+        np.array([s for s, g in zip(score, good, strict=True) if g == k]) for k in (True, False)
+    )
+    higher = right[:, None] > wrong[None]
+    level = np.isclose(right[:, None], wrong[None])
+    assert fixed.value == pytest.approx(np.where(level, 0.5, higher).mean())
+    assert fixed.logs is not None

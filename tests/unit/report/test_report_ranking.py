@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from truelift.evaluation.by_lot_results import LotEvaluation, LotFigure
 from truelift.report.sections.ranking import comparison, ranking
 
 
@@ -48,3 +49,17 @@ def test_what_was_left_out_is_on_the_page(whole):
 def test_segments_are_explained(whole):
     page = ranking(whole)
     assert "cold users: fewer than 5 steps before the evaluated one" in page
+
+
+def test_labels_by_lot_stand_beside_what_the_log_says(whole):
+    found = LotEvaluation(
+        "asked.csv", 1_200, 80, 30, 0, 0, 4, 0, 50,
+        (
+            LotFigure("model", "auc", 0.712, 0.69, 0.734, 0.655, 0.6, 0.71),
+            LotFigure("model", "ndcg", 0.5, 0.4, 0.6),
+        ),
+    )  # fmt: skip
+    page = str(ranking(replace(whole, others=(*whole.others, found))))
+    for text in ("1,200 labels of 80 users", "0.712", "0.690 to 0.734", "0.655", "30 of an item"):
+        assert text in page
+    assert "Judged by lot" not in str(ranking(whole))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from truelift.evaluation.by_lot_results import LotEvaluation
 from truelift.evaluation.segment_names import meaning
 from truelift.progress import duration
 from truelift.recommend.results import RecommendationExample, RecommendResult
@@ -35,7 +36,30 @@ def ranking(content: ReportContent) -> Html:
     if result is None:
         why = "The step train_sequence has not run on this lake."
         return section("ranking", heading, missing("The sequence model", why))
-    return section("ranking", heading, *_quality(result), *_training(result))
+    by_lot = content.result(LotEvaluation)
+    more = () if by_lot is None else _by_lot(by_lot)
+    return section("ranking", heading, *_quality(result), *more, *_training(result))
+
+
+def _by_lot(found: LotEvaluation) -> tuple[Html | None, ...]:
+    """Labels that nobody chose to give, beside what the log says of the same."""
+    rows = [
+        (
+            model_name(f.model), f.measure.replace("_", " "), number(f.value, 3), interval(f.lower, f.upper, 3),
+            "-" if f.logs is None else number(f.logs, 3),
+        )
+        for f in found.figures
+    ]  # fmt: skip
+    header = ("Ranked by", "Measure", "Rows by lot", "95% interval", "Log, by weights")
+    text = (
+        f"{plural(found.rows, 'label')} of {plural(found.users, 'user')} that were drawn by lot say what people like, also "
+        "of what they would not have chosen; the log holds what they chose, and weights for what is popular mend a "
+        f"part of that. {found.left_out()}"
+    )
+    return (
+        element("h3", "Judged by lot"), element("p", text.strip()),
+        table("Rankers on labels by lot", header, rows, frozenset({2, 3, 4})),
+    )  # fmt: skip
 
 
 def comparison(result: TrainingResult) -> str:
@@ -338,7 +362,9 @@ def figures(content: ReportContent) -> Figures:
     return found
 
 
-RANKING = Section("ranking", "What comes next?", 50, ranking, figures, (TrainingResult,))
+RANKING = Section(
+    "ranking", "What comes next?", 50, ranking, figures, (TrainingResult, LotEvaluation)
+)
 RECOMMENDATIONS = Section(
     "recommendations", "Recommendations", 60, recommendations, reads=(RecommendResult,)
 )
