@@ -153,3 +153,34 @@ def test_dropout_keeps_the_mean_and_repeats_from_a_seed(tf):
     np.testing.assert_array_equal(dropped, Draws(tf.constant([1, 2])).drop(ones, 0.2).numpy())
     draws = Draws(tf.constant([1, 2]))
     assert (draws.drop(ones, 0.2).numpy() != draws.drop(ones, 0.2).numpy()).any()
+
+
+@pytest.mark.parametrize("kind", ["full", "sampled", "gbce"])
+def test_a_weight_counts_a_target_so_many_times(tf, given, kind):
+    """Loss and gradients of whole weights are those of a batch that has each token so often."""
+    from truelift.models.sequence import losses
+
+    negatives, log_expected = np.array([2, 5, 7, 7], np.int32), np.full(4, -0.3, np.float32)
+
+    def loss(states, table, bias, targets, weights=None):
+        if kind == "full":
+            return losses.full_softmax(states, table, bias, targets, 4, weights)
+        if kind == "sampled":
+            return losses.sampled_softmax(
+                states, table, bias, targets, negatives, log_expected, weights
+            )
+        return losses.binary_cross_entropy(
+            states, table, bias, targets, negatives, 0.4, 0.75, weights
+        )
+
+    states, table, bias, targets = given
+    times = np.array([1, 3, 0, 2, 1, 1, 4, 0, 2])
+    weighed = gradients(tf, loss, *given, times.astype(np.float32))
+    often = (np.repeat(states, times, axis=0), table, bias, np.repeat(targets, times))
+    repeated = gradients(tf, loss, *often)
+    by_token = np.zeros_like(states)
+    np.add.at(by_token, np.repeat(np.arange(TOKENS), times), repeated[0])
+    for ours, theirs in zip(weighed, (by_token, *repeated[1:]), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert float(loss(*given, times)[0]) == pytest.approx(float(loss(*often)[0]), rel=1e-5)
+    assert float(loss(*given, times)[1]) == (targets > 0).sum()

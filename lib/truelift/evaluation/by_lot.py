@@ -147,26 +147,29 @@ def judged_by_logs(
     seed : int
     """
     cells = cells_of_log(test, len(popularity) - 1, seed)
+    inverse = 1 / np.maximum(popularity, 1.0)
     return {
         name: told
         for name, ranker in rankers.items()
         if (
             told := by_weights(
-                cells, below(ranker, test[0], cells.users, cells.items), popularity, share
+                cells, below(ranker, test[0], cells.users, cells.items), inverse, share
             )
         )
     }
 
 
 def by_weights(
-    cells: LabelledPairs, score: np.ndarray, popularity: np.ndarray, share: float
+    cells: LabelledPairs, score: np.ndarray, inverse: np.ndarray, share: float
 ) -> dict[str, Judged]:
-    """Scores of :func:`cells_of_log`, what was taken weighted by ``1 / popularity``; empty without both labels."""
+    """Scores of :func:`cells_of_log`, what was taken weighted by inverse chances (items + 1).
+
+    Empty without both labels; ``share`` of all cells count as positive.
+    """
     if cells.labels.all() or not cells.labels.any():
         return {}  # everybody has taken everything, or nobody anything
-    inverse = np.where(cells.labels, 1 / np.maximum(popularity[cells.items], 1.0), 0.0)
-    free = ~cells.labels
-    weights = share * inverse / inverse.sum() + (1 - share) * free / free.sum()
+    own, free = np.where(cells.labels, inverse[cells.items], 0.0), ~cells.labels
+    weights = share * own / own.sum() + (1 - share) * free / free.sum()
     told = judge(cells.users, cells.labels, score, weights, cut=_cut(score, share, weights))
     return {m: told[m] for m in FROM_LOGS}
 

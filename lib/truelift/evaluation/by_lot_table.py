@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from truelift.arrays.keys import hash_keys
-from truelift.errors import ConfigError, DataError
+from truelift.errors import DataError
 from truelift.evaluation.baselines import ALL_TIME, Popularity
 from truelift.evaluation.by_lot import (
     LabelledPairs,
@@ -26,9 +26,9 @@ from truelift.evaluation.by_lot import (
     fresh,
 )
 from truelift.evaluation.by_lot_results import LotEvaluation, LotFigure
+from truelift.evaluation.by_lot_rows import KEY, LotRows
 from truelift.evaluation.unbiased import MEASURES, Judged
 from truelift.models.sequence.histories import Histories
-from truelift.models.sequence.registry import CLASSIFICATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,100 +38,8 @@ if TYPE_CHECKING:
     from truelift.lake import ScanPlan
     from truelift.lake.states import State
 
-KEY = "sequence.evaluation.table"
 #: Users of the log that its own figures are of, at most.
 LOGGED = 20_000
-
-
-@dataclass(frozen=True, eq=False)
-class LotRows:
-    """The table's rows by users' keys.
-
-    Parameters
-    ----------
-    users : ndarray of object
-        Keys of users, each once.
-    owner, items : ndarray of int64, n
-        The user's place among ``users``, and the item's index; 0: not of the catalogue.
-    labels : ndarray of bool, n
-    unread : int
-        Rows without user, item or label.
-    """
-
-    users: np.ndarray
-    owner: np.ndarray
-    items: np.ndarray
-    labels: np.ndarray
-    unread: int
-
-
-def read_rows(job: Job, item_keys: tuple[str, ...]) -> LotRows:
-    """The table that the settings name.
-
-    Raises
-    ------
-    TableError, DataError, ConfigError
-        For what cannot be read, and labels of one kind alone.
-    """
-    from truelift.evaluation.lists import user_keys
-    from truelift.lake.address import TableAddress
-    from truelift.lake.foreign import open_foreign
-
-    options = job.settings.sequence.evaluation
-    table = open_foreign(TableAddress.parse(options.table or ""))
-    if missing := [c for c in options.table_columns if c not in table.schema.names]:
-        raise ConfigError(
-            f"{KEY}: {table.name} has no column {missing[0]!r}; it has {', '.join(table.schema.names)}. Name those of "
-            "user, item and label in sequence.evaluation.table_columns."
-        )
-    rows = table.here(options.table_columns)
-    who, what, mark = (rows[name] for name in options.table_columns)
-    if not (
-        pa.types.is_integer(mark.type)
-        or pa.types.is_floating(mark.type)
-        or pa.types.is_boolean(mark.type)
-    ):
-        raise DataError(
-            f"{KEY}: {table.name}, column {options.table_columns[2]!r}: found {mark.type}, expected numbers."
-        )
-    value = pc.cast(
-        pc.cast(mark, pa.int8()) if pa.types.is_boolean(mark.type) else mark,
-        pa.float64(),
-        safe=False,
-    )
-    number = np.asarray(value.to_numpy(), float)
-    names, things = (_texts(column) for column in (who, what))
-    there = np.isfinite(number) & np.array(
-        [bool(n) and bool(t) for n, t in zip(names, things, strict=True)], bool
-    )
-    good = number >= options.positive
-    if not there.any() or good[there].all() or not good[there].any():
-        raise DataError(
-            f"{KEY}: found labels of one kind alone among {int(there.sum()):,} rows of {table.name}, expected some of "
-            f"at least {options.positive:g} (sequence.evaluation.positive) and some below."
-        )
-    index = {key: place for place, key in enumerate(item_keys, start=1)}
-    items = np.array([index.get(t, 0) for t in things], np.int64)[there]
-    if not items.any():
-        raise DataError(
-            f"{KEY}: none of the items of {table.name}, such as {things[int(there.argmax())]!r}, is one of gold.items, "
-            f"such as {item_keys[0]!r}."
-        )
-    said = [n for n, ok in zip(names, there, strict=True) if ok]
-    keys = user_keys(job, list(dict.fromkeys(said)))
-    users, owner = np.unique(np.array([keys[n] for n in said], dtype=object), return_inverse=True)
-    return LotRows(users, owner.astype(np.int64), items, good[there], int((~there).sum()))
-
-
-def _texts(column: Any) -> list[str]:
-    """Ids as the source has them; whole numbers are spelt without a point."""
-    if pa.types.is_floating(column.type):
-        column = pc.cast(
-            pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column),
-            pa.int64(),
-            safe=False,
-        )
-    return [text or "" for text in column.cast(pa.string()).to_pylist()]
 
 
 @dataclass(frozen=True)
@@ -163,6 +71,8 @@ class LotKernel:
     limit : int
         Users whose hash is below it stand for the log.
     seed : int
+    part : str
+        Of the split, that the log's figures are of.
     """
 
     rankers: Mapping[str, Ranker]
@@ -171,6 +81,7 @@ class LotKernel:
     rows: LotRows
     limit: int
     seed: int
+    part: str = "test"
 
     @property
     def schema(self) -> pa.Schema:
@@ -197,7 +108,7 @@ class LotKernel:
         rows, left = fresh(asked, past, self.items)
         hashes = hash_keys(pa.array(past.users.tolist(), pa.string())) >> np.uint64(1)
         parts = [self._scored(0, past, rows, hashes)]
-        test = self.split.test(histories)
+        test = getattr(self.split, self.part)(histories)
         own = hash_keys(pa.array(test[0].users.tolist(), pa.string())) >> np.uint64(1)
         some = own < np.uint64(self.limit)
         if some.any():
@@ -249,24 +160,6 @@ def _last_with_a_past(histories: Histories) -> np.ndarray:
     return chosen
 
 
-def labels_by_lot(job: Job, item_keys: tuple[str, ...], task: str) -> LotRows | None:
-    """The rows of ``sequence.evaluation.table``, read before anything is trained; None without one.
-
-    Raises
-    ------
-    TableError, DataError, ConfigError
-        For a table that cannot be used, or a model that ranks no items.
-    """
-    if job.settings.sequence.evaluation.table is None:
-        return None
-    if task == CLASSIFICATION:
-        raise ConfigError(
-            f"{KEY}: found {job.settings.sequence.evaluation.table!r} beside a model of next actions, which ranks no "
-            "items; expected none, or a model that does (sequence.model)."
-        )
-    return read_rows(job, item_keys)
-
-
 def judged_on_table(
     job: Job,
     rows: LotRows,
@@ -297,18 +190,62 @@ def judged_on_table(
     from pyspark.sql.pandas.types import from_arrow_schema
 
     options, size = job.settings.sequence.evaluation, len(item_keys)
-    counted = job.lake.sum_buckets(TrainingCounts(split, size), {"sequences": plan}, 2**31 - 1)
-    popularity = np.asarray(counted["items"], float)
+    popularity = training_counts(job, split, size, plan)
     everyone = {**rankers, ALL_TIME: Popularity(popularity)}
-    share = min(LOGGED / max(plan.rows, 1), 1.0)
-    kernel = LotKernel(
-        everyone, split, size, rows, min(int(share * 2**63), 2**63 - 1), job.settings.seed
-    )
+    kernel = LotKernel(everyone, split, size, rows, _limit(plan), job.settings.seed)
     job.progress.update("ranking for labels by lot")
     made = job.lake.map_buckets(
         kernel, {"sequences": plan}, from_arrow_schema(kernel.schema)
     ).toArrow()
     return told(made, tuple(everyone), rows, popularity, options.top_k, options.table or "")
+
+
+def _limit(plan: ScanPlan) -> int:
+    """Below which the hashes of about :data:`LOGGED` users are."""
+    return min(int(min(LOGGED / max(plan.rows, 1), 1.0) * 2**63), 2**63 - 1)
+
+
+def training_counts(job: Job, split: Any, items: int, plan: ScanPlan) -> np.ndarray:
+    """How often each item is in the training part, over all users (items + 1)."""
+    found = job.lake.sum_buckets(TrainingCounts(split, items), {"sequences": plan}, 2**31 - 1)
+    return np.asarray(found["items"], float)
+
+
+def judged_on_validation(
+    job: Job,
+    rankers: Mapping[str, Ranker],
+    split: Any,
+    items: int,
+    plan: ScanPlan,
+    inverse: np.ndarray,
+) -> dict[str, dict[str, Judged]]:
+    """What the log's validation part says of rankers, what was taken weighted by inverse chances (items + 1).
+
+    As many cells count as positive as negative; empty where the part cannot say.
+    """
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    nothing = np.zeros(0, np.int64)
+    rows = LotRows(np.zeros(0, object), nothing, nothing, nothing.astype(bool), 0)
+    kernel = LotKernel(rankers, split, items, rows, _limit(plan), job.settings.seed, "validation")
+    made = job.lake.map_buckets(
+        kernel, {"sequences": plan}, from_arrow_schema(kernel.schema)
+    ).toArrow()
+    cells, scores = _cells(_ordered(made), 1, tuple(rankers))
+    return {name: by_weights(cells, own, inverse, 0.5) for name, own in scores.items()}
+
+
+def _ordered(made: pa.Table) -> pa.Table:
+    return made.sort_by([(name, "ascending") for name in made.column_names])
+
+
+def _cells(
+    ordered: pa.Table, kind: int, names: tuple[str, ...]
+) -> tuple[LabelledPairs, dict[str, np.ndarray]]:
+    own = ordered.filter(pc.equal(ordered["kind"], kind))
+    labels = own["label"].to_numpy(zero_copy_only=False).astype(bool)
+    pairs = LabelledPairs(own["user"].to_numpy(), own["item"].to_numpy(), labels)
+    return pairs, {name: own[f"s{n}"].to_numpy() for n, name in enumerate(names)}
 
 
 def told(
@@ -326,21 +263,10 @@ def told(
     DataError
         If no row can judge.
     """
-    ordered = made.sort_by([(name, "ascending") for name in made.column_names])
-    kind = ordered["kind"].to_numpy()
-
-    def cells(which: int) -> tuple[LabelledPairs, dict[str, np.ndarray]]:
-        own = ordered.filter(kind == which)
-        pairs = LabelledPairs(
-            own["user"].to_numpy(),
-            own["item"].to_numpy(),
-            own["label"].to_numpy(zero_copy_only=False),
-        )
-        return pairs, {name: own[f"s{n}"].to_numpy() for n, name in enumerate(names)}
-
-    by_lot, scores = cells(0)
-    of_log, log_scores = cells(1)
-    gone = ordered.filter(kind == 2)
+    ordered = _ordered(made)
+    by_lot, scores = _cells(ordered, 0, names)
+    of_log, log_scores = _cells(ordered, 1, names)
+    gone = ordered.filter(pc.equal(ordered["kind"], 2))
     left = np.bincount(gone["user"].to_numpy(), gone["item"].to_numpy(), 3).astype(int)
     if not len(by_lot.labels) or by_lot.labels.all() or not by_lot.labels.any():
         raise DataError(
@@ -348,10 +274,10 @@ def told(
             "labels of one kind alone; expected both kinds."
         )
     share = float(by_lot.labels.mean())
-    figures = []
+    figures, inverse = [], 1 / np.maximum(popularity, 1.0)
     for name in names:
         known = by_rows(by_lot, scores[name], top_k)
-        log: Mapping[str, Judged] = by_weights(of_log, log_scores[name], popularity, share)
+        log: Mapping[str, Judged] = by_weights(of_log, log_scores[name], inverse, share)
         for measure in MEASURES:
             own, other = known[measure], log.get(measure)
             figures.append(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from truelift.errors import DataError, TableError
 from truelift.evaluation import champion, lists
-from truelift.evaluation.by_lot_table import judged_on_table, labels_by_lot
+from truelift.evaluation.by_lot_rows import labels_by_lot
+from truelift.evaluation.by_lot_table import judged_on_table
 from truelift.evaluation.figures import segments_figure
 from truelift.evaluation.given_test import GivenTest
 from truelift.evaluation.known_items import known_items

@@ -8,6 +8,7 @@ from truelift.settings.checks import needs
 
 SPLITS = ("temporal", "leave_one_out", "by_user")
 LOSSES = ("full_softmax", "sampled_softmax", "bce", "gbce")
+CORRECTIONS = ("none", "ips", "snips")
 POSITIONS = ("next", "every")
 SIDE_FEATURES = ("event_type", "category", "gap_bucket")
 
@@ -66,6 +67,10 @@ class TrainingSection:
     every process reads all of the table (``all``) or its own part (``own``, for tables that are too
     large for that). ``tune`` is a number of trials. ``warm_start`` is a registered version or alias
     (``champion``) whose weights the training begins with.
+
+    ``correction`` weighs each interaction by ``1 / p``, p the chance of having been shown by
+    popularity to the power ``correction_power``, at most ``correction_clip`` times the mean:
+    ``ips``, or ``snips`` where a batch's weights are its number of targets.
     """
 
     loss: str = "full_softmax"
@@ -83,9 +88,17 @@ class TrainingSection:
     reading: str = "all"
     tune: int = 0
     warm_start: str | None = None
+    correction: str = "none"
+    correction_power: float = 0.5
+    correction_clip: float = 10.0
 
     def __post_init__(self) -> None:
         need = needs("sequence.training", self)
+        need("correction", self.correction in CORRECTIONS, f"one of {', '.join(CORRECTIONS)}")
+        need("correction_power", 0 < self.correction_power <= 2, "above 0 and at most 2")
+        need("correction_clip", self.correction_clip >= 1, "at least 1, times the mean weight")
+        plain = self.correction == "none" or self.tune == 0
+        need("correction", plain, "none together with sequence.training.tune")
         need("loss", self.loss in LOSSES, f"one of {', '.join(LOSSES)}")
         need("calibration", 0 <= self.calibration <= 1, "a share in [0, 1]")
         for name in ("negatives", "epochs", "batch_size", "accumulate"):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from truelift.errors import DataError, TableError
 from truelift.evaluation import champion, gate
 from truelift.evaluation.by_lot_results import LotEvaluation
-from truelift.evaluation.by_lot_table import LotRows, judged_on_table, labels_by_lot
+from truelift.evaluation.by_lot_rows import LotRows, labels_by_lot
+from truelift.evaluation.by_lot_table import judged_on_table
 from truelift.evaluation.figures import segments_figure
 from truelift.evaluation.job import side_columns
 from truelift.evaluation.known_items import known_items
@@ -29,6 +30,7 @@ from truelift.models.sequence.package import ModelPackage
 from truelift.training import warm_start
 from truelift.training.card import about_model, about_version, card, headline_of
 from truelift.training.checkpoints import CheckpointFolder
+from truelift.training.corrected import corrected_or_plain
 from truelift.training.figures import learning_curve
 from truelift.training.launcher import launch
 from truelift.training.owner import new_token
@@ -116,7 +118,15 @@ def train_sequence(job: Job) -> StepReport:
         job.run.log_tags({"truelift.warm_start": version})
     rank_job = with_checkpoints(replace(rank_job, sequence=options, arrays=known), root)
     job.progress.update(f"starting {options.ranks.processes} processes")
-    trained, weights = launch(rank_job, folder / "final", on_progress)
+    choice = None
+    if options.training.correction == "none":
+        trained, weights = launch(rank_job, folder / "final", on_progress)
+    else:
+        plan_of_all = job.plan("gold.sequences", [*COLUMNS, *package.side_features, "bucket"])
+        choice = corrected_or_plain(job, rank_job, root, package, split, plan_of_all, on_progress)
+        trained, weights = choice.trained, choice.weights
+        used.append(choice.checkpoints)
+        job.log_metrics(choice.metrics())
     for sentence in trained.warnings:
         _logger.warning(sentence)
     package = replace(package, weights=weights)
@@ -155,6 +165,7 @@ def train_sequence(job: Job) -> StepReport:
             *((WARNING,) if options.evaluation.sampled_candidates else ()),
             *(f"Restarted: {reason}" for reason in trained.restarts),
             *trained.warnings,
+            *((choice.sentence,) if choice is not None else ()),
         ),
         gate=verdict.reason,
         below_baseline=verdict.below_baseline,
@@ -178,6 +189,8 @@ def train_sequence(job: Job) -> StepReport:
         "champion": standing.version if standing else registered.version,
         "gate": verdict.reason,
     }
+    if choice is not None:
+        headline["correction"] = choice.kept
     if by_lot is not None and (auc := by_lot.figure(_OWN, "auc")) is not None:
         headline["AUC by lot"] = round(auc.value, 4)
     if verdict.below_baseline:

@@ -10,7 +10,8 @@ import pytest
 
 import truelift as tl
 from truelift.evaluation.by_lot import LabelledPairs, below, fresh
-from truelift.evaluation.by_lot_table import LotKernel, LotRows, told
+from truelift.evaluation.by_lot_rows import LotRows
+from truelift.evaluation.by_lot_table import LotKernel, told
 from truelift.evaluation.splits import LeaveOneOut
 from truelift.models.sequence.histories import Histories
 

@@ -21,6 +21,7 @@ import tensorflow as tf
 from keras import ops
 
 from truelift.models.sequence.batches import Batch
+from truelift.models.sequence.exposure import ExposureWeights
 from truelift.models.sequence.small_options import BasketGRUOptions
 
 # Low enough that softmax gives zero, finite so that 0 * score stays a number.
@@ -39,6 +40,7 @@ class BasketGRU(keras.layers.Layer):
         super().__init__(name="basket_gru")
         self.side_features = ()
         self.options = options
+        self.exposure: ExposureWeights | None = None
         self._fade = tuple(0.5 ** (1.0 / h) for h in options.half_lives)
         self.dropout = keras.layers.Dropout(options.dropout)
         self.recurrent = [
@@ -110,10 +112,19 @@ class BasketGRU(keras.layers.Layer):
         targets = sessions[:, 1:]
         size = tf.reduce_sum(targets, axis=-1)
         weight = tf.sqrt(size)
-        labels = targets / tf.maximum(size, 1.0)[..., None]
         scores = self(sessions[:, :-1], training=True)
+        if self.exposure is None:
+            labels = targets / tf.maximum(size, 1.0)[..., None]
+            each = tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=scores)
+            return tf.reduce_sum(each * weight), tf.reduce_sum(weight)
+        targets *= self.exposure.tensor()
+        mass = tf.reduce_sum(targets, axis=-1)
+        # Shares add up to one, as the loss asks; what they leave out is in the session's weight.
+        labels = targets / tf.where(mass > 0, mass, 1.0)[..., None]
         each = tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=scores)
-        return tf.reduce_sum(each * weight), tf.reduce_sum(weight)
+        own = weight * mass / tf.maximum(size, 1.0)
+        below = own if self.exposure.self_normalised else weight
+        return tf.reduce_sum(each * own), tf.reduce_sum(below)
 
     def query_inputs(self, batch: Batch, lengths: np.ndarray) -> tuple[Any, ...]:
         """As for training, and the lengths."""

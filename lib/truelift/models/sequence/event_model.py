@@ -21,6 +21,7 @@ from truelift.models.runtime import product_precision
 from truelift.models.sequence.batches import Batch
 from truelift.models.sequence.chance import Draws, NegativeSampler
 from truelift.models.sequence.event_options import SLICE_TOKENS, EventModelOptions
+from truelift.models.sequence.exposure import ExposureWeights
 from truelift.models.sequence.layers import sizes
 from truelift.models.sequence.losses import (
     NEVER,
@@ -48,6 +49,7 @@ class EventModel(keras.layers.Layer):
         self.side_features = options.features
         self.seeds = keras.random.SeedGenerator()
         self.sampler = NegativeSampler(np.zeros(options.items + 1), 0.0)
+        self.exposure: ExposureWeights | None = None
         self._product_type = tf.as_dtype(product_precision(options.mixed_precision))
 
     @abstractmethod
@@ -135,6 +137,9 @@ class EventModel(keras.layers.Layer):
 
     def _loss_of(self, seed: Any, items: Any, sides: Any, seconds: Any) -> tuple[Any, Any]:
         draws = Draws(seed)
+        weights = None
+        if self.exposure is not None:
+            weights = tf.gather(self.exposure.tensor(), tf.reshape(items[:, 1:], [-1]))
         negatives = log_expected = None
         if self.options.loss != "full_softmax":
             negatives, log_expected = self.sampler.draw(self.options.negatives, draws)
@@ -151,20 +156,27 @@ class EventModel(keras.layers.Layer):
         targets = tf.reshape(items[:, 1:], [-1])
         real = tf.where(targets > 0)[:, 0]
         states, targets = tf.gather(states, real), tf.gather(targets, real)
-        return self.target_loss(states, output, bias, targets, negatives, log_expected)
+        if self.exposure is None or weights is None:
+            return self.target_loss(states, output, bias, targets, negatives, log_expected)
+        own = tf.gather(weights, real)
+        loss, count = self.target_loss(states, output, bias, targets, negatives, log_expected, own)
+        return loss, tf.reduce_sum(own) if self.exposure.self_normalised else count
 
     def target_loss(
-        self, states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
-    ) -> tuple[Any, Any]:
-        """Loss of states against their targets, in rows of ``table``."""
+        self, states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any,
+        weights: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Loss of states against their targets, in rows of ``table``; each counts ``weights`` times."""
         options = self.options
         if options.loss == "full_softmax":
-            return full_softmax(states, table, bias, targets, SLICE_TOKENS)
+            return full_softmax(states, table, bias, targets, SLICE_TOKENS, weights)
         if options.loss == "sampled_softmax":
-            return sampled_softmax(states, table, bias, targets, negatives, log_expected)
+            return sampled_softmax(states, table, bias, targets, negatives, log_expected, weights)
         rate = min(options.negatives / max(options.items - 1, 1), 1.0)
         calibration = options.calibration if options.loss == "gbce" else 0.0
-        return binary_cross_entropy(states, table, bias, targets, negatives, rate, calibration)
+        return binary_cross_entropy(
+            states, table, bias, targets, negatives, rate, calibration, weights
+        )
 
     def next_scores(self, items: Any, sides: Any, seconds: Any, lengths: Any) -> Any:
         """Scores of what follows each window, shape (windows, items + 1)."""

@@ -2,7 +2,8 @@
 
 All take ``states`` (tokens, units), ``table`` (rows, units), ``bias`` (rows,) and ``targets``
 (tokens,), whose 0 means that a token has no target, and return the sum of the losses and the
-number of targets. Row 0 of the table is padding and never a candidate.
+number of targets. Row 0 of the table is padding and never a candidate. With ``weights`` (tokens,) each loss counts
+so many times in the sum; the number of targets stays.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NEVER = -1e9
 
 
 def full_softmax(
-    states: Any, table: Any, bias: Any, targets: Any, slice_tokens: int = 512
+    states: Any, table: Any, bias: Any, targets: Any, slice_tokens: int = 512, weights: Any = None
 ) -> tuple[Any, Any]:
     """Cross-entropy against the softmax over all items, a slice of tokens at a time.
 
@@ -27,17 +28,18 @@ def full_softmax(
     """
     targets = tf.cast(targets, tf.int32)
     states, table, bias = _float(states), _float(table), _float(bias)
+    counted = _counted(targets > 0, weights)
 
     @tf.custom_gradient
     def summed(states: Any, table: Any, bias: Any) -> tuple[Any, Callable[..., Any]]:
-        loss, *gradients = _softmax_slices(states, table, bias, targets, slice_tokens)
+        loss, *gradients = _softmax_slices(states, table, bias, targets, counted, slice_tokens)
         return loss, lambda upstream: tuple(upstream * g for g in gradients)
 
     return summed(states, table, bias), _count(targets > 0)
 
 
 def _softmax_slices(
-    states: Any, table: Any, bias: Any, targets: Any, slice_tokens: int
+    states: Any, table: Any, bias: Any, targets: Any, counted: Any, slice_tokens: int
 ) -> tuple[Any, Any, Any, Any]:
     """Loss and its gradients, with few passes over the scores: they are what costs.
 
@@ -52,7 +54,7 @@ def _softmax_slices(
     masked = bias + tf.one_hot(0, rows, on_value=NEVER, off_value=0.0)
     scoring = tf.transpose(tf.concat([table, masked[:, None]], axis=1))
     summing = tf.concat([table, tf.ones([rows, 1])], axis=1)
-    weight = tf.cast(targets > 0, tf.float32)[:, None]
+    weight = counted[:, None]
     states = tf.concat([states, tf.ones([tokens, 1])], axis=1)
 
     def one_slice(i: Any, peaks: Any, sums: Any, to_scoring: Any) -> tuple[Any, ...]:
@@ -86,8 +88,9 @@ def _softmax_slices(
 
 
 def sampled_softmax(
-    states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any
-) -> tuple[Any, Any]:
+    states: Any, table: Any, bias: Any, targets: Any, negatives: Any, log_expected: Any,
+    weights: Any = None,
+) -> tuple[Any, Any]:  # fmt: skip
     """Cross-entropy against the target and negatives that all tokens share.
 
     The score of a negative is lowered by the log of the expected number of its draws (logQ
@@ -105,7 +108,7 @@ def sampled_softmax(
     others = tf.where(_is_own_target(targets, negatives), NEVER, others - log_expected)
     scores = tf.concat([own[:, None], others], axis=1)
     each = tf.reduce_logsumexp(scores, axis=1) - own
-    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
+    return tf.reduce_sum(_counted(real, weights) * each), _count(real)
 
 
 def binary_cross_entropy(
@@ -116,6 +119,7 @@ def binary_cross_entropy(
     negatives: Any,
     sampling_rate: Any = 1.0,
     calibration: float = 0.0,
+    weights: Any = None,
 ) -> tuple[Any, Any]:
     """BCE of the target against shared negatives, generalised by ``calibration``.
 
@@ -130,7 +134,7 @@ def binary_cross_entropy(
     against = tf.where(_is_own_target(targets, negatives), 0.0, tf.nn.softplus(others))
     each = beta * tf.nn.softplus(-own) + tf.reduce_sum(against, axis=1)
     each /= 1.0 + tf.cast(tf.shape(negatives)[0], tf.float32)
-    return tf.reduce_sum(tf.where(real, each, 0.0)), _count(real)
+    return tf.reduce_sum(_counted(real, weights) * each), _count(real)
 
 
 def gbce_power(sampling_rate: Any, calibration: float) -> Any:
@@ -151,6 +155,12 @@ def _pair_scores(
 
 def _is_own_target(targets: Any, negatives: Any) -> Any:
     return targets[:, None] == negatives[None, :]
+
+
+def _counted(real: Any, weights: Any) -> Any:
+    """How many times each token's loss counts; 0 without a target."""
+    ones = tf.cast(real, tf.float32)
+    return ones if weights is None else ones * _float(weights)
 
 
 def _count(real: Any) -> Any:
