@@ -439,6 +439,25 @@ def test_labels_by_lot_judge_registered_models_beside_what_the_log_says(
     assert any(name.startswith("from_logs.auc.") for name in metrics)
 
 
+def test_a_corrected_loss_goes_on_only_where_the_corrected_judge_says_so(
+    run_job, trained, settings
+):
+    """After steps that change next to nothing, two models are alike: the plain one goes on, and why is said."""
+    from dataclasses import replace
+
+    weak = replace(settings.sequence, epochs=1, learning_rate=1e-6, launcher="local", processes=1)
+    training = replace(weak.training, correction="snips")
+    using = replace(settings, sequence=replace(weak, training=training))
+    job, report = run_job("train_sequence", train_sequence, using)
+    assert report.headline["correction"] == "none"
+    found = from_plain(TrainingResult, job.results["TrainingResult"])
+    assert any("the correction snips does not go on" in note for note in found.notes)
+    logged = mlflow.MlflowClient().get_run(job.run.run_id).data.metrics
+    assert logged["correction.kept"] == 0.0
+    lower, upper = (logged[f"correction.auc_gain.ci_{end}"] for end in ("lower", "upper"))
+    assert lower <= logged["correction.auc_gain"] <= upper and lower <= 0
+
+
 def test_a_weaker_model_is_challenger_and_the_champion_goes_on_ranking(
     run_job, recommended, result, settings
 ):
