@@ -181,7 +181,7 @@ class EffectKernel:
             return rows
         bounds = found.bounds
         more = (
-            item.astype(np.int32), bounds.limits.micro[item], bounds.stock_queue[user, item],
+            item.astype(np.int32), bounds.limits.micro[item], bounds.stock_places(user, item),
             bounds.budget_queue[user, slot],
         )  # fmt: skip
         for name, values in zip(_QUEUE, more, strict=True):

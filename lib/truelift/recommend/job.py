@@ -80,10 +80,6 @@ def recommend(job: Job) -> StepReport:
         _logger.warning(notes[-1])
     job.progress.update("scoring all users")
     commit, rows, kept, rounds = written(job, rows, plan)
-    if limits is not None and not commit.rows:
-        raise DataError(
-            "recommend.limits: no list can hold anything under these limits; expected some item that somebody may get."
-        )
     users = job.read("gold.recommendations").select("user_key").distinct().count()
     known = job.read("gold.sequences").select("user_key").distinct()
     if wanted is not None:

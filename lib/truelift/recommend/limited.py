@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from truelift.errors import DataError
 from truelift.evaluation import lists
 from truelift.lake.tables import table_spec
 from truelift.recommend.by_effect import QUEUED, EffectKernel
@@ -44,7 +45,13 @@ def limits_of(job: Job, kernel: RecommendKernel) -> tuple[Limits | None, tuple[s
 def written(
     job: Job, rows: RecommendKernel | EffectKernel, plan: ScanPlan
 ) -> tuple[Commit, RecommendKernel | EffectKernel, tuple[LimitKept, ...], int]:
-    """Write ``gold.recommendations``: the commit, the kernel that did it, what limits came to, and in how many rounds."""
+    """Write ``gold.recommendations``: the commit, the kernel that did it, what limits came to, and in how many rounds.
+
+    Raises
+    ------
+    DataError
+        If limits leave nobody anything; nothing is written then.
+    """
     plans = {"sequences": plan}
     if not isinstance(rows, EffectKernel) or rows.made.limits is None:
         frame = job.lake.map_buckets(rows, plans, table_spec(_TABLE).schema())
@@ -61,7 +68,12 @@ def written(
 
     found = settled(limits, queued)
     asked = cast("SparkAsked", found.lists)
-    taken = kept(limits, asked.taken(), kernel.base.item_keys)
+    held = asked.taken()
+    if not held:
+        raise DataError(
+            "recommend.limits: no list can hold anything under these limits; expected some item that somebody may get."
+        )
+    taken = kept(limits, held, kernel.base.item_keys)
     commit = job.replace(_TABLE, asked.rows.select(*table_spec(_TABLE).arrow.names))
     asked.close()
     made = replace(kernel.made, cutoffs=found.cutoffs, after=found.after)

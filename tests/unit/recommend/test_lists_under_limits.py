@@ -67,7 +67,9 @@ class ArraysAsked:
             for user, slot in zip(*np.nonzero(part.items), strict=True):
                 item = int(part.items[user, slot])
                 if item in places:
-                    places[item].append(part.bounds.stock_queue[user, item])
+                    places[item].append(
+                        int(part.bounds.stock_places(np.array([user]), np.array([item]))[0])
+                    )
         return {
             i: end_of_queue(np.array(p), np.ones(len(p), np.int64), units[i])
             for i, p in places.items()
@@ -107,7 +109,7 @@ def test_units_go_as_if_users_asked_one_by_one_and_the_lot_decided():
     usable = np.ones((users, items + 1), bool)
     lots = Bounds(
         own, Cutoffs.open(own), np.array([""] * users), mix(np.arange(users, dtype=np.uint64)), usable, 1, 5,
-    ).stock_queue  # fmt: skip
+    ).stock_places(np.arange(users)[:, None], np.arange(items + 1)[None])  # fmt: skip
     wishes = [(np.argsort(-shop.relevance[u, 1:]) + 1).tolist() for u in range(users)]
     holds: dict[int, list[int]] = {i: [] for i in range(1, items + 1)}
     waiting = list(range(users))
@@ -238,7 +240,8 @@ def test_chances_are_those_among_what_the_limits_leave():
     shop = Shop(score, RankBy("relevance", explore=0.4, seed=3), own, 1)
     made = shop.settle()
     (part,) = made.lists.parts
-    left = part.bounds.stock_queue < made.cutoffs.stock
+    places = part.bounds.stock_places(np.arange(users)[:, None], np.arange(items + 1)[None])
+    left = places < made.cutoffs.stock
     left[:, 0] = False
     assert left.sum(axis=0)[[1, 3, 5]].max() < users
     for item in range(1, items + 1):

@@ -39,12 +39,14 @@ class Bounds:
         self._price = limits.micro.astype(float)
         self.slots = np.zeros((n, count), np.int8)
         self.budget_queue = np.zeros((n, count), np.int64)
-        own = mix(users ^ mix(np.array([seed ^ _STOCK_LOT], np.uint64)))[:, None]
-        items = np.arange(usable.shape[1], dtype=np.uint64)[None]
-        self.stock_queue = np.asarray(mix(own + items) >> np.uint64(1), np.int64)
+        self._stock_lot = mix(users ^ mix(np.array([seed ^ _STOCK_LOT], np.uint64)))
         self._lot = mix(users ^ mix(np.array([seed ^ _BUDGET_LOT], np.uint64)))
         self._permitted = usable if limits.rules is None else usable & limits.rules.usable(keys)
-        self._in_stock = self.stock_queue < cutoffs.stock
+        self._in_stock = np.ones(usable.shape, bool)
+        scarce = np.flatnonzero(cutoffs.stock < ALL)
+        if len(scarce):
+            line = self.stock_places(np.arange(n)[:, None], scarce[None])
+            self._in_stock[:, scarce] = line < cutoffs.stock[scarce]
         self._left_over = np.full(n, np.inf)
         if limits.budget_per_user is not None:
             self._left_over[:] = in_parts(limits.budget_per_user)
@@ -54,6 +56,11 @@ class Bounds:
         self._needs = np.stack(
             [np.ceil(s * self.length - 1e-9) for s in limits.floors], axis=1
         ).astype(np.int64) if len(limits.floors) else np.zeros((n, 0), np.int64)  # fmt: skip
+
+    def stock_places(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Where users, by their rows, stand in the queues for items: by a lot of its own for each pair."""
+        lots = mix(self._stock_lot[rows] + items.astype(np.uint64))
+        return np.asarray(lots >> np.uint64(1), np.int64)
 
     def menu(self, slot: int, left: np.ndarray, score: np.ndarray) -> np.ndarray:
         """Items that may come into a slot (n x items + 1).
@@ -118,7 +125,7 @@ class Bounds:
         """
         stay = items > 0
         if after is not None:
-            place = np.take_along_axis(self.stock_queue, items, axis=1)
+            place = self.stock_places(np.arange(len(items))[:, None], items)
             stay &= place < np.where(items > 0, after.stock[items], ALL)
             stay &= (self.budget_queue < after.budget) | (self._price[items] == 0)
         if len(self.limits.floors):
