@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from truelift.arrays.keys import mix
-from truelift.recommend.limits.limits import ALL, Cutoffs, Limits, budget_place, in_parts
+from truelift.recommend.limits.limits import ALL, Cutoffs, Limits, budget_place, in_parts, place
 
 #: Why what stands best is not in its slot.
 NOTHING, RULE, STOCK, BUDGET, FLOOR = range(5)
@@ -42,25 +42,31 @@ class Bounds:
         self._stock_lot = mix(users ^ mix(np.array([seed ^ _STOCK_LOT], np.uint64)))
         self._lot = mix(users ^ mix(np.array([seed ^ _BUDGET_LOT], np.uint64)))
         self._permitted = usable if limits.rules is None else usable & limits.rules.usable(keys)
-        self._in_stock = np.ones(usable.shape, bool)
-        scarce = np.flatnonzero(cutoffs.stock < ALL)
-        if len(scarce):
-            line = self.stock_places(np.arange(n)[:, None], scarce[None])
-            self._in_stock[:, scarce] = line < cutoffs.stock[scarce]
         self._left_over = np.full(n, np.inf)
         if limits.budget_per_user is not None:
             self._left_over[:] = in_parts(limits.budget_per_user)
         self._falling = np.full(n, np.inf)
         self._taken = np.zeros((n, len(limits.floors) + 1), np.int64)
-        self.length = self._lengths(self._permitted & self._in_stock, count)
-        self._needs = np.stack(
-            [np.ceil(s * self.length - 1e-9) for s in limits.floors], axis=1
-        ).astype(np.int64) if len(limits.floors) else np.zeros((n, 0), np.int64)  # fmt: skip
+        self._count = count
+
+    def _begin(self, score: np.ndarray) -> None:
+        """What is left to whom, once it is known what items gain a user first and alone."""
+        n = len(score)
+        self._first = score
+        self._in_stock = np.ones(score.shape, bool)
+        scarce = np.flatnonzero(self.cutoffs.stock < ALL)
+        if len(scarce):
+            line = self.stock_places(np.arange(n)[:, None], scarce[None])
+            self._in_stock[:, scarce] = line < self.cutoffs.stock[scarce]
+        self.length = self._lengths(self._permitted & self._in_stock, self._count)
+        needs = [np.ceil(s * self.length - 1e-9) for s in self.limits.floors]
+        self._needs = np.array(needs, np.int64).reshape(-1, n).T
 
     def stock_places(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Where users, by their rows, stand in the queues for items: by a lot of its own for each pair."""
+        """Where users, by their rows, stand in the queues for items."""
+        rows, items = np.broadcast_arrays(rows, items)
         lots = mix(self._stock_lot[rows] + items.astype(np.uint64))
-        return np.asarray(lots >> np.uint64(1), np.int64)
+        return place(self._first[rows, items], lots >> np.uint64(33))
 
     def menu(self, slot: int, left: np.ndarray, score: np.ndarray) -> np.ndarray:
         """Items that may come into a slot (n x items + 1).
@@ -73,6 +79,8 @@ class Bounds:
         score : ndarray, n x items + 1
             By which the slot's best is the best.
         """
+        if slot == 0:
+            self._begin(score)
         n = len(left)
         row, plain = np.arange(n), np.where(left, score, -np.inf).argmax(axis=1)
 
@@ -102,9 +110,9 @@ class Bounds:
             # Where the best costs nothing, only what comes by lot may cost anything.
             ratio = np.divide(gain, price, out=np.full(n, np.inf), where=costly)
             self._falling = np.minimum(self._falling, ratio)
-            place = budget_place(np.where(costly, self._falling, np.inf), self._lot, slot)
-            self.budget_queue[:, slot] = place
-            paid = place < self.cutoffs.budget
+            own = budget_place(np.where(costly, self._falling, np.inf), self._lot, slot)
+            self.budget_queue[:, slot] = own
+            paid = own < self.cutoffs.budget
             menu = narrowed(menu, paid[:, None] | (self._price == 0)[None], BUDGET)
         return menu
 
@@ -125,8 +133,8 @@ class Bounds:
         """
         stay = items > 0
         if after is not None:
-            place = self.stock_places(np.arange(len(items))[:, None], items)
-            stay &= place < np.where(items > 0, after.stock[items], ALL)
+            line = self.stock_places(np.arange(len(items))[:, None], items)
+            stay &= line < np.where(items > 0, after.stock[items], ALL)
             stay &= (self.budget_queue < after.budget) | (self._price[items] == 0)
         if len(self.limits.floors):
             self._trim(items, stay)

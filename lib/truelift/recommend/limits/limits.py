@@ -100,9 +100,9 @@ class Limits:
 class Cutoffs:
     """Where the queue for something scarce ends: who stands there or behind gets none.
 
-    For a unit of an item users stand in the order of a lot of their own; for the budget, slots stand in the order of
-    what a list gains there for its cost, the best first, and by lot where that is the same. So what is left to a user
-    does not hang on what he draws (but for the one who stands at the end).
+    For a unit of an item users stand in the order of what it gains them, the most first; for the budget, slots stand in
+    the order of what a list gains there for its cost; by lot where that is the same. So what is left to a user does not
+    hang on what he draws (but for the one who stands at the end).
 
     Parameters
     ----------
@@ -143,8 +143,12 @@ def end_of_queue(queue: np.ndarray, amount: np.ndarray, available: int) -> int |
     return int(queue[order[beyond[0]]]) if len(beyond) else None
 
 
+def place(gain: np.ndarray, lot: np.ndarray) -> np.ndarray:
+    """A place in a queue: by gain, the most first, then by a lot of 31 bits."""
+    first = (~ordered_bits(np.asarray(gain, float)) >> np.uint64(32)) << np.uint64(31)
+    return np.asarray(first | lot, np.int64)
+
+
 def budget_place(gain: np.ndarray, lot: np.ndarray, slot: int) -> np.ndarray:
     """A slot's place in the queue for the budget: by gain for its cost, then a user's lot, then slot (n)."""
-    first = (~ordered_bits(np.asarray(gain, float)) >> np.uint64(32)) << np.uint64(31)
-    then = (lot >> np.uint64(40)) << np.uint64(7)
-    return np.asarray(first | then | np.uint64(min(slot, _SLOTS)), np.int64)
+    return place(gain, (lot >> np.uint64(40)) << np.uint64(7) | np.uint64(min(slot, _SLOTS)))
