@@ -9,7 +9,7 @@ import pytest
 import truelift as tl
 from truelift.arrays.keys import mix
 from truelift.recommend.limits.bounds import Bounds
-from truelift.recommend.limits.limits import Cutoffs, Limits
+from truelift.recommend.limits.limits import Cutoffs, Limits, place
 from truelift.recommend.shown.ranking import RankBy, ranked_lists
 
 USERS, ITEMS, SLOTS = 6_000, 6, 2
@@ -25,8 +25,8 @@ def lists(explore: float, scarce: int, seed: int) -> tuple[np.ndarray, np.ndarra
     usable[:, 0] = False
     limits = Limits(np.zeros(ITEMS + 1), np.full(ITEMS + 1, -1), np.zeros(ITEMS + 1, int))
     ends = Cutoffs.open(limits)
-    # Half of the users stand behind the end of the queue for one item.
-    ends.stock[scarce] = 2**62
+    # Whom it gains less, half of the users, stand behind the end of the queue for one item.
+    ends.stock[scarce] = place(np.array([0.85]), np.zeros(1, np.uint64))[0]
     keys = users.astype(str).astype(object)
     bounds = Bounds(limits, ends, keys, users, usable, SLOTS, seed)
     found = ranked_lists(
@@ -56,7 +56,7 @@ def log() -> pd.DataFrame:
 
 def test_the_next_lists_are_worth_what_they_then_bring(log):
     """The first place stays, the second is by what sells: no list of the log was made so."""
-    following = np.where((np.arange(USERS) % 2)[:, None] == 0, [[1, 4]], [[1, 5]])
+    following = np.where((np.arange(USERS) % 2)[:, None] == 0, [[1, 4]], [[2, 5]])
     log = log.assign(next_item=following.ravel().astype(str))
     found = tl.evaluate_policies(
         log, action="item_key", rewards="bought", user="user_key", propensity="propensity",
