@@ -45,10 +45,10 @@ class Shop:
             )
         return found
 
-    def settle(self, rounds: int = 12):
+    def settle(self, rounds: int = 16):
         return settled(self.limits, lambda *ends: ArraysAsked(self, self.lists(*ends)), rounds)
 
-    def items(self, rounds: int = 12) -> np.ndarray:
+    def items(self, rounds: int = 16) -> np.ndarray:
         return np.concatenate([part.items for part in self.settle(rounds).lists.parts])
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 #: Rounds after which what is still asked for too often is taken off lists, and its places stay empty.
-ROUNDS = 12
+ROUNDS = 16
 _STEP = 16
 
 
@@ -89,10 +89,10 @@ def _nearer(limits: Limits, cutoffs: Cutoffs, asked: Asked) -> Cutoffs | None:
     dear = units is not None and spent > units
     if not over and not dear:
         return None
-    ends = asked.ends_of_stock(over) if over else {}
-    return cutoffs.tightened(
-        ends, asked.end_of_budget(units) if dear and units is not None else None
-    )
+    # One after the other: an end of the budget's queue among lists that stock then changes would come too near.
+    if over:
+        return cutoffs.tightened(asked.ends_of_stock(over), None)
+    return cutoffs.tightened({}, asked.end_of_budget(units or 0))
 
 
 def kept(
