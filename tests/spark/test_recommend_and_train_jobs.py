@@ -414,10 +414,9 @@ def test_labels_by_lot_judge_registered_models_beside_what_the_log_says(
     rng = np.random.default_rng(5)
     lines = ["who,what,liked"]
     for row in filled.read("gold.sequences").orderBy("user_key").collect():
-        known = row.item_index[-3] if len(row.item_index) > 2 else row.item_index[-1]
-        after = [(known - 1 + step) % ITEMS + 1 for step in (1, 2, 3)]
-        asked = {*after[:1], *rng.integers(1, ITEMS + 1, 6).tolist()}
-        lines += [f"{row.user_key},item-{item:02d},{int(item in after)}" for item in sorted(asked)]
+        after = row.item_index[-9] % ITEMS + 1  # training ends eight days before the last
+        asked = {after, *rng.integers(1, ITEMS + 1, 6).tolist()}
+        lines += [f"{row.user_key},item-{item:02d},{int(item == after)}" for item in sorted(asked)]
     table = tmp_path / "liked.csv"
     table.write_text("\n".join([*lines, "nobody,item-01,1"]) + "\n")
     evaluation = replace(
