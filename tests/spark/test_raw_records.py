@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
+from truelift.logs.parsing import BLANKS, trimmed_text
 from truelift.logs.records import content_id, with_mapped
 
 HEADS = ("user string, item string, price string", "price string, item string, USER string",
@@ -56,3 +59,12 @@ def test_a_mapped_field_is_read_from_a_late_key_too(spark, context):
 def test_a_mapped_column_that_no_file_had_is_null(spark):
     frame = spark.createDataFrame([("a",)], "User string")
     assert with_mapped(frame, ["user", "price"]).collect() == [("a", None)]
+
+
+def test_blanks_of_all_kinds_and_nothing_else_are_taken_from_the_ends(spark):
+    ends = ["", *BLANKS, "\x00", "\x1b", "!", "~", "\x7f", "\x80", "\u00e9", "\u20ac", "\U0001f600"]
+    texts = [f"{first}{mid}{last}" for first, mid, last in product(ends, ("", "a\u00a0b"), ends)]
+    frame = spark.createDataFrame([(text,) for text in texts], "text string")
+    found = frame.select("text", trimmed_text(frame.text).alias("trimmed")).collect()
+    assert [row.trimmed for row in found] == [row.text.strip(BLANKS) for row in found]
+    assert len(found) == len(texts)

@@ -14,9 +14,8 @@ from truelift.logs.parsing import (
     normal_form,
     number_of,
     only_text_of,
-    text_of,
 )
-from truelift.logs.records import Spelling, content_id, with_mapped
+from truelift.logs.records import Spelling, content_id, mapped_text, with_mapped
 from truelift.logs.rules import RuleContext, action_of, labels_text, listed, reasons_text
 from truelift.logs.sources.columns import (
     BATCH_ID,
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from truelift.logs.pseudonyms import UserKeys
     from truelift.settings import CleanOptions, Settings
 
-# Names that no source has.
-_CONTENT, _RAW = "__truelift_content", "__truelift_raw_"
+# No source has such a name.
+_RAW = "__truelift_raw_"
 
 
 def judge_rows(
@@ -159,33 +158,28 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
     spelling = Spelling.of(settings, bronze.columns)
     # The record as it came is for the quarantine; what it means is for the rules.
     own = [c for c in bronze.columns if c not in PROVENANCE]
-    raw = {f"{_RAW}{n}": F.col(f"`{c}`") for n, c in enumerate(own)}
-    named = bronze.withColumns({_CONTENT: content_id(bronze.columns, spelling), **raw})
-    filled = with_mapped(named, wanted, spelling)
-    own_text = partial(text_of, available=filled.columns)
+    raw = {f"{_RAW}{c}": F.col(f"`{c}`") for c in own}
+    filled = with_mapped(bronze.withColumns(raw), wanted, spelling)
+    content = content_id(bronze.columns, spelling, _RAW)
+    own_text = partial(mapped_text, available=filled.columns)
     item = _key("item", mapping.item, own_text, options)
     kind = _key("event_type", mapping.event_type, own_text, options)
     quantity, value = own_text(mapping.quantity), own_text(mapping.value)
     unit = _rate(own_text, options.amounts.unit_column, options.amounts.unit_factors)
     currency = _rate(own_text, options.amounts.currency_column, options.amounts.currency_rates)
-    # Reading times is by far the longest of these expressions: none for what no source column has.
-    ingest_time = F.lit(None).cast("timestamp")
-    if mapping.ingest_time is not None:
-        ingest_time = instant_of(own_text(mapping.ingest_time), source)
     time = own_text(mapping.time)
     if mapping.time_of_day is not None:
         time = F.concat(time, F.lit(" "), own_text(mapping.time_of_day))
     fallback = options.impute.get("event_type", source.event_type_default)
-    return filled.select(
-        *(F.col(name).alias(f"raw_{c}") for name, c in zip(raw, own, strict=True)),
+    parsed = filled.select(
+        *(F.col(f"`{_RAW}{c}`").alias(f"raw_{c}") for c in own),
         *PROVENANCE,
         F.col(CORRUPT),
         own_text(mapping.user).alias("user_text"),
         _imputed(item, options.impute.get("item")).alias("item_id"),
         item.isNull().alias("item_imputed"),
         time.alias("time_text"),
-        instant_of(time, source).alias("event_time"),
-        ingest_time.alias("ingest_time"),
+        own_text(mapping.ingest_time).alias("ingest_time"),
         F.coalesce(_translated(kind, options.event_types), F.lit(fallback)).alias("event_type"),
         kind.isNull().alias("event_type_imputed"),
         quantity.alias("quantity_text"),
@@ -201,8 +195,14 @@ def _typed(bronze: DataFrame, settings: Settings) -> DataFrame:
         own_text(mapping.session).alias("source_session"),
         only_text_of(own_text(mapping.user_agent)).alias("user_agent"),
         *(own_text(column).alias(f"{CONTEXT}{n}") for n, column in enumerate(context.values())),
-        F.coalesce(own_text(mapping.event_id), F.col(_CONTENT)).alias("event_id"),
+        F.coalesce(own_text(mapping.event_id), content).alias("event_id"),
     )
+    # Instants by themselves: their expressions name a text some thirty times.
+    ingest_time = instant_of(F.col("ingest_time"), source)
+    if mapping.ingest_time is None:
+        ingest_time = F.lit(None).cast("timestamp")
+    instants = {"event_time": instant_of(F.col("time_text"), source), "ingest_time": ingest_time}
+    return parsed.withColumns(instants)
 
 
 def _key(

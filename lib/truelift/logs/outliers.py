@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from truelift.lake.kernels import tables_of_rows
 from truelift.lake.tables import table_spec
-from truelift.logs.parsing import number_of, text_of
-from truelift.logs.records import Spelling, with_mapped
+from truelift.logs.parsing import number_of
+from truelift.logs.records import Spelling, mapped_text, with_mapped
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -52,7 +52,7 @@ def fit_limits(job: Job) -> Commit:
     wanted = [name for name in (mapping.item, mapping.quantity, mapping.value) if name]
     raw = job.read("bronze.events")
     bronze = with_mapped(raw, wanted, Spelling.of(job.settings, raw.columns))
-    own_text = partial(text_of, available=bronze.columns)
+    own_text = partial(mapped_text, available=bronze.columns)
     rows = bronze.select(
         own_text(mapping.item).alias("item_id"),
         number_of(own_text(mapping.quantity), source).alias("quantity"),

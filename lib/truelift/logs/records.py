@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from truelift.logs.parsing import trimmed_text
+from truelift.logs.parsing import last_byte, trimmed_text
 from truelift.logs.sources.columns import CORRUPT, OTHER, PROVENANCE, held_name
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 
 # What may stand between the keys on a path; how it does depends on the other keys of the file.
+# Names that no source has.
+_LAST = "__truelift_last_"
 _BETWEEN = r"[\s,;{}()=.`_]+"
 
 
@@ -50,19 +52,31 @@ class Spelling:
 
     def text(self, name: str, text: Column) -> Column:
         """A column's text; null where it stands for nothing."""
-        return known_text(text, self.missing, name.lower() in self.integer_ids)
+        return known_text(text, self.missing, self.is_integer(name))
+
+    def is_integer(self, name: str) -> bool:
+        """Whether a column holds ids that are whole numbers."""
+        return name.lower() in self.integer_ids
 
 
 def known_text(text: Column, missing: tuple[str, ...], is_integer: bool = False) -> Column:
     """A text; null where it is one of those that stand for nothing, ``123.0`` as ``123``."""
     from pyspark.sql import functions as F
 
-    if is_integer:
-        text = F.regexp_replace(text, r"^\s*(-?[0-9]+)\.0+\s*$", "$1")
+    text = integer_text(text) if is_integer else text
     return F.when(~trimmed_text(text).isin(list(missing)), text) if missing else text
 
 
-def content_id(columns: Sequence[str], spelling: Spelling | None = None) -> Column:
+def integer_text(text: Column) -> Column:
+    """``123`` for ``123.0``; any other text as it is."""
+    from pyspark.sql import functions as F
+
+    return F.regexp_replace(text, r"^\s*(-?[0-9]+)\.0+\s*$", "$1")
+
+
+def content_id(
+    columns: Sequence[str], spelling: Spelling | None = None, prefix: str = ""
+) -> Column:
     """A 64-bit id of a raw record's content, as 16 hexadecimal digits.
 
     It is the exclusive or of a hash of each value that is there with its name (Zobrist 1970), so
@@ -76,19 +90,21 @@ def content_id(columns: Sequence[str], spelling: Spelling | None = None) -> Colu
         Of ``bronze.events``.
     spelling : Spelling
         What stands for nothing is no part of a record either.
+    prefix : str
+        What stands before their names in the table that is asked.
     """
     from pyspark.sql import functions as F
 
     spelling = spelling or Spelling()
     hashes = [
-        _hash(F.lit(_one_name(name)), spelling.text(name, F.col(f"`{name}`")))
+        _hash(F.lit(_one_name(name)), spelling.text(name, F.col(f"`{prefix}{name}`")))
         for name in columns
         if name not in (CORRUPT, OTHER, *PROVENANCE)
     ]
     if OTHER in columns:
         hashes.append(
             F.aggregate(
-                F.map_entries(_late_keys()),
+                F.map_entries(_late_keys(prefix)),
                 F.lit(0).cast("long"),
                 lambda total, pair: _both(total, _late_hash(pair["key"], pair["value"], spelling)),
             )
@@ -99,24 +115,42 @@ def content_id(columns: Sequence[str], spelling: Spelling | None = None) -> Colu
 def with_mapped(
     bronze: DataFrame, mapped: Iterable[str], spelling: Spelling | None = None
 ) -> DataFrame:
-    """The rows with a column for every mapped one, filled from ``_other`` where a key came late.
+    """The rows with the text of every mapped column, from ``_other`` where a key came late.
 
-    A column that no file had is null in all rows, and so is what stands for nothing.
+    Texts have no blanks at their ends. A column that no file had is null in all rows, and so is what
+    is empty or stands for nothing.
     """
     from pyspark.sql import functions as F
 
     spelling = spelling or Spelling()
     known = {name.lower() for name in bronze.columns}
     late = OTHER in bronze.columns
-    filled = {}
+    texts = {}
     for column in dict.fromkeys(mapped):
         name = held_name(column, bronze.columns)
         there = F.col(f"`{name}`") if name.lower() in known else F.lit(None).cast("string")
         spellings = dict.fromkeys((column, name))
         found = [_late_keys()[spelled] for spelled in spellings] if late else []
         text = F.coalesce(there, *found)
-        filled[name] = spelling.text(name, text)
-    return bronze.withColumns(filled)
+        texts[name] = integer_text(text) if spelling.is_integer(name) else text
+    nothing = ("", *spelling.missing)
+    # A step each, for Spark writes an expression out wherever it is named.
+    lasts = {f"{_LAST}{n}": last_byte(F.col(f"`{name}`")) for n, name in enumerate(texts)}
+    trimmed = {
+        name: trimmed_text(F.col(f"`{name}`"), F.col(f"{_LAST}{n}")) for n, name in enumerate(texts)
+    }
+    whole = {name: F.when(~(c := F.col(f"`{name}`")).isin(*nothing), c) for name in texts}
+    filled = bronze.withColumns(texts).withColumns(lasts).withColumns(trimmed).withColumns(whole)
+    return filled.drop(*lasts)
+
+
+def mapped_text(column: str | None, available: Iterable[str]) -> Column:
+    """The text of a mapped column of :func:`with_mapped`; null where none is mapped."""
+    from pyspark.sql import functions as F
+
+    if column is None:
+        return F.lit(None).cast("string")
+    return F.col(f"`{held_name(column, available)}`")
 
 
 def _hash(name: Column, text: Column) -> Column:
@@ -148,9 +182,9 @@ def _both(total: Column, found: Column) -> Column:
     return total.bitwiseXOR(F.coalesce(found, F.lit(0).cast("long")))
 
 
-def _late_keys() -> Column:
+def _late_keys(prefix: str = "") -> Column:
     """Names and texts in ``_other``; null for the many rows that have none."""
     from pyspark.sql import functions as F
 
-    other = F.col(OTHER)
+    other = F.col(f"{prefix}{OTHER}")
     return F.when(other.isNotNull(), F.from_json(other, "map<string,string>"))
