@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.distributed.conftest import FAST, ITEMS, cycle_world
+from tests.unit.recommend.test_lists_under_limits import end_of_queue
 from truelift.config import load_settings
 from truelift.errors import DataError, TableError
 from truelift.evaluation.in_ranks import RankComparison
@@ -21,7 +22,6 @@ from truelift.lake.tables import table_spec
 from truelift.models.sequence.histories import COLUMNS, Histories
 from truelift.pipeline import pin_inputs, step_named
 from truelift.recommend.job import load_challenger, recommend
-from truelift.recommend.limits.limits import end_of_queue
 from truelift.recommend.limits.settled import SparkAsked
 from truelift.recommend.results import RecommendResult
 from truelift.serving.scorer import Scorer

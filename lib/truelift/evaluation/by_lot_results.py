@@ -100,11 +100,17 @@ class LotEvaluation:
 
     def summary(self) -> str:
         """A line a ranker."""
-        lines = [f"labels by lot: {self.rows:,} rows of {self.users:,} users ({self.table})"]
+        lines = [
+            f"labels by lot: {self.rows:,} rows of {self.users:,} users ({self.table}); the log is of {self.logged_users:,}"
+        ]
         for model in self.models:
             told = []
             for f in (f for f in self.figures if f.model == model):
-                logs = f"; log by weights {f.logs:.4f}" if f.logs is not None else ""
+                logs = ""
+                if f.logs is not None:
+                    logs = (
+                        f"; log by weights {f.logs:.4f}, {f.logs_lower:.4f} to {f.logs_upper:.4f}"
+                    )
                 told.append(f"{f.measure} {f.value:.4f} ({f.lower:.4f} to {f.upper:.4f}{logs})")
             lines.append(f"  {model}: {', '.join(told)}")
         return "\n".join([*lines, *([self.left_out()] if self.left_out() else [])])

@@ -13,9 +13,25 @@ from scipy.optimize import linear_sum_assignment
 
 from truelift.arrays.keys import mix
 from truelift.recommend.limits.bounds import Bounds
-from truelift.recommend.limits.limits import MICRO, Cutoffs, Limits, Rules, end_of_queue
+from truelift.recommend.limits.limits import MICRO, Cutoffs, Limits, Rules
 from truelift.recommend.limits.settled import kept, settled
 from truelift.recommend.shown.ranking import Lists, RankBy, ranked_lists
+
+
+def end_of_queue(queue: np.ndarray, amount: np.ndarray, available: int) -> int | None:
+    """The place of the first who gets nothing; None where there is enough for all.
+
+    Parameters
+    ----------
+    queue : ndarray of int64, n
+        Places; all who share one get nothing where one of them does not.
+    amount : ndarray of int64, n
+        What each asks for.
+    available : int
+    """
+    order = np.argsort(queue, kind="stable")
+    beyond = np.flatnonzero(np.cumsum(amount[order]) > available)
+    return int(queue[order[beyond[0]]]) if len(beyond) else None
 
 
 @dataclass(frozen=True)

@@ -127,22 +127,6 @@ class Cutoffs:
         return Cutoffs(ends, np.int64(own))
 
 
-def end_of_queue(queue: np.ndarray, amount: np.ndarray, available: int) -> int | None:
-    """The place of the first who gets nothing; None where there is enough for all.
-
-    Parameters
-    ----------
-    queue : ndarray of int64, n
-        Places; all who share one get nothing where one of them does not.
-    amount : ndarray of int64, n
-        What each asks for.
-    available : int
-    """
-    order = np.argsort(queue, kind="stable")
-    beyond = np.flatnonzero(np.cumsum(amount[order]) > available)
-    return int(queue[order[beyond[0]]]) if len(beyond) else None
-
-
 def place(gain: np.ndarray, lot: np.ndarray) -> np.ndarray:
     """A place in a queue: by gain, the most first, then by a lot of 31 bits."""
     first = (~ordered_bits(np.asarray(gain, float)) >> np.uint64(32)) << np.uint64(31)
