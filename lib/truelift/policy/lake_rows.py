@@ -7,20 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from truelift.effects.panel.any_table import panel_plan
 from truelift.effects.panel.lake_panel import LakePanel
-from truelift.effects.panel.parts import as_number
+from truelift.effects.panel.parts import as_number, is_number
 from truelift.effects.results import EffectsResult
 from truelift.effects.support.supported import Support
 from truelift.errors import ConfigError, TableError
 from truelift.fingerprints import fingerprint_of
 from truelift.lake.address import TableAddress
 from truelift.lake.copies import bucketed_copy, copy_place, discard_copy
+from truelift.lake.foreign import open_foreign
 from truelift.lake.scan import ScanPlan
 from truelift.lake.tables import TABLES, is_panel
 from truelift.policy.options import RewardOptions
 from truelift.policy.rows import JoinKernel, RowColumns
 from truelift.settings import EffectOptions
+from truelift.settings.effect_sections import FeatureSection
 from truelift.steps import StepStore
 
 if TYPE_CHECKING:
@@ -51,6 +55,24 @@ class ScoredPanel:
     arms: tuple[str, ...]
     folds: int
     support: tuple[Support, ...]
+
+
+def own_table_options(
+    schema: pa.Schema, reward: RewardOptions, unit: str, cluster: str, treatment: str,
+    columns: tuple[str, ...],
+) -> EffectOptions:  # fmt: skip
+    """Which columns of a table of one's own are brought into buckets.
+
+    Groups, levels of limits and categorical covariates may be texts, which effects take as categories.
+    """
+    paid = (text for text in reward.costs.values() if as_number(text) is None)
+    wanted = tuple(dict.fromkeys((*columns, *paid)))
+    coded = [n for n in wanted if n in schema.names and not is_number(schema.field(n).type)]
+    return EffectOptions(
+        treatment=treatment, outcomes=(reward.outcome,), cluster=cluster, unit=unit,
+        covariates=tuple(n for n in wanted if n not in coded),
+        features=FeatureSection(categorical=dict.fromkeys(coded, "one_hot")),
+    )  # fmt: skip
 
 
 def scored_panel(
@@ -114,11 +136,9 @@ def scored_panel(
     if own:
         plan = lake.plan(named.uri, version=version)
     else:
-        paid = (text for text in reward.costs.values() if as_number(text) is None)
-        options = EffectOptions(
-            treatment=treatment, outcomes=(reward.outcome,),
-            covariates=tuple(dict.fromkeys((*columns, *paid))), cluster=cluster, unit=unit,
-        )  # fmt: skip
+        options = own_table_options(
+            open_foreign(named).schema, reward, unit, cluster, treatment, columns
+        )
         plan = panel_plan(lake, named, options, lake.buckets)
     effects = _effects_of(job, named.uri)
     control = _control(reward, arms, effects)
