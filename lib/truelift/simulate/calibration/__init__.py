@@ -1,0 +1,1 @@
+"""A world's dials, fitted to how often people come, what they buy and click in a lake."""
