@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from numba import njit
@@ -16,5 +15,5 @@ F = TypeVar("F", bound=Callable[..., object])
 def compiled(function: F) -> F:
     """Machine code, kept on disk between processes; other threads run beside it."""
     loop: Any = njit(nogil=True)(function)
-    loop._cache = KeptLoop(cast(FunctionType, function))
+    loop._cache = KeptLoop(loop)
     return cast(F, loop)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
+from enum import IntEnum
 from types import ModuleType
 
+import numpy as np
 import pytest
+from numba import njit
+from numba.core import caching
 
 from truelift.arrays.compiled import compiled
 from truelift.arrays.kept_loops import identity
@@ -74,9 +81,139 @@ def test_kept_code_is_loaded_and_code_of_a_changed_helper_is_not(tmp_path, monke
     assert first.stats.cache_path.startswith(str(tmp_path))
 
 
+def ratio(kept="x / 2", **names) -> ModuleType:
+    """A module with a loop ``run`` that gives what ``kept`` says."""
+    text = f"@compiled\ndef run(x):\n    return {kept}\n"
+    return module("truelift.ratio", text, compiled=compiled, np=np, **names)
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The folder of code, empty."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    return tmp_path / "truelift.ratio"
+
+
+def _by(step: float):
+    inner = module(
+        "truelift.inner", f"@compiled\ndef add(x):\n    return x + {step}\n", compiled=compiled
+    )
+    return module("truelift.outer", "", inner=inner)
+
+
+def _over(error_model: str):
+    made = module("truelift.over", "def over(x):\n    return 1.0 / x\n")
+    return njit(error_model=error_model)(made.over)
+
+
+@pytest.mark.parametrize(
+    ("text", "one", "other"),
+    [
+        ("it[0][0] + x", (np.array([0.123456789012]),), (np.array([0.123456789099]),)),
+        ("it[0][x]", (np.arange(2000),), (np.arange(2000) + (np.arange(2000) == 1000),)),
+        ("it.FIRST.value + x", IntEnum("Kind", {"FIRST": 1}), IntEnum("Kind", {"FIRST": 2})),
+        ("it.inner.add(x)", _by(1), _by(2)),
+        ("it(x)", _over("python"), _over("numpy")),
+    ],
+    ids=[
+        "digits of an array in a tuple",
+        "a long array",
+        "an enumeration",
+        "a module of a module",
+        "options",
+    ],
+)
+def test_whatever_a_loop_reads_is_in_its_key(text, one, other):
+    keys = [identity(ratio(text, it=it).run) for it in (one, one, other)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_code_of_a_value_that_was_changed_after_the_first_call_is_not_kept(kept):
+    text = "x + step"
+    changed = ratio(text, step=1)
+    assert changed.run(1) == 2
+    changed.step = 5
+    assert changed.run(1.5) == 6.5
+    assert ratio(text, step=1).run(1.5) == 2.5
+
+
+def test_two_processes_that_keep_code_of_two_types_at_once_do_not_take_each_others(
+    kept, monkeypatch
+):
+    """Each has read the index before the other wrote it, and the first writes its code last."""
+    save, others = caching.IndexDataCacheFile._save_data, [ratio().run]
+
+    def late(self, name, data):
+        if others:
+            assert others.pop()(3.0) == 1.5
+        save(self, name, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(caching.IndexDataCacheFile, "_load_index", lambda self: {})
+        patch.setattr(caching.IndexDataCacheFile, "_save_data", late)
+        assert ratio().run(3) == 1.5
+    assert ratio().run(2.5) == 1.25
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_file_is_made_anew(kept, ending, share):
+    ratio().run(3)
+    (file,) = kept.glob(f"*.{ending}")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    assert ratio().run(3) == 1.5
+    after = ratio().run
+    assert after(3) == 1.5
+    assert after.stats.cache_hits
+
+
+def test_a_full_disk_stops_no_loop(kept, monkeypatch):
+    def full(self, name, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_data", full)
+    assert ratio().run(3) == 1.5
+
+
+def test_code_that_was_not_taken_up_for_two_months_goes(kept):
+    def files_of(loop, old=False):
+        found = list(kept.glob(f"*-{identity(loop)}.*"))
+        for file in found if old else ():
+            os.utime(file, (time.time() - 61 * 24 * 3600,) * 2)
+        return len(found)
+
+    unused, used, new = ratio("x / 3").run, ratio("x / 4").run, ratio("x / 5").run
+    unused(1), used(1)
+    assert (files_of(unused, old=True), files_of(used, old=True)) == (2, 2)
+    ratio("x / 4").run(1)
+    foreign = kept / "loop-12.py311.nbi"
+    foreign.write_bytes(b"")
+    os.utime(foreign, (0, 0))
+    new(1)
+    assert (files_of(unused), files_of(used), files_of(new), foreign.exists()) == (0, 2, 2, True)
+
+
+def test_without_a_folder_of_the_user_code_is_kept_beside_the_source_by_the_same_key(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "helper.py").write_text("")
+    (tmp_path / "code" / "loop.py").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.chdir(tmp_path / "code")
+    first, again, changed = shop(), shop(), shop(added=5)
+    assert (first(1), again(1), changed(1)) == (2, 2, 6)
+    assert again.stats.cache_hits
+    assert not changed.stats.cache_hits
+
+
 def test_where_no_folder_can_be_written_loops_are_compiled_all_the_same(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "__pycache__").write_text("")
     run = shop()
     assert run(3) == 4
     assert run.stats.cache_path is None
