@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from truelift.effects.panel.arms import label_in, label_of
 from truelift.effects.panel.parts import is_number
 from truelift.effects.results import EffectsResult, Estimate
 from truelift.errors import DataError, NotSupportedError, TableError
+from truelift.experiments.history import given_answers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,8 +144,7 @@ def with_silence(rows: pa.Table, arm: str, answer: str, name: str) -> pa.Table:
         raise DataError(
             f"{name}, column {arm!r}: {lost:,} rows have no arm; leave them out or find theirs."
         )
-    values = rows[answer].cast(pa.float64(), safe=False)
-    told = pc.fill_null(pc.is_finite(values), False).to_numpy()
+    held, told = given_answers(rows, answer)
     if told.all() or not told.any():
         raise DataError(
             f"{name}, column {answer!r}: {'all' if told.all() else 'none'} of {rows.num_rows:,} rows have an answer. "
@@ -154,7 +153,6 @@ def with_silence(rows: pa.Table, arm: str, answer: str, name: str) -> pa.Table:
     if SILENT in set(labels):
         raise DataError(f"{name}, column {arm!r}: an arm is called {SILENT!r}; name it otherwise.")
     shown = np.where(told, labels, SILENT)
-    held = np.where(told, np.nan_to_num(values.to_numpy()), 0.0)
     return rows.append_column(ARM, pa.array(shown, pa.string())).append_column(
         ANSWER, pa.array(held)
     )

@@ -76,8 +76,11 @@ def read_history(rows: pa.Table, spec: ExperimentSpec) -> History:
     metric = spec.metric(spec.decides)
     _check_names(rows, spec)
     unit = unit_hashes(rows, spec)
-    value = numbers(rows, metric.column)
-    lower = np.ones(len(value)) if metric.per == ROWS else numbers(rows, metric.per)
+    if metric.kind == "answer":
+        value, lower = given_answers(rows, metric.column)
+    else:
+        value = numbers(rows, metric.column)
+        lower = np.ones(len(value)) if metric.per == ROWS else numbers(rows, metric.per)
     before, given = np.zeros((2, len(value)))
     if metric.before:
         before = numbers(rows, metric.before)
@@ -180,27 +183,42 @@ def with_history(spec: ExperimentSpec, history: History) -> ExperimentSpec:
 
 
 def with_answers(spec: ExperimentSpec, rows: pa.Table, table: str) -> ExperimentSpec:
-    """The same of a rating that some gave: its mean and deviation among them, and their share.
+    """The same of a rating that some gave, whose mean is a ratio: of answers' sum to their number.
 
     No experiments are drawn: who would have answered in another arm no table says.
 
     Raises
     ------
     DataError
-        For fewer than ten answers, and answers that are all the same.
+        For fewer than ten answers or clusters, and answers that are all the same.
     """
     name = spec.metric(spec.decides).column
-    known = pc.fill_null(pc.is_finite(rows[name].cast(pa.float64(), safe=False)), False)
-    values = numbers(rows.filter(known), name)
-    if len(values) < 10 or np.ptp(values) == 0:
+    value, told = given_answers(rows, name)
+    answers = value[told]
+    if len(answers) < 10 or np.ptp(answers) == 0:
         raise DataError(
-            f"{table}, column {name!r}: found {len(values):,} answers{', all the same' if len(values) else ''}; "
+            f"{table}, column {name!r}: found {len(answers):,} answers{', all the same' if len(answers) else ''}; "
             "expected at least 10 that differ."
         )
-    found = Baseline(
-        mean=float(values.mean()), sd=float(values.std()), response=len(values) / rows.num_rows
-    )
+    history = read_history(rows, spec)
+    found, response = _baseline(history), len(answers) / rows.num_rows
+    # So that units' variance and what they have in common are those of the ratio, of units of several rows too.
+    cross = history.cross
+    weights = np.array([0.0, 1.0, -history.value, 0.0])
+    spread = float(weights @ cross @ weights) * history.units / cross[0, 2] ** 2
+    found = replace(
+        found, mean=history.value, sd=float(np.sqrt(spread * response)), response=response, explained=0.0,
+        icc=min(found.icc / response, 1.0),
+    )  # fmt: skip
     return _where_not_stated(spec, found)
+
+
+def given_answers(rows: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Ratings, 0 where there is none, and whether there is one: a finite number (n each)."""
+    column = rows[name].cast(pa.int8()) if pa.types.is_boolean(rows[name].type) else rows[name]
+    value = column.cast(pa.float64(), safe=False).to_numpy()
+    told = np.isfinite(value)
+    return np.where(told, value, 0.0), told
 
 
 def _where_not_stated(spec: ExperimentSpec, found: Baseline) -> ExperimentSpec:

@@ -180,6 +180,54 @@ def test_a_designs_share_of_answers_comes_from_the_past(frame):
     assert found.baseline == pytest.approx(frame.stars.mean())
 
 
+def test_a_design_of_clusters_from_the_past_finds_its_effect_as_often_as_it_says():
+    # Shops of ten buyers, of whom 40% answer; a shop's answers share .36 of their variance.
+    def drawn(rng, shops):
+        shop = np.repeat(rng.normal(0, 0.6, (*shops, 1)), 10, axis=-1)
+        stars = 3 + shop + rng.normal(0, 0.8, shop.shape)
+        return np.where(rng.random(shop.shape) < 0.4, stars, np.nan)
+
+    rng = np.random.default_rng(0)
+    stars = drawn(rng, (1500,))
+    past = pd.DataFrame({"user": np.arange(15_000), "stars": stars.ravel()})
+    past["shop"] = past.user // 10
+    keys = {"design": {"effect": 0.15}}
+    found = tl.design_experiment(spec(cluster="shop", **keys), past)
+    assert found.units > 1.8 * tl.design_experiment(spec(**keys), past).units
+    half = round(found.units / 20)
+    again = drawn(rng, (300, 2 * half))
+    sums, counts = np.nansum(again, axis=2), np.isfinite(again).sum(axis=2)
+    arms = [(sums[:, own], counts[:, own]) for own in (slice(half), slice(half, None))]
+    means = [s.sum(axis=1) / c.sum(axis=1) for s, c in arms]
+    spread = sum(
+        ((s - m[:, None] * c) ** 2).sum(axis=1) / c.sum(axis=1) ** 2
+        for (s, c), m in zip(arms, means, strict=True)
+    )
+    shown = np.abs(means[1] + 0.15 - means[0]) > 1.96 * np.sqrt(spread)
+    # 300 experiments have a standard error of .023.
+    assert abs(shown.mean() - 0.8) < 0.07
+
+
+def test_a_design_of_units_with_several_rows_counts_units(frame):
+    # Two rows that say the same are one.
+    keys, once = {"design": {"effect": 0.3}}, frame.groupby("user").first().reset_index()
+    alone = tl.design_experiment(spec(**keys), once)
+    twice = tl.design_experiment(spec(**keys), pd.concat([once, once]))
+    assert twice.units == pytest.approx(alone.units, rel=1e-9)
+    lost = once.assign(user=once.user.where(once.user > 3))
+    with pytest.raises(DataError, match="'user': 4 rows are null, NaN or blank"):
+        tl.design_experiment(spec(**keys), lost)
+
+
+def test_groups_are_found_whatever_blanks_their_names_have_and_rows_without_one_are_in_none(frame):
+    kind = np.select([frame.user % 3 == 0, frame.user % 3 == 1], ["", " b"], default=None)
+    found = tl.analyze_experiment(frame.assign(kind=kind), spec(dimensions=["kind"]))
+    assert [c.cell for c in found.breakdowns[0].cells] == ["", " b"]
+    alike = frame.assign(kind=np.where(frame.user % 2, "b", " b"))
+    with pytest.raises(DataError, match="differ in blanks alone"):
+        tl.analyze_experiment(alike, spec(dimensions=["kind"]))
+
+
 @pytest.mark.parametrize(
     ("baseline", "metric", "said"),
     [

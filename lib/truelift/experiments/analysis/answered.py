@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import special
 
 from truelift.effects.panel.arms import label_of
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
-from truelift.errors import NotSupportedError, UserError
+from truelift.errors import DataError, NotSupportedError, UserError
 from truelift.experiments.analysis.breakdowns import equal_effects, groups_sentence
 from truelift.experiments.analysis.cells import check_levels, thin_in_words
 from truelift.experiments.analysis.effects import estimand_of
@@ -26,6 +25,7 @@ from truelift.experiments.analysis.layout import surveys_of
 from truelift.experiments.analysis.looks import LookRule
 from truelift.experiments.analysis.results import Breakdown, CellEffect, MetricEffect
 from truelift.experiments.answers import ANSWER, ARM, AnswersResult, answers_of
+from truelift.experiments.history import given_answers
 from truelift.experiments.metrics import Metric
 from truelift.experiments.spec import ExperimentSpec
 from truelift.progress import Tell
@@ -143,12 +143,19 @@ def _by_group(
 
     Whether they differ at all is tested where each cluster has one level: estimates of groups are then independent.
     """
-    labels = np.array([label_of(v) for v in rows[column].to_pylist()], dtype=object)
-    levels = sorted(set(labels))
+    values = rows[column].to_pylist()
+    labels = np.array([None if v is None else label_of(v) for v in values], dtype=object)
+    levels = sorted(set(labels) - {None})
     check_levels(len(levels), column, table)
+    names = {level: level.strip() or "(blank)" for level in levels}  # as effects call them
+    if len(set(names.values())) < len(levels):
+        raise DataError(
+            f"{table}, column {column!r} (dimensions): found values that differ in blanks alone, expected groups with "
+            "names of their own."
+        )
     cluster = np.array(rows[spec.cluster or spec.units_of[0]].to_pylist(), dtype=object)
-    told = pc.fill_null(pc.is_finite(rows[metric.column].cast(pa.float64(), safe=False)), False)
-    answered, arm = told.to_numpy(), np.array(rows[_OF_ROW].to_pylist(), dtype=object)
+    _, answered = given_answers(rows, metric.column)
+    arm = np.array(rows[_OF_ROW].to_pylist(), dtype=object)
     bare = [
         level
         for level in levels
@@ -171,8 +178,8 @@ def _by_group(
             if (e.estimand, e.arm, e.versus) == ("GATE", name, spec.control)
             and e.population.startswith(f"{column} = ")
         }
-        here = [own[level] for level in used if level in own]
-        for level, e in zip([v for v in used if v in own], here, strict=True):
+        here = [own[names[level]] for level in used]
+        for level, e in zip(used, here, strict=True):
             degrees = e.degrees_of_freedom or float(e.clusters - 1)
             reach = -special.stdtrit(degrees, spec.level / 2 / len(here)) * e.standard_error
             cells.append(
