@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import truelift as tl
+from tests.unit.effects.designs.few_treated_rows import few_treated_table
 from truelift.effects.job import estimate_effects
 from truelift.effects.results import EffectsResult
-from truelift.simulate.worlds.few_treated import few_treated_table
 from truelift.simulate.worlds.instrumented import instrument_table
 from truelift.simulate.worlds.staggered import trending_table
 from truelift.typed import from_plain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 
 #: How the treated unit is chosen: by lot; the highest in the last period before, or on average before; the one with
 #: the largest error in the last period; with a chance that grows with the outcome in the last period.
@@ -41,20 +40,3 @@ def few_treated(
         treated = int(np.argmax(scores[chosen]))
     y[treated, before:] += effect
     return y, treated
-
-
-def few_treated_table(
-    seed: int = 1, donors: int = 30, before: int = 16, after: int = 4, chosen: str = "random", effect: float = 0.0,
-) -> pa.Table:  # fmt: skip
-    """:func:`few_treated` as rows of ``store``, ``week``, ``y`` and ``begins`` (null for never)."""
-    y, treated = few_treated(seed, donors, before, after, chosen, effect)
-    units, periods = y.shape
-    store = np.repeat(np.arange(units), periods)
-    return pa.table(
-        {
-            "store": [f"s{i:03d}" for i in store.tolist()],
-            "week": np.tile(np.arange(1, periods + 1), units),
-            "begins": pa.array(np.full(len(store), float(before + 1)), mask=store != treated),
-            "y": y.ravel(),
-        }
-    )

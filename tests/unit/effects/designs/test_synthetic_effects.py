@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
+from tests.unit.effects.designs.few_treated_rows import few_treated_table
 from tests.unit.effects.panels import with_column
 from tests.unit.report.test_report_any_table import page_of
 from truelift.effects.results import EffectsResult
 from truelift.errors import ConfigError, DataError
 from truelift.inference.synthetic import Cohort, effect_of
-from truelift.simulate.worlds.few_treated import few_treated, few_treated_table
+from truelift.simulate.worlds.few_treated import few_treated
 from truelift.typed import from_plain, to_plain
 
 ASKED = {
