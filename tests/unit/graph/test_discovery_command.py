@@ -44,6 +44,8 @@ def test_a_page_lines_a_graph_and_edges_are_left(orders, tmp_path, capsys):
     edges = pq.read_table(out / "edges.parquet").to_pylist()
     assert [e["frequency"] for e in edges if e["line"]] == [1.0, 1.0]
     found = json.loads((out / "discovery.json").read_text())
+    assert [e["chance"] for e in edges] == [e["chance"] for e in found["edges"]]
+    assert all(e["chance"] is not None for e in edges)
     assert len(found["left"]) == 40 and found["graphs"] == 6
     page = (out / "index.html").read_text()
     assert "<svg" in page and "not one graph" in page

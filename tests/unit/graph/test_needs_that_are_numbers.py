@@ -91,6 +91,31 @@ def test_a_mistake_is_one_sentence(change, said):
     assert told.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        (["noise", "pages", "minutes"], "column 'noise' is to tell need 1 apart"),
+        (["noise", "silence"], "needs"),
+    ],
+)
+def test_a_need_that_hardly_shows_in_what_gives_its_sign_is_not_told(behaviour, said):
+    """Effects on it would have one sign or the other, each with an interval that shuts the other out."""
+    table, _ = WORLD.draw(150, 6, seed=3)
+    for seed, name in enumerate(("noise", "silence")):
+        drawn = np.random.default_rng(seed).normal(size=len(table))
+        table = table.append_column(name, pa.array(drawn))
+    outcomes = ["spend"] if "pages" in behaviour else []
+    with pytest.raises(tl.TrueliftError, match=said) as told:
+        tl.fit_needs(table, **{**KEYS, "behaviour": behaviour, "outcomes": outcomes, "needs": [1]})
+    assert told.value.exit_code == 3
+
+
+def test_without_outcomes_effects_on_needs_are_told():
+    table, _ = WORLD.draw(150, 6, seed=3)
+    found = tl.fit_needs(table, **{**KEYS, "outcomes": [], "needs": [1]})
+    assert set(found.to_pandas().of) == {"need 1"}
+
+
 def test_users_with_one_step_do_not_say_how_needs_go_on():
     table, _ = WORLD.draw(60, 1, seed=1)
     with pytest.raises(tl.TrueliftError, match="found 0 steps after a user's first one") as told:

@@ -15,7 +15,7 @@ from truelift.graph.discovery.results import DiscoveryResult
 
 _SCHEMA = pa.schema(
     [(n, pa.string()) for n in ("first", "second", "line")]
-    + [(n, pa.float64()) for n in ("frequency", "forward", "backward", "effect")]
+    + [(n, pa.float64()) for n in ("frequency", "forward", "backward", "effect", "chance")]
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from truelift.errors import DataError
+from truelift.errors import DataError, NotSupportedError
 from truelift.graph.need.columns import Coding
 from truelift.graph.need.effects import ALL, FEWEST, Said, effect, need_names
 from truelift.graph.need.results import Need, NeedEffect
@@ -18,6 +18,8 @@ from truelift.models.need.rows import NeedRows
 
 #: What :attr:`~.results.NeedsResult.moves` is called where it does not hang on what is shown.
 LATER = "a step later"
+# Standard errors by which a need must show in the column that tells it apart, or its sign is as good as drawn.
+_SHOWS = 3.0
 
 
 def require_steps(name: str, parts: Sequence[NeedRows]) -> None:
@@ -43,8 +45,15 @@ def of_numbers(
     part: dict[str, np.ndarray],
     z: float,
 ) -> Said:
-    """From the parts of all users' sums."""
+    """From the parts of all users' sums.
+
+    Raises
+    ------
+    NotSupportedError
+        If a column that tells a need apart hardly shows it.
+    """
     columns, k = coding.of_kind(NUMBER), model.needs
+    _require_directions(columns, model, covariance)
     size = np.array([coding.units[c].size for c in columns])
     pushes = np.diag(part["before"])[k:]
     shows = size[:, None] * model.loading
@@ -66,6 +75,16 @@ def of_numbers(
     ]
     moves = {LATER: tuple(tuple(map(float, row)) for row in model.moves.T)}
     return Said(needs, moves, tuple(effects), part["start_steps"] + pushes, notes)
+
+
+def _require_directions(columns: Sequence[str], model: LinearModel, covariance: Covariance) -> None:
+    got = measured(model, covariance, lambda near, _: np.diag(near.loading))
+    for i in np.flatnonzero(got.estimate < _SHOWS * got.standard_error)[:1].tolist():
+        raise NotSupportedError(
+            f"needs: column {columns[i]!r} is to tell need {i + 1} apart and rises by {got.estimate[i]:.2g} standard deviations with it, "
+            f"standard error {got.standard_error[i]:.2g}: which way that need goes is as good as drawn. Name a column that shows it "
+            f"in place {i + 1} of behaviour, or fewer needs."
+        )
 
 
 def _of_input(
@@ -106,7 +125,9 @@ def _of_needs(
         return near.loading[told] * size[:, None]
 
     got = measured(model, covariance, quantity)
-    estimate, error = (x.reshape(len(told), -1) for x in (got.estimate, got.standard_error))
+    estimate, error = (
+        x.reshape(len(told), model.needs) for x in (got.estimate, got.standard_error)
+    )
     return [
         effect(f"do({name} + 1)", name, columns[i], ALL, 1, estimate[row, k], error[row, k], z)
         for k, name in enumerate(need_names(model))

@@ -131,7 +131,7 @@ def tried(
     """
     prior, total = prior_of(layout, scale, prior_rows), passes_of(parts)
     rng = np.random.default_rng([seed, layout.needs])
-    number = starts if layout.needs > 1 else 1
+    number = 1 if layout.shares == 1 else starts  # one need that is a state has one best fit
     first = [em(total, start(layout, scale, rng), prior, scale.sd, 0.0, 20) for _ in range(number)]
     first.sort(key=lambda fit: -fit.objective)
     kept = first[: max((number + 1) // 2, min(number, 2))]
@@ -176,10 +176,10 @@ def require_known(model: Model, information: np.ndarray) -> None:
     NotSupportedError
         If a standard error of what a need shows is as large as that of a guess.
     """
-    if model.needs == 1:
+    shares = model.layout.shares
+    if shares == 1:
         return
     size = len(information)
-    shares = model.layout.shares
     matrix = np.zeros((size + shares, size + shares))
     matrix[:size, :size] = np.linalg.inv(information)
     share = np.full(shares, 1 / max(shares, 1))
