@@ -8,8 +8,8 @@ import pytest
 
 import truelift as tl
 from truelift.errors import ConfigError, DataError, TableError
-from truelift.policy.doses.densities import dose_densities
-from truelift.policy.doses.evaluate import DoseReader
+from truelift.policy.doses.densities import Centred, dose_densities
+from truelift.policy.doses.evaluate import CheckDoses, DoseReader
 from truelift.policy.doses.job import rows_of
 from truelift.policy.doses.spec import DoseSpec
 from truelift.policy.off_policy.log import cut_log
@@ -153,7 +153,9 @@ def test_densities_that_the_log_lacks_are_near_those_of_it():
     })  # fmt: skip
     log = cut_log(opened(frame), spec.columns(), "user", 10)
     reader = DoseReader(spec)
-    found = dose_densities(log, reader, lambda text: None)
+    checked = log.sum(CheckDoses(reader))
+    centred = Centred.of(checked["moments"], checked["context"])
+    found = dose_densities(log, reader, centred, lambda text: None)
     ratio = []
     for bucket, held in log.panel.buckets.items():
         rows = reader.rows(iter(held.to_batches()))
@@ -177,6 +179,46 @@ def test_values_by_estimated_densities_are_near_those_by_known_ones():
     assert found.verdict == "supported" and "estimated from x by location-scale" in str(result)
     assert abs(found.value - known.value) < 2 * known.standard_error
     assert found.ci_lower < 0 < found.ci_upper  # the proposed dose is the best, which is worth 0
+
+
+def test_estimated_densities_do_not_depend_on_where_context_and_dose_begin():
+    # A year and a price have means that are hundreds of deviations away from zero.
+    frame = dose_log(300)[0]
+    keys = {
+        "density": None, "density_model": "location-scale", "bandwidths": [0.4, 0.8],
+        "policies": {"new": {"dose": "proposed"}},
+    }  # fmt: skip
+    moved = frame.assign(x=frame.x + 2020, dose=frame.dose + 900, proposed=frame.proposed + 900)
+    own, found = (evaluated(f, **keys).to_pandas() for f in (frame, moved))
+    plain = own.estimator != "kernel DR"  # whose reward model is another
+    assert found.estimate[plain].to_numpy() == pytest.approx(own.estimate[plain].to_numpy())
+
+
+def test_context_that_is_missing_is_something_that_the_log_chose_by():
+    # Where the context is missing the log gave doses about 2, and half of it elsewhere.
+    frame = dose_log(1500)[0]
+    lost = frame.user % 4 == 0
+    noise = np.random.default_rng(0).normal(size=len(frame))
+    centre = np.where(lost, 2.0, 0.5 * frame.x)
+    dose = centre + frame.dose - 0.5 * frame.x
+    frame = frame.assign(
+        dose=dose, x=frame.x.where(~lost), gain=2 * np.exp(-2 * (dose - 1) ** 2) + 0.5 * noise,
+        density=np.exp(-0.5 * (dose - centre) ** 2) / np.sqrt(2 * np.pi),
+    )  # fmt: skip
+    policies = {"new": {"always": 1.0}}
+    known = evaluated(frame, policies=policies).value("new", "gain")
+    keys = {"density": None, "density_model": "location-scale", "policies": policies}
+    found = evaluated(frame, **keys).value("new", "gain")
+    assert found.value == pytest.approx(known.value, abs=0.5 * known.standard_error)
+
+
+def test_few_users_and_a_dose_far_off_are_no_stack_trace():
+    frame = dose_log(200)[0]
+    keys = {"density": None, "density_model": "location-scale"}
+    with pytest.raises(DataError, match="all rows are of users in one fold"):
+        evaluated(frame.assign(user=1), **keys)
+    far = pd.concat([frame, frame.iloc[:1].assign(dose=1e6)])
+    assert evaluated(far, **keys).exit_code == 3
 
 
 def test_a_shape_that_changes_with_the_context_is_seen_by_the_weights():

@@ -13,7 +13,7 @@ from truelift.effects.panel.column_messages import missing_columns
 from truelift.effects.panel.columns import number_column
 from truelift.errors import DataError, TableError
 from truelift.lake.foreign import ForeignTable
-from truelift.policy.doses.densities import DoseDensities, dose_densities
+from truelift.policy.doses.densities import Centred, DoseDensities, dose_densities
 from truelift.policy.doses.judging import judge
 from truelift.policy.doses.kernel import dose_sums
 from truelift.policy.doses.results import DosesResult
@@ -32,7 +32,7 @@ STEPS = tuple(2.0 ** (k / 2) for k in range(-6, 3))
 class DoseRows:
     """Rows of a log as arrays: logged dose, density, policies' doses (n x P), rewards (n x R), context.
 
-    A density that is to be estimated is 1.
+    A density that is to be estimated is 1, and context that is missing NaN.
     """
 
     logged: np.ndarray
@@ -72,7 +72,7 @@ class DoseReader:
         density = columns((spec.density,))[:, 0] if spec.density else np.ones(n)
         return DoseRows(
             columns((spec.dose,))[:, 0], density, np.column_stack(given),
-            columns(spec.rewards), np.nan_to_num(columns(spec.context), posinf=0.0, neginf=0.0), users,
+            columns(spec.rewards), columns(spec.context), users,
         )  # fmt: skip
 
 
@@ -96,9 +96,12 @@ class CheckDoses:
             *np.count_nonzero(~np.isfinite(rows.given), axis=0),
         ]
         dose = np.where(np.isfinite(rows.logged), rows.logged, 0.0)
+        given = np.isfinite(rows.context)
+        context = np.where(given, rows.context, 0.0)
         state: State = {
             "bad": np.array(bad, float),
             "moments": np.array([len(dose), dose.sum(), (dose**2).sum()]),
+            "context": np.stack([given.sum(axis=0), context.sum(axis=0), (context**2).sum(axis=0)]),
             "max_dose": np.array([dose.max(), -dose.min()]),
             "max_reward": np.array([rows.rewards.max(axis=0), -rows.rewards.min(axis=0)]),
         }
@@ -172,7 +175,8 @@ def evaluate_doses(
             "nothing of another."
         )
     widths = np.array(sorted(spec.bandwidths)) if spec.bandwidths else rule(spread, rows) * STEPS
-    densities = dose_densities(log, reader, progress) if spec.density_model else None
+    centred = Centred.of(checked["moments"], checked["context"])
+    densities = dose_densities(log, reader, centred, progress) if spec.density_model else None
     progress("values")
     beta = coefficients(checked["gram"], checked["right"])
     state = log.sum(DoseValues(reader, beta, widths, densities))

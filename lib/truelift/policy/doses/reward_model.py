@@ -10,7 +10,8 @@ _RIDGE = 1e-6
 
 
 def features_of(context: np.ndarray, dose: np.ndarray) -> np.ndarray:
-    """Context, the dose, its square, and the dose times the context (n x 3 + 2 c)."""
+    """Context, 0 where it is missing, the dose, its square, and the dose times the context (n x 3 + 2 c)."""
+    context = np.where(np.isfinite(context), context, 0.0)
     columns = [np.ones(len(dose)), dose, dose**2, *context.T, *(context * dose[:, None]).T]
     return np.column_stack(columns)
 
