@@ -110,6 +110,16 @@ def test_a_need_that_hardly_shows_in_what_gives_its_sign_is_not_told(behaviour, 
     assert told.value.exit_code == 3
 
 
+@pytest.mark.parametrize("needs", [1, 2])
+def test_a_column_in_another_unit_is_no_second_witness(needs):
+    table, _ = WORLD.draw(150, 6, seed=3)
+    table = table.append_column("dozens", pa.array(table["items"].to_numpy() / 12))
+    keys = {**KEYS, "behaviour": ["pages", "items", "dozens"][2 - needs :], "needs": [needs]}
+    with pytest.raises(tl.TrueliftError, match="found no noise of its own") as told:
+        tl.fit_needs(table, **keys)
+    assert told.value.exit_code == 3
+
+
 def test_without_outcomes_effects_on_needs_are_told():
     table, _ = WORLD.draw(150, 6, seed=3)
     found = tl.fit_needs(table, **{**KEYS, "outcomes": [], "needs": [1]})

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from truelift.graph.need.columns import Coding
 from truelift.graph.need.effects import of_states
-from truelift.graph.need.number_effects import of_numbers, require_steps
+from truelift.graph.need.number_effects import of_numbers, require_noise, require_steps
 from truelift.graph.need.results import NeedsResult, TriedNeeds
 from truelift.graph.need.source import StepSource, sample_of
 from truelift.graph.need.spec import CATEGORY, COUNT, NUMBER, NUMBERS, NeedSpec
@@ -111,6 +111,7 @@ def fitted_needs(
     own = fits[needs]
     best = [fit for fit in own if own[0].objective - fit.objective < _NEAR]
     fit, agreed = _on_all(source, coding, best, whole, prior, scale, spec, tell)
+    require_noise(source.name, coding.of_kind(NUMBER), fit.model, scale.sd)
     order = by_frequency(fit.model, fit.sums)
     model = fit.model.relabelled(order)
     tell("how sure it is")

@@ -12,8 +12,9 @@ from truelift.graph.need.effects import ALL, FEWEST, Said, effect, need_names
 from truelift.graph.need.results import Need, NeedEffect
 from truelift.graph.need.spec import NUMBER
 from truelift.models.need.acting import measured, pushed_on
+from truelift.models.need.coordinates import Model
 from truelift.models.need.information import Covariance
-from truelift.models.need.linear import LinearModel
+from truelift.models.need.linear import NARROWEST, LinearModel
 from truelift.models.need.rows import NeedRows
 
 #: What :attr:`~.results.NeedsResult.moves` is called where it does not hang on what is shown.
@@ -35,6 +36,33 @@ def require_steps(name: str, parts: Sequence[NeedRows]) -> None:
         raise DataError(
             f"{name}: found {later} steps after a user's first one, expected {FEWEST} or more: model: numbers learns how needs "
             "go on from step to step."
+        )
+
+
+def require_noise(name: str, columns: Sequence[str], model: Model, sd: np.ndarray) -> None:
+    """See that no column is made of needs alone.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    columns : sequence of str
+    model : Model
+        Of states: nothing is asked of it.
+    sd : ndarray
+        Of the columns, in the model's units.
+
+    Raises
+    ------
+    NotSupportedError
+        Otherwise: the likelihood rises without end as that column's noise goes to zero, and errors mean nothing.
+    """
+    if not isinstance(model, LinearModel):
+        return
+    for i in np.flatnonzero(model.noise < 2 * NARROWEST * sd)[:1].tolist():
+        raise NotSupportedError(
+            f"{name}, column {columns[i]!r}: found no noise of its own beside {model.needs} needs, expected some. Where it is another "
+            "column in another unit, or a sum of others, leave it out; or name fewer needs."
         )
 
 

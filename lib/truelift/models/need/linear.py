@@ -17,8 +17,10 @@ import numpy as np
 from truelift.models.need.linear_kernels import add_users, posteriors
 from truelift.models.need.rows import NeedRows
 
-# Noise is at least this share of a column's overall spread; a covariance at least this share of its largest direction.
-_NARROWEST, _FLAT = 1e-3, 1e-8
+#: Noise is at least this share of a column's overall spread.
+NARROWEST = 1e-3
+# A covariance is at least this share of its largest direction.
+_FLAT = 1e-8
 _STEP = 1e-6
 
 
@@ -189,7 +191,7 @@ class LinearModel:
         )  # fmt: skip
         left = part["seen"][:, 1] - (shows * part["shown"]).sum(axis=1)
         variance = left / np.maximum(part["seen"][:, 0], 1.0)
-        noise = np.sqrt(np.maximum(variance, (_NARROWEST * scale) ** 2))
+        noise = np.sqrt(np.maximum(variance, (NARROWEST * scale) ** 2))
         found = replace(
             self, moves=go[:, :k], pushed=go[:, k:], begin=begin,
             begin_spread=_kept_up(apart / max(users.sum(), 1.0)), loading=shows[:, :k], level=shows[:, k], noise=noise,
