@@ -167,3 +167,13 @@ def test_the_covariates_are_fixed_in_advance():
         ("none", {}), ("two", {"covariates": ["age", "visits"]}), ("one", {"covariates": ["age"]})
     )}  # fmt: skip
     assert len({rule_of(s) for s in plain.values()}) == 3
+
+
+def test_an_arm_of_few_clusters_ends_the_analysis_where_its_metric_decides_and_not_elsewhere(rows):
+    few = rows[rows.user < 14]
+    with pytest.raises(DataError, match="Wait for more of them"):
+        tl.analyze_experiment(few, spec())
+    metrics = {"bought": {"kind": "proportion"}, "spend": {"covariates": KNOWN}}
+    found = tl.analyze_experiment(few, spec(metrics=metrics, primary="bought"))
+    assert found.exit_code == 0 and {e.method for e in found.effects} == {"difference"}
+    assert any(c.startswith("Not made: learner-adjusted on spend") for c in found.cautions)

@@ -19,7 +19,7 @@ from scipy import special
 from truelift.effects.panel.parts import is_number
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
-from truelift.errors import DataError, NotSupportedError
+from truelift.errors import DataError, NotSupportedError, UserError
 from truelift.experiments.analysis.effects import estimand_of
 from truelift.experiments.analysis.estimated import (
     all_rows,
@@ -71,6 +71,11 @@ def adjusted_effects(
         Where totals of winsorised metrics are capped.
     rule : LookRule
     progress : callable
+
+    Raises
+    ------
+    UserError
+        Where the primary metric has too few units, or columns that cannot be used.
     """
     rows = all_rows(source, spec, columns)
     effects: list[MetricEffect] = []
@@ -85,6 +90,10 @@ def adjusted_effects(
             found = None if why else _found(units, spec, metric, source.name)
         except NotSupportedError as error:
             why = f"{name}, {ADJUSTED}, is not supported: {error}"
+        except UserError as error:
+            if name == spec.decides:
+                raise
+            why = str(error)
         if found is not None and not found.supported:
             reasons = [r for s in found.support if not s.supported for r in s.reasons]
             why = f"{name}, {ADJUSTED}, is not supported: {' '.join(dict.fromkeys(reasons))}"

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from truelift.effects.panel.any_table import memory_panel
 from truelift.effects.panel.parts import is_number
 from truelift.effects.panel.source import PanelSource
 from truelift.effects.results import EffectsResult
 from truelift.effects.whole import estimate_all
+from truelift.errors import DataError
 from truelift.experiments.analysis.effects import effects_of
 from truelift.experiments.analysis.looks import LookRule
 from truelift.experiments.analysis.results import MetricEffect
@@ -59,6 +61,11 @@ def estimation(
         By arm, where the chances are known.
     groups : sequence of str
         Columns by whose levels differences are told, too (GATE).
+
+    Raises
+    ------
+    DataError
+        For an arm of too few clusters.
     """
     coded = [name for name in covariates if not is_number(rows.schema.field(name).type)]
     options = EffectOptions(
@@ -67,6 +74,14 @@ def estimation(
         features=FeatureSection(categorical=dict.fromkeys(coded, "one_hot")),
         nuisances=NuisanceSection(learner=LearnerChoice(learner), propensity=propensity or {}),
     )  # fmt: skip
+    least = options.support.min_clusters_per_arm
+    for arm in arms:
+        found = pc.count_distinct(rows.filter(pc.equal(rows[treatment], arm))[cluster]).as_py()
+        if found < least:
+            raise DataError(
+                f"{table}: the arm {arm} has {found:,} clusters ({cluster!r}) with what a regression takes, expected at "
+                f"least {least}. Wait for more of them, or leave covariates out."
+            )
     panel = memory_panel(frame_table(rows, table), options, Settings.buckets)
     return estimate_all(panel, options).result
 
