@@ -53,9 +53,9 @@ ui: setup ## MLflow's pages over the embedded store (PORT=5000)
 
 .PHONY: test
 test: setup ## lint, types and every test, side by side: mypy alone takes one core 74 s (WORKERS=2)
-	@$(WITH_JAVA) failed=0; ($(LINT)) & lint=$$!; trap 'kill $$lint; exit 130' INT TERM; \
-		$(PYTEST) $(IN_ORDER) $(TRACED) $(ARGS) || failed=$$?; \
-		wait $$lint || { failed=$$?; echo 'make lint fails' >&2; }; exit $$failed
+	@$(WITH_JAVA) failed=0; said=$$(mktemp); trap 'rm -f $$said' EXIT; ($(LINT)) >$$said 2>&1 & lint=$$!; \
+		trap 'kill $$lint 2>/dev/null || :; exit 130' INT TERM; $(PYTEST) $(IN_ORDER) $(TRACED) $(ARGS) || failed=$$?; \
+		wait $$lint || { failed=$$?; cat $$said >&2; echo 'make lint fails' >&2; }; exit $$failed
 
 .PHONY: test-changed
 test-changed: setup ## tests that what changed since a branch can reach (BASE=main)

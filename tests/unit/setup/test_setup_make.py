@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from importlib.metadata import files
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -80,14 +82,25 @@ def test_set_up_has_compiled_packages_that_it_installed_before_its_last_call():
     assert not [m for m in modules if not Path(cache_from_source(m)).exists()]
 
 
+def make_test_of(tools: dict[str, str], folder: Path) -> list[str]:
+    """``make test`` with scripts in place of tools; those that are not named say so and end well."""
+    for name in ("ruff", "lint-imports", "vulture", "mypy", "python"):
+        (folder / name).write_text(f"#!/bin/bash\n{tools.get(name, f'echo {name} runs')}\n")
+        (folder / name).chmod(0o755)
+    return [
+        "make", "-C", str(ROOT), "--no-print-directory", "--old-file=setup", "test", f"BIN={folder}",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("fails", [None, "mypy", "ruff", "python"])
 def test_tests_and_lint_run_side_by_side_and_either_can_fail(tmp_path, fails):
-    for name in ("ruff", "lint-imports", "vulture", "mypy", "python"):
-        code = int(name == fails)
-        (tmp_path / name).write_text(f"#!/bin/sh\necho ran {name} >>{tmp_path}/log\nexit {code}\n")
-        (tmp_path / name).chmod(0o755)
+    names = ("ruff", "lint-imports", "vulture", "mypy", "python")
+    tools = {
+        name: f"echo ran {name} | tee -a {tmp_path}/log\nexit {int(name == fails)}"
+        for name in names
+    }
     done = subprocess.run(
-        ["make", "-C", str(ROOT), "--old-file=setup", "test", f"BIN={tmp_path}"],
+        make_test_of(tools, tmp_path),
         env={"PATH": os.environ["PATH"], "JAVA_HOME": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -95,3 +108,27 @@ def test_tests_and_lint_run_side_by_side_and_either_can_fail(tmp_path, fails):
     assert (done.returncode == 0) == (fails is None), done.stderr
     assert {"ran ruff", "ran python"} <= ran
     assert ("ran mypy" in ran) == (fails != "ruff")
+    # What lint says stands after what the tests say, and only where it fails.
+    assert done.stdout.splitlines() == ["ran python"]
+    lint_fails = fails in ("mypy", "ruff")
+    assert (f"ran {fails}\nmake lint fails\n" in done.stderr) == lint_fails
+
+
+def test_an_interrupt_ends_tests_and_lint(tmp_path):
+    tools = {"mypy": f"echo $$ >{tmp_path}/pid; exec sleep 60", "python": "sleep 60"}
+    running = subprocess.Popen(
+        make_test_of(tools, tmp_path), env={"PATH": os.environ["PATH"], "JAVA_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        assert running.poll() is None
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode != 0
+    assert "No such process" not in said
+    left = ["ps", "-o", "stat=", "-p", (tmp_path / "pid").read_text().strip()]
+    end = time.monotonic() + 10
+    while subprocess.run(left, capture_output=True, text=True, check=False).stdout.strip("Z+s\n"):
+        assert time.monotonic() < end, "lint goes on"
+        time.sleep(0.05)
