@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from truelift.effects.results import EffectsResult, OverlapSummary
+from truelift.effects.results import EffectsResult
+from truelift.effects.support.summaries import OverlapSummary
 from truelift.effects.telling.decision import BY_DESIGN
 from truelift.effects.telling.names import clusters_of, sentence_case, units_with, with_article
 from truelift.effects.telling.names import in_words as named

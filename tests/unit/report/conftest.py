@@ -31,12 +31,11 @@ from truelift.effects.heterogeneity.results import (
 )
 from truelift.effects.heterogeneity.varying import VaryingEffect
 from truelift.effects.results import (
-    CovariateBalance,
     Design,
     EffectsResult,
     Estimate,
-    OverlapSummary,
 )
+from truelift.effects.support.summaries import CovariateBalance, OverlapSummary
 from truelift.effects.support.supported import Support
 from truelift.evaluation.results import Difference, Measure, SegmentMeasures
 from truelift.features.panels.results import PanelBuilt

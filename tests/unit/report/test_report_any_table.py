@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.report.conftest import make_record
-from truelift.effects.results import Caution, CovariateBalance, Design, EffectsResult
+from truelift.effects.results import Caution, Design, EffectsResult
+from truelift.effects.support.summaries import CovariateBalance
 from truelift.effects.support.supported import Support
 from truelift.effects.telling.names import in_words
 from truelift.report import plots

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from truelift.effects.results import CovariateBalance, EffectsResult, Estimate
+from truelift.effects.results import EffectsResult, Estimate
+from truelift.effects.support.summaries import CovariateBalance
 from truelift.effects.support.supported import Support
 from truelift.report.cautions import caution, warnings
 from truelift.report.reading import headline, readings, verdicts

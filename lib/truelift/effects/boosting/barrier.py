@@ -21,7 +21,8 @@ from truelift.effects.boosting.nuisances import BoostingNuisances
 from truelift.effects.boosting.options import BoostingOptions
 from truelift.effects.boosting.reading import Block
 from truelift.errors import DataError
-from truelift.lake.kernels import parallelism, rows_and_buckets, spark_rows
+from truelift.lake.kernel_rows import rows_and_buckets, spark_rows
+from truelift.lake.kernels import parallelism
 from truelift.lake.scan import ScanPlan, ScanUnit, read_batches
 
 if TYPE_CHECKING:

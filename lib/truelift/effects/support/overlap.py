@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from truelift.effects.nuisances.moments import Moments
-from truelift.effects.results import CovariateBalance, OverlapSummary
 from truelift.effects.scores.sums import BINS, odds_edges
+from truelift.effects.support.summaries import CovariateBalance, OverlapSummary
 from truelift.effects.support.verdict import LOG_ODDS
 from truelift.inference.normal_equations import centred
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from scipy import special
 
-from truelift.effects.results import CovariateBalance, OverlapSummary
+from truelift.effects.support.summaries import CovariateBalance, OverlapSummary
 from truelift.effects.support.supported import Support
 
 #: Largest share of units (ATT: of treated units) whose propensity may be clipped.

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from truelift.effects.results import CovariateBalance, EffectsResult
+from truelift.effects.results import EffectsResult
+from truelift.effects.support.summaries import CovariateBalance
 from truelift.report.numbers import count, covariate_name
 from truelift.report.plots.canvas import (
     BLUE,

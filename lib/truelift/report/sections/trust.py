@@ -7,7 +7,8 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from truelift.effects.results import EffectsResult, OverlapSummary
+from truelift.effects.results import EffectsResult
+from truelift.effects.support.summaries import OverlapSummary
 from truelift.effects.telling.names import clusters_of
 from truelift.report.content import ReportContent
 from truelift.report.estimates import control_of

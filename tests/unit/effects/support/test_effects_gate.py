@@ -12,7 +12,8 @@ import pytest
 
 from truelift.effects.estimate import estimate_panel
 from truelift.effects.panel.source import MemoryPanel
-from truelift.effects.results import CovariateBalance, EffectsResult, OverlapSummary
+from truelift.effects.results import EffectsResult
+from truelift.effects.support.summaries import CovariateBalance, OverlapSummary
 from truelift.effects.support.verdict import LOG_ODDS, critical_difference, support
 from truelift.settings import EffectOptions
 

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.effects.panels import in_buckets, simulate_panel, with_column
 from tests.unit.effects.reference import arrays, logistic
 from truelift.effects.estimate import estimate_panel
-from truelift.effects.results import CovariateBalance, OverlapSummary
+from truelift.effects.support.summaries import CovariateBalance, OverlapSummary
 from truelift.effects.support.supported import verdict
 from truelift.effects.support.verdict import support
 from truelift.settings import EffectOptions
