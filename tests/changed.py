@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Every test runs with what these set.
 _EVERYTHING = ("pyproject.toml", "conf/requirements/", "conf/setup/")
 _FOLDERS = ("tests", "benchmarks")
+# Loaded by name, when they are asked for.
+_COMMANDS = f"{PACKAGE}.commands"
 
 
 def changed_files(root: Path, base: str) -> list[str]:
@@ -110,7 +112,12 @@ class Reach:
             elif (place := self._own[name]) not in seen:
                 seen.add(place)
                 waiting += self._imports(place, place.read_bytes())
-        return seen | self._below(frozenset(roots))
+        roots |= {
+            f"{_COMMANDS}.{word}"
+            for place in seen - {*shared}
+            for word in _words(self._parsed(place))
+        }
+        return seen | self._below(frozenset(roots & self._lib.keys()))
 
     def _imports(self, place: Path, source: bytes) -> list[str]:
         name = ".".join(place.relative_to(self._root).with_suffix("").parts)
@@ -210,6 +217,10 @@ def _strings(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def _words(tree: ast.AST) -> set[str]:
+    return {word for text in _strings(tree) for word in text.replace("-", "_").split()}
 
 
 def _texts(place: Path) -> frozenset[str]:

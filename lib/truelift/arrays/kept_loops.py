@@ -31,6 +31,8 @@ from numba.core import caching, config
 from numba.core.dispatcher import Dispatcher
 
 _PACKAGE = "truelift"
+# What these do hangs on their version, which is told, and on Python's, which is in the name of a file.
+_FIXED = frozenset({"math", "numba", "numpy"})
 _LONG = 20
 _KEPT_SECONDS = 60 * 24 * 3600
 
@@ -89,16 +91,19 @@ def _told(value: Any, seen: set[int]) -> Iterator[str]:
         members = [(one.name, one.value) for one in value] if issubclass(value, Enum) else ()
         yield f"{value!r} {getattr(value, '_fields', ())} {members}"
     else:
-        yield f"{type(value).__name__} {value!r}"
+        # Functions that are not Python's own show where in memory they lie.
+        called = getattr(value, "__qualname__", None)
+        shown = f"{getattr(value, '__module__', None)}.{called}" if called else repr(value)
+        yield f"{type(value).__name__} {shown}"
 
 
 def _told_global(value: Any, names: list[str], seen: set[int]) -> Iterator[str]:
-    """A module of ours counts by what is taken from it."""
+    """A module counts by what is taken from it."""
     if not isinstance(value, ModuleType):
         yield from _told(value, seen)
         return
     yield value.__name__
-    if value.__name__.partition(".")[0] == _PACKAGE:
+    if value.__name__.partition(".")[0] not in _FIXED:
         for name in names:
             if hasattr(value, name):
                 yield from _told_global(getattr(value, name), names, seen)

@@ -101,6 +101,10 @@ def _by(step: float):
     return module("truelift.outer", "", inner=inner)
 
 
+def _another(step: float):
+    return module("their_package.steps", f"STEP = {step}")
+
+
 def _over(error_model: str):
     made = module("truelift.over", "def over(x):\n    return 1.0 / x\n")
     return njit(error_model=error_model)(made.over)
@@ -113,6 +117,8 @@ def _over(error_model: str):
         ("it[0][x]", (np.arange(2000),), (np.arange(2000) + (np.arange(2000) == 1000),)),
         ("it.FIRST.value + x", IntEnum("Kind", {"FIRST": 1}), IntEnum("Kind", {"FIRST": 2})),
         ("it.inner.add(x)", _by(1), _by(2)),
+        ("it.STEP + x", _another(1), _another(2)),
+        ("it(x)", np.zeros_like, np.ones_like),
         ("it(x)", _over("python"), _over("numpy")),
     ],
     ids=[
@@ -120,12 +126,26 @@ def _over(error_model: str):
         "a long array",
         "an enumeration",
         "a module of a module",
+        "a module of others",
+        "a function of numpy",
         "options",
     ],
 )
 def test_whatever_a_loop_reads_is_in_its_key(text, one, other):
     keys = [identity(ratio(text, it=it).run) for it in (one, one, other)]
     assert keys[0] == keys[1] != keys[2]
+
+
+class Foreign:
+    """A function of a library's own kind, which shows as its place in memory."""
+
+    def __init__(self, name: str):
+        self.__qualname__ = name
+
+
+def test_keys_do_not_hang_on_where_in_memory_a_function_lies():
+    one, again, other = (identity(ratio("it(x)", it=Foreign(n)).run) for n in ("a", "a", "b"))
+    assert one == again != other
 
 
 def test_code_of_a_value_that_was_changed_after_the_first_call_is_not_kept(kept):

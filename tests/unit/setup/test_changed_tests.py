@@ -19,6 +19,8 @@ SOURCES = {
     "lib/truelift/report/page.py": "SHEET = 'page.css'",
     "lib/truelift/report/page.css": "",
     "lib/truelift/cli.py": "STEPS = 'truelift.logs.clean:clean'",
+    "lib/truelift/commands/__init__.py": "",
+    "lib/truelift/commands/draw_page.py": "def draw_page():\n    from truelift.report.page import SHEET",
     "tests/__init__.py": "",
     "tests/conftest.py": (
         "import pytest\nfrom truelift.report.page import SHEET\n"
@@ -30,6 +32,7 @@ SOURCES = {
     "tests/unit/test_page.py": "def test_it(sheet):\n    assert sheet",
     "tests/unit/test_docs.py": "PAGE = 'docs/keys.md'",
     "tests/unit/test_command.py": "CALL = ['-m', 'truelift.cli']",
+    "tests/unit/test_drawing.py": "CALL = ['draw_page', '--help']",
     "docs/keys.md": "",
     "docs/other.md": "",
     "pyproject.toml": "",
@@ -54,16 +57,17 @@ def names(files: list[str]) -> set[str]:
         ("lib/truelift/arrays/keys.py", {"clean", "keys", "command"}),
         ("lib/truelift/logs/clean.py", {"clean", "command"}),
         ("lib/truelift/logs/__init__.py", {"clean", "command"}),
-        ("lib/truelift/report/page.py", {"page"}),
-        ("lib/truelift/report/page.css", {"page"}),
+        ("lib/truelift/report/page.py", {"page", "drawing"}),
+        ("lib/truelift/report/page.css", {"page", "drawing"}),
+        ("lib/truelift/commands/draw_page.py", {"drawing"}),
         ("lib/truelift/cli.py", {"command"}),
         ("tests/oracle.py", {"keys"}),
         ("tests/unit/test_page.py", {"page"}),
-        ("tests/conftest.py", {"clean", "keys", "page", "docs", "command"}),
+        ("tests/conftest.py", {"clean", "keys", "page", "docs", "command", "drawing"}),
         ("docs/keys.md", {"docs"}),
         ("docs/other.md", {"docs"}),
         ("LICENSE", set()),
-        ("pyproject.toml", {"clean", "keys", "page", "docs", "command"}),
+        ("pyproject.toml", {"clean", "keys", "page", "docs", "command", "drawing"}),
     ],
 )
 def test_a_change_reaches_who_runs_reads_or_names_it(repository, changed, wanted):
