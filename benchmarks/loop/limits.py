@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,15 @@ def timed(users: int, items: int) -> dict[str, Any]:
     begin = time.process_time()
     made = held.settle()
     each = (time.process_time() - begin) / (made.rounds + (made.after is not None))
-    spent = sum(c for _, c in made.lists.taken().values()) / own.units
+    open_ = replace(own, provider=np.zeros(items + 1, int), floors=np.zeros(0), names=())
+    spent, without = (
+        sum(c for _, c in found.lists.taken().values()) / own.units
+        for found in (made, Shop(score, PLAIN, open_, 5).settle())
+    )
     return {
         "round_cpu_s": round(each, 3), "plain_cpu_s": round(min(plain), 3),
         "ratio": round(each / min(plain), 2), "rounds": made.rounds, "budget_used": round(spent, 4),
+        "budget_used_without_floor": round(without, 4),
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class LimitOptions:
         need = needs("recommend.limits", self)
         for name in ("budget", "budget_per_user"):
             value = getattr(self, name)
-            need(name, value is None or value >= 0, "0 or more")
+            need(name, value is None or 0 <= value <= 1e15, "0 to 1e15")
         shares = self.floors.values()
         need("floors", all(0 < s <= 1 for s in shares), "shares above 0 and at most 1")
         need("floors", sum(shares) <= 1 + 1e-9, "shares of at most 1 together")

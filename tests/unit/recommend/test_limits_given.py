@@ -54,6 +54,48 @@ def test_rules_are_by_group_category_and_item_and_blanks_mean_any(file):
     ]
 
 
+def test_a_person_whom_the_source_names_twice_is_in_the_groups_of_both(file):
+    options = RecommendOptions(
+        limits=LimitOptions(
+            groups=file("user,group\nphone,child\nlaptop,guest\n", "groups.csv"),
+            rules=file("rule,group,category,item\ndeny,child,tea,\nallow,guest,tea,\nallow,guest,soap,\n"),
+        )
+    )  # fmt: skip
+    found, _ = limits_given(options, OFFERED, lambda names: dict.fromkeys(names, "one person"))
+    usable = found.rules.usable(np.array(["one person"], dtype=object))[0, 1:]
+    assert usable.tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("cost", [1e14, 1e-7])
+def test_costs_that_no_sum_of_whole_parts_holds_are_refused(file, cost):
+    with pytest.raises(TrueliftError, match=r"costs, line 2 of .*expected at most"):
+        limits(costs=file(f"item,cost\na,{cost}\n"), budget=5.0)
+    with pytest.raises(ConfigError, match=r"recommend\.cost: .* six decimals"):
+        limits(cost=cost, budget=1e15)
+
+
+def test_more_units_than_a_sum_holds_are_refused(file):
+    with pytest.raises(TrueliftError, match=r"found 1e\+30, expected at most 1e\+12"):
+        limits(stock=file("item,units\na,1e30\n"))
+
+
+def test_what_is_no_comma_separated_text_is_refused(file):
+    with pytest.raises(TrueliftError, match=r"stock, line 2 of .*no comma separated text"):
+        limits(stock=file(f"item,units\n{'a' * 140_000},1\n"))
+
+
+def test_a_budget_without_end_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"recommend\.limits\.budget: found inf, expected 0 to 1e15"
+    ):
+        LimitOptions(budget=float("inf"))
+
+
+def test_rules_that_deny_everybody_everything_are_refused(file):
+    with pytest.raises(TrueliftError, match=r"rules: found every item .* denied to all"):
+        limits(rules=file("rule,group,category,item\ndeny,,,\n"))
+
+
 def test_floors_are_by_category_or_by_a_file(file):
     found, _ = limits(floors={"soap": 0.25})
     assert (found.provider.tolist(), found.names) == ([0, 0, 0, 1, 0], ("soap",))
@@ -99,7 +141,7 @@ def test_what_cannot_be_read_or_kept_is_refused_with_exit_code_2(given, text, sa
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"budget": -1.0}, "0 or more"),
+        ({"budget": -1.0}, "0 to 1e15"),
         ({"floors": {"tea": 0.7, "soap": 0.5}}, "at most 1 together"),
         ({"floors": {"tea": 0.0}}, "above 0"),
         ({"groups": "g.csv"}, "limits.rules"),

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from truelift.arrays.keys import mix
 from truelift.recommend.limits.bounds import Bounds
-from truelift.recommend.limits.limits import MICRO, Cutoffs, Limits, Rules
+from truelift.recommend.limits.limits import MICRO, Cutoffs, Limits, Rules, budget_place
 from truelift.recommend.limits.settled import kept, settled
 from truelift.recommend.shown.ranking import Lists, RankBy, ranked_lists
 
@@ -294,3 +294,32 @@ def test_what_lists_use_of_each_limit_is_said():
         (3.5, 9.0, "most"), (3.0, 7.0, "most"), (0.4, 0.2, "least"),
     ]  # fmt: skip
     assert found[1].name == "stock of 2 items; 1 used up (x)"
+
+
+def test_lots_are_even_where_the_best_costs_too_much_and_then_leaves_with_its_category():
+    """A slot that the budget does not reach has none behind it that lots may pay for, though a free one is best there."""
+    users = mix(np.arange(4_000, dtype=np.uint64))
+    score = np.tile([0.0, 0.9, 0.1, 0.5, 0.4, 0.3], (len(users), 1))
+    usable = score > 0
+    own = limits(5, cost=np.array([0.0, 1, 0, 0, 0, 1]), budget=1.0)
+    ends = Cutoffs(Cutoffs.open(own).stock, budget_place(np.array([100.0]), users[:1], 0)[0])
+    bounds = Bounds(own, ends, users.astype(str).astype(object), users, usable, 2, 5)
+    how = replace(PLAIN, explore=1.0, most_of_category=1)
+    made = ranked_lists(
+        how, None, np.array([0, 1, 1, 2, 3, 4]), np.zeros((len(users), 5)), users, 2, usable, score, bounds=bounds,
+    )  # fmt: skip
+    then = made.items[:, 0] == 2
+    for item in (3, 4):
+        got = then & (made.items[:, 1] == item)
+        assert set(made.propensity[got, 1]) == {0.5}
+        assert abs(got.sum() - then.sum() / 2) < 2 * np.sqrt(then.sum())
+
+
+def test_a_budget_is_spent_to_the_last_item_also_where_slots_are_drawn_and_shelves_run_out():
+    cost = np.r_[np.zeros(41), np.full(20, 0.7)]
+    units = np.r_[-1, np.arange(1, 31) % 5, np.full(30, -1)]
+    own = limits(60, cost=cost, budget=20.0, stock=units)
+    for seed in range(8):
+        score = np.exp(3 * np.random.default_rng(seed).random((61, 61)))
+        made = Shop(score, RankBy("relevance", explore=0.2, seed=seed), own, 4)
+        assert (cost[made.items()] > 0).sum() == 28

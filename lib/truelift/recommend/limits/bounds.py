@@ -103,14 +103,16 @@ class Bounds:
             lacking = np.concatenate([np.zeros((n, 1), bool), open_needs > 0], axis=1)
             menu = narrowed(menu, ~due[:, None] | lacking[:, self.limits.provider], FLOOR)
         if self.limits.budget is not None:
-            best = np.where(menu, score, -np.inf).argmax(axis=1)
-            price = self._price[best]
-            costly = price > 0
-            gain = np.where(menu.any(axis=1), score[row, best], -np.inf)
-            # Where the best costs nothing, only what comes by lot may cost anything.
-            ratio = np.divide(gain, price, out=np.full(n, np.inf), where=costly)
+            # By the best of what costs anything, also where the best costs nothing and only a lot may pay: a place that
+            # hung on what is in stock would fall back when that runs out, and what it had left would go to nobody.
+            dear = menu & (self._price > 0)[None]
+            best = np.where(dear, score, -np.inf).argmax(axis=1)
+            gain = np.where(dear.any(axis=1), score[row, best], -np.inf)
+            ratio = np.divide(
+                gain, self._price[best], out=np.full(n, -np.inf), where=self._price[best] > 0
+            )
             self._falling = np.minimum(self._falling, ratio)
-            own = budget_place(np.where(costly, self._falling, np.inf), self._lot, slot)
+            own = budget_place(self._falling, self._lot, slot)
             self.budget_queue[:, slot] = own
             paid = own < self.cutoffs.budget
             menu = narrowed(menu, paid[:, None] | (self._price == 0)[None], BUDGET)

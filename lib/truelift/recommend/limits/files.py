@@ -70,7 +70,12 @@ def lines_of(address: str, key: str, columns: Sequence[str]) -> Iterator[Line]:
                 where = f"{key}, line {number + 1} of {file.uri}"
                 if fault is not None:
                     raise DataError(f"{where}: found bytes that are not UTF-8 text.")
-                values = [value.strip() for value in next(csv.reader([text]))]
+                try:
+                    values = [value.strip() for value in next(csv.reader([text]))]
+                except csv.Error as error:
+                    raise DataError(
+                        f"{where}: found what is no comma separated text ({error})."
+                    ) from None
                 if header is None:
                     header = values
                     if missing := [name for name in columns if name not in header]:

@@ -8,13 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
-from truelift.errors import DataError
+from truelift.errors import ConfigError, DataError
 from truelift.recommend.limits.files import lines_of
 from truelift.recommend.limits.limits import MICRO, Limits, Rules
 from truelift.settings.checks import require_known
 from truelift.settings.recommend import RecommendOptions
 
 _KEY = "recommend.limits"
+#: Costs of a list, in parts and together, are numbers that floats hold exactly; units fit 64 bits, and so does their sum.
+_MOST_COST, _MOST_UNITS = 1e8, 1e12
 #: From users as the source names them to their keys.
 UserKeysOf = Callable[[Sequence[str]], Mapping[str, str]]
 
@@ -59,6 +61,11 @@ def limits_given(
     if not given.any:
         return None, ()
     size = len(offered.item_keys) + 1
+    if options.cost > _MOST_COST or not _in_whole_parts(options.cost):
+        raise ConfigError(
+            f"recommend.cost: found {options.cost!r} beside recommend.limits, which adds costs up; expected at most "
+            f"{_MOST_COST:g}, and at most six decimals."
+        )
     cost = np.full(size, options.cost)
     cost[0] = 0.0
     stock = np.full(size, -1, np.int64)
@@ -92,6 +99,13 @@ def _check(limits: Limits, usable: np.ndarray, per_user: int) -> None:
         raise DataError(
             f"{_KEY}.stock: found no unit of any item that may be offered, expected some."
         )
+    if limits.rules is not None:
+        there &= ~limits.rules.denied[0]
+        if not there.any():
+            raise DataError(
+                f"{_KEY}.rules: found every item that may be offered and is in stock denied to all, expected some that "
+                "is not."
+            )
     cheapest = float(limits.cost[there].min())
     for name, value in (("budget", limits.budget), ("budget_per_user", limits.budget_per_user)):
         if value is not None and value < cheapest:
@@ -131,13 +145,20 @@ def _numbers(
         if item in seen:
             raise DataError(f"{line.where}: found the item {item!r} again, expected each once.")
         seen.add(item)
-        if not whole and abs(number * MICRO - round(number * MICRO)) > 1e-3:
+        most = _MOST_UNITS if whole else _MOST_COST
+        if number > most:
+            raise DataError(f"{line.where}: found {number:g}, expected at most {most:g}.")
+        if not whole and not _in_whole_parts(number):
             raise DataError(f"{line.where}: found {number!r}, expected at most six decimals.")
         place = offered.place(item)
         strangers += not place
         if place:
             into[place] = number
     return _unknown(key, strangers, len(seen), "items")
+
+
+def _in_whole_parts(cost: float) -> bool:
+    return abs(cost * MICRO - round(cost * MICRO)) <= 1e-3
 
 
 def _unknown(key: str, strangers: int, lines: int, what: str) -> tuple[str, ...]:
@@ -195,8 +216,12 @@ def _rules(
     if strangers:
         said = (f"{key}: {strangers:,} of {lines:,} rules name an item that is not in the tables.",)
     own = user_keys(list(members)) if members else {}
-    known = {own[user]: tuple(sorted({names[g] for g in of})) for user, of in members.items()}
-    return Rules(known, denied, allowed, bound), said
+    known: dict[str, set[int]] = {}
+    # A person whom the source names twice is in the groups of both.
+    for user, of in members.items():
+        known.setdefault(own[user], set()).update(names[g] for g in of)
+    by_key = {user: tuple(sorted(of)) for user, of in known.items()}
+    return Rules(by_key, denied, allowed, bound), said
 
 
 def _providers(address: str | None, offered: Offered) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -143,9 +143,9 @@ class SparkAsked:
         from pyspark.sql import functions as F
 
         sums = self.rows.groupBy("item_index").agg(
-            F.count("*").alias("lists"), F.sum("cost").alias("cost")
+            F.count("*").alias("lists"), F.max("cost").alias("cost")
         )
-        return {r["item_index"]: (r["lists"], r["cost"]) for r in sums.collect()}
+        return {r["item_index"]: (r["lists"], r["lists"] * r["cost"]) for r in sums.collect()}
 
     def ends_of_stock(self, units: Mapping[int, int]) -> Mapping[int, int]:
         """The place after the last that gets a unit, item by item."""
@@ -176,7 +176,7 @@ class SparkAsked:
                 else rows.where(F.shiftright(place, shift + _STEP) == F.lit(prefix))
             )
             sums = own.groupBy(F.shiftright(place, shift).alias("part")).agg(
-                F.sum("cost").alias("cost")
+                F.sum(F.col("cost").cast("decimal(38,0)")).alias("cost")
             )
             for row in sorted(sums.collect(), key=lambda r: r["part"]):
                 if row["cost"] > left:
