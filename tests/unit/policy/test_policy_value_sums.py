@@ -106,8 +106,13 @@ def test_degrees_of_freedom_are_those_of_the_users_that_decide():
     values = values_of(LAYOUT, state_of(LAYOUT, one))
     at = values.candidates.index(next(c for c in values.candidates if c.estimator == "SNIPS"))
     psi = np.bincount(one.keys.astype(int), influence(*rows_of(one, values.candidates[at])))
-    expected = (psi**2).sum() ** 2 / (psi**4).sum() - 1
-    assert values.degrees[at] == pytest.approx(expected, rel=1e-8)
+    expected = (psi**2).sum() ** 3 / (psi**3).sum() ** 2 - 1
+    assert values.degrees[at] == pytest.approx(
+        min(expected, len(np.unique(one.keys)) - 1), rel=1e-8
+    )
+    in_effect = (psi**2).sum() ** 2 / (psi**4).sum()
+    assert values.effective[at] == pytest.approx(in_effect, rel=1e-8)
+    assert np.all(values.degrees >= values.effective - 1 - 1e-9)
 
 
 def test_a_paired_difference_has_the_covariance_of_the_same_rows():

@@ -31,7 +31,9 @@ class Values:
     covariance : ndarray, M + 1 x M + 1
         Clustered, with the factor G / (G - 1).
     degrees : ndarray, M + 1
-        ``min(G, G*) - 1``, at least 1.
+        ``min(G, (sum psi^2)^3 / (sum psi^3)^2) - 1``, at least 1 (:mod:`~.intervals`).
+    effective : ndarray, M + 1
+        Users in effect: ``min(G, (sum psi^2)^2 / sum psi^4)``, at least 2.
     clusters, rows : int
     """
 
@@ -40,6 +42,7 @@ class Values:
     estimates: np.ndarray
     covariance: np.ndarray
     degrees: np.ndarray
+    effective: np.ndarray
     clusters: int
     rows: int
 
@@ -99,7 +102,7 @@ def values_of(layout: Layout, state: Mapping[str, np.ndarray]) -> Values:
     everything = [*(layout.terms(c) for c in candidates), layout.present()]
     estimates, spread = ratios_of(everything, state)
     return Values(
-        layout, candidates, estimates, spread, _degrees(layout, state, np.diag(spread), clusters),
+        layout, candidates, estimates, spread, *_degrees(layout, state, np.diag(spread), clusters),
         clusters, round(float(state["total"][-1])),
     )  # fmt: skip
 
@@ -152,22 +155,29 @@ def ratios_of(
 
 def _degrees(
     layout: Layout, state: Mapping[str, np.ndarray], variance: np.ndarray, clusters: int
-) -> np.ndarray:
-    """``min(G, (sum psi^2)^2 / sum psi^4) - 1``, at least 1."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Degrees of freedom, and users in effect (M + 1 each)."""
     total = state["total"]
-    found = np.ones(len(variance))
+    degrees, effective = np.ones(len(variance)), np.full(len(variance), 2.0)
     for m, (first, second, by) in enumerate(layout.single_ratios):
         bottom = total[by]
         if bottom == 0:
             continue
         ratio = (total[first] + (total[second] if second >= 0 else 0.0)) / bottom
         fourth = np.array([1.0, -4 * ratio, 6 * ratio**2, -4 * ratio**3, ratio**4])
-        moment = float(fourth @ state["powers"][m]) / bottom**4
+        third = np.array([1.0, -3 * ratio, 3 * ratio**2, -(ratio**3)])
+        quarts, cubes = state["powers"][m, :5], state["powers"][m, 5:]
         squares = float(variance[m]) * (clusters - 1) / clusters
-        floor = _ROUNDING * float(np.abs(fourth) @ state["powers"][m]) / bottom**4
-        effective = squares**2 / moment if moment > floor else float(clusters)
-        found[m] = max(min(effective, clusters) - 1, 1.0)
-    return found
+
+        def counted(sum_: float, rounding: float, worth: float) -> float:
+            return min(worth / sum_, clusters) if sum_ > rounding else float(clusters)
+
+        moment, skewness = fourth @ quarts / bottom**4, (third @ cubes / bottom**3) ** 2
+        floor = _ROUNDING * np.abs(fourth) @ np.abs(quarts) / bottom**4
+        rounding = (_ROUNDING * np.abs(third) @ np.abs(cubes) / bottom**3) ** 2
+        effective[m] = max(counted(float(moment), float(floor), squares**2), 2.0)
+        degrees[m] = max(counted(float(skewness), float(rounding), squares**3) - 1, 1.0)
+    return degrees, effective
 
 
 def band_factor(

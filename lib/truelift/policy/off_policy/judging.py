@@ -265,7 +265,7 @@ def _against_present(
         together = float(gaps.estimates[p] - factor * gaps.errors[p])
         bound = together if not spec.anytime else (anytime[p] if anytime is not None else -np.inf)
         at = decided[p]
-        users = float(values.degrees[at]) + 1
+        users = float(values.effective[at])
         ships, reason = _decided(spec, name, support[p], users, bound)
         found.append(
             PolicyValue(

@@ -102,7 +102,7 @@ def _add_rows(  # type: ignore[no-untyped-def]
 
 @compiled
 def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyped-def]
-    """Sums over clusters of N^4, N^3 D, N^2 D^2, N D^3 and D^4 of each estimate (M x 5)."""
+    """Sums over clusters of N^4, N^3 D, N^2 D^2, N D^3, D^4, N^3, N^2 D, N D^2 and D^3 of each estimate (M x 9)."""
     for g in range(len(sums)):
         line = sums[g]
         for m in range(len(first)):
@@ -115,6 +115,10 @@ def _add_powers(out, sums, first, second, denominator):  # type: ignore[no-untyp
             out[m, 2] += top * bottom
             out[m, 3] += numerator * bottom * by
             out[m, 4] += bottom * bottom
+            out[m, 5] += top * numerator
+            out[m, 6] += top * by
+            out[m, 7] += numerator * bottom
+            out[m, 8] += bottom * by
 
 
 def cluster_products(
@@ -143,7 +147,7 @@ def cluster_products(
     Returns
     -------
     dict of str to ndarray
-        ``total`` (L), ``cross`` (L x L), ``powers`` (M x 5), ``clusters`` (1). They add up over
+        ``total`` (L), ``cross`` (L x L), ``powers`` (M x 9), ``clusters`` (1). They add up over
         disjoint sets of clusters.
     """
     order = np.argsort(keys, kind="stable")
@@ -153,7 +157,7 @@ def cluster_products(
     lines, (bounds, tunings) = layout.lines, layout.tuned_lines()
     pairs = layout.single_ratios
     total, cross = np.zeros(lines), np.zeros((lines, lines), order="F")
-    powers = np.zeros((len(pairs), 5))
+    powers = np.zeros((len(pairs), 9))
     if grouped is None:
         grouped = np.zeros((0, w.shape[1]))
     if logger is None:

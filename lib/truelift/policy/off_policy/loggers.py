@@ -126,8 +126,8 @@ def together(
     estimates, covariance = ratios_of(known, state, counted)
     estimates[:-1][~shares.any(axis=1)] = np.nan
     values = Values(
-        whole, candidates, estimates, covariance, _degrees(apart, shares, per_policy),
-        apart.clusters, apart.rows,
+        whole, candidates, estimates, covariance, _degrees(apart, apart.degrees, shares, per_policy),
+        _degrees(apart, apart.effective - 1, shares, per_policy) + 1, apart.clusters, apart.rows,
     )  # fmt: skip
     return Together(values, support, apart, shares)
 
@@ -151,16 +151,16 @@ def _precision(
     return rows
 
 
-def _degrees(apart: Values, shares: np.ndarray, per_policy: int) -> np.ndarray:
+def _degrees(apart: Values, degrees: np.ndarray, shares: np.ndarray, per_policy: int) -> np.ndarray:
     """Of averages with variances of their own (Welch 1947), and of the present policy, last."""
     found = np.ones(len(shares) + 1)
-    found[-1] = apart.degrees[-1]
+    found[-1] = degrees[-1]
     count = shares.shape[1]
     for m, share in enumerate(shares):
         p, own = divmod(m, per_policy)
         places = [(p * count + k) * per_policy + own for k in range(count)]
         part = share**2 * np.diag(apart.covariance)[places]
-        spread = float((part**2 / apart.degrees[places]).sum())
+        spread = float((part**2 / degrees[places]).sum())
         whole = float(part.sum()) ** 2
-        found[m] = max(whole / spread, 1.0) if spread > 0 else max(apart.degrees[places])
+        found[m] = max(whole / spread, 1.0) if spread > 0 else max(degrees[places])
     return found
