@@ -57,20 +57,21 @@ def identity(loop: Any) -> str:
     options = config.BOUNDSCHECK, int(config.OPT)  # type: ignore[attr-defined]
     compiler = (numba.__version__, llvmlite.__version__, np.__version__, options)
     found = hashlib.sha256(repr(compiler).encode())
-    for part in _told(loop, set()):
+    for part in _told(loop, {}):
         found.update(part.encode())
         found.update(b"\0")
     return found.hexdigest()[:_LONG]
 
 
-def _told(value: Any, seen: set[int]) -> Iterator[str]:
+def _told(value: Any, seen: dict[int, int]) -> Iterator[str]:
     if isinstance(value, Dispatcher):
         yield repr(sorted(value.targetoptions.items()))
         value = value.py_func
     if isinstance(value, FunctionType):
         if id(value) in seen:
+            yield f"told {seen[id(value)]}"
             return
-        seen.add(id(value))
+        seen[id(value)] = len(seen)
         yield f"{value.__module__}.{value.__qualname__}"
         yield from _told(value.__defaults__, seen)
         yield from _code(value.__code__)
@@ -97,7 +98,7 @@ def _told(value: Any, seen: set[int]) -> Iterator[str]:
         yield f"{type(value).__name__} {shown}"
 
 
-def _told_global(value: Any, names: list[str], seen: set[int]) -> Iterator[str]:
+def _told_global(value: Any, names: list[str], seen: dict[int, int]) -> Iterator[str]:
     """A module counts by what is taken from it."""
     if not isinstance(value, ModuleType):
         yield from _told(value, seen)

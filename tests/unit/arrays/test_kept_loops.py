@@ -136,6 +136,12 @@ def test_whatever_a_loop_reads_is_in_its_key(text, one, other):
     assert keys[0] == keys[1] != keys[2]
 
 
+def test_another_name_for_one_of_two_loops_is_in_the_key():
+    up, down = (_by(step).inner.add for step in (1, -1))
+    keys = {identity(ratio("a(x) * b(x) * it(x)", a=up, b=down, it=it).run) for it in (up, down)}
+    assert len(keys) == 2
+
+
 class Foreign:
     """A function of a library's own kind, which shows as its place in memory."""
 
