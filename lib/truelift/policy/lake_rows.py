@@ -58,16 +58,26 @@ class ScoredPanel:
 
 
 def own_table_options(
-    schema: pa.Schema, reward: RewardOptions, unit: str, cluster: str, treatment: str,
+    table: str, schema: pa.Schema, reward: RewardOptions, unit: str, cluster: str, treatment: str,
     columns: tuple[str, ...],
 ) -> EffectOptions:  # fmt: skip
     """Which columns of a table of one's own are brought into buckets.
 
     Groups, levels of limits and categorical covariates may be texts, which effects take as categories.
+
+    Raises
+    ------
+    TableError
+        For a column that is not there.
     """
     paid = (text for text in reward.costs.values() if as_number(text) is None)
     wanted = tuple(dict.fromkeys((*columns, *paid)))
-    coded = [n for n in wanted if n in schema.names and not is_number(schema.field(n).type)]
+    if missing := [n for n in wanted if n not in schema.names]:
+        raise TableError(
+            f"{table} has no column {', '.join(map(repr, missing))}, which the specification names; its columns are "
+            f"{', '.join(schema.names)}."
+        )
+    coded = [n for n in wanted if not is_number(schema.field(n).type)]
     return EffectOptions(
         treatment=treatment, outcomes=(reward.outcome,), cluster=cluster, unit=unit,
         covariates=tuple(n for n in wanted if n not in coded),
@@ -137,7 +147,7 @@ def scored_panel(
         plan = lake.plan(named.uri, version=version)
     else:
         options = own_table_options(
-            open_foreign(named).schema, reward, unit, cluster, treatment, columns
+            named.uri, open_foreign(named).schema, reward, unit, cluster, treatment, columns
         )
         plan = panel_plan(lake, named, options, lake.buckets)
     effects = _effects_of(job, named.uri)

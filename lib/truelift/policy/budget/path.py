@@ -228,7 +228,7 @@ def checked_budgets(budgets: Sequence[float], offers: Offers) -> np.ndarray:
     least = float((offers.cost * offers.weights[:, None])[offers.may].min())
     if not len(found) or found[0] < least:
         raise ConfigError(
-            f"budget: found {found[0] * n if len(found) else 'none'}, and the cheapest arm of the "
+            f"budget: found {f'{found[0] * n:.6g}' if len(found) else 'none'}, and the cheapest arm of the "
             f"cheapest unit costs {least * n:.6g}. Expected a budget that pays for at least one."
         )
     return found
