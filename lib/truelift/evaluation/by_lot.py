@@ -170,14 +170,17 @@ def by_weights(
         return {}  # everybody has taken everything, or nobody anything
     own, free = np.where(cells.labels, inverse[cells.items], 0.0), ~cells.labels
     weights = share * own / own.sum() + (1 - share) * free / free.sum()
-    told = judge(cells.users, cells.labels, score, weights, cut=_cut(score, share, weights))
+    cut = _cut(score, share, weights)
+    told = judge(
+        cells.users, cells.labels, score, weights, cut=cut, cut_by_share=True, shares_known=True
+    )
     return {m: told[m] for m in FROM_LOGS}
 
 
 def by_rows(rows: LabelledPairs, score: np.ndarray, top_k: int) -> dict[str, Judged]:
     """Scores of rows by lot: as many are foretold positive as are."""
     cut = _cut(score, float(rows.labels.mean()))
-    return judge(rows.users, rows.labels, score, k=top_k, cut=cut)
+    return judge(rows.users, rows.labels, score, k=top_k, cut=cut, cut_by_share=True)
 
 
 def below(ranker: Ranker, histories: Histories, users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -55,6 +55,8 @@ def judge(
     weights: np.ndarray | None = None,
     k: int = 5,
     cut: float = 0.5,
+    cut_by_share: bool = False,
+    shares_known: bool = False,
 ) -> dict[str, Judged]:
     """AUC, NDCG@k, recall@k, accuracy, recall, precision and F1.
 
@@ -70,6 +72,10 @@ def judge(
         first k), which are means over users with a positive row, each among their own rows.
     cut : float
         A score above it is a prediction of a positive label.
+    cut_by_share : bool
+        Whether the cut lies where as many rows are foretold positive as are, and so moves with the rows.
+    shares_known : bool
+        Whether weights were scaled so that positive rows together count a known share.
 
     Raises
     ------
@@ -94,12 +100,36 @@ def judge(
         "ndcg": _first(owner, positive, scores, mass, 1 / np.log2(np.arange(k) + 2), whole=False),
         "recall_at_k": _first(owner, positive, scores, mass, np.ones(k), whole=True),
     }
+    # What a row more that is foretold positive adds to a part and to a whole, where the cut makes up for those too many.
+    near = _positive_near(positive, np.asarray(scores), mass, cut) if cut_by_share else 0.0
+    moved = {
+        "accuracy": (2 * near - 1, 0.0),
+        "recall": (near, 0.0),
+        "precision": (near, 1.0),
+        "f1": (2 * near, 1.0),
+    }
     for name, (part, whole) in ratios.items():
         below = float((mass * whole).sum())
         value = float((mass * part).sum()) / below if below else 0.0
-        influence = mass * (part - value * whole) / (below or 1.0)
-        found[name] = _told(name, value, np.bincount(owner, influence))
+        influence = part - value * whole
+        if cut_by_share:
+            on_part, on_whole = moved[name]
+            influence = influence - (on_part - value * on_whole) * (1.0 * said - positive)
+        if shares_known:
+            for own in (positive, ~positive):
+                influence[own] -= np.average(influence[own], weights=mass[own])
+        found[name] = _told(name, value, np.bincount(owner, mass * influence / (below or 1.0)))
     return found
+
+
+def _positive_near(positive: np.ndarray, scores: np.ndarray, mass: np.ndarray, cut: float) -> float:
+    """The share of positive rows among those with scores about a cut, of so many rows that it settles as they grow."""
+    order = np.argsort(scores, kind="stable")
+    share = np.cumsum(mass[order]) / mass.sum()
+    middle = float(mass[scores <= cut].sum() / mass.sum())
+    width = 0.5 * len(scores) ** -0.2
+    near = order[np.abs(share - middle) <= width / 2]
+    return float(np.average(positive[near], weights=mass[near])) if mass[near].sum() else 0.5
 
 
 def _auc(owner: np.ndarray, positive: np.ndarray, scores: np.ndarray, mass: np.ndarray) -> Judged:

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pytest
 
 import truelift as tl
-from truelift.evaluation.by_lot import LabelledPairs, below, fresh
+from truelift.evaluation.by_lot import LabelledPairs, below, by_rows, by_weights, fresh
 from truelift.evaluation.by_lot_rows import LotRows
 from truelift.evaluation.by_lot_table import LotKernel, told
 from truelift.evaluation.splits import LeaveOneOut
+from truelift.evaluation.unbiased import Judged
 from truelift.models.sequence.histories import Histories
 
 
@@ -183,3 +184,39 @@ def test_the_lake_s_figures_do_not_depend_on_buckets_and_nothing_held_out_is_kno
     level = np.isclose(right[:, None], wrong[None])
     assert fixed.value == pytest.approx(np.where(level, 0.5, higher).mean())
     assert fixed.logs is not None
+
+
+def asked(seed: int) -> dict[str, Judged]:
+    """Rows by lot of 150 users, some of whom like more than others."""
+    draws = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(150), 12)
+    score = draws.normal(size=len(owner)) + 0.5 * draws.normal(size=150)[owner]
+    liked = draws.random(len(owner)) < 1 / (1 + np.exp(1 - score - draws.normal(size=150)[owner]))
+    return by_rows(LabelledPairs(owner, np.ones_like(owner), liked), score, 5)
+
+
+def logged(seed: int) -> dict[str, Judged]:
+    """One to three taken of 50 items, the popular more often, and 20 drawn, of 200 users."""
+    draws, fame = np.random.default_rng(seed), 1 / np.arange(1.0, 51)
+    level = 0.6 * draws.normal(size=200)
+    owner = np.r_[
+        np.repeat(np.arange(200), draws.integers(1, 4, 200)), np.repeat(np.arange(200), 20)
+    ]
+    taken = np.arange(len(owner)) < len(owner) - 4_000
+    item = np.where(taken, draws.choice(50, len(owner), p=fame / fame.sum()), 0) + 1
+    score = draws.normal(size=len(owner)) + taken + level[owner]
+    return by_weights(LabelledPairs(owner, item, taken), score, np.r_[0, 1 / fame], 0.5)
+
+
+@pytest.mark.parametrize("drawn", [asked, logged])
+def test_intervals_count_that_the_cut_lies_where_as_many_are_foretold_as_are(drawn):
+    told = [drawn(seed) for seed in range(60)]
+    for measure in ("auc", "accuracy", "recall", "precision", "f1"):
+        value, half = np.array(
+            [(t[measure].value, t[measure].upper - t[measure].value) for t in told]
+        ).T
+        assert half.mean() / 1.97 == pytest.approx(value.std(), rel=0.3)
+    for one in told:
+        # As many foretold as are: recall, precision and F1 are one figure, but for the row at the cut.
+        halves = [one[m].upper - one[m].value for m in ("recall", "precision", "f1")]
+        assert halves == pytest.approx([halves[0]] * 3, rel=0.05)
