@@ -11,7 +11,7 @@ from tests.unit.policy.test_policy_values import KEYS, bandit_log
 from truelift.errors import ConfigError
 from truelift.policy.off_policy.estimators import ESTIMATORS, FIXED_LINES, Candidate, Layout
 from truelift.policy.off_policy.pseudo import SHARE, constants_of, pseudo_errors, row_lines
-from truelift.policy.off_policy.support import weight_state
+from truelift.policy.off_policy.support import BIN_LOWEST, BIN_STEPS, weight_state
 
 POLICIES = {"best": {"always": "b"}, "random": {"uniform": True}}
 
@@ -88,3 +88,38 @@ def test_splits_are_not_weighted_by_logger():
     loggers = {"column": "round", "propensities": {"a": "p", "b": "second"}, "weights": "weighted"}
     with pytest.raises(ConfigError, match="splits of a log"):
         tl.evaluate_policies(log, **keys, policies=POLICIES, loggers=loggers, select="pas-if")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rows", [1000, 10_000])
+def test_the_best_clip_of_a_split_is_a_step_below_that_of_the_log(seed, rows):
+    """Squared errors without chance: 50 contexts, 10 actions, chances softmax of normal logits."""
+    rng = np.random.default_rng(seed)
+    logged, wanted = (
+        c / c.sum(axis=1, keepdims=True) for c in np.exp(rng.normal(0, 1.2, (2, 50, 10)))
+    )
+    means = np.clip(0.2 * (1 + 0.3 * rng.normal(size=(50, 10))), 0.01, 0.6)
+    chance, w = logged / 50, wanted / logged
+    bins = np.zeros(
+        (1, weight_state(np.ones((1, 1)), np.ones(1), np.zeros(1))["weight_bins"].shape[1])
+    )
+    place = np.floor((np.log2(w) - BIN_LOWEST) * BIN_STEPS).astype(int).ravel()
+    np.add.at(bins[0], place, chance.ravel())
+    c = float(constants_of(bins, 1.0)[0])
+    first = c * w / (1 + c * w)
+    share = float((chance * first).sum())
+    assert share == pytest.approx(SHARE, rel=0.1)
+
+    def best(chances: np.ndarray, weights: np.ndarray, truth: float, count: float) -> float:
+        grid = np.geomspace(0.5, 200, 400)
+        shrunk = np.minimum(weights[None], grid[:, None, None])
+        mean = (chances * shrunk * means).sum(axis=(1, 2))
+        variance = (chances * shrunk**2 * means).sum(axis=(1, 2)) - mean**2
+        return float(grid[np.argmin((mean - truth) ** 2 + variance / count)])
+
+    of_log = best(chance, w, float((chance * w * means).sum()), rows)
+    of_split = best(
+        chance * (1 - first) / (1 - share), c * (1 - share) / share * w,
+        float((chance * first * means).sum() / share), (1 - share) * rows,
+    )  # fmt: skip
+    assert 0.4 < of_split / of_log < 0.9
