@@ -52,6 +52,18 @@ def test_floors_are_met_and_what_they_take_is_told(held):
     assert found.spend <= 60
 
 
+def test_a_floor_above_the_share_that_may_be_treated_is_refused(held):
+    may = np.ones(held.offers.cost.shape, bool)
+    may[held.group == "b"] = np.random.default_rng(0).random((200, 1)) < 0.3
+    some = replace(held, offers=replace(held.offers, allowed=may))
+    with pytest.raises(ConfigError, match=r"floors.b: found 0.45, and [23]\d.\d% of its units may"):
+        spent(some, replace(OPTIONS, limit_by="g", floors={"b": 0.45}))
+    assert (
+        spent(some, replace(OPTIONS, limit_by="g", floors={"b": 0.2})).result.levels[1].within
+        >= 0.2
+    )
+
+
 def test_the_price_of_a_floor_is_told_at_every_budget_of_the_path_that_pays_for_it(held):
     limited = replace(OPTIONS, budget=100, points=6, limit_by="g", floors={"b": 0.8})
     found = spent(held, limited).result

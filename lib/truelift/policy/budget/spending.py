@@ -266,6 +266,13 @@ def _limits(held: Held, options: AllocateOptions) -> tuple[Limits | None, tuple[
                 raise ConfigError(
                     f"{key}: {options.limit_by} has no level {level!r}; it has {', '.join(levels)}."
                 )
+    for level, share in options.floors.items():
+        may = float(held.offers.may[held.group == level].any(axis=1).mean())
+        if may < share - 1e-9:
+            raise ConfigError(
+                f"floors.{level}: found {share:g}, and {may:.1%} of its units may have another arm than the control "
+                "(exclude). Lower it, or exclude fewer."
+            )
     floor = np.array([options.floors.get(str(v), 0.0) for v in levels])
     cap = np.array([options.caps.get(str(v), 1.0) for v in levels])
     return Limits(group.astype(np.int64), floor, cap), tuple(str(v) for v in levels)
