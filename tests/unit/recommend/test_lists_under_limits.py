@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from tests.unit.recommend.test_ranking_by_effect import CATEGORY, effects
 from truelift.arrays.keys import mix
 from truelift.recommend.limits.bounds import Bounds
 from truelift.recommend.limits.limits import MICRO, Cutoffs, Limits, Rules, budget_place
@@ -323,3 +324,25 @@ def test_a_budget_is_spent_to_the_last_item_also_where_slots_are_drawn_and_shelv
         score = np.exp(3 * np.random.default_rng(seed).random((61, 61)))
         made = Shop(score, RankBy("relevance", explore=0.2, seed=seed), own, 4)
         assert (cost[made.items()] > 0).sum() == 28
+
+
+def test_by_value_a_floor_s_item_stands_on_a_list_also_where_it_does_not_bring_what_it_costs():
+    """Else everything else would go for its sake; a list on which nothing pays stays empty."""
+    users, usable = (
+        mix(np.arange(2, dtype=np.uint64)),
+        np.array([[False, *[True] * 5], [*[False] * 4, True, True]]),
+    )
+    own = limits(
+        5, cost=np.r_[0.0, np.full(5, 0.05)], provider=np.array([0, 0, 0, 0, 1, 1]),
+        floors=np.array([0.25]), names=("new",),
+    )  # fmt: skip
+    keys = np.array(["a", "b"], dtype=object)
+    bounds = Bounds(own, Cutoffs.open(own), keys, users, usable, 4, 5)
+    made = ranked_lists(
+        RankBy("value", explore=0.0, margin=1.0, cost=0.05), effects(0.5, 0.4, 0.01, 0.02, 0.01),
+        CATEGORY, np.tile([0.0, 0.5, 0.5], (2, 1)), users, 4, usable, None, np.ones(6), bounds,
+    )  # fmt: skip
+    assert bounds.kept(made.items, None).any(axis=1).tolist() == [True, False]
+    assert made.items.tolist() == [[1, 0, 0, 4], [0, 0, 0, 0]]
+    assert made.score[0, 3] < 0
+    assert (made.propensity[0, [0, 3]] == 1).all()

@@ -47,6 +47,8 @@ class Bounds:
             self._left_over[:] = in_parts(limits.budget_per_user)
         self._falling = np.full(n, np.inf)
         self._taken = np.zeros((n, len(limits.floors) + 1), np.int64)
+        #: Lists that hold something, whose slot a floor asks for.
+        self.owed = np.zeros(n, bool)
         self._count = count
 
     def _begin(self, score: np.ndarray) -> None:
@@ -100,6 +102,7 @@ class Bounds:
             menu = narrowed(menu, self._affordable(menu, open_needs), BUDGET)
         if len(self.limits.floors):
             due = open_needs.sum(axis=1) >= self.length - slot
+            self.owed = due & self._taken.any(axis=1)
             lacking = np.concatenate([np.zeros((n, 1), bool), open_needs > 0], axis=1)
             menu = narrowed(menu, ~due[:, None] | lacking[:, self.limits.provider], FLOOR)
         if self.limits.budget is not None:

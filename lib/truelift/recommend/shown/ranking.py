@@ -158,8 +158,10 @@ def ranked_lists(
         menu = left if bounds is None else bounds.menu(slot, left, score)
         score = np.where(menu, score, -np.inf)
         best = score.argmax(axis=1)
-        # A slot that costs more than it brings stays empty, but for what is tried by lot.
+        # A slot that costs more than it brings stays empty, but for what is tried by lot and what a floor asks for.
         worth = (score[places, best] > 0) if how.by == "value" else np.ones(n, bool)
+        if bounds is not None:
+            worth |= bounds.owed
         coin = mix(users ^ mix(np.array([how.seed, slot, 0xC01], np.uint64)).sum(dtype=np.uint64))
         by_lot = coin / _SPAN < how.explore
         remain = menu.sum(axis=1)
