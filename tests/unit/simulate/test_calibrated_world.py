@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from truelift.cli import main
 from truelift.errors import NotSupportedError
 from truelift.simulate.calibration.fit import added, calibrate, played
 from truelift.simulate.calibration.job import written
@@ -103,6 +104,28 @@ def test_a_log_of_purchases_alone_is_held_against_visits_that_bought():
     assert found.keys() == {"baskets", "gaps", "popularity"}
     for name, share in lake.distributions(browsing=False).items():
         assert found[name] == pytest.approx(share)
+
+
+def test_slots_beyond_those_of_a_world_s_longest_list_are_not_compared():
+    lake = played(ShopWorld(users=300), 12, 5, 3, lists=True)
+    long = replace(lake, shown=np.full(40, 100.0), clicked=np.full(40, 10.0))
+    found = calibrate([long], ShopWorld(users=300), 7, 100, 12, trials=1)
+    assert found.world.list_length == 32
+    assert "clicks" in {m.marginal for m in found.marginals}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--round-days", "nan"), "--round-days: found nan"), (("--users", "1e9"), "at most 1,000,000"),
+        (("--out", "/nowhere/world.yaml"), "--out: found '/nowhere/world.yaml'"), (("--out", "/"), "--out: found '/'"),
+    ],
+)  # fmt: skip
+def test_options_that_no_world_has_are_one_message(given, said, tmp_path, capsys):
+    out = tmp_path / "world.yaml"
+    assert main(["calibrate_world", "--out", str(out), *given]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_nothing_known_is_refused():

@@ -42,8 +42,8 @@ UNITS = {
     "clicks": "clicks a showing",
 }  # fmt: skip
 _SWEEPS, _RESAMPLES = 2, 40
-#: Categories and known items of a fitted world.
-_MOST = 64
+#: Categories and known items of a fitted world, and slots of its lists.
+_MOST, _MOST_SLOTS = 64, 32
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def with_room(world: ShopWorld, lake: Marginals, users: int) -> ShopWorld:
     found = replace(world, users=users)
     slots = len(lake.shown)
     if slots:
-        found = replace(found, list_length=min(slots, 32), items=max(found.items, 2 * slots))
+        found = replace(found, list_length=slots, items=max(found.items, 2 * slots))
     if lake.baskets[1:].sum() > 0:
         reached = np.cumsum(lake.baskets[1:]) / lake.baskets[1:].sum()
         most = int(np.searchsorted(reached, 0.99)) + 1
@@ -166,6 +166,10 @@ def calibrate(
     NotSupportedError
         If the lake knows of none of the marginals.
     """
+    # A list of the world has no more slots; clicks further down are not compared.
+    groups = [
+        replace(g, shown=g.shown[:_MOST_SLOTS], clicked=g.clicked[:_MOST_SLOTS]) for g in groups
+    ]
     lake = added(groups)
     browsing = lake.browsing
     target = lake.distributions(browsing)
