@@ -25,6 +25,7 @@ from truelift.evaluation.splits import Split, split_to_plain
 from truelift.features.side_codes import side_codes
 from truelift.features.vocabulary import vocabulary
 from truelift.models.sequence import registry
+from truelift.models.sequence.exposure import refuse_without_items
 from truelift.models.sequence.histories import COLUMNS
 from truelift.models.sequence.package import ModelPackage
 from truelift.training import warm_start
@@ -64,6 +65,7 @@ def train_sequence(job: Job) -> StepReport:
 
     options = job.settings.sequence
     entry = registry.entry(options.model)
+    refuse_without_items(options.training, entry.task)
     if entry.task == "classification":  # its classes are a side feature
         features = dict.fromkeys((*options.histories.side_features, "event_type"))
         histories = replace(options.histories, side_features=tuple(features))

@@ -12,7 +12,7 @@ import numpy as np
 from truelift.distributed.collective import TensorCollective
 from truelift.distributed.heartbeat import Heartbeat
 from truelift.distributed.rank import reporter
-from truelift.errors import ConfigError, DataError, InvariantError
+from truelift.errors import DataError, InvariantError
 from truelift.evaluation.comparison import Tested
 from truelift.evaluation.evaluator import Ranker
 from truelift.evaluation.in_ranks import RankComparison
@@ -22,7 +22,7 @@ from truelift.models.runtime import product_precision
 from truelift.models.schedules import WarmupCosine
 from truelift.models.sequence import registry
 from truelift.models.sequence.event_model import EventModel
-from truelift.models.sequence.exposure import exposure_weights
+from truelift.models.sequence.exposure import exposure_weights, refuse_without_items
 from truelift.models.sequence.histories import Histories
 from truelift.models.sequence.package import assign_weights
 from truelift.models.sequence.scoring import SequenceRanker
@@ -94,12 +94,8 @@ def _train_and_evaluate(
     counts = comparison.training_counts
     model = entry.build(made)
     model.start_from_popularity(counts)
+    refuse_without_items(options.training, entry.task)
     if options.training.correction != "none":
-        if entry.task == registry.CLASSIFICATION:
-            raise ConfigError(
-                f"sequence.training.correction: found {options.training.correction!r} beside a model of next actions, "
-                "which learns no items; expected none, or a model that does (sequence.model)."
-            )
         model.exposure = exposure_weights(counts, options.training)
     if warm_start.begin(model, job.arrays):
         version = options.training.warm_start

@@ -10,12 +10,14 @@ import pyarrow as pa
 import pytest
 
 from tests.unit.evaluation.test_lot_table import ITEMS, KEYS, LIKED, USERS, Buckets, sequences
+from truelift.errors import ConfigError
 from truelift.evaluation.splits import LeaveOneOut
 from truelift.models.sequence.histories import Histories
 from truelift.progress import Progress
 from truelift.settings import SequenceOptions
 from truelift.training import corrected
 from truelift.training.corrected import corrected_or_plain
+from truelift.training.job import train_sequence
 from truelift.training.rank import RankJob
 
 
@@ -105,3 +107,13 @@ def test_the_plain_model_goes_on_where_nobody_is_there_to_judge(chosen):
     assert (found.kept, found.trained) == ("none", "noise 9.0")
     assert found.metrics() == {"correction.kept": 0.0}
     assert "cannot say which is better" in found.sentence
+
+
+def test_a_model_of_next_actions_is_refused_before_anything_is_read_or_trained():
+    options = SequenceOptions(model="next_action")
+    options = replace(options, training=replace(options.training, correction="ips"))
+    job = SimpleNamespace(settings=SimpleNamespace(sequence=options))
+    with pytest.raises(
+        ConfigError, match=r"correction: found 'ips' beside a model of next actions"
+    ):
+        train_sequence(job)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from truelift.errors import ConfigError
+from truelift.models.sequence.registry import CLASSIFICATION
 from truelift.settings.sequence_sections import TrainingSection
 
 
@@ -36,6 +38,21 @@ class ExposureWeights:
         import tensorflow as tf
 
         return tf.constant(self.weights, tf.float32)
+
+
+def refuse_without_items(options: TrainingSection, task: str) -> None:
+    """A correction is of items.
+
+    Raises
+    ------
+    ConfigError
+        If a model of next actions is asked for one.
+    """
+    if options.correction != "none" and task == CLASSIFICATION:
+        raise ConfigError(
+            f"sequence.training.correction: found {options.correction!r} beside a model of next actions, "
+            "which learns no items; expected none, or a model that does (sequence.model)."
+        )
 
 
 def exposure_weights(counts: np.ndarray, options: TrainingSection) -> ExposureWeights:
