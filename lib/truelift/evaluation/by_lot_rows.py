@@ -65,6 +65,7 @@ def read_rows(job: Job, item_keys: tuple[str, ...]) -> LotRows:
         pa.types.is_integer(mark.type)
         or pa.types.is_floating(mark.type)
         or pa.types.is_boolean(mark.type)
+        or pa.types.is_decimal(mark.type)
     ):
         raise DataError(
             f"{KEY}: {table.name}, column {options.table_columns[2]!r}: found {mark.type}, expected numbers."
@@ -101,6 +102,9 @@ def read_rows(job: Job, item_keys: tuple[str, ...]) -> LotRows:
 def _texts(column: Any) -> list[str]:
     """Ids as the source has them; whole numbers are spelt without a point."""
     if pa.types.is_floating(column.type):
+        broken = pc.drop_null(column.filter(pc.not_equal(column, pc.floor(column))))
+        if found := [v for v in broken.to_pylist() if v == v]:
+            raise DataError(f"{KEY}: found the id {found[0]!r}, expected texts or whole numbers.")
         column = pc.cast(
             pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column),
             pa.int64(),

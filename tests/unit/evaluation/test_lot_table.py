@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from truelift.errors import TrueliftError
@@ -135,12 +137,23 @@ def test_the_gate_s_judge_tells_a_better_model_from_a_worse_on_the_validation_pa
         ("user,item,label\nu1,i1,1\nu1,i2,1\n", {}, "labels of one kind alone"),
         ("user,item,label\nu1,i1,3\nu1,i2,4\n", {"positive": 5}, "labels of one kind alone"),
         ("user,item,label\nu1,x,1\nu1,y,0\n", {}, "none of the items"),
+        ("user,item,label\n1.5,i1,1\n1.25,i2,0\n", {}, r"found the id 1\.5"),
     ],
 )
 def test_a_table_that_cannot_judge_is_refused_before_anything_is_trained(job, text, given, said):
     with pytest.raises(TrueliftError, match=said) as told:
         labels_by_lot(job(text, **given), KEYS, "ranking")
     assert told.value.exit_code == 2
+
+
+def test_labels_may_be_decimals(job):
+    own = job("")
+    path = own.settings.sequence.evaluation.table.replace(".csv", ".parquet")
+    labels = [Decimal("1.0"), Decimal("0.0")]
+    pq.write_table(pa.table({"user": ["u1", "u1"], "item": ["i1", "i2"], "label": labels}), path)
+    section = replace(own.settings.sequence.evaluation, table=path)
+    own.settings.sequence = replace(own.settings.sequence, evaluation=section)
+    assert labels_by_lot(own, KEYS, "ranking").labels.tolist() == [True, False]
 
 
 def test_a_model_of_actions_has_no_labels_of_items(job):
