@@ -66,12 +66,21 @@ def information_of(
     return Information(grounded((matrix + matrix.T) / 2, model.layout), steps)
 
 
+def _of_user(model: Model) -> np.ndarray:
+    """What makes a user's score, and the steps in each need, of expected sums."""
+    layout = model.layout
+    steps = np.zeros((layout.shares, layout.size))
+    steps[np.arange(layout.shares), layout.parts(np.arange(layout.size))["steps"]] = 1.0
+    return np.concatenate([score_matrix(model), steps])
+
+
 def outer_products(model: Model, rows: NeedRows) -> np.ndarray:
-    """Sums over users of the products of their expected sums: additive, of a size that no user adds to."""
-    found = np.zeros((model.layout.size, model.layout.size))
+    """Sums over users of the products of their scores and steps in each need: additive, of a size that no user adds to."""
+    turn = _of_user(model)
+    found = np.zeros((len(turn), len(turn)))
     for first in range(0, rows.users, _USERS_AT_ONCE):
         some = rows.of_users(np.arange(first, min(first + _USERS_AT_ONCE, rows.users)))
-        own = model.sums_by_user(some)
+        own = model.sums_by_user(some) @ turn.T
         found += own.T @ own
     return found
 
@@ -106,28 +115,24 @@ def clustered(
     prior : ndarray
         How far it draws the model from where the data alone would have it is a part of the errors: by one Newton step.
     """
-    layout, needs = model.layout, model.layout.shares
-    part = layout.parts(sums)
-    users = part["told"][1]
-    steps = part["steps"]
+    needs, part = model.layout.shares, model.layout.parts(sums)
+    users, steps = part["told"][1], part["steps"]
     share = steps / steps.sum()
-    places = layout.parts(np.arange(layout.size))
-    # A user's equations: the score, and steps in each need less the share of all of the user's steps.
-    of_share = np.zeros((needs, layout.size))
-    of_share[np.arange(needs), places["steps"]] = 1.0
-    of_share[:, places["steps"]] -= share[:, None]
-    equations = np.concatenate([score_matrix(model), of_share])
-    # At the maximum scores add up to those of the prior; they are centred.
-    middle = equations @ sums / users
-    meat = equations @ products @ equations.T - users * np.outer(middle, middle)
     size = len(information.matrix)
+    # A user's equations: the score, and steps in each need less the share of all of the user's steps.
+    equations = np.eye(size + needs)
+    equations[size:, size:] -= share[:, None]
+    of_user = _of_user(model)
+    # At the maximum scores add up to those of the prior; they are centred.
+    middle = equations @ of_user @ sums / users
+    meat = equations @ products @ equations.T - users * np.outer(middle, middle)
     bread = np.zeros((size + needs, size + needs))
     bread[:size, :size] = information.matrix
     bread[size:, :size] = -(information.steps - np.outer(share, information.steps.sum(axis=0)))
     bread[size:, size:] = np.eye(needs) * steps.sum()
     half = np.linalg.solve(bread, meat)
     small = users / max(users - 1, 1)
-    moved = np.linalg.solve(bread, equations @ prior)
+    moved = np.linalg.solve(bread, equations @ of_user @ prior)
     matrix = small * np.linalg.solve(bread, half.T) + np.outer(moved, moved)
     return Covariance(np.concatenate([vector_of(model), share]), (matrix + matrix.T) / 2)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
 from truelift.models.need.fitting import em
+from truelift.models.need.information import outer_products
 from truelift.models.need.linear import LinearModel, NumberLayout
 from truelift.models.need.rows import NeedRows
 
@@ -114,3 +115,12 @@ def test_the_score_is_the_slope_of_the_likelihood():
         for step in 1e-5 * np.eye(len(vector))
     ]
     assert model.score_matrix() @ model.sums(rows) == pytest.approx(slopes, abs=1e-4)
+
+
+def test_products_of_users_are_of_the_size_of_the_model_and_not_of_all_levels_squared():
+    layout = NumberLayout(2, 60, 4)
+    model, rows = some_model(1, layout), some_rows(2, (4, 3), layout)
+    found = outer_products(model, rows)
+    assert found.shape == (len(model.vector()),) * 2
+    scores = model.sums_by_user(rows) @ model.score_matrix().T
+    assert found == pytest.approx(scores.T @ scores)
