@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from truelift.settings import Settings
 
 
-# What may stand between the keys on a path; how it does depends on the other keys of the file.
-# Names that no source has.
+# No source has such a name.
 _LAST = "__truelift_last_"
+# What may stand between the keys on a path; how it does depends on the other keys of the file.
 _BETWEEN = r"[\s,;{}()=.`_]+"
 
 

@@ -8,7 +8,6 @@ expectations are sums over users.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from truelift.models.need.linear_kernels import add_users, posteriors
 from truelift.models.need.rows import NeedRows
+from truelift.models.need.sums import RowOfSums, SummedModel
 
 #: Noise is at least this share of a column's overall spread.
 NARROWEST = 1e-3
@@ -25,7 +25,7 @@ _STEP = 1e-6
 
 
 @dataclass(frozen=True)
-class NumberLayout:
+class NumberLayout(RowOfSums):
     """Where what lies in a row of sums.
 
     Parameters
@@ -57,27 +57,13 @@ class NumberLayout:
         }  # fmt: skip
 
     @cached_property
-    def size(self) -> int:
-        """Numbers of a row of sums."""
-        return sum(math.prod(shape) for shape in self.shapes.values())
-
-    def parts(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """Views of a row of sums, by name."""
-        found, at = {}, 0
-        for name, shape in self.shapes.items():
-            size = math.prod(shape)
-            found[name] = sums[at : at + size].reshape(shape)
-            at += size
-        return found
-
-    @cached_property
     def pushing(self) -> np.ndarray:
         """Levels besides the base."""
         return np.delete(np.arange(self.inputs), self.base)
 
 
 @dataclass(frozen=True, eq=False)
-class LinearModel:
+class LinearModel(SummedModel):
     """How needs go on, what pushes them, and what they show in.
 
     Parameters
@@ -104,26 +90,13 @@ class LinearModel:
     level: np.ndarray
     noise: np.ndarray
 
-    @property
-    def needs(self) -> int:
-        """K."""
-        return self.layout.needs
-
     def _arrays(self, rows: NeedRows) -> tuple[np.ndarray, ...]:
         own = (self.moves, self.pushed, self.begin, self.begin_spread, self.loading, self.level, self.noise)  # fmt: skip
         return rows.starts, rows.inputs, rows.numbers, *(np.ascontiguousarray(a) for a in own)
 
-    def sums(self, rows: NeedRows) -> np.ndarray:
-        """Expected sums of all users, a row."""
-        out = np.zeros((1, self.layout.size))
-        add_users(*(*self._arrays(rows), False, out))
-        return out[0]
-
-    def sums_by_user(self, rows: NeedRows) -> np.ndarray:
-        """Expected sums of each user."""
-        out = np.zeros((rows.users, self.layout.size))
-        add_users(*(*self._arrays(rows), True, out))
-        return out
+    def add_users(self, rows: NeedRows, by_user: bool, out: np.ndarray) -> None:
+        """As :meth:`.SummedModel.add_users` says."""
+        add_users(*(*self._arrays(rows), by_user, out))
 
     def moments(self, rows: NeedRows) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Mean and covariance of the filter, and of the smoother: n x K and n x K x K each."""

@@ -27,17 +27,6 @@ def _product(left, right, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _product_turned(left, right, out):  # type: ignore[no-untyped-def]
-    """``left @ right.T``."""
-    for i in range(len(out)):
-        for j in range(out.shape[1]):
-            total = 0.0
-            for k in range(left.shape[1]):
-                total += left[i, k] * right[j, k]
-            out[i, j] = total
-
-
-@compiled
 def _divided(left, spread, root, out):  # type: ignore[no-untyped-def]
     """``left`` times the inverse of a covariance, by its root (Cholesky)."""
     size = len(spread)
@@ -79,7 +68,7 @@ def _filter(  # type: ignore[no-untyped-def]
                     ahead_spread[0, k, j] = begin_spread[k, j]
         else:
             _product(moves, spread[t - 1], half)
-            _product_turned(half, moves, ahead_spread[t])
+            _product(half, moves.T, ahead_spread[t])
             for k in range(needs):
                 ahead_spread[t, k, k] += 1.0
                 total = pushed[k, a]
@@ -116,14 +105,14 @@ def _smooth(steps, moves, ahead, ahead_spread, mean, spread, back):  # type: ign
     needs = len(moves)
     half, root, apart = np.empty((needs, needs)), np.zeros((needs, needs)), np.empty((needs, needs))
     for t in range(steps - 2, -1, -1):
-        _product_turned(spread[t], moves, half)
+        _product(spread[t], moves.T, half)
         _divided(half, ahead_spread[t + 1], root, back[t])
         for k in range(needs):
             for j in range(needs):
                 mean[t, k] += back[t, k, j] * (mean[t + 1, j] - ahead[t + 1, j])
                 apart[k, j] = spread[t + 1, k, j] - ahead_spread[t + 1, k, j]
         _product(back[t], apart, half)
-        _product_turned(half, back[t], apart)
+        _product(half, back[t].T, apart)
         for k in range(needs):
             for j in range(needs):
                 spread[t, k, j] += apart[k, j]
@@ -177,7 +166,7 @@ def add_users(  # type: ignore[no-untyped-def]
                     for j in range(needs):
                         begun_square[k, j] += spread[0, k, j] + mean[0, k] * mean[0, j]
             else:
-                _product_turned(spread[t], back[t - 1], both)
+                _product(spread[t], back[t - 1].T, both)
                 before[needs + a, needs + a] += 1.0
                 for k in range(needs):
                     before[k, needs + a] += mean[t - 1, k]

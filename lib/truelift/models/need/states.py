@@ -7,7 +7,6 @@ any parts of them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,13 +15,14 @@ import numpy as np
 
 from truelift.models.need.rows import NeedRows
 from truelift.models.need.state_kernels import add_users, posteriors
+from truelift.models.need.sums import RowOfSums, SummedModel
 
 # Numbers are at least this share of their overall spread apart within a need.
 _NARROWEST = 1e-3
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(RowOfSums):
     """Where what lies in a row of sums.
 
     Parameters
@@ -60,29 +60,15 @@ class Layout:
         }  # fmt: skip
 
     @cached_property
-    def size(self) -> int:
-        """Numbers of a row of sums."""
-        return sum(math.prod(shape) for shape in self.shapes.values())
-
-    @cached_property
     def offsets(self) -> np.ndarray:
         """Where each categorical column's levels begin."""
         return np.concatenate([[0], np.cumsum(self.levels)[:-1]]).astype(np.int64)[
             : len(self.levels)
         ]
 
-    def parts(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """Views of a row of sums, by name."""
-        found, at = {}, 0
-        for name, shape in self.shapes.items():
-            size = math.prod(shape)
-            found[name] = sums[at : at + size].reshape(shape)
-            at += size
-        return found
-
 
 @dataclass(frozen=True, eq=False)
-class StateModel:
+class StateModel(SummedModel):
     """Chances of needs, and of what is seen under each.
 
     Parameters
@@ -106,22 +92,9 @@ class StateModel:
     mean: np.ndarray
     sd: np.ndarray
 
-    @property
-    def needs(self) -> int:
-        """K."""
-        return self.layout.needs
-
-    def sums(self, rows: NeedRows) -> np.ndarray:
-        """Expected sums of all users, a row."""
-        out = np.zeros((1, self.layout.size))
-        add_users(*(*self._of(rows), False, out))
-        return out[0]
-
-    def sums_by_user(self, rows: NeedRows) -> np.ndarray:
-        """Expected sums of each user."""
-        out = np.zeros((rows.users, self.layout.size))
-        add_users(*(*self._of(rows), True, out))
-        return out
+    def add_users(self, rows: NeedRows, by_user: bool, out: np.ndarray) -> None:
+        """As :meth:`.SummedModel.add_users` says."""
+        add_users(*(*self._of(rows), by_user, out))
 
     def posteriors(self, rows: NeedRows) -> tuple[np.ndarray, np.ndarray]:
         """The filter P(U_t | X, Y up to t) and the smoother P(U_t | all X, Y), n x K each."""
