@@ -35,6 +35,7 @@ from truelift.effects.designs.differences.run import difference_effects
 from truelift.effects.panel.any_table import frame_panel
 from truelift.effects.panel.lake_panel import LakePanel
 from truelift.effects.panel.source import MemoryPanel
+from truelift.effects.results import Estimate
 from truelift.lake import Lake
 from truelift.lake.buckets import buckets_of
 from truelift.lake.scan import make_plan
@@ -86,16 +87,21 @@ def beside_peer(python: str, file: Path, columns: dict[str, str]) -> dict[str, f
     return worst
 
 
+def cells_and_truth(table: pa.Table, options: EffectOptions) -> list[tuple[Estimate, float]]:
+    """Estimates of ATT(g,t) of a simulated panel, and what is true of each."""
+    bucket = table["region"].to_numpy() % 5
+    source = MemoryPanel({b: table.filter(pa.array(bucket == b)) for b in range(5)})
+    made = difference_effects(source, options, lambda text: None).estimates
+    return [(e, true_effect(e.population)) for e in made if e.estimand == "ATT(g,t)"]
+
+
 def coverage(repetitions: int) -> dict[str, float]:
     """Shares of cells whose interval holds the truth, and of panels in which all bands do."""
     options = replace(options_of(SIMULATED, "not_yet_treated"), estimands=("ATT(g,t)",))
     each, together = [], []
     for seed in range(repetitions):
         table = staggered_table(10_000 + seed, shops=240, regions=80, shared=1.0)
-        bucket = table["region"].to_numpy() % 5
-        source = MemoryPanel({b: table.filter(pa.array(bucket == b)) for b in range(5)})
-        made = difference_effects(source, options, lambda text: None).estimates
-        cells = [(e, true_effect(e.population)) for e in made if e.estimand == "ATT(g,t)"]
+        cells = cells_and_truth(table, options)
         each.append(np.mean([e.ci_lower <= truth <= e.ci_upper for e, truth in cells]))
         held = [float(e.band_lower or 0) <= truth <= float(e.band_upper or 0) for e, truth in cells]
         together.append(all(held))
@@ -187,10 +193,7 @@ def adjusted_coverage(repetitions: int) -> dict[str, float]:
         each, together, apart, errors = [], [], [], []
         for seed in range(repetitions):
             table = trending_table(30_000 + seed, shops=400, regions=100, shared=1.0)
-            bucket = table["region"].to_numpy() % 5
-            source = MemoryPanel({b: table.filter(pa.array(bucket == b)) for b in range(5)})
-            made = difference_effects(source, options, lambda text: None).estimates
-            cells = [(e, true_effect(e.population)) for e in made if e.estimand == "ATT(g,t)"]
+            cells = cells_and_truth(table, options)
             each.append(np.mean([e.ci_lower <= truth <= e.ci_upper for e, truth in cells]))
             together.append(
                 all(float(e.band_lower or 0) <= t <= float(e.band_upper or 0) for e, t in cells)
